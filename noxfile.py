@@ -1,0 +1,117 @@
+"""What is checked, and how: `nox` runs the default sessions, `nox -l` lists them all.
+
+The default sessions run in the environment that nox itself stands in, so that the README's one `pip install` is the only
+install. Sessions that need another client or another Python make their own environment.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from typing import Final
+
+import nox
+
+nox.needs_version = ">=2025.5.1"
+nox.options.sessions = ["lint", "types", "unit", "contract", "chaos"]
+nox.options.default_venv_backend = "none"
+nox.options.stop_on_first_error = False
+
+PYTHON: Final = sys.executable
+PYTHONS: Final = ("3.11", "3.12", "3.13")
+# The core is pure, so there is no branch of it that a unit test could not reach.
+CORE_COVERAGE_MIN: Final = "100"
+# A demo account; anything else is somebody's money.
+PAPER_ACCOUNT: Final = re.compile(r"DU[0-9]+")
+LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
+
+
+def _python(session: nox.Session, *arguments: str, **env: str) -> None:
+    """Run a module of the environment that nox stands in, whether or not it is activated."""
+    session.run(PYTHON, *arguments, external=True, env=env)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style, likely bugs, formatting, and dependencies that are declared but unused or used but undeclared."""
+    _python(session, "-m", "ruff", "check", ".")
+    _python(session, "-m", "ruff", "format", "--check", ".")
+    _python(session, "-m", "deptry", "src")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Strict types over src, tests and this file; and no Result that nobody looks at."""
+    _python(session, "-m", "mypy")
+    _python(session, "-m", "basedpyright", "--pythonpath", PYTHON)
+
+
+@nox.session
+def unit(session: nox.Session) -> None:
+    """The core, exhaustively, with every branch of it covered; the house's laws; the traceability table."""
+    coverage = () if session.posargs else ("--cov", "--cov-report=term", f"--cov-fail-under={CORE_COVERAGE_MIN}")
+    _python(session, "-m", "pytest", "tests/unit", *coverage, *session.posargs)
+
+
+@nox.session
+def contract(session: nox.Session) -> None:
+    """One suite per port, run against every adapter, on loopback only."""
+    _python(session, "-m", "pytest", "tests/contract", *session.posargs)
+
+
+@nox.session
+def chaos(session: nox.Session) -> None:
+    """Named disasters, and a short deterministic simulation of the production engine and store."""
+    _python(session, "-m", "pytest", "tests/chaos", *session.posargs)
+
+
+@nox.session
+def paper(session: nox.Session) -> None:
+    """The same contract suite against a real gateway on a paper account (IBKR_HOST, IBKR_PORT, IBKR_PAPER_ACCOUNT_ID)."""
+    account = os.environ.get("IBKR_PAPER_ACCOUNT_ID", "")
+    if not PAPER_ACCOUNT.fullmatch(account):
+        session.error(f"IBKR_PAPER_ACCOUNT_ID={account!r} is not a paper account; set it to yours, which begins with DU")
+    if os.environ.get("IBKR_MODE", "paper") != "paper":
+        session.error(f"IBKR_MODE={os.environ['IBKR_MODE']!r}: this session trades; unset it or set it to paper")
+    if os.environ.get("IBKR_HOST", "127.0.0.1") not in LOOPBACK:
+        session.error("IBKR_HOST is not loopback; reach a remote gateway through a tunnel to 127.0.0.1")
+    _python(session, "-m", "pytest", "tests/contract", "-m", "paper", *session.posargs, IBKR_MODE="paper")
+
+
+@nox.session(venv_backend="venv", reuse_venv=True)
+def ib_async(session: nox.Session) -> None:
+    """The contract suite with ib_async in place of ib_insync, in an environment of its own."""
+    session.install("-e", ".[ib-async,notify,tools]")
+    session.run("python", "-m", "pytest", "tests/contract", *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """What is measured, side by side with what a user would pick instead."""
+    _python(session, "-m", "bench", *session.posargs)
+
+
+@nox.session
+def bite(session: nox.Session) -> None:
+    """Each listed one-line breakage of a rule is applied once, and the named test must fail."""
+    _python(session, "-m", "tests.bite.run", *session.posargs)
+
+
+@nox.session
+def mutation(session: nox.Session) -> None:
+    """Mutants of the rules that stand before the broker; writes docs/mutation.md with every survivor."""
+    _python(session, "-m", "tests.bite.mutate", *session.posargs)
+
+
+@nox.session
+def night(session: nox.Session) -> None:
+    """Everything with many more examples, slow tests included, and a long simulation; hours, not minutes."""
+    _python(session, "-m", "pytest", "-m", "not paper", "--timeout=3600", *session.posargs, HYPOTHESIS_PROFILE="night")
+
+
+@nox.session(python=list(PYTHONS), venv_backend="venv", reuse_venv=True)
+def pythons(session: nox.Session) -> None:
+    """Unit, contract and chaos on every Python that is promised."""
+    session.install("-e", ".[test]")
+    session.run("python", "-m", "pytest", *session.posargs)
