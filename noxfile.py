@@ -1,7 +1,7 @@
 """What is checked, and how: `nox` runs the default sessions, `nox -l` lists them all.
 
-The default sessions run in the environment that nox itself stands in, so that the README's one `pip install` is the only
-install. Sessions that need another client or another Python make their own environment.
+The default sessions run in the environment that nox itself stands in, so that the one `pip install` of the README is the
+only install. Sessions that need another client or another Python make their own environment.
 """
 
 from __future__ import annotations
@@ -68,10 +68,10 @@ def chaos(session: nox.Session) -> None:
 
 @nox.session
 def paper(session: nox.Session) -> None:
-    """The same contract suite against a real gateway on a paper account (IBKR_HOST, IBKR_PORT, IBKR_PAPER_ACCOUNT_ID)."""
+    """The contract suite against a real gateway on the paper account that IBKR_PAPER_ACCOUNT_ID names."""
     account = os.environ.get("IBKR_PAPER_ACCOUNT_ID", "")
     if not PAPER_ACCOUNT.fullmatch(account):
-        session.error(f"IBKR_PAPER_ACCOUNT_ID={account!r} is not a paper account; set it to yours, which begins with DU")
+        session.error(f"IBKR_PAPER_ACCOUNT_ID={account!r} is not a paper account (DU and digits)")
     if os.environ.get("IBKR_MODE", "paper") != "paper":
         session.error(f"IBKR_MODE={os.environ['IBKR_MODE']!r}: this session trades; unset it or set it to paper")
     if os.environ.get("IBKR_HOST", "127.0.0.1") not in LOOPBACK:

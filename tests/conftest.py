@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, Phase, settings
 
 from tests.showing import promises
 
-# A shared two-core machine pauses when it likes: time per example says nothing, `timeout` in pyproject.toml guards hangs.
+# A shared machine pauses when it likes: time per example says nothing; `timeout` in pyproject.toml guards against hangs.
 _CALM: Final = (HealthCheck.too_slow,)
 settings.register_profile("default", deadline=None, max_examples=100, suppress_health_check=_CALM)
-# Under CI Hypothesis would drop its database and derandomise: each run there should look somewhere new, and print how to replay.
+# Under CI Hypothesis would derandomise: each run there should look somewhere new, and print how to replay.
 settings.register_profile(
     "ci", deadline=None, max_examples=100, suppress_health_check=_CALM, derandomize=False, print_blob=True
 )

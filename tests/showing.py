@@ -1,7 +1,7 @@
 """How a test says what it shows: `@shows("INV-T2-TOKEN-1", "S32-TOK-03")`.
 
-The ids are those of docs/spec/ids.toml; one that is not there fails the collection. docs/traceability.md is the table of
-ids against tests.
+The ids are those of docs/spec/ids.toml; one that is not there fails the collection. docs/traceability.md is the table
+of ids against tests.
 """
 
 from __future__ import annotations
