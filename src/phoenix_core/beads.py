@@ -1,0 +1,229 @@
+"""The closed set of beads: what may ever be written into the log, kind by kind.
+
+A bead is an immutable fact. Its body is one of the records of `bodies`; every body also carries its `bead_id` and,
+where it answers an obligation, what it `settles`. The JSON Schemas under docs/spec are drawn from these classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Final, get_args
+
+from attrs import frozen
+
+from phoenix_core.bodies.desk import Genesis, Holding, Lease, LeaseEvent
+from phoenix_core.bodies.gate import (
+    CanonicalSignal,
+    Decision,
+    Evidence,
+    KillEvent,
+    KillFlag,
+    KillKind,
+    Limits,
+    Operator,
+    OperatorEvent,
+    Policy,
+    QuoteSeen,
+    Signal,
+    SignalEvent,
+    Sizing,
+    StateAnchor,
+    StateConflict,
+    T2Token,
+    TokenEvent,
+    Verdict,
+)
+from phoenix_core.bodies.kind import Kind, Signed
+from phoenix_core.bodies.trade import (
+    Autopsy,
+    Execution,
+    ExecutionEvent,
+    Order,
+    OrderEvent,
+    Outcome,
+    Position,
+    PositionEvent,
+    Proof,
+    ProofKind,
+)
+from phoenix_core.bodies.trust import ChangeType, ConfigChange, Promotion, Shadow, ShadowEvent
+from phoenix_core.bodies.watch import (
+    About,
+    Alert,
+    AlertEvent,
+    Beat,
+    Checks,
+    DriftType,
+    Health,
+    Heartbeat,
+    IbkrSession,
+    Observation,
+    ReconciliationDrift,
+    ReconciliationResolution,
+    Resolution,
+    SessionEvent,
+)
+from phoenix_core.records import Json, of_json, to_json
+from phoenix_core.values import BadInput, CommandId, Named, derived_id
+
+__all__ = [
+    "About",
+    "Alert",
+    "AlertEvent",
+    "Autopsy",
+    "BODIES",
+    "Bead",
+    "Beat",
+    "Body",
+    "CanonicalSignal",
+    "ChangeType",
+    "Checks",
+    "ConfigChange",
+    "Decision",
+    "Draft",
+    "DriftType",
+    "Evidence",
+    "Execution",
+    "ExecutionEvent",
+    "Genesis",
+    "Health",
+    "Heartbeat",
+    "Holding",
+    "IbkrSession",
+    "KillEvent",
+    "KillFlag",
+    "KillKind",
+    "Kind",
+    "Lease",
+    "LeaseEvent",
+    "Limits",
+    "Observation",
+    "Operator",
+    "OperatorEvent",
+    "Order",
+    "OrderEvent",
+    "Outcome",
+    "Policy",
+    "Position",
+    "PositionEvent",
+    "Promotion",
+    "Proof",
+    "ProofKind",
+    "QuoteSeen",
+    "ReconciliationDrift",
+    "ReconciliationResolution",
+    "Resolution",
+    "SessionEvent",
+    "Settlement",
+    "Settles",
+    "Shadow",
+    "ShadowEvent",
+    "Signal",
+    "SignalEvent",
+    "Signed",
+    "Sizing",
+    "StateAnchor",
+    "StateConflict",
+    "T2Token",
+    "TokenEvent",
+    "Verdict",
+    "bead_id_of",
+    "body_json",
+    "body_of",
+]
+
+
+Body = (
+    Genesis
+    | Lease
+    | Operator
+    | Policy
+    | Signal
+    | Evidence
+    | Decision
+    | T2Token
+    | KillFlag
+    | StateAnchor
+    | StateConflict
+    | Position
+    | Order
+    | Execution
+    | Autopsy
+    | Observation
+    | ReconciliationDrift
+    | ReconciliationResolution
+    | IbkrSession
+    | Heartbeat
+    | Alert
+    | Promotion
+    | ConfigChange
+    | Shadow
+)
+
+BODIES: Final[Mapping[Kind, type[Body]]] = {cls.kind: cls for cls in get_args(Body)}
+
+
+class Settlement(Named):
+    """What became of an effect."""
+
+    DONE = "done"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    DROPPED = "dropped"
+
+
+@frozen
+class Settles:
+    """An obligation answered: the effect at (bead, index) and what became of it."""
+
+    seq: int
+    index: int
+    outcome: Settlement
+
+
+@frozen
+class Draft:
+    """A bead that a ruling wants written: its body and what it settles. The log gives it its place."""
+
+    body: Body
+    settles: tuple[Settles, ...] = ()
+
+
+@frozen
+class Bead:
+    """A recorded fact in its place."""
+
+    seq: int
+    ts: datetime
+    bead_id: str
+    body: Body
+    leaf: str
+    settles: tuple[Settles, ...] = ()
+
+
+def bead_id_of(command_id: CommandId, n: int) -> str:
+    """The id of the n-th bead of a command: every retry of the command makes the same ones."""
+    return derived_id("bead", command_id, str(n))
+
+
+def body_json(draft: Draft, bead_id: str) -> dict[str, Json]:
+    """The body of a bead as it is sealed."""
+    body = to_json(draft.body)
+    body["bead_id"] = bead_id
+    if draft.settles:
+        body["settles"] = [to_json(s) for s in draft.settles]
+    return body
+
+
+def body_of(kind: str, body: Mapping[str, Json]) -> tuple[Body, str, tuple[Settles, ...]]:
+    """(body, bead id, what it settles) of a sealed body; raises `BadInput` where it does not fit its kind."""
+    try:
+        cls = BODIES[Kind(kind)]
+    except ValueError as error:
+        raise BadInput("kind", kind, "only the kinds of this version are read") from error
+    fields = dict(body)
+    bead_id, settled = fields.pop("bead_id", None), fields.pop("settles", [])
+    if not isinstance(bead_id, str) or not isinstance(settled, list):
+        raise BadInput(f"{kind}.bead_id", bead_id, "every body carries its bead_id")
+    return of_json(cls, fields, kind), bead_id, tuple(of_json(Settles, s, f"{kind}.settles") for s in settled)

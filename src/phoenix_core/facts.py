@@ -1,0 +1,195 @@
+"""What the world said, as adapters translate it: frozen, exact, and free of any vendor's types.
+
+Facts are inputs. They become beads only through a ruling; a fact that says nothing new leaves nothing.
+`message` names the broker message a fact came from (session, sequence): ends need such a name as evidence.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+
+from attrs import frozen
+
+from phoenix_core.orders import Line
+from phoenix_core.values import Account, Facts, Moment, Money, Named, Price, Quantity, Side
+
+
+class BrokerStatus(Named):
+    """What a broker says of an order. PENDING_CANCEL and INACTIVE are no ends: either may still fill."""
+
+    PENDING = "PENDING"
+    PRESUBMITTED = "PRESUBMITTED"
+    SUBMITTED = "SUBMITTED"
+    PENDING_CANCEL = "PENDING_CANCEL"
+    INACTIVE = "INACTIVE"
+    FILLED = "FILLED"
+    CANCELLED = "CANCELLED"
+    UNKNOWN = "UNKNOWN"
+
+    @property
+    def is_working(self) -> bool:
+        """Whether the broker acknowledged the order and it may still execute."""
+        return self in (BrokerStatus.PRESUBMITTED, BrokerStatus.SUBMITTED, BrokerStatus.PENDING_CANCEL)
+
+
+@frozen
+class OrderSaid:
+    """An orderStatus, openOrder or completedOrder: the broker's word on one order."""
+
+    message: str
+    session: int
+    ref: str  # as echoed; empty for orders that are not ours
+    account: str
+    perm_id: int  # 0 until acknowledged
+    order_id: int
+    status: BrokerStatus
+    filled: Quantity
+    remaining: Quantity | None = None
+    held: bool = False  # whyHeld, or a code that says held
+    echo: Line | None = None  # the terms as the broker understood them, where the message carries them
+    group: str = ""
+    completed: bool = False  # told by the completed-orders query
+    reason: str = ""
+
+
+@frozen
+class ExecutionSaid:
+    """An execution. A correction repeats the family with a higher revision and replaces; quantity zero is a bust."""
+
+    message: str
+    session: int
+    exec_id: str
+    ref: str
+    account: str
+    perm_id: int
+    symbol: str
+    side: Side
+    quantity: Quantity
+    price: Price
+    at: datetime
+
+
+@frozen
+class CommissionSaid:
+    """What an execution cost; it may come before its execution, or never."""
+
+    message: str
+    exec_id: str
+    amount: Money
+    currency: str
+    realized: Money | None = None
+
+
+@frozen
+class ErrorSaid:
+    """A code and its words, about one order (by reference) or about the session (no reference)."""
+
+    message: str
+    session: int
+    code: int
+    text: str
+    ref: str = ""
+
+
+@frozen
+class FrameSaid:
+    """What became of a frame at the transport: handed over, or dropped without a byte having left."""
+
+    ref: str
+    revision: int
+    sent: bool
+    order_id: int = 0
+    reason: str = ""
+
+
+@frozen
+class CancelSaid:
+    """What became of a cancel request at the transport."""
+
+    ref: str
+    sent: bool
+    reason: str = ""
+
+
+@frozen
+class Quote:
+    """A two-sided price as it stood at an instant."""
+
+    symbol: str
+    bid: Price
+    ask: Price
+    at: Moment
+    delayed: bool = False
+    seq: int | None = None  # the log's observation of it, where one was made
+
+
+class LinkEvent(Named):
+    """What happened to the way to the broker."""
+
+    CONNECTED = "CONNECTED"  # a session stands: accounts and port are known, nothing is synchronised yet
+    CONNECT_FAILED = "CONNECT_FAILED"
+    LOST = "LOST"
+    DEGRADED = "DEGRADED"  # 1100, 2110: the socket stands, the broker behind it does not
+    RESTORED = "RESTORED"  # 1101, 1102
+    SYNCHRONISED = "SYNCHRONISED"  # executions, open and completed orders, positions, account: all ends seen
+    CLIENT_ID_TAKEN = "CLIENT_ID_TAKEN"
+
+
+@frozen
+class LinkSaid:
+    """A change of the link."""
+
+    event: LinkEvent
+    session: int
+    accounts: tuple[Account, ...] = ()
+    port: int = 0
+    gateway_version: str = ""
+    detail: str = ""
+
+
+@frozen
+class Held:
+    """One holding as the broker reports it: signed."""
+
+    symbol: str
+    quantity: Decimal
+    average: Price | None = None
+    account: str = ""
+
+
+@frozen
+class Snapshot:
+    """The broker's whole picture, gathered in one session. Incomplete is UNKNOWN: never flat, missing or fine."""
+
+    session: int
+    began: Moment
+    ended: Moment
+    complete: bool
+    positions: tuple[Held, ...] = ()
+    orders: tuple[OrderSaid, ...] = ()
+    executions: tuple[ExecutionSaid, ...] = ()
+    equity: Money | None = None
+    currency: str = ""
+    realized: Money | None = None
+    unrealized: Money | None = None
+    margin_used: Money | None = None
+    missing: tuple[str, ...] = ()
+    account: str = ""
+
+
+Fact = OrderSaid | ExecutionSaid | CommissionSaid | ErrorSaid | FrameSaid | CancelSaid | LinkSaid | Snapshot
+
+
+@frozen
+class Checked:
+    """A signature that verified over exactly these bytes. Whose key it is and what it may do, the core decides."""
+
+    statement: bytes
+    signature: str
+    key: str  # SHA256:... of the public key
+    assurance: str  # "software" or "hardware"
+    presence: bool
+    verification: bool
+    counter: int
+    detail: Facts = {}
