@@ -1,7 +1,7 @@
 """What is checked, and how: `nox` runs the default sessions, `nox -l` lists them all.
 
-The default sessions run in the environment that nox itself stands in, so that the one `pip install` of the README is the
-only install. Sessions that need another client or another Python make their own environment.
+The default sessions run in the environment that nox itself stands in, so that the one `pip install` of the README is
+the only install. Sessions that need another client or another Python make their own environment.
 """
 
 from __future__ import annotations

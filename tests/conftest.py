@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, Phase, settings
 
 from tests.showing import promises
 
-# A shared machine pauses when it likes: time per example says nothing; `timeout` in pyproject.toml guards against hangs.
+# A shared machine pauses when it likes: time per example says nothing; `timeout` in pyproject.toml guards hangs.
 _CALM: Final = (HealthCheck.too_slow,)
 settings.register_profile("default", deadline=None, max_examples=100, suppress_health_check=_CALM)
 # Under CI Hypothesis would derandomise: each run there should look somewhere new, and print how to replay.
