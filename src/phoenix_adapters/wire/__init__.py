@@ -1,0 +1,40 @@
+from phoenix_adapters.wire.framing import UNSET_DOUBLE, UNSET_INTEGER, Unframer, WireError, frame, number, text
+from phoenix_adapters.wire.layout import Layout, Record
+from phoenix_adapters.wire.messages import (
+    CLIENT,
+    SERVER,
+    VERSION_MAX,
+    VERSION_MIN,
+    Message,
+    echo,
+    from_client,
+    from_server,
+    hello,
+    to_client,
+    to_server,
+    versions,
+)
+
+__all__ = [
+    "CLIENT",
+    "SERVER",
+    "UNSET_DOUBLE",
+    "UNSET_INTEGER",
+    "VERSION_MAX",
+    "VERSION_MIN",
+    "Layout",
+    "Message",
+    "Record",
+    "Unframer",
+    "WireError",
+    "echo",
+    "frame",
+    "from_client",
+    "from_server",
+    "hello",
+    "number",
+    "text",
+    "to_client",
+    "to_server",
+    "versions",
+]
