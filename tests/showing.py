@@ -1,12 +1,15 @@
 """How a test says what it shows: `@shows("INV-T2-TOKEN-1", "S32-TOK-03")`.
 
 The ids are those of docs/spec/ids.toml; one that is not there fails the collection. docs/traceability.md is the table
-of ids against tests.
+of ids against tests; `pytest --write-traceability` writes it anew, from a run in which every marked test passed.
 """
 
 from __future__ import annotations
 
+import ast
 import tomllib
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -16,6 +19,10 @@ from attrs import frozen
 
 REPOSITORY: Final = Path(__file__).resolve().parent.parent
 IDS_FILE: Final = REPOSITORY / "docs" / "spec" / "ids.toml"
+TABLE_FILE: Final = REPOSITORY / "docs" / "traceability.md"
+
+# Marks that keep a test out of the default run; the table says so beside the test.
+APART: Final = ("paper", "slow")
 
 
 @frozen
@@ -27,6 +34,19 @@ class Promise:
     says: str
 
 
+@frozen(order=True)
+class Showing:
+    """A test, a class of tests or a module of them that says that it shows a promise, as the source has it."""
+
+    node: str
+    ids: tuple[str, ...]
+    apart: str = ""
+
+    def covers(self, nodeid: str) -> bool:
+        """Whether a test that ran is this one, a case of it, or a member of it."""
+        return nodeid == self.node or nodeid.startswith((self.node + "::", self.node + "["))
+
+
 def shows(*ids: str) -> pytest.MarkDecorator:
     """Mark a test, a class or (as `pytestmark`) a module with the ids of what it shows."""
     assert ids, "a test that shows nothing needs no mark"
@@ -34,7 +54,97 @@ def shows(*ids: str) -> pytest.MarkDecorator:
 
 
 @cache
-def promises() -> dict[str, Promise]:
+def promises() -> Mapping[str, Promise]:
     """Every known id, in the order of the file, which is by area."""
     areas: dict[str, dict[str, str]] = tomllib.loads(IDS_FILE.read_text("utf-8"))
     return {id: Promise(id, area, says) for area, ids in areas.items() for id, says in ids.items()}
+
+
+Definition = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+
+# --- what the source says ---------------------------------------------------------------------------------------------
+
+
+def showings() -> list[Showing]:
+    """Every mark in the tests, read from the source, so that no test has to run to know what is claimed."""
+    found: list[Showing] = []
+    for file in sorted((REPOSITORY / "tests").rglob("test_*.py")):
+        found += showings_of(file.relative_to(REPOSITORY).as_posix(), file.read_text("utf-8"))
+    return sorted(found)
+
+
+def showings_of(path: str, text: str) -> Iterator[Showing]:
+    """The marks of one file: on its tests and classes; any other (pytestmark, a row of a table) is the file's."""
+    module = ast.parse(text, path)
+    decorated: set[ast.AST] = set()
+    for node, owners in _definitions(module, ()):
+        marks = [each for decorator in node.decorator_list for each in ast.walk(decorator)]
+        decorated |= set(marks)
+        if ids := _ids(path, marks):
+            apart = next((word for word in APART if any(_named(each, word) for each in marks)), "")
+            yield Showing("::".join((path, *owners, node.name)), ids, apart)
+    if ids := _ids(path, [node for node in ast.walk(module) if node not in decorated]):
+        yield Showing(path, ids)
+
+
+def _definitions(within: ast.AST, owners: tuple[str, ...]) -> Iterator[tuple[Definition, tuple[str, ...]]]:
+    for node in ast.iter_child_nodes(within):
+        if isinstance(node, Definition):
+            yield node, owners
+            if isinstance(node, ast.ClassDef):
+                yield from _definitions(node, (*owners, node.name))
+
+
+def _ids(path: str, nodes: list[ast.AST]) -> tuple[str, ...]:
+    calls = [node for node in nodes if isinstance(node, ast.Call) and _named(node.func, "shows")]
+    for call in calls:
+        for argument in call.args:
+            if not (isinstance(argument, ast.Constant) and isinstance(argument.value, str)):
+                raise pytest.UsageError(f"{path}:{call.lineno}: shows() takes ids as plain strings")
+    return tuple(
+        dict.fromkeys(str(each.value) for call in calls for each in call.args if isinstance(each, ast.Constant))
+    )
+
+
+def _named(node: ast.AST, name: str) -> bool:
+    return (isinstance(node, ast.Name) and node.id == name) or (isinstance(node, ast.Attribute) and node.attr == name)
+
+
+# --- the table --------------------------------------------------------------------------------------------------------
+
+HEAD: Final = """\
+# What shows what
+
+Every promise of the project (docs/spec/ids.toml) against the tests that show it. Written by
+`pytest --write-traceability`, from a run in which every test below passed; a test compares this file with the marks in
+the source. *(paper)* needs a real gateway and runs in `nox -s paper`, *(slow)* runs in `nox -s night`.
+"""
+
+
+def table(shown: list[Showing]) -> str:
+    """The whole of docs/traceability.md for these marks."""
+    by_id: dict[str, list[Showing]] = defaultdict(list)
+    for showing in shown:
+        for id in showing.ids:
+            by_id[id].append(showing)
+    by_area: dict[str, list[Promise]] = defaultdict(list)
+    for promise in promises().values():
+        by_area[promise.area].append(promise)
+
+    lines = [HEAD, "| area | promises | shown | not yet |", "|---|--:|--:|--:|"]
+    for area, promised in by_area.items():
+        done = sum(promise.id in by_id for promise in promised)
+        lines.append(f"| [{area}](#{area}) | {len(promised)} | {done} | {len(promised) - done} |")
+    total = sum(id in by_id for id in promises())
+    lines.append(f"| all | {len(promises())} | {total} | {len(promises()) - total} |")
+
+    for area, promised in by_area.items():
+        lines += ["", f"## {area}", "", "| id | promise | shown by |", "|---|---|---|"]
+        for promise in promised:
+            by = "<br>".join(_cell(showing) for showing in by_id[promise.id]) if promise.id in by_id else "**not yet**"
+            lines.append(f"| {promise.id} | {promise.says.replace('|', '&#124;')} | {by} |")
+    return "\n".join(lines) + "\n"
+
+
+def _cell(showing: Showing) -> str:
+    return f"`{showing.node.removeprefix('tests/')}`" + (f" *({showing.apart})*" if showing.apart else "")

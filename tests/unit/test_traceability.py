@@ -1,0 +1,94 @@
+"""What is claimed to be shown was promised, and the committed table says the same as the source."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.showing import REPOSITORY, TABLE_FILE, Showing, promises, showings, showings_of, table
+
+MARKED: Final = '''
+import pytest
+from tests.showing import shows
+
+TABLE = [pytest.param(1, marks=shows("F01"))]
+
+@shows("I1", "X1")
+class TestDesk:
+    """A class."""
+
+    @pytest.mark.paper
+    @shows("L2")
+    def test_one(self) -> None:
+        """A member."""
+
+@shows("M9")
+async def test_two() -> None:
+    """A test."""
+'''
+
+
+def test_the_committed_table_is_what_the_source_says() -> None:
+    """docs/traceability.md is generated; whoever adds or moves a mark writes it anew."""
+    assert TABLE_FILE.read_text("utf-8") == table(showings()), "run: python -m pytest --write-traceability"
+
+
+def test_every_mark_names_a_promise() -> None:
+    """No test claims to show what was never promised, in files that this run did not collect either."""
+    assert {id for showing in showings() for id in showing.ids} - promises().keys() == set()
+
+
+def test_marks_are_found_where_they_stand() -> None:
+    """On a test, a class, a member that runs apart; anything else counts for the file."""
+    assert list(showings_of("t.py", MARKED)) == [
+        Showing("t.py::TestDesk", ("I1", "X1")),
+        Showing("t.py::TestDesk::test_one", ("L2",), "paper"),
+        Showing("t.py::test_two", ("M9",)),
+        Showing("t.py", ("F01",)),
+    ]
+
+
+def test_an_id_that_is_computed_is_refused() -> None:
+    """The table is read from the source, so a mark must be readable there."""
+    with pytest.raises(pytest.UsageError, match="plain strings"):
+        list(showings_of("t.py", "@shows(*ALL)\ndef test_x(): pass"))
+
+
+def test_a_showing_covers_its_cases_and_members_only() -> None:
+    """A mark on `test_a` says nothing of `test_ab`."""
+    showing = Showing("t.py::test_a", ("I1",))
+    assert [showing.covers(node) for node in ("t.py::test_a", "t.py::test_a[1]", "t.py::test_ab")] == [
+        True,
+        True,
+        False,
+    ]
+    assert Showing("t.py", ("I1",)).covers("t.py::TestX::test_y")
+
+
+def test_the_table_counts_and_says_what_is_not_yet_shown() -> None:
+    """A promise that no test shows is not left out."""
+    text = table([Showing("tests/unit/test_x.py::test_y", ("I1",), "slow")])
+    assert "| I1 | " in text
+    assert "| `unit/test_x.py::test_y` *(slow)* |" in text
+    assert text.count("**not yet**") == len(promises()) - 1
+    assert f"| all | {len(promises())} | 1 | {len(promises()) - 1} |" in text
+
+
+def test_an_unknown_id_ends_the_run(tmp_path: Path) -> None:
+    """The collection itself fails, whatever else the run would have shown."""
+    (tmp_path / "conftest.py").write_text("from tests.conftest import *\n", "utf-8")
+    test = tmp_path / "test_strange.py"
+    test.write_text('from tests.showing import shows\n\n@shows("I1", "I999")\ndef test_x(): pass\n', "utf-8")
+    ran = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-c", "pyproject.toml", "--rootdir", tmp_path, test],
+        capture_output=True,
+        text=True,
+        cwd=REPOSITORY,
+        check=False,
+    )
+    assert ran.returncode == pytest.ExitCode.USAGE_ERROR
+    assert "not in docs/spec/ids.toml: 'I999' in test_strange.py::test_x" in ran.stderr
