@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import types
 import typing
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -35,12 +35,12 @@ def key_of(attribute: str) -> str:
 
 def to_json(record: object) -> dict[str, Json]:
     """A record as plain JSON values, None left out."""
-    return cast(dict[str, Json], _writer(cast(Hashable, type(record)))(record))
+    return cast(dict[str, Json], _writer(_hint(type(record)))(record))
 
 
 def of_json(cls: type[R], value: object, path: str = "") -> R:
     """Read a record back; raises `BadInput` naming the path of what does not fit."""
-    return cast(R, _reader(cast(Hashable, cls))(value, path or cls.__name__))
+    return cast(R, _reader(_hint(cls))(value, path or cls.__name__))
 
 
 def schema_of(cls: type) -> dict[str, Json]:
@@ -57,8 +57,14 @@ def schema_of(cls: type) -> dict[str, Json]:
     return schema
 
 
+def _hint(cls: type) -> object:
+    """A class seen as an annotation: mypy holds `type` for unhashable, which a cache's key may not be."""
+    return cls
+
+
 @cache
-def _hints(cls: type) -> tuple[tuple[str, object], ...]:
+def _hints(cls: object) -> tuple[tuple[str, object], ...]:
+    assert isinstance(cls, type), f"{cls} has no spelling in a bead"
     hints = typing.get_type_hints(cls)
     return tuple((a.name, hints[a.name]) for a in attrs.fields(cls))
 
@@ -93,9 +99,8 @@ def _writer(hint: object) -> Writer:
     if _is_optional(hint):
         return _writer(_inner(hint))
     origin = typing.get_origin(hint)
-    if origin is tuple:
-        element = _writer(typing.get_args(hint)[0])
-        return lambda value: [element(item) for item in cast(tuple[object, ...], value)]
+    if origin in (tuple, list, set, dict):
+        return _writer_of_many(origin, typing.get_args(hint))
     if origin is Mapping or hint in (str, int, bool):
         return (lambda value: dict(cast(Mapping[str, str], value))) if origin is not None else _same
     assert isinstance(hint, type), f"{hint} has no spelling in a bead"
@@ -107,7 +112,7 @@ def _writer(hint: object) -> Writer:
         return lambda value: utc_text(cast(datetime, value))
     if hint is timedelta:
         return lambda value: cast(timedelta, value) // MICROSECOND
-    fields = tuple((name, key_of(name), _writer(cast(Hashable, inner))) for name, inner in _hints(hint))
+    fields = tuple((name, key_of(name), _writer(inner)) for name, inner in _hints(_hint(hint)))
 
     def write(value: object) -> Json:
         out: dict[str, Json] = {}
@@ -120,14 +125,28 @@ def _writer(hint: object) -> Writer:
     return write
 
 
+def _writer_of_many(origin: type, hints: tuple[object, ...]) -> Writer:
+    """Sequences as lists, sets sorted by their spelling, dictionaries as lists of pairs in their own order."""
+    first = _writer(hints[0])
+    if origin is dict:
+        second = _writer(hints[1])
+        return lambda value: [[first(k), second(v)] for k, v in cast(dict[object, object], value).items()]
+    if origin is tuple and hints[-1] is not ...:
+        each = tuple(_writer(hint) for hint in hints)
+        return lambda value: [write(item) for write, item in zip(each, cast(tuple[object, ...], value), strict=True)]
+    if origin is set:
+        return lambda value: cast(Json, sorted((first(item) for item in cast(set[object], value)), key=repr))
+    return lambda value: [first(item) for item in cast(tuple[object, ...], value)]
+
+
 @cache
 def _reader(hint: object) -> Reader:
     hint = _bare(hint)
     if _is_optional(hint):
         return _reader(_inner(hint))
     origin = typing.get_origin(hint)
-    if origin is tuple:
-        return _read_tuple(_reader(typing.get_args(hint)[0]))
+    if origin in (tuple, list, set, dict):
+        return _reader_of_many(origin, typing.get_args(hint))
     if origin is Mapping:
         return _read_facts
     assert isinstance(hint, type), f"{hint} has no spelling in a bead"
@@ -174,13 +193,24 @@ def _read_enum(cls: type[Enum]) -> Reader:
     return read
 
 
-def _read_tuple(element: Reader) -> Reader:
-    def read(value: object, path: str) -> object:
+def _reader_of_many(origin: type, hints: tuple[object, ...]) -> Reader:
+    fixed = origin is dict or (origin is tuple and hints[-1] is not ...)
+    each = tuple(_reader(hint) for hint in (hints if fixed else hints[:1]))
+
+    def read_fixed(value: object, path: str) -> tuple[object, ...]:
+        if type(value) is not list or len(value) != len(each):
+            raise BadInput(path, value, f"write a list of {len(each)}")
+        return tuple(read(item, f"{path}[{n}]") for n, (read, item) in enumerate(zip(each, value, strict=True)))
+
+    one = read_fixed if origin is dict else each[0]
+
+    def read_many(value: object, path: str) -> object:
         if type(value) is not list:
             raise BadInput(path, value, "write a list")
-        return tuple(element(item, f"{path}[{n}]") for n, item in enumerate(value))
+        items = [one(item, f"{path}[{n}]") for n, item in enumerate(value)]
+        return dict(cast(list[tuple[object, object]], items)) if origin is dict else origin(items)
 
-    return read
+    return read_fixed if origin is tuple and fixed else read_many
 
 
 def _read_facts(value: object, path: str) -> dict[str, str]:

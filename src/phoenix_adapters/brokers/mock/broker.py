@@ -1,0 +1,403 @@
+"""The chaos mock: a whole broker in memory, whose every misfortune is drawn from an injected random source.
+
+It keeps a truth of its own (orders, executions, holdings) and tells it as a broker would: in facts, late, twice or never.
+Nothing in it looks at Phoenix's log. `script` forces the fate of the next entry; `spoof` makes it lie about a holding.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from decimal import ROUND_FLOOR, Decimal
+from random import Random
+
+from attrs import Factory, define, evolve
+
+from phoenix_adapters.brokers.mock.chaos import ChaosMode, Fate, Fill, Lose, Partial, Reject, Silence, draw
+from phoenix_core.facts import (
+    BrokerStatus,
+    CancelSaid,
+    CommissionSaid,
+    ErrorSaid,
+    ExecutionSaid,
+    Fact,
+    FrameSaid,
+    Held,
+    LinkEvent,
+    LinkSaid,
+    OrderSaid,
+    Quote,
+    Snapshot,
+)
+from phoenix_core.kernel import ClearedOrder
+from phoenix_core.orders import Frame, parsed_ref
+from phoenix_core.ports import Clock
+from phoenix_core.values import (
+    Account,
+    Instrument,
+    Money,
+    OrderType,
+    Price,
+    Quantity,
+    Role,
+    Side,
+    floor_to,
+    times,
+)
+
+COMMISSION = Money(Decimal("2"))
+
+
+@define
+class Working:
+    """An order as the broker knows it."""
+
+    frame: Frame
+    group: str
+    perm_id: int
+    order_id: int
+    status: BrokerStatus = BrokerStatus.SUBMITTED
+    filled: Decimal = Decimal(0)
+    ends: bool = False
+
+    @property
+    def remaining(self) -> Decimal:
+        """What may still execute."""
+        return self.frame.line.quantity - self.filled
+
+
+@define
+class MockBroker:
+    """A broker that fills, fills in part, refuses, dawdles or stays silent, as its mode and its dice say."""
+
+    clock: Clock
+    account: Account
+    cards: Mapping[str, Instrument]
+    random: Random
+    mode: ChaosMode = ChaosMode.INSTANT
+    equity: Money = Money(Decimal("100000"))
+    currency: str = "USD"
+    _session: int = 0
+    _up: bool = False
+    _messages: int = 0
+    _ids: int = 0
+    _inbox: deque[Fact] = Factory(deque)
+    _later: list[tuple[timedelta, int, Fact | tuple[str, Decimal]]] = Factory(list)
+    _book: dict[str, Working] = Factory(dict)
+    _held: dict[str, Decimal] = Factory(dict)
+    _executions: list[ExecutionSaid] = Factory(list)
+    _quotes: dict[str, Quote] = Factory(dict)
+    _fates: deque[Fate] = Factory(deque)
+    _spoofed: dict[str, Decimal] = Factory(dict)
+    _mute: bool = False
+
+    # --- scripting: what a test or a drill makes happen ---
+
+    def set_mode(self, mode: ChaosMode) -> None:
+        """Change how badly it behaves, from the next order on."""
+        self.mode = mode
+
+    def script(self, *fates: Fate) -> None:
+        """Force the fates of the next entries, in order."""
+        self._fates.extend(fates)
+
+    def spoof(self, symbol: str, quantity: Decimal | None) -> None:
+        """Report this holding whatever is true; None returns to the truth."""
+        if quantity is None:
+            self._spoofed.pop(symbol, None)
+        else:
+            self._spoofed[symbol] = quantity
+
+    def mute(self, silent: bool = True) -> None:
+        """Let the link be half open: frames go in, nothing comes out."""
+        self._mute = silent
+
+    def cut(self) -> None:
+        """Lose the session at once."""
+        if self._up:
+            self._up = False
+            self._inbox.append(LinkSaid(LinkEvent.LOST, self._session, detail="cut"))
+
+    def trade_by_hand(self, symbol: str, side: Side, quantity: Quantity) -> None:
+        """A human trades past Phoenix, in another window."""
+        self._held[symbol] = self._held.get(symbol, Decimal(0)) + side.sign * quantity
+
+    def set_quote(self, symbol: str, bid: Price, ask: Price) -> None:
+        """Move a market; whatever that triggers executes."""
+        self._quotes[symbol] = Quote(symbol, bid, ask, self.clock.now())
+        for working in tuple(self._book.values()):
+            if working.frame.line.symbol == symbol and not working.ends and self._triggered(working):
+                self._execute(working, working.remaining)
+
+    # --- the port ---
+
+    async def connect(self) -> bool:
+        """Open a session."""
+        self._session += 1
+        self._up = True
+        self._inbox.append(LinkSaid(LinkEvent.CONNECTED, self._session, (self.account,), 0, "mock"))
+        return True
+
+    async def disconnect(self) -> None:
+        """Close the session."""
+        self.cut()
+
+    def drain(self) -> tuple[Fact, ...]:
+        """Everything said by now."""
+        now = self.clock.now().ticks
+        due = sorted(entry for entry in self._later if entry[0] <= now) if self._later else []
+        if due:
+            self._later = [entry for entry in self._later if entry[0] > now]
+        for _, _, what in due:
+            if isinstance(what, tuple):
+                ref, quantity = what
+                working = self._book.get(ref)
+                if working is not None and not working.ends:
+                    self._acknowledge(working)
+                    self._execute(working, min(quantity, working.remaining))
+            else:
+                self._inbox.append(what)
+        if self._mute or not self._up:
+            said = tuple(f for f in self._inbox if isinstance(f, LinkSaid | FrameSaid | CancelSaid))
+            if self._mute:
+                self._inbox = deque(f for f in self._inbox if not isinstance(f, LinkSaid | FrameSaid | CancelSaid))
+                return said
+        facts = tuple(self._inbox)
+        self._inbox.clear()
+        return facts
+
+    async def resynchronise(self) -> bool:
+        """Tell every execution and every order again, then the end."""
+        if self._mute or not self._up:
+            return False
+        self._inbox.extend(self._executions)
+        self._inbox.extend(self._order_said(working) for working in self._book.values())
+        self._inbox.append(LinkSaid(LinkEvent.SYNCHRONISED, self._session, (self.account,), 0, "mock"))
+        return True
+
+    async def snapshot(self) -> Snapshot:
+        """The whole picture, truthful but for what is spoofed."""
+        now = self.clock.now()
+        whole = self._up and not self._mute
+        held = {**self._held, **self._spoofed}
+        return Snapshot(
+            session=self._session,
+            began=now,
+            ended=now,
+            complete=whole,
+            positions=tuple(Held(s, q) for s, q in sorted(held.items()) if q != 0) if whole else (),
+            orders=tuple(self._order_said(w) for w in self._book.values() if not w.ends) if whole else (),
+            executions=tuple(self._executions) if whole else (),
+            equity=self.equity if whole else None,
+            currency=self.currency,
+            missing=() if whole else ("positions", "orders", "executions"),
+            account=self.account.tag,
+        )
+
+    async def round_trip(self) -> bool:
+        """Whether it still answers."""
+        return self._up and not self._mute
+
+    def hand_over(self, cleared: ClearedOrder) -> None:
+        """Take the frames of one hand-over."""
+        fate: Fate = Fill()
+        if cleared.is_entry:
+            fate = self._fates.popleft() if self._fates else draw(self.mode, self.random)
+        lost = isinstance(fate, Lose) or not self._up
+        for frame in cleared.frames:
+            self._ids += 1
+            self._inbox.append(
+                FrameSaid(frame.ref, frame.revision, not lost, self._ids, "transport closed" if lost else "")
+            )
+        if lost:
+            return
+        for frame in cleared.frames:
+            self._take(frame, cleared.group)
+        if cleared.is_entry:
+            self._meet(self._book[cleared.ref], fate)
+        else:
+            for frame in cleared.frames:
+                working = self._book[frame.ref]
+                self._acknowledge(working)
+                if frame.line.order_type is OrderType.MARKET:
+                    self._execute(working, working.remaining)
+
+    def cancel(self, ref: str) -> None:
+        """Cancel what still works; a filled order answers with a refusal, as real ones do."""
+        working = self._book.get(ref)
+        self._inbox.append(CancelSaid(ref, self._up, "" if self._up else "link down"))
+        if working is None or not self._up:
+            return
+        if working.ends:
+            self._inbox.append(ErrorSaid(self._message(), self._session, 10148, "cannot be cancelled", ref))
+            return
+        self._end(working, BrokerStatus.CANCELLED, "cancelled on request")
+        if working.frame.line.role is Role.ENTRY and working.filled == 0:
+            for child in self._children(working):
+                self._end(child, BrokerStatus.CANCELLED, "parent cancelled")
+
+    async def margin(self, cleared: Sequence[object]) -> Money | None:
+        """Four per cent of nothing in particular: the mock does not say."""
+        return None
+
+    def quotes(self) -> Mapping[str, Quote]:
+        """The last quote of each instrument."""
+        return dict(self._quotes)
+
+    async def watch(self, symbol: str) -> None:
+        """Every instrument is watched already."""
+
+    def instruments(self) -> Mapping[str, Instrument]:
+        """The contract cards."""
+        return self.cards
+
+    def accounts(self) -> tuple[Account, ...]:
+        """The one account there is."""
+        return (self.account,) if self._up else ()
+
+    def port(self) -> int:
+        """The mock has no port."""
+        return 0
+
+    def session(self) -> int:
+        """How often it was connected."""
+        return self._session
+
+    def skew(self) -> timedelta:
+        """The mock reads our own clock."""
+        return timedelta(0)
+
+    # --- the broker's own truth ---
+
+    def _message(self) -> str:
+        self._messages += 1
+        return f"mock:{self._session}:{self._messages}"
+
+    def _take(self, frame: Frame, group: str) -> None:
+        known = self._book.get(frame.ref)
+        if known is not None:
+            known.frame = frame
+            self._inbox.append(self._order_said(known))
+            return
+        self._ids += 1
+        self._book[frame.ref] = Working(frame, group, 900_000 + self._ids, self._ids)
+
+    def _meet(self, entry: Working, fate: Fate) -> None:
+        now = self.clock.now().ticks
+        match fate:
+            case Reject(code, text):
+                self._inbox.append(ErrorSaid(self._message(), self._session, code, text, entry.frame.ref))
+                self._end(entry, BrokerStatus.INACTIVE, text)
+                for child in self._children(entry):
+                    self._end(child, BrokerStatus.CANCELLED, "parent rejected")
+            case Silence(fills):
+                if fills:
+                    self._execute(entry, entry.remaining, tell=False)
+            case Fill(after) if after:
+                self._later.append((now + after, self._ids, (entry.frame.ref, entry.remaining)))
+            case Partial(share, after):
+                part = floor_to(times(entry.frame.line.quantity, share), self.cards[entry.frame.line.symbol].increment)
+                if after:
+                    self._later.append((now + after, self._ids, (entry.frame.ref, part)))
+                else:
+                    self._acknowledge(entry)
+                    self._execute(entry, part)
+            case _:
+                self._acknowledge(entry)
+                if entry.frame.line.order_type is OrderType.MARKET or self._triggered(entry):
+                    self._execute(entry, entry.remaining)
+
+    def _acknowledge(self, working: Working) -> None:
+        self._inbox.append(self._order_said(working))
+        if working.frame.line.role is Role.ENTRY:
+            self._inbox.extend(self._order_said(child) for child in self._children(working))
+
+    def _children(self, entry: Working) -> list[Working]:
+        return [
+            w
+            for w in self._book.values()
+            if w.frame.line.role in (Role.STOP, Role.TARGET)
+            and not w.ends
+            and w.frame.ref.startswith(entry.frame.ref + ".")
+        ]
+
+    def _triggered(self, working: Working) -> bool:
+        line = working.frame.line
+        quote = self._quotes.get(line.symbol)
+        if quote is None:
+            return False
+        if line.role in (Role.STOP, Role.TARGET) and not self._entry_filled(working):
+            return False
+        price = quote.ask if line.side is Side.BUY else quote.bid
+        if line.order_type is OrderType.STOP and line.trigger is not None:
+            return price >= line.trigger if line.side is Side.BUY else price <= line.trigger
+        if line.order_type is OrderType.LIMIT and line.limit is not None:
+            return price <= line.limit if line.side is Side.BUY else price >= line.limit
+        return line.order_type is OrderType.MARKET
+
+    def _entry_filled(self, child: Working) -> bool:
+        parsed = parsed_ref(child.frame.ref)
+        entry = self._book.get(parsed[0]) if parsed is not None else None
+        return entry is None or entry.filled > 0
+
+    def _execute(self, working: Working, quantity: Decimal, tell: bool = True) -> None:
+        line = working.frame.line
+        if line.role in (Role.STOP, Role.TARGET):
+            parsed = parsed_ref(working.frame.ref)
+            entry = self._book.get(parsed[0]) if parsed is not None else None
+            if entry is not None:
+                quantity = min(quantity, entry.filled)
+        quantity = quantity.to_integral_value(ROUND_FLOOR)
+        if quantity <= 0:
+            return
+        working.filled += quantity
+        self._held[line.symbol] = self._held.get(line.symbol, Decimal(0)) + line.side.sign * quantity
+        self._ids += 1
+        quote = self._quotes[line.symbol]
+        price = line.limit or line.trigger or (quote.ask if line.side is Side.BUY else quote.bid)
+        said = ExecutionSaid(
+            message=self._message(),
+            session=self._session,
+            exec_id=f"mock.{self._ids:06d}.01",
+            ref=working.frame.ref,
+            account=self.account.tag,
+            perm_id=working.perm_id,
+            symbol=line.symbol,
+            side=line.side,
+            quantity=Quantity(quantity),
+            price=price,
+            at=self.clock.now().wall,
+        )
+        self._executions.append(said)
+        done = working.remaining == 0
+        if done:
+            working.ends, working.status = True, BrokerStatus.FILLED
+        if tell:
+            self._inbox.append(said)
+            self._inbox.append(self._order_said(working))
+            self._inbox.append(CommissionSaid(self._message(), said.exec_id, COMMISSION, self.currency))
+        if done and line.role.is_exit:
+            for other in tuple(self._book.values()):
+                if other is not working and not other.ends and other.group == working.group and other.group:
+                    self._end(other, BrokerStatus.CANCELLED, "one cancels all")
+
+    def _end(self, working: Working, status: BrokerStatus, reason: str) -> None:
+        working.ends, working.status = True, status
+        self._inbox.append(evolve(self._order_said(working), reason=reason))
+
+    def _order_said(self, working: Working) -> OrderSaid:
+        return OrderSaid(
+            message=self._message(),
+            session=self._session,
+            ref=working.frame.ref,
+            account=self.account.tag,
+            perm_id=working.perm_id,
+            order_id=working.order_id,
+            status=working.status,
+            filled=Quantity(working.filled),
+            remaining=Quantity(working.remaining),
+            echo=working.frame.line,
+            group=working.group,
+            completed=working.ends,
+        )

@@ -1,0 +1,312 @@
+"""The only loop: catch up, drain, decide, record, perform. It knows ports, and no adapter.
+
+Nothing is decided here. Inputs become commands, commands become beads, and beads oblige effects; an effect that places
+an order is performed only by the run that recorded it, inside `store.hold()`, after the last look.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from datetime import timedelta
+from typing import Final
+
+from attrs import Factory, define, field
+from returns.pipeline import is_successful
+from returns.result import Result
+
+from phoenix_adapters.engine.inputs import proposal_of
+from phoenix_adapters.engine.recorder import Recorder
+from phoenix_adapters.engine.responses import response_document
+from phoenix_core.acts.broker_said import Said
+from phoenix_core.acts.operate import Settle, TakeLease
+from phoenix_core.acts.submit import Withhold
+from phoenix_core.beads import Bead, Settlement, Settles
+from phoenix_core.effects import (
+    AfterRestart,
+    ArchiveInput,
+    CancelOrder,
+    CarryOut,
+    Effect,
+    Notify,
+    Reconcile,
+    SendOrder,
+    SignCheckpoint,
+    WriteResponse,
+)
+from phoenix_core.facts import Fact, LinkEvent, LinkSaid, Snapshot
+from phoenix_core.kernel import clear, due
+from phoenix_core.ports import BeadStore, Broker, Clock, Notifier, Seam
+from phoenix_core.refusals import Refusal
+from phoenix_core.rulings import Accepted
+from phoenix_core.values import CommandId, Moment, derived_id
+from phoenix_core.world import Link, Run, World
+
+Key = tuple[int, int]
+
+# A notifier that hangs must not pile up tasks without end; a minute is longer than any of them should take.
+NOTIFY_TIMEOUT: Final = timedelta(seconds=60)
+# The same due command may ask for another one (a kill revokes a token, which cancels a position): a few rounds settle
+# it; a rule that never settles is a bug, and is found here rather than by a full disk.
+DUE_ROUNDS_MAX: Final = 50
+
+
+@define
+class Engine:
+    """One run of the engine over its ports."""
+
+    store: BeadStore
+    broker: Broker
+    clock: Clock
+    run: Run
+    notifiers: tuple[Notifier, ...] = ()
+    seam: Seam | None = None
+    latch: Callable[[], bool | None] = lambda: False
+    checkpoint: Callable[[int], None] = lambda size: None
+    on_bead: Callable[[Bead], None] = lambda bead: None
+    recorder: Recorder = field(init=False)
+    _mine: set[Key] = Factory(set)
+    _in_flight: set[Key] = Factory(set)
+    _quiet: list[Settles] = Factory(list)
+    _tasks: set[asyncio.Task[None]] = Factory(set)
+    _inputs: int = 0
+    _round_trip: Moment | None = None
+    _probing: bool = False
+    _connecting: bool = False
+    _snapshotting: bool = False
+    _snapshot: Snapshot | None = None
+    _up: bool = False
+    _synchronised: bool = False
+
+    def __attrs_post_init__(self) -> None:
+        """The recorder asks this engine what the world looks like."""
+        self.recorder = Recorder(self.store, self.world, on_bead=self._recorded)
+
+    # --- what the world looks like ---
+
+    def world(self, desk: object = None) -> World:
+        """One frozen look at everything outside the log."""
+        now = self.clock.now()
+        age = None if self._round_trip is None else now.ticks - self._round_trip.ticks
+        snapshot = self._snapshot
+        return World(
+            now=now,
+            run=self.run,
+            link=Link(self.broker.session(), self._up, self._synchronised, age, False, self.broker.skew()),
+            accounts=self.broker.accounts(),
+            port=self.broker.port(),
+            latch=self.latch(),
+            instruments=self.broker.instruments(),
+            quotes=self.broker.quotes(),
+            snapshot=snapshot,
+            equity=snapshot.equity if snapshot is not None else None,
+            margin_used=snapshot.margin_used if snapshot is not None else None,
+        )
+
+    # --- the life of a run ---
+
+    async def start(self) -> Result[Accepted, Refusal]:
+        """Replay, take the lease, open a session: start-up and recovery are the same path."""
+        self.recorder.catch_up()
+        boot = self.clock.now().boot
+        taken = self.recorder.act(TakeLease(CommandId(derived_id("lease", self.run.run)), boot, self.run.run))
+        if is_successful(taken):
+            self.run = evolve_run(self.run, self.recorder.desk.tenure.epoch)
+            await self._connect()
+        return taken
+
+    async def step(self) -> None:
+        """One round: catch up, drain, decide what is due, perform what is owed."""
+        self.recorder.catch_up()
+        for fact in self.broker.drain():
+            self._hear(fact)
+        self._take_inputs()
+        self._probe()
+        for _ in range(DUE_ROUNDS_MAX):
+            before = self.recorder.desk.head.size
+            for command in due(self.recorder.desk, self.clock.now()):
+                _ = self.recorder.act(command)
+            self._perform()
+            for fact in self.broker.drain():
+                self._hear(fact)
+            if self.recorder.desk.head.size == before:
+                break
+        else:
+            raise AssertionError("what is due asks for more without end")
+        self._settle_quiet()
+        await asyncio.sleep(0)
+
+    async def settle(self) -> None:
+        """Let everything that was started in the background come to its end, then take it in."""
+        while self._tasks:
+            _ = await asyncio.wait(tuple(self._tasks))
+            await self.step()
+
+    # --- inputs ---
+
+    def _hear(self, fact: Fact) -> None:
+        if isinstance(fact, LinkSaid):
+            self._note_link(fact)
+        _ = self.recorder.act(Said(self._command_id("fact"), fact))
+        if isinstance(fact, LinkSaid) and fact.event is LinkEvent.CONNECTED:
+            self._spawn(self._synchronise())
+        if isinstance(fact, LinkSaid) and fact.event is LinkEvent.RESTORED:
+            self._spawn(self._synchronise())
+
+    def _note_link(self, fact: LinkSaid) -> None:
+        if fact.event is LinkEvent.CONNECTED:
+            self._up, self._synchronised = True, False
+            self._round_trip = self.clock.now()
+        elif fact.event is LinkEvent.SYNCHRONISED:
+            self._synchronised = True
+        elif fact.event is LinkEvent.RESTORED:
+            self._up, self._synchronised = True, False
+        else:
+            self._up = self._synchronised = False
+
+    def _take_inputs(self) -> None:
+        if self.seam is None:
+            return
+        for name, data, channel in self.seam.take():
+            _ = self.recorder.act(proposal_of(name, data, channel))
+
+    def _command_id(self, what: str) -> CommandId:
+        self._inputs += 1
+        return CommandId(derived_id(what, self.run.run, str(self._inputs)))
+
+    # --- the link ---
+
+    def _spawn(self, work: Coroutine[object, object, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _connect(self) -> None:
+        self._connecting = True
+        try:
+            if not await self.broker.connect():
+                self._hear(LinkSaid(LinkEvent.CONNECT_FAILED, self.broker.session()))
+        finally:
+            self._connecting = False
+
+    async def _synchronise(self) -> None:
+        if await self.broker.resynchronise():
+            await self._look()
+
+    def _probe(self) -> None:
+        stale = self._round_trip is None or self.clock.now().ticks - self._round_trip.ticks >= PROBE_EVERY
+        if self._up and stale and not self._probing:
+            self._probing = True
+            self._spawn(self._ask())
+
+    async def _ask(self) -> None:
+        began = self.clock.now()
+        try:
+            if await self.broker.round_trip():
+                self._round_trip = began
+        finally:
+            self._probing = False
+
+    async def _look(self) -> None:
+        if self._snapshotting:
+            return
+        self._snapshotting = True
+        try:
+            size = self.recorder.desk.head.size
+            snapshot = await self.broker.snapshot()
+            if snapshot.complete:
+                self._snapshot = snapshot
+            _ = self.recorder.act(Said(self._command_id("snapshot"), snapshot))
+            for key, effect in tuple(self.recorder.desk.owed.items()):
+                if isinstance(effect, Reconcile) and key[0] < size:
+                    self._quiet.append(Settles(*key, Settlement.DONE))
+        finally:
+            self._snapshotting = False
+            self._in_flight = {k for k in self._in_flight if k in self.recorder.desk.owed}
+
+    # --- effects ---
+
+    def _recorded(self, bead: Bead, mine: bool) -> None:
+        if mine:
+            self._mine.update((bead.seq, index) for index in range(8))
+        self.on_bead(bead)
+
+    def _perform(self) -> None:
+        settled = {(s.seq, s.index) for s in self._quiet}
+        for key, effect in tuple(self.recorder.desk.owed.items()):
+            if key in self._in_flight or key in settled:
+                continue
+            if effect.after_restart is AfterRestart.LOOK_UP and key not in self._mine:
+                continue  # an earlier run's frame: looked up by its reference, never sent
+            self._perform_one(key, effect)
+
+    def _perform_one(self, key: Key, effect: Effect) -> None:
+        match effect:
+            case SendOrder():
+                self._in_flight.add(key)
+                self._send(key, effect)
+            case CancelOrder():
+                if self._up:
+                    self._in_flight.add(key)
+                    self.broker.cancel(effect.ref)
+            case Notify():
+                self._in_flight.add(key)
+                self._spawn(self._notify(key, effect))
+            case WriteResponse():
+                if self.seam is not None:
+                    self.seam.respond(effect.intent_id, response_document(self.recorder.desk, effect.intent_id))
+                self._quiet.append(Settles(*key, Settlement.DONE))
+            case ArchiveInput():
+                if self.seam is not None:
+                    self.seam.archive(effect.name, effect.digest, effect.quarantined, effect.reason)
+                self._quiet.append(Settles(*key, Settlement.DONE))
+            case Reconcile():
+                if self._synchronised:
+                    self._in_flight.add(key)
+                    self._spawn(self._look())
+            case SignCheckpoint():
+                self.checkpoint(effect.size)
+                self._quiet.append(Settles(*key, Settlement.DONE))
+            case CarryOut():
+                pass  # answered by a command of `due`, not by the outside world
+
+    def _send(self, key: Key, send: SendOrder) -> None:
+        """The last look and the hand-over, in one hold: a kill is either seen here or later than the frame."""
+        with self.store.hold() as head:
+            if head != self.recorder.desk.head:
+                self.recorder.catch_up()
+            cleared = clear(self.recorder.desk, key, send, self.world())
+            if is_successful(cleared):
+                self.broker.hand_over(cleared.unwrap())
+                return
+        command_id = CommandId(derived_id("withhold", self.run.run, str(key[0]), str(key[1])))
+        _ = self.recorder.act(Withhold(command_id, key, send, cleared.failure()))
+
+    async def _notify(self, key: Key, notice: Notify) -> None:
+        delivered = ""
+        for notifier in self.notifiers:
+            try:
+                async with asyncio.timeout(NOTIFY_TIMEOUT.total_seconds()):
+                    if await notifier.send(notice):
+                        delivered = notifier.name
+                        break
+            except (TimeoutError, OSError):
+                continue
+        if delivered or not self.notifiers:
+            self._quiet.append(Settles(*key, Settlement.DONE))
+
+    def _settle_quiet(self) -> None:
+        settles = tuple(s for s in self._quiet if (s.seq, s.index) in self.recorder.desk.owed)
+        self._quiet.clear()
+        if settles:
+            _ = self.recorder.act(Settle(self._command_id("settle"), settles))
+        self._in_flight.intersection_update(self.recorder.desk.owed)
+
+
+def evolve_run(run: Run, epoch: int) -> Run:
+    """The same run, holding the lease of this epoch."""
+    return Run(run.run, epoch, run.mode, run.allow_live, run.version)
+
+
+# A place frame needs a round trip no older than two seconds; asking twice as often leaves room for one lost answer.
+PROBE_EVERY: Final = timedelta(seconds=1)

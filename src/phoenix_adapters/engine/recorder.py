@@ -1,0 +1,73 @@
+"""The one way into the log: catch up, decide, append on the head it was decided on, fold what landed.
+
+Every process uses it: the engine, and each command of the operator. If anybody wrote in between, the append conflicts,
+the world is looked at again and the command decided again. That one rule makes tokens single-use and processes safe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from attrs import Factory, define
+from returns.pipeline import is_successful
+from returns.result import Result, Success
+
+from phoenix_core.beads import Bead
+from phoenix_core.chain import Fault, StoreFault
+from phoenix_core.desk import Desk
+from phoenix_core.kernel import Command, bead_of, decide, evolve, sealed
+from phoenix_core.ports import BeadStore
+from phoenix_core.refusals import Refusal
+from phoenix_core.rulings import Accepted
+from phoenix_core.world import World
+
+# Two writers conflict now and then; a writer that loses this often in a row is not unlucky, it is broken.
+TRIES_MAX: Final = 200
+
+
+@define
+class Recorder:
+    """A desk and its log, kept in step."""
+
+    store: BeadStore
+    world: Callable[[Desk], World]
+    desk: Desk = Factory(Desk)
+    on_bead: Callable[[Bead, bool], None] = lambda bead, mine: None
+
+    def catch_up(self) -> int:
+        """Fold what others wrote since; answers how many beads that was."""
+        before = self.desk.head.size
+        for record in self.store.read(before):
+            self._fold(bead_of(record), mine=False)
+        return self.desk.head.size - before
+
+    def act(self, command: Command) -> Result[Accepted, Refusal]:
+        """Carry one command to its end: accepted or refused, and what that left is durable."""
+        for _ in range(TRIES_MAX):
+            self.catch_up()
+            world = self.world(self.desk)
+            ruling = decide(self.desk, command, world)
+            if not ruling.drafts:
+                return ruling.result
+            records = sealed(self.desk.head, world.now.wall, command.command_id, ruling)
+            if self.store.seq_of(records[0].bead_id) is not None:
+                return Success(Accepted(command.command_id, {"landed": "before"}))
+            try:
+                landed = self.store.append(self.desk.head, records, ruling.texts)
+            except StoreFault as fault:
+                if fault.kind is Fault.UNKNOWN:
+                    continue  # it may have landed: the next round looks for its bead id before anything else
+                raise
+            if is_successful(landed):
+                for record, draft in zip(records, ruling.drafts, strict=True):
+                    bead = Bead(
+                        record.seq, world.now.wall, record.bead_id, draft.body, record.leaf.hex(), draft.settles
+                    )
+                    self._fold(bead, mine=True)
+                return ruling.result
+        raise AssertionError(f"{TRIES_MAX} conflicts in a row: somebody writes without end")
+
+    def _fold(self, bead: Bead, mine: bool) -> None:
+        self.desk = evolve(self.desk, bead)
+        self.on_bead(bead, mine)

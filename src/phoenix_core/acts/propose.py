@@ -1,0 +1,167 @@
+"""An intent comes in, and the evidence a human will decide on is assembled from Phoenix's own data.
+
+Any bytes end in exactly one of three beads: ACCEPTED (with a position PROPOSED), REFUSED by a rule, QUARANTINED as
+unreadable. The proposer is the channel it came through, never what it says of itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from attrs import frozen
+from returns.pipeline import is_successful
+
+from phoenix_core.acts.lights import context_of, exposure_of, flags_for, policy_of, rate_of
+from phoenix_core.beads import QuoteSeen, Signal, SignalEvent
+from phoenix_core.desk import Desk
+from phoenix_core.gate.evidence import EVIDENCE_LIFE, Circumstances, assemble
+from phoenix_core.gate.signals import Incoming, Seen, judge_signal, proposal_expires_at, seen
+from phoenix_core.gate.sizing import size
+from phoenix_core.gate.stale_gate import context_age, limit_for, stale_refusal
+from phoenix_core.refusals import Reason, Refusal, merged, refusal
+from phoenix_core.rulings import Ruling, denied, granted
+from phoenix_core.trade.positions import born
+from phoenix_core.values import CommandId, Money
+from phoenix_core.watch.alerts import Code, alert
+from phoenix_core.world import World
+
+
+@frozen
+class Propose:
+    """A signal came in through a channel and could be read."""
+
+    command_id: CommandId
+    digest: str
+    channel: str
+    incoming: Incoming
+    name: str = ""
+
+
+@frozen
+class Quarantine:
+    """Something came in that could not be read as a signal, or was refused before it could be."""
+
+    command_id: CommandId
+    digest: str
+    channel: str
+    refusal: Refusal
+    name: str = ""
+
+
+@frozen
+class Assemble:
+    """Gather what the human needs to see, anew."""
+
+    command_id: CommandId
+    intent_id: str
+
+
+Command = Propose | Quarantine | Assemble
+
+
+def _propose(desk: Desk, command: Propose, world: World) -> Ruling:
+    incoming = command.incoming
+    signal = incoming.signal
+    known = seen(desk.signals, signal)
+    if known is Seen.SAME:
+        return _again(desk, command)
+    policy = policy_of(desk)
+    order_types = policy.order_types if policy is not None else ()
+    context = context_of(signal)
+    stale_after = policy.stale_after if policy is not None else None
+    no = merged(
+        found
+        for found in (
+            judge_signal(desk.signals, incoming, world.now, order_types, world.instruments.get(signal.pair)),
+            refusal(Reason.POLICY_MISSING, detail="LIVE needs a signed policy") if policy is None else None,
+            stale_refusal(desk.anchors, context, stale_after, world.now) if stale_after is not None else None,
+        )
+        if found is not None
+    )
+    if no is not None:
+        return denied(no, _signal(command, SignalEvent.REFUSED, no), texts=incoming.texts)
+    body = Signal(
+        event=SignalEvent.ACCEPTED,
+        digest=command.digest,
+        channel=command.channel,
+        name=command.name,
+        signal=signal,
+        expires_at=proposal_expires_at(world.now),
+    )
+    told = alert(Code.SIGNAL_READY, signal.pair, signal.intent_id, side=signal.side.value, intent=signal.intent_id[:8])
+    return granted(signal.intent_id, body, born(signal), told, texts=incoming.texts)
+
+
+def _again(desk: Desk, command: Propose) -> Ruling:
+    """The same signal once more: nothing new, and a file still has to leave the inbox."""
+    intent = command.incoming.signal.intent_id
+    if not command.name:
+        return granted(intent)
+    no = refusal(Reason.SIGNAL_SEEN_BEFORE, detail=f"intent {intent} is known already")
+    return denied(no, _signal(command, SignalEvent.REFUSED, no))
+
+
+def _signal(command: Propose | Quarantine, event: SignalEvent, no: Refusal) -> Signal:
+    return Signal(
+        event=event,
+        digest=command.digest,
+        channel=command.channel,
+        name=command.name,
+        reasons=tuple(reason.value for reason in no.reasons),
+        detail=no.detail,
+    )
+
+
+def _quarantine(desk: Desk, command: Quarantine, world: World) -> Ruling:
+    told = alert(Code.SIGNAL_QUARANTINED, command.channel, command.digest, reason=command.refusal.headline.value)
+    return denied(command.refusal, _signal(command, SignalEvent.QUARANTINED, command.refusal), told)
+
+
+def _assemble(desk: Desk, command: Assemble, world: World) -> Ruling:
+    proposal = desk.signals.proposal(command.intent_id)
+    if proposal is None:
+        return denied(refusal(Reason.UNKNOWN_INTENT, detail=command.intent_id))
+    signal = proposal.signal
+    policy, instrument = policy_of(desk), world.instruments.get(signal.pair)
+    quote = world.quotes.get(signal.pair)
+    if policy is None or instrument is None or quote is None:
+        missing = "policy" if policy is None else "contract card" if instrument is None else "quote"
+        return denied(refusal(Reason.EVIDENCE_MISSING, detail=f"no {missing} for {signal.pair} yet"))
+    sized = size(
+        signal,
+        instrument,
+        equity=world.equity,
+        currency=desk.genesis.currency,
+        rate=rate_of(desk, world, instrument),
+        risk_per_trade=policy.risk_per_trade,
+        odd_lots=policy.odd_lots,
+    )
+    if not is_successful(sized):
+        return denied(sized.failure())
+    sizing = sized.unwrap()
+    exposure = exposure_of(desk, world, command.intent_id)
+    context = context_of(signal)
+    found = Circumstances(
+        proposer=proposal.channel,
+        state_age=context_age(desk.anchors, context, world.now),
+        state_limit=limit_for(desk.anchors, signal.strategy, policy.stale_after),
+        quote=QuoteSeen(quote.bid, quote.ask, quote.at.wall, quote.delayed),
+        position_before=desk.positions.net(signal.pair),
+        gross_before=exposure.gross,
+        daily_loss=Money(max(exposure.loss_today, Money(exposure.loss_today * 0))),
+        flags=flags_for(desk, world, signal, sizing, instrument, policy),
+        expires_at=world.now.wall + EVIDENCE_LIFE,
+        margin_used=world.margin_used,
+    )
+    evidence = assemble(
+        signal, sizing, instrument, desk.genesis.account, policy, desk.evidence.next_version(signal.intent_id), found
+    )
+    return granted(signal.intent_id, evidence)
+
+
+HANDLERS: Final[Mapping[type, Callable[[Desk, Any, World], Ruling]]] = {
+    Propose: _propose,
+    Quarantine: _quarantine,
+    Assemble: _assemble,
+}

@@ -1,0 +1,143 @@
+"""The state of a desk: nothing but the fold of its beads.
+
+A desk is mutable and has one owner. It is evolved only after the append that recorded a bead has landed, so that what
+is in memory is always the fold of a prefix of the log; `decide` only reads it. Each kind of bead folds into the slice of
+exactly one wing (`OWNERS`), and what a bead obliges the desk to do outside is `owed` until a later bead settles it.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from attrs import Factory, define
+
+from phoenix_core.beads import Bead, Genesis, Kind, Lease, LeaseEvent
+from phoenix_core.canonical import decode, encode
+from phoenix_core.chain import EMPTY, Head
+from phoenix_core.effects import Effect, react
+from phoenix_core.gate.approvals import Approvals
+from phoenix_core.gate.evidence import EvidenceBook
+from phoenix_core.gate.kill_flags import KillFlags
+from phoenix_core.gate.limits import Policies
+from phoenix_core.gate.signals import Signals
+from phoenix_core.gate.stale_gate import Anchors
+from phoenix_core.gate.tokens import Tokens
+from phoenix_core.records import of_json, to_json
+from phoenix_core.trade.autopsy import Autopsies
+from phoenix_core.trade.fills import Fills
+from phoenix_core.trade.order_book import Orders
+from phoenix_core.trade.positions import Positions
+from phoenix_core.trust.promotion import Promotions
+from phoenix_core.trust.revalidation import Changes
+from phoenix_core.watch.alerts import Alerts
+from phoenix_core.watch.drift import Drifts
+from phoenix_core.watch.health import Heartbeats
+from phoenix_core.watch.observations import Observations
+from phoenix_core.watch.session import Sessions
+
+
+@define
+class Tenure:
+    """Which desk this is, and who holds the lease on it: the epoch is the position of the bead that took it."""
+
+    genesis: Genesis | None = None
+    epoch: int = -1
+    run: str = ""
+    boot: str = ""
+    released: bool = True
+
+    def fold(self, bead: Bead) -> None:
+        """Fold GENESIS and LEASE."""
+        body = bead.body
+        if isinstance(body, Genesis):
+            assert self.genesis is None and bead.seq == 0, "a log has one genesis, and it is the first bead"
+            self.genesis = body
+        elif isinstance(body, Lease):
+            self.released = body.event is LeaseEvent.RELEASED
+            if body.event is LeaseEvent.TAKEN:
+                self.epoch, self.run, self.boot = bead.seq, body.run, body.boot
+
+
+@define
+class Desk:
+    """Everything Phoenix knows, slice by slice, and what it still owes the world."""
+
+    head: Head = EMPTY
+    tenure: Tenure = Factory(Tenure)
+    signals: Signals = Factory(Signals)
+    evidence: EvidenceBook = Factory(EvidenceBook)
+    approvals: Approvals = Factory(Approvals)
+    tokens: Tokens = Factory(Tokens)
+    kill_flags: KillFlags = Factory(KillFlags)
+    anchors: Anchors = Factory(Anchors)
+    policies: Policies = Factory(Policies)
+    positions: Positions = Factory(Positions)
+    orders: Orders = Factory(Orders)
+    fills: Fills = Factory(Fills)
+    autopsies: Autopsies = Factory(Autopsies)
+    drifts: Drifts = Factory(Drifts)
+    sessions: Sessions = Factory(Sessions)
+    heartbeats: Heartbeats = Factory(Heartbeats)
+    alerts: Alerts = Factory(Alerts)
+    observations: Observations = Factory(Observations)
+    promotions: Promotions = Factory(Promotions)
+    changes: Changes = Factory(Changes)
+    owed: dict[tuple[int, int], Effect] = Factory(dict)
+
+    @property
+    def genesis(self) -> Genesis:
+        """Which desk this is; asked only where one exists."""
+        assert self.tenure.genesis is not None, "the log has no genesis yet"
+        return self.tenure.genesis
+
+
+# One kind, one owner: the name of the slice that folds it. A test holds this against the closed set of kinds.
+OWNERS: Final[dict[Kind, str]] = {
+    Kind.GENESIS: "tenure",
+    Kind.LEASE: "tenure",
+    Kind.OPERATOR: "approvals",
+    Kind.DECISION: "approvals",
+    Kind.POLICY: "policies",
+    Kind.SIGNAL: "signals",
+    Kind.EVIDENCE: "evidence",
+    Kind.T2_TOKEN: "tokens",
+    Kind.KILL_FLAG: "kill_flags",
+    Kind.STATE_ANCHOR: "anchors",
+    Kind.STATE_CONFLICT: "anchors",
+    Kind.POSITION: "positions",
+    Kind.ORDER: "orders",
+    Kind.EXECUTION: "fills",
+    Kind.AUTOPSY: "autopsies",
+    Kind.OBSERVATION: "observations",
+    Kind.RECONCILIATION_DRIFT: "drifts",
+    Kind.RECONCILIATION_RESOLUTION: "drifts",
+    Kind.IBKR_SESSION: "sessions",
+    Kind.HEARTBEAT: "heartbeats",
+    Kind.ALERT: "alerts",
+    Kind.PROMOTION: "promotions",
+    Kind.SHADOW: "promotions",
+    Kind.CONFIG_CHANGE: "changes",
+}
+
+
+def evolve(desk: Desk, bead: Bead) -> Desk:
+    """Fold one recorded bead into the desk, in place, and hand the desk back. Never refuses: what does not fit is a bug."""
+    assert bead.seq == desk.head.size, f"bead {bead.seq} does not follow a head of {desk.head.size}"
+    for settled in bead.settles:
+        desk.owed.pop((settled.seq, settled.index), None)
+    getattr(desk, OWNERS[bead.body.kind]).fold(bead)
+    for index, effect in enumerate(react(bead)):
+        desk.owed[bead.seq, index] = effect
+    desk.head = Head(bead.seq + 1, bead.leaf)
+    return desk
+
+
+# What a snapshot is made of. A reader of another layout falls back to the log, which is the only truth.
+SNAPSHOT_SCHEMA: Final = 1
+
+
+def freeze(desk: Desk) -> bytes:
+    """The desk as canonical bytes: what a snapshot keeps, and what two desks are compared by."""
+    slices = {name: to_json(getattr(desk, name)) for name in ("tenure", *sorted(set(OWNERS.values()) - {"tenure"}))}
+    owed = [[seq, index] for seq, index in desk.owed]
+    return encode({"schema": SNAPSHOT_SCHEMA, "head": to_json(desk.head), "owed": owed, "slices": slices})

@@ -1,0 +1,69 @@
+"""The desk's five functions: decide, evolve, react, due, clear. Everything Phoenix does is one of them, called in a loop.
+
+    drain an input -> decide (pure) -> record (durable, all or nothing) -> perform the effects the recorded beads oblige
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from phoenix_core.acts import approve, broker_said, exits, operate, propose, reconcile, submit, timed
+from phoenix_core.acts.last_look import ClearedOrder, clear
+from phoenix_core.beads import Bead, bead_id_of, body_json, body_of
+from phoenix_core.chain import Head, Sealed, seal
+from phoenix_core.desk import Desk, evolve
+from phoenix_core.effects import react
+from phoenix_core.rulings import Ruling
+from phoenix_core.values import CommandId, Moment, utc_of, utc_text
+from phoenix_core.world import World
+
+__all__ = ["ClearedOrder", "bead_of", "clear", "decide", "due", "evolve", "react", "sealed"]
+
+Command = (
+    propose.Command
+    | approve.Command
+    | submit.Command
+    | broker_said.Command
+    | exits.Command
+    | reconcile.Command
+    | operate.Command
+    | timed.Command
+)
+
+# Each command has one handler. The tables of the families are joined here, and a test holds the union against `Command`.
+_HANDLERS: Final[Mapping[type, Callable[[Desk, Any, World], Ruling]]] = {
+    **propose.HANDLERS,
+    **approve.HANDLERS,
+    **submit.HANDLERS,
+    **broker_said.HANDLERS,
+    **exits.HANDLERS,
+    **reconcile.HANDLERS,
+    **operate.HANDLERS,
+    **timed.HANDLERS,
+}
+
+
+def decide(desk: Desk, command: Command, world: World) -> Ruling:
+    """Judge one command on the desk as it stands. Changes nothing; a refusal may leave beads too."""
+    return _HANDLERS[type(command)](desk, command, world)
+
+
+def due(desk: Desk, now: Moment) -> tuple[Command, ...]:
+    """What time, or a bead that somebody else wrote, asks of the desk now. Idempotent; needs no memory."""
+    return timed.due(desk, now)
+
+
+def sealed(head: Head, ts: datetime, command_id: CommandId, ruling: Ruling) -> tuple[Sealed, ...]:
+    """A ruling's beads in the places they would have on this head. A retry of the command makes the same ids."""
+    drafts = (
+        (draft.body.kind.value, body_json(draft, bead_id_of(command_id, n))) for n, draft in enumerate(ruling.drafts)
+    )
+    return seal(head, utc_text(ts), drafts)
+
+
+def bead_of(record: Sealed) -> Bead:
+    """A stored bead, read back."""
+    body, bead_id, settles = body_of(record.kind, record.body)
+    return Bead(record.seq, utc_of(record.ts, "ts"), bead_id, body, record.leaf.hex(), settles)

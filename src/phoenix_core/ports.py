@@ -1,0 +1,181 @@
+"""The ports: what the core needs of the world, as Protocols. Adapters implement them; nothing here knows an adapter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from datetime import timedelta
+from typing import Protocol
+
+from returns.result import Result
+
+from phoenix_core.chain import Conflict, Head, Sealed
+from phoenix_core.effects import Notify
+from phoenix_core.facts import Checked, Fact, Quote, Snapshot
+from phoenix_core.kernel import ClearedOrder
+from phoenix_core.refusals import Refusal
+from phoenix_core.values import Account, Instrument, Money, Moment
+
+
+class Clock(Protocol):
+    """Both clocks of the host."""
+
+    def now(self) -> Moment:
+        """The present moment on both clocks."""
+        ...
+
+
+class Lock(Protocol):
+    """The operating system's word that this process is the only engine."""
+
+    def alive(self) -> bool:
+        """Whether the lock is still ours."""
+        ...
+
+    def release(self) -> None:
+        """Give it back."""
+        ...
+
+
+class BeadStore(Protocol):
+    """The log. One append is one decision: all its beads or none, on the head it was decided on."""
+
+    def head(self) -> Head:
+        """Where the log ends now."""
+        ...
+
+    def read(self, start: int, stop: int | None = None) -> Iterator[Sealed]:
+        """The stored beads from `start`, in order."""
+        ...
+
+    def append(
+        self, expected: Head, beads: Sequence[Sealed], texts: Mapping[str, str] | None = None
+    ) -> Result[Head, Conflict]:
+        """Append durably if the log still ends at `expected`; otherwise nothing happened."""
+        ...
+
+    def append_blind(self, make: Callable[[Head], tuple[Sealed, ...]]) -> Head:
+        """Append on whatever head there is: for raising a kill, which commutes with everything."""
+        ...
+
+    def hold(self) -> AbstractContextManager[Head]:
+        """Keep every other writer out for the moment of the last look."""
+        ...
+
+    def seq_of(self, bead_id: str) -> int | None:
+        """Where a bead of this id stands, if it landed."""
+        ...
+
+    def text(self, digest: str) -> str | None:
+        """Free text from the side table."""
+        ...
+
+    def root(self, size: int | None = None) -> bytes:
+        """The Merkle root of the first `size` beads."""
+        ...
+
+    def wait(self, size: int, timeout_s: float) -> bool:
+        """Wait until the log is longer than `size`, whoever writes it."""
+        ...
+
+
+class Verifier(Protocol):
+    """Cryptography: whether a signature is over these bytes, and what kind of signature it is."""
+
+    def check(self, statement: bytes, signature: str) -> Result[Checked, Refusal]:
+        """The signature parsed and verified in the namespace of Phoenix's approvals."""
+        ...
+
+
+class Broker(Protocol):
+    """A broker. Everything it says arrives as facts in an inbox; nothing it returns is evidence of anything."""
+
+    async def connect(self) -> bool:
+        """Open a session. What it is like arrives as facts."""
+        ...
+
+    async def disconnect(self) -> None:
+        """Close the session."""
+        ...
+
+    def drain(self) -> tuple[Fact, ...]:
+        """Every fact since the last call, in the order in which they came."""
+        ...
+
+    async def resynchronise(self) -> bool:
+        """Ask for executions, open and completed orders, positions and account; true if every end was seen."""
+        ...
+
+    async def snapshot(self) -> Snapshot:
+        """The broker's whole picture; incomplete where any part did not end."""
+        ...
+
+    async def round_trip(self) -> bool:
+        """A question that only a living broker answers."""
+        ...
+
+    def hand_over(self, cleared: ClearedOrder) -> None:
+        """Hand all frames of a cleared order to the transport, without blocking. FrameSaid facts tell what became of each."""
+        ...
+
+    def cancel(self, ref: str) -> None:
+        """Hand a cancel to the transport, in front of everything else."""
+        ...
+
+    async def margin(self, cleared: Sequence[object]) -> Money | None:
+        """What the broker says the order would cost in margin; None where it does not say."""
+        ...
+
+    def quotes(self) -> Mapping[str, Quote]:
+        """The last two-sided quote of each instrument that is watched."""
+        ...
+
+    async def watch(self, symbol: str) -> None:
+        """Subscribe to an instrument's quotes."""
+        ...
+
+    def instruments(self) -> Mapping[str, Instrument]:
+        """The contract cards known in this session."""
+        ...
+
+    def accounts(self) -> tuple[Account, ...]:
+        """The accounts the broker reports in this session."""
+        ...
+
+    def port(self) -> int:
+        """The port of this session; 0 for the mock."""
+        ...
+
+    def session(self) -> int:
+        """The number of this session; 0 before the first."""
+        ...
+
+    def skew(self) -> timedelta:
+        """The broker's clock minus ours, as last measured."""
+        ...
+
+
+class Notifier(Protocol):
+    """A way to reach a human. It may fail and it may hang; nobody waits for it."""
+
+    name: str
+
+    async def send(self, notice: Notify) -> bool:
+        """Deliver one notice; true once the channel accepted it."""
+        ...
+
+
+class Seam(Protocol):
+    """Where other programs leave intents and find answers."""
+
+    def take(self) -> tuple[tuple[str, bytes, str], ...]:
+        """(name, bytes, channel) of every complete input that waits."""
+        ...
+
+    def archive(self, name: str, digest: str, quarantined: bool, reason: str) -> None:
+        """Put an input where its outcome belongs; harmless to repeat."""
+        ...
+
+    def respond(self, intent_id: str, document: str) -> None:
+        """Write the answer document of an intent; harmless to repeat."""
+        ...
