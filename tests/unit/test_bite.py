@@ -1,0 +1,86 @@
+"""The engine of `nox -s bite` notices what it must, and its table has not rotted."""
+
+from __future__ import annotations
+
+import ast
+import shutil
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.bite.run import BadBreakage, Breakage, breakages, unnoticed
+from tests.showing import REPOSITORY
+
+RULE: Final = "LIMIT = 5\n\n\ndef may(age):\n    return age < LIMIT\n"
+TESTS: Final = "from toy import may\n\ndef test_young(): assert may(4)\n\ndef test_old(): assert not may(5)\n"
+
+
+@pytest.fixture
+def toy(tmp_path: Path) -> Path:
+    """A repository of one rule and two tests."""
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "toy.py").write_text(RULE, "utf-8")
+    (tmp_path / "test_toy.py").write_text(TESTS, "utf-8")
+    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = paper\n", "utf-8")
+    return tmp_path
+
+
+def breaking(new: str, test: str, old: str = "return age < LIMIT") -> Breakage:
+    """A breakage of the toy's rule."""
+    return Breakage("toy", "src/toy.py", old, new, f"test_toy.py::{test}")
+
+
+def test_a_breakage_that_is_noticed(toy: Path) -> None:
+    """The named test fails on the broken copy, and the source itself is not touched."""
+    assert unnoticed(breaking("return age <= LIMIT", "test_old"), toy) is None
+    assert (toy / "src" / "toy.py").read_text("utf-8") == RULE
+
+
+def test_a_breakage_that_is_not_noticed(toy: Path) -> None:
+    """A test that passes on the broken copy is reported by name."""
+    assert (
+        unnoticed(breaking("return age <= LIMIT", "test_young"), toy) == "toy: test_toy.py::test_young does not notice"
+    )
+
+
+def test_a_test_that_cannot_run_proves_nothing(toy: Path) -> None:
+    """A missing test, or a module that no longer imports, is not a rule that bites."""
+    assert "could not run" in str(unnoticed(breaking("return age <= LIMIT", "test_gone"), toy))
+    assert "could not run" in str(unnoticed(breaking("LIMIT = nowhere", "test_old", old="LIMIT = 5"), toy))
+
+
+@pytest.mark.parametrize(
+    ("new", "old", "why"),
+    [
+        ("return age <= LIMIT", "return age < 6", "stands 0 times"),
+        ("return age < LIMIT", "return age < LIMIT", "one line for another"),
+        ("return age <", "return age < LIMIT", "not Python"),
+    ],
+)
+def test_a_bad_row_is_an_error(toy: Path, new: str, old: str, why: str) -> None:
+    """A row whose line is gone, that changes nothing, or that writes no Python, is refused."""
+    with pytest.raises(BadBreakage, match=why):
+        unnoticed(breaking(new, "test_old", old=old), toy)
+
+
+def test_a_line_that_stands_twice_is_an_error(toy: Path) -> None:
+    """Nobody could say which of the two was broken."""
+    (toy / "src" / "toy.py").write_text(RULE + RULE, "utf-8")
+    with pytest.raises(BadBreakage, match="stands 2 times"):
+        unnoticed(breaking("return True", "test_old"), toy)
+
+
+def test_the_table_has_not_rotted(tmp_path: Path) -> None:
+    """Every listed line still stands once in its file, and every named test is still there."""
+    shutil.copytree(REPOSITORY / "src", tmp_path / "src")
+    for row in breakages():
+        whole = (tmp_path / row.file).read_text("utf-8")
+        row.apply(tmp_path)
+        (tmp_path / row.file).write_text(whole, "utf-8")
+        path, *names = row.test.partition("[")[0].split("::")
+        within: ast.AST = ast.parse((REPOSITORY / path).read_text("utf-8"))
+        for name in names:
+            found = [node for node in ast.walk(within) if getattr(node, "name", None) == name]
+            assert found, f"{row.id}: {row.test} is not there"
+            within = found[0]
