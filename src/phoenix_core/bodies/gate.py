@@ -89,6 +89,7 @@ class CanonicalSignal:
     red_checks: int | None = None
     quantity: Quantity | None = None
     note: str | None = None  # the hash of the words; the words themselves lie in the side table
+    order_type: OrderType | None = None  # only where a policy enables LIMIT and the proposer asks for it; else MARKET
 
 
 class SignalEvent(Named):
