@@ -1,0 +1,40 @@
+"""Keys and signatures: OpenSSH files and SSHSIG for people, C2SP notes for the log, and the port `Verifier`."""
+
+from phoenix_adapters.keys.agent import identities
+from phoenix_adapters.keys.files import create, load, load_public, public_path
+from phoenix_adapters.keys.log_key import LogKey, create_log_key, load_log_key, note_verifier, parse_vkey, vkey
+from phoenix_adapters.keys.openssh import Fault, KeyType, PrivateKey, PublicKey, parse_private_file, parse_public_line
+from phoenix_adapters.keys.signing import InProcess, Signs, ThroughAgent, ThroughKeygen
+from phoenix_adapters.keys.sshsig import Signature, parse_signature, verify
+from phoenix_adapters.keys.trouble import KeyTrouble, Trouble
+from phoenix_adapters.keys.verifier import SshVerifier
+
+__all__ = [
+    "Fault",
+    "InProcess",
+    "KeyTrouble",
+    "KeyType",
+    "LogKey",
+    "PrivateKey",
+    "PublicKey",
+    "Signature",
+    "Signs",
+    "SshVerifier",
+    "ThroughAgent",
+    "ThroughKeygen",
+    "Trouble",
+    "create",
+    "create_log_key",
+    "identities",
+    "load",
+    "load_log_key",
+    "load_public",
+    "note_verifier",
+    "parse_private_file",
+    "parse_public_line",
+    "parse_signature",
+    "parse_vkey",
+    "public_path",
+    "verify",
+    "vkey",
+]

@@ -1,0 +1,118 @@
+"""Key files: made once, readable by their owner alone, and looked at through one open descriptor, so that what was
+checked is what is read.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from phoenix_adapters.keys.openssh import (
+    TEXT_MAX,
+    Fault,
+    KeyType,
+    PrivateKey,
+    PublicKey,
+    parse_private_file,
+    parse_public_line,
+    private_file,
+)
+from phoenix_adapters.keys.trouble import KeyTrouble, Trouble
+
+
+def create(path: Path, comment: str = "") -> PrivateKey:
+    """Make a new software key: `path` for its owner's eyes only, `path.pub` for everybody. Never over an old one."""
+    assert "\n" not in comment, "a comment is one line"
+    private = Ed25519PrivateKey.generate()
+    public = PublicKey(KeyType.SOFTWARE, private.public_key().public_bytes_raw())
+    key = PrivateKey(public, private.private_bytes_raw(), comment)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _write_new(path, private_file(key, secrets.token_bytes(4)), 0o600)
+    _write_new(public_path(path), f"{public.line} {comment}".rstrip() + "\n", 0o644)
+    _sync_folder(path.parent)
+    return key
+
+
+def public_path(path: Path) -> Path:
+    """Where ssh-keygen puts the public half of a key file."""
+    return path.with_name(path.name + ".pub")
+
+
+def load(path: Path) -> PrivateKey:
+    """The key of a private key file that nobody else can read."""
+    text = _read(path, private=True)
+    found = parse_private_file(text)
+    if isinstance(found, Fault):
+        mend = "use it through an agent (ssh-add)" if found is Fault.KEY_ENCRYPTED else "give an OpenSSH Ed25519 key"
+        raise KeyTrouble(Trouble.KEY_NOT_READ, f"{path} ({found})", mend)
+    return found
+
+
+def load_public(path: Path) -> PublicKey:
+    """The public key to enrol, from a `.pub` file or from beside (or inside) the private key file that was named."""
+    if path.suffix != ".pub":
+        beside = public_path(path)
+        if not beside.exists():
+            return load(path).public
+        path = beside
+    found = parse_public_line(_read(path, private=False))
+    if isinstance(found, Fault):
+        raise KeyTrouble(Trouble.KEY_NOT_READ, f"{path} ({found})", "give an ssh-ed25519 or sk-ssh-ed25519 key")
+    return found
+
+
+def _write_new(path: Path, text: str, mode: int) -> None:
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    except FileExistsError as error:
+        raise KeyTrouble(
+            Trouble.KEY_EXISTS, str(path), "choose another name, or enrol the key that is there"
+        ) from error
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        os.fchmod(file.fileno(), mode)  # whatever the umask made of it
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _read(path: Path, private: bool) -> str:
+    try:
+        # Not blocking: a pipe that was put in a key's place must not hang the desk.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError as error:
+        raise KeyTrouble(Trouble.KEY_MISSING, str(path), "make a key with `phoenix init`, or name yours") from error
+    except OSError as error:
+        raise KeyTrouble(Trouble.KEY_NOT_READ, f"{path} ({error.strerror})", "see who may read it") from error
+    try:
+        _look_at(descriptor, path, private)
+        data = os.read(descriptor, TEXT_MAX + 1)
+    finally:
+        os.close(descriptor)
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise KeyTrouble(Trouble.KEY_NOT_READ, f"{path} (no text)", "give an OpenSSH key") from error
+
+
+def _look_at(descriptor: int, path: Path, private: bool) -> None:
+    """What was opened is a file and, if it is private, for its owner alone."""
+    about = os.fstat(descriptor)
+    if not stat.S_ISREG(about.st_mode):
+        raise KeyTrouble(Trouble.KEY_NOT_A_FILE, str(path), "name a file")
+    if private and about.st_uid != os.geteuid():
+        raise KeyTrouble(Trouble.KEY_OF_ANOTHER_USER, str(path), "each operator signs with a key of their own")
+    if private and about.st_mode & 0o077:
+        mend = f"chmod 600 {path}; if others could read it, revoke it"
+        raise KeyTrouble(Trouble.KEY_OPEN_TO_OTHERS, str(path), mend)

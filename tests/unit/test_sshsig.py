@@ -1,0 +1,374 @@
+"""SSHSIG read strictly: every attack on a signature has its own fault, and an honest twin that passes."""
+
+from __future__ import annotations
+
+import base64
+import struct
+from collections.abc import Callable
+from typing import Final
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from returns.pipeline import is_successful
+
+from phoenix_adapters.keys.openssh import (
+    Fault,
+    KeyType,
+    PrivateKey,
+    PublicKey,
+    armored,
+    is_weak,
+    parse_private_file,
+    parse_public_line,
+    private_file,
+    string,
+)
+from phoenix_adapters.keys.sshsig import (
+    NAMESPACE,
+    Signature,
+    by_authenticator,
+    ed25519_verifies,
+    enclosed,
+    parse_signature,
+    to_be_signed,
+    verify,
+)
+from phoenix_adapters.keys.verifier import SshVerifier
+from phoenix_core.refusals import Reason
+from tests.keyring import TOUCHED, Pen, hardware_pen, software_pen
+
+STATEMENT: Final = b'{"v":1,"type":"decision","verdict":"approve"}'
+LABEL: Final = "SSH SIGNATURE"
+ANNA: Final = software_pen("anna")
+PRIME: Final = 2**255 - 19
+
+
+def judged(text: str, statement: bytes = STATEMENT) -> Fault | None:
+    """What reading and verifying together say."""
+    signature = parse_signature(text)
+    return signature if isinstance(signature, Fault) else verify(statement, signature, NAMESPACE)
+
+
+def bytes_of(text: str) -> bytes:
+    """The bytes between the two lines of armor."""
+    return base64.b64decode("".join(text.splitlines()[1:-1]))
+
+
+def rebuilt(
+    pen: Pen,
+    *,
+    magic: bytes = b"SSHSIG",
+    version: int = 1,
+    blob: bytes | None = None,
+    namespace: bytes = NAMESPACE.encode(),
+    reserved: bytes = b"",
+    hash_name: bytes = b"sha512",
+    inner: bytes | None = None,
+    tail: bytes = b"",
+) -> str:
+    """A signature of this pen with one part exchanged; the honest twin where nothing is."""
+    inner = pen.inner(to_be_signed(STATEMENT, NAMESPACE)) if inner is None else inner
+    blob = pen.public.blob if blob is None else blob
+    parts = b"".join(string(part) for part in (blob, namespace, reserved, hash_name, inner))
+    return armored(magic + struct.pack(">I", version) + parts + tail, LABEL)
+
+
+@pytest.mark.parametrize("pen", [software_pen("anna"), hardware_pen("bruno")], ids=["software", "hardware"])
+@pytest.mark.parametrize("hash_name", ["sha512", "sha256"])
+def test_an_honest_signature_is_believed(pen: Pen, hash_name: str) -> None:
+    """Both kinds of key, both hashes: read, verified, and every field is what was signed."""
+    signature = parse_signature(pen.sign(STATEMENT, hash_name=hash_name))
+    assert isinstance(signature, Signature)
+    assert verify(STATEMENT, signature, NAMESPACE) is None
+    hardware = pen.public.type is KeyType.HARDWARE
+    assert (signature.key, signature.namespace, signature.hash_name) == (pen.public, NAMESPACE, hash_name)
+    assert (signature.presence, signature.verification, signature.counter) == (hardware, hardware, pen.counter)
+
+
+def _inner(pen: Pen, change: Callable[[bytes], bytes]) -> str:
+    return rebuilt(pen, inner=change(pen.inner(to_be_signed(STATEMENT, NAMESPACE))))
+
+
+def _other_s(raw: bytes) -> bytes:
+    """The same signature with S + L: equal modulo the group's order, and a second spelling."""
+    order = 2**252 + 27742317777372353535851937790883648493
+    s = int.from_bytes(raw[-32:], "little") + order
+    return raw[:-32] + s.to_bytes(32, "little")
+
+
+ANNAS_TEXT: Final = ANNA.sign(STATEMENT)
+WEB: Final = hardware_pen("bruno", "webauthn.example")
+ATTACKS: Final[list[tuple[str, str, Fault]]] = [
+    ("too large", ANNAS_TEXT + "A" * 20_000, Fault.TOO_LARGE),
+    ("no armor", ANNAS_TEXT.replace("SSH SIGNATURE", "PGP SIGNATURE"), Fault.BAD_ARMOR),
+    ("no last newline", ANNAS_TEXT[:-1], Fault.BAD_ARMOR),
+    ("carriage returns", ANNAS_TEXT.replace("\n", "\r\n"), Fault.BAD_ARMOR),
+    ("broken elsewhere", armored(b"", LABEL).replace("\n-----E", f"\n{ANNAS_TEXT[30:40]}\n-----E"), Fault.BAD_BASE64),
+    ("one long line", "\n".join([ANNAS_TEXT.split("\n")[0], base64.b64encode(bytes_of(ANNAS_TEXT)).decode(),
+                                 ANNAS_TEXT.split("\n")[-2], ""]), Fault.BAD_ARMOR),
+    ("text after the armor", ANNAS_TEXT + "\n", Fault.BAD_ARMOR),
+    ("text before the armor", "\n" + ANNAS_TEXT, Fault.BAD_ARMOR),
+    ("letters that are no base64", ANNAS_TEXT.replace("U1NI", "U1N!"), Fault.BAD_BASE64),
+    ("letters that only look like ASCII", ANNAS_TEXT.replace("U1NI", "U1N\u0406"), Fault.BAD_BASE64),
+    ("wrong magic", rebuilt(ANNA, magic=b"SSHSIH"), Fault.BAD_MAGIC),
+    ("version 0", rebuilt(ANNA, version=0), Fault.BAD_VERSION),
+    ("version 2", rebuilt(ANNA, version=2), Fault.BAD_VERSION),
+    ("trailing bytes", rebuilt(ANNA, tail=b"\0"), Fault.TRAILING_BYTES),
+    ("trailing bytes inside", _inner(ANNA, lambda inner: inner + b"\0"), Fault.TRAILING_BYTES),
+    ("trailing bytes in the key", rebuilt(ANNA, blob=ANNA.public.blob + b"\0"), Fault.TRAILING_BYTES),
+    ("cut short", armored(bytes_of(ANNAS_TEXT)[:-1], LABEL), Fault.TRUNCATED),
+    ("a length beyond the end", armored(b"SSHSIG" + b"\0\0\0\1" + b"\xff" * 8, LABEL), Fault.TRUNCATED),
+    ("reserved bytes", rebuilt(ANNA, reserved=b"later"), Fault.RESERVED_NOT_EMPTY),
+    ("an old hash", rebuilt(ANNA, hash_name=b"sha1"), Fault.HASH_UNKNOWN),
+    ("no hash", rebuilt(ANNA, hash_name=b""), Fault.HASH_UNKNOWN),
+    ("another hash than was signed", rebuilt(ANNA, hash_name=b"sha256"), Fault.SIGNATURE_WRONG),
+    ("another namespace", ANNA.sign(STATEMENT, namespace="git"), Fault.WRONG_NAMESPACE),
+    ("a longer namespace", ANNA.sign(STATEMENT, namespace=NAMESPACE + "0"), Fault.WRONG_NAMESPACE),
+    ("a namespace of control bytes", rebuilt(ANNA, namespace=b"phoenix\0"), Fault.BAD_TEXT),
+    ("a namespace changed after signing", rebuilt(ANNA, inner=ANNA.inner(to_be_signed(STATEMENT, "git"))),
+     Fault.SIGNATURE_WRONG),
+    ("an RSA key", rebuilt(ANNA, blob=string(b"ssh-rsa") + string(b"\3") + string(b"n")), Fault.KEY_TYPE_UNKNOWN),
+    ("a certificate", rebuilt(ANNA, blob=string(b"ssh-ed25519-cert-v01@openssh.com")), Fault.KEY_TYPE_UNKNOWN),
+    ("a short key", rebuilt(ANNA, blob=string(b"ssh-ed25519") + string(b"k" * 31)), Fault.KEY_LENGTH),
+    ("a key that signs anything", rebuilt(ANNA, blob=string(b"ssh-ed25519") + string(b"\1" + b"\0" * 31)),
+     Fault.KEY_WEAK),
+    ("a key spelt a second way", rebuilt(ANNA, blob=string(b"ssh-ed25519") + string(b"\xee" + b"\xff" * 30 + b"\x7f")),
+     Fault.KEY_WEAK),
+    ("a key made for a web site", WEB.sign(STATEMENT), Fault.KEY_APPLICATION),
+    ("a software key with a hardware signature", rebuilt(ANNA, inner=hardware_pen("bruno").inner(b"")),
+     Fault.INNER_TYPE),
+    ("a hardware key with a software signature", rebuilt(hardware_pen("anna"), inner=ANNA.inner(b"")),
+     Fault.INNER_TYPE),
+    ("a short signature", rebuilt(ANNA, inner=string(b"ssh-ed25519") + string(b"s" * 63)), Fault.SIGNATURE_LENGTH),
+    ("a second spelling of S", _inner(ANNA, _other_s), Fault.SIGNATURE_WRONG),
+    ("somebody else's signature", rebuilt(ANNA, inner=software_pen("eve").inner(to_be_signed(STATEMENT, NAMESPACE))),
+     Fault.SIGNATURE_WRONG),
+    ("over another statement", ANNA.sign(STATEMENT + b" "), Fault.SIGNATURE_WRONG),
+    ("flags nobody knows", hardware_pen("bruno").sign(STATEMENT, flags=0x41), Fault.FLAGS_UNKNOWN),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "fault"), [pytest.param(t, f, id=name) for name, t, f in ATTACKS])
+def test_each_attack_has_its_fault(text: str, fault: Fault) -> None:
+    """Whatever was done to a signature is refused, and by its own name."""
+    assert judged(ANNAS_TEXT) is None, "the honest twin"
+    assert judged(text) is fault
+
+
+def test_every_fault_of_a_signature_is_shown() -> None:
+    """No fault stands in the table that no attack draws; the rest belong to key files, and are shown below."""
+    of_files = {Fault.KEY_LINE, Fault.KEY_ENCRYPTED, Fault.KEY_PADDING, Fault.KEY_HALVES_DIFFER}
+    assert {fault for _, _, fault in ATTACKS} == set(Fault) - of_files
+
+
+@pytest.mark.parametrize("change", [0x01, 0x04, 0x05, 0x08])
+def test_flags_set_after_signing_are_noticed(change: int) -> None:
+    """The device signs its flags: nobody can claim a touch that was not there."""
+    pen = hardware_pen("bruno")
+    inner = pen.inner(to_be_signed(STATEMENT, NAMESPACE), flags=0)
+    forged = inner[:-5] + bytes([inner[-5] | change]) + inner[-4:]
+    assert judged(enclosed(pen.public, inner, NAMESPACE)) is None
+    assert judged(enclosed(pen.public, forged, NAMESPACE)) is Fault.SIGNATURE_WRONG
+
+
+def test_a_counter_changed_after_signing_is_noticed() -> None:
+    """The device signs its counter too, so that a copy of the key cannot pretend to be ahead."""
+    pen = hardware_pen("bruno")
+    inner = pen.inner(to_be_signed(STATEMENT, NAMESPACE))
+    assert judged(enclosed(pen.public, inner[:-1] + b"\x09", NAMESPACE)) is Fault.SIGNATURE_WRONG
+
+
+def test_an_application_changed_after_signing_is_noticed() -> None:
+    """A FIDO signature holds for the application that its key was made for."""
+    pen = hardware_pen("bruno")
+    other = PublicKey(KeyType.HARDWARE, pen.public.point, "ssh:another")
+    assert judged(enclosed(other, pen.inner(to_be_signed(STATEMENT, NAMESPACE)), NAMESPACE)) is Fault.SIGNATURE_WRONG
+
+
+@pytest.mark.parametrize("pen", [software_pen("anna"), hardware_pen("bruno")], ids=["software", "hardware"])
+def test_every_flipped_bit_is_noticed(pen: Pen) -> None:
+    """One bit of the signature's bytes, any of them: never believed, and never an exception."""
+    data = bytes_of(pen.sign(STATEMENT))
+    for bit in range(len(data) * 8):
+        flipped = bytearray(data)
+        flipped[bit // 8] ^= 1 << bit % 8
+        assert judged(armored(bytes(flipped), LABEL)) is not None, f"bit {bit}"
+
+
+def test_every_flipped_character_is_noticed() -> None:
+    """One character of the armored text, any of them: never believed, and never an exception."""
+    for at in range(len(ANNAS_TEXT)):
+        for other in ("A", "\n", "\u2028"):
+            text = ANNAS_TEXT[:at] + other + ANNAS_TEXT[at + 1 :]
+            assert text == ANNAS_TEXT or judged(text) is not None, f"character {at}"
+
+
+class TestNothingEscapes:
+    """Whatever text comes in, the reader answers; it never raises, and what it reads it can write again."""
+
+    @given(st.text(max_size=200) | st.binary(max_size=300).map(lambda data: armored(data, LABEL)))
+    def test_any_text(self, text: str) -> None:
+        """Noise, bare and in armor."""
+        assert isinstance(parse_signature(text), Fault)
+
+    @given(st.binary(max_size=200).map(lambda tail: armored(b"SSHSIG\0\0\0\1" + tail, LABEL)))
+    def test_any_tail(self, text: str) -> None:
+        """Noise behind an honest beginning."""
+        assert isinstance(parse_signature(text), Fault)
+
+    @given(st.text(max_size=300))
+    def test_any_key_text(self, text: str) -> None:
+        """Noise as a public line and as a private file."""
+        assert isinstance(parse_public_line(text), Fault)
+        assert isinstance(parse_private_file(text), Fault)
+
+    @given(st.binary(max_size=100), st.sampled_from(["sha512", "sha256"]))
+    def test_round_trip(self, statement: bytes, hash_name: str) -> None:
+        """Any statement can be signed and is then believed."""
+        assert judged(ANNA.sign(statement, hash_name=hash_name), statement) is None
+
+
+def test_weak_points_are_those_of_small_order() -> None:
+    """The table of five y holds exactly the points that eight additions bring to the neutral one."""
+    d = -121665 * pow(121666, PRIME - 2, PRIME) % PRIME
+
+    def x_squared(y: int) -> int:
+        return (y * y - 1) * pow(d * y * y + 1, PRIME - 2, PRIME) % PRIME
+
+    def root(square: int) -> int:
+        x = pow(square, (PRIME + 3) // 8, PRIME)
+        return x if x * x % PRIME == square else x * pow(2, (PRIME - 1) // 4, PRIME) % PRIME
+
+    def double(x: int, y: int) -> tuple[int, int]:
+        k = d * x * x * y * y % PRIME
+        return 2 * x * y * pow(1 + k, PRIME - 2, PRIME) % PRIME, (y * y + x * x) * pow(1 - k, PRIME - 2, PRIME) % PRIME
+
+    eighth = 0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826
+    for y in (0, 1, PRIME - 1, eighth, PRIME - eighth):
+        point = (root(x_squared(y)), y)
+        for _ in range(3):
+            point = double(*point)
+        assert point == (0, 1), hex(y)
+        assert is_weak(y.to_bytes(32, "little"))
+        assert is_weak((y | 1 << 255).to_bytes(32, "little")), "and its mirror image"
+    assert is_weak(PRIME.to_bytes(32, "little")), "a second spelling of zero"
+    assert not is_weak(ANNA.public.point)
+
+
+def test_a_weak_key_signs_nothing_here() -> None:
+    """With the neutral point as its key, R = S times the base point is a signature over everything: but not for us."""
+    s = 8
+    base_times_s = software_pen("s").public.point  # any point; only its weakness is asked about
+    neutral = b"\1" + b"\0" * 31
+    assert not ed25519_verifies(neutral, base_times_s + s.to_bytes(32, "little"), b"anything")
+    assert not ed25519_verifies(ANNA.public.point, neutral + bytes(32), b"anything"), "a weak R"
+    assert not ed25519_verifies(ANNA.public.point, b"short", b"anything")
+
+
+def test_a_public_line_is_read_and_written() -> None:
+    """A `.pub` line, with and without its comment, is the key; its fingerprint is ssh-keygen's."""
+    for pen in (ANNA, hardware_pen("bruno")):
+        assert parse_public_line(pen.public.line) == pen.public
+        assert parse_public_line(pen.public.line + " anna on her laptop\n") == pen.public
+
+
+@pytest.mark.parametrize(
+    ("line", "fault"),
+    [
+        ("", Fault.KEY_LINE),
+        (ANNA.public.line.replace("ssh-ed25519 ", "sk-ssh-ed25519@openssh.com "), Fault.KEY_LINE),
+        ("restrict " + ANNA.public.line, Fault.BAD_BASE64),
+        (ANNA.public.line + "\n" + ANNA.public.line, Fault.KEY_LINE),
+        (ANNA.public.line.replace(" ", "  "), Fault.TRUNCATED),
+        ("x" * 20_000, Fault.TOO_LARGE),
+        (hardware_pen("bruno", "webauthn.example").public.line, Fault.KEY_APPLICATION),
+    ],
+)
+def test_a_bad_public_line_has_its_fault(line: str, fault: Fault) -> None:
+    """What is not one key on one line is refused."""
+    assert parse_public_line(line) is fault
+
+
+def test_a_private_file_is_read_and_written() -> None:
+    """What is written reads back; two files of one key differ in their check bytes only."""
+    key = ANNA.as_file
+    text = private_file(key, b"1234")
+    assert parse_private_file(text) == key
+    assert parse_private_file(private_file(key, b"5678")) == key
+    assert "seed" not in repr(key), "a secret is not printed by accident"
+
+
+def _private(pen: Pen, *, check: bytes = b"12341234", cipher: bytes = b"none", point: bytes = b"", pad: bytes = b"",
+             keys: int = 1, magic: bytes = b"openssh-key-v1\0", inner_tail: bytes | None = None) -> str:  # fmt: skip
+    public = pen.public
+    head = check + string(public.type.value.encode()) + string(point or public.point)
+    secret = string(pen.private.private_bytes_raw() + public.point) + string(b"")
+    inner = head + (secret if inner_tail is None else inner_tail)
+    inner += pad or bytes(range(1, -len(inner) % 8 + 1))
+    outer = magic + string(cipher) + string(b"none") + string(b"") + struct.pack(">I", keys)
+    return armored(outer + string(public.blob) + string(inner), "OPENSSH PRIVATE KEY")
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        (_private(ANNA, cipher=b"aes256-ctr"), Fault.KEY_ENCRYPTED),
+        (_private(ANNA, magic=b"openssh-key-v2\0"), Fault.BAD_MAGIC),
+        (_private(ANNA, keys=2), Fault.KEY_TYPE_UNKNOWN),
+        (_private(ANNA, check=b"12341235"), Fault.KEY_HALVES_DIFFER),
+        (_private(ANNA, point=b"p" * 32), Fault.KEY_HALVES_DIFFER),
+        (_private(ANNA, inner_tail=string(b"s" * 64) + string(b"")), Fault.KEY_HALVES_DIFFER),
+        (_private(ANNA, pad=b"\1\3"), Fault.KEY_PADDING),
+        (_private(ANNA, pad=bytes(range(1, 10))), Fault.KEY_PADDING),
+        (_private(hardware_pen("bruno"), inner_tail=string(b"ssh:other")), Fault.KEY_HALVES_DIFFER),
+    ],
+)
+def test_a_bad_private_file_has_its_fault(text: str, fault: Fault) -> None:
+    """A private file that is encrypted, damaged or patched together is refused."""
+    assert parse_private_file(_private(ANNA)) == PrivateKey(ANNA.public, ANNA.private.private_bytes_raw(), "")
+    assert parse_private_file(text) is fault
+
+
+def test_a_fido_keys_file_is_read_without_a_secret() -> None:
+    """A FIDO key's file names its key and a handle for the device; there is nothing in it that signs."""
+    pen = hardware_pen("bruno")
+    tail = string(b"ssh:phoenix") + b"\1" + string(b"handle") + string(b"") + string(b"token")
+    assert parse_private_file(_private(pen, inner_tail=tail)) == PrivateKey(pen.public, b"", "token")
+
+
+class TestThePort:
+    """The port answers with what was signed and how, or with the rule that it broke; the core does the rest."""
+
+    def test_what_was_checked(self) -> None:
+        """Key, assurance, presence, verification and counter are those of the signature."""
+        pen = hardware_pen("bruno")
+        checked = SshVerifier().check(STATEMENT, text := pen.sign(STATEMENT, flags=TOUCHED)).unwrap()
+        assert (checked.statement, checked.signature, checked.key) == (STATEMENT, text, pen.public.fingerprint)
+        assert (checked.assurance, checked.presence, checked.verification) == ("hardware", True, False)
+        assert checked.counter == 1
+        checked = SshVerifier().check(STATEMENT, ANNAS_TEXT).unwrap()
+        assert (checked.assurance, checked.presence, checked.verification) == ("software", False, False)
+
+    @pytest.mark.parametrize(
+        ("text", "reason"),
+        [
+            (hardware_pen("bruno").sign(STATEMENT, flags=0), Reason.PRESENCE_MISSING),
+            (ANNA.sign(STATEMENT, namespace="git"), Reason.SIGNATURE_NAMESPACE),
+            (ANNA.sign(b"another"), Reason.SIGNATURE_WRONG),
+            ("-----BEGIN", Reason.SIGNATURE_MALFORMED),
+        ],
+    )
+    def test_refusals(self, text: str, reason: Reason) -> None:
+        """A FIDO signature without a touch, another namespace, an untrue and an unreadable signature."""
+        answer = SshVerifier().check(STATEMENT, text)
+        assert not is_successful(answer)
+        assert answer.failure().reasons == (reason,)
+
+
+def test_the_authenticator_binds_everything() -> None:
+    """Application, flags, counter and message all change what the device signs."""
+    honest = by_authenticator(b"m", "ssh:", 1, 1)
+    others = [(b"n", "ssh:", 1, 1), (b"m", "ssh:x", 1, 1), (b"m", "ssh:", 5, 1), (b"m", "ssh:", 1, 2)]
+    assert honest not in {by_authenticator(*other) for other in others}
+    assert len(honest) == 69
