@@ -1,38 +1,27 @@
-"""Where Phoenix and the broker disagree: detected, named, told to a human, and never corrected by either side.
+"""Where Phoenix and the broker disagree: how a disagreement is named, told to a human and answered.
 
-A run compares what Phoenix believes (`Book`) with a whole picture from the broker (`Snapshot`). A picture that is not
-whole says UNKNOWN and nothing else. A row that was touched while the picture was taken is in motion and is looked at
-again; what still differs in two quiet pictures is a drift. One divergence is one open drift until a human answers it.
+One divergence is one open drift until a human answers it; neither side is ever corrected by the desk. What differs is
+found in `compare.py`; here it gets its identity, its weight and its life:
+
+    open --ACKNOWLEDGED--> visible, no longer blocking; lapses when the values change or the session ends
+    open --BROKER_CORRECTED--> still blocking until a complete picture without it proves it
+    open --PHOENIX_CORRECTED--> gone: executions were attributed by signature; if it still stands, it opens anew
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Mapping
-from datetime import datetime, timedelta
-from decimal import Decimal
+import hashlib
+from collections.abc import Container
+from datetime import datetime
 from typing import Final
 
 from attrs import Factory, define, frozen
-from returns.result import Result
+from returns.result import Failure, Result, Success
 
-from phoenix_core.beads import (
-    Bead,
-    DriftType,
-    ReconciliationDrift,
-    ReconciliationResolution,
-    Resolution,
-)
-from phoenix_core.facts import BrokerStatus, Snapshot
-from phoenix_core.refusals import Refusal
-from phoenix_core.values import Facts, Money, Named, Quantity, Role, SecType, Severity, Side
-
-MOTION_BEFORE: Final = timedelta(seconds=2)
-LOOKS_AFTER: Final = (timedelta(seconds=1), timedelta(seconds=3), timedelta(seconds=8))
-QUIET_NEEDED: Final = 2
-UNKNOWN_MAX: Final = 3
-PNL_FLOOR: Final = Decimal("1.00")
-PNL_SHARE: Final = Decimal("0.005")
-FX_UNEXPLAINED_MAX: Final = Decimal(1000)
+from phoenix_core.beads import Bead, DriftType, ReconciliationDrift, ReconciliationResolution, Resolution
+from phoenix_core.canonical import encode
+from phoenix_core.refusals import Reason, Refusal, refusal
+from phoenix_core.values import Facts, Named, Quantity, Severity, plain
 
 
 class Cause(Named):
@@ -54,52 +43,34 @@ class Cause(Named):
     PNL = "pnl"
 
 
-class Agreement(Named):
-    """What one run says. UNKNOWN is never `ok`, never `missing`, never `flat` (I13)."""
-
-    AGREES = "AGREES"
-    DIFFERS = "DIFFERS"
-    MOVING = "MOVING"  # differs only in rows that must be looked at again
-    UNKNOWN = "UNKNOWN"
-
-
 @frozen
-class Holding:
-    """What we believe to hold in one instrument: the signed sum of our own executions (ours alone, no baseline)."""
+class Weight:
+    """What a cause amounts to: whose row it is about, which comparison it belongs to, how loud it is."""
 
-    symbol: str
-    quantity: Decimal
-    sec_type: SecType = SecType.STOCK
-
-
-@frozen
-class OrderRow:
-    """What we believe of one order that has no end yet."""
-
-    ref: str
-    symbol: str
-    role: Role
-    side: Side
-    quantity: Quantity
-    filled: Quantity
-    status: BrokerStatus  # the last word of the broker that we took in; UNKNOWN before any
-    perm_id: int = 0
-    group: str = ""
+    row: str
+    drift_type: DriftType
+    severity: Severity
 
 
-@frozen
-class Book:
-    """What Phoenix believes, in plain values, indexed as the slices index it (mappings are borrowed, not copied)."""
+_CRITICAL, _WARNING = Severity.CRITICAL, Severity.WARNING
 
-    account: str  # the keyed hash; rows of other accounts are not looked at
-    session: int
-    holdings: Mapping[str, Holding]  # by symbol; only what is not zero
-    orders: Mapping[str, OrderRow]  # by reference: recorded, without an end
-    ended: Container[str]  # references whose order has ended
-    baseline: Mapping[str, Decimal]  # foreign holdings that were signed for at `init`
-    touched: Mapping[str, datetime]  # symbol or reference -> the last order or execution fact on it
-    cash: Container[str] = ()  # symbols of currency pairs, where the broker's position is virtual
-    realized: Money | None = None  # None: nothing comparable today
+# Causes of one row are one divergence: a holding that first differs in size, then in sign, is not two drifts.
+WEIGHTS: Final[dict[Cause, Weight]] = {
+    Cause.COUNT: Weight("holding", DriftType.POSITION_COUNT, _CRITICAL),
+    Cause.SIZE: Weight("holding", DriftType.POSITION_SIZE, _CRITICAL),
+    Cause.SIGN: Weight("holding", DriftType.POSITION_SIZE, _CRITICAL),
+    Cause.FILLS: Weight("fills", DriftType.POSITION_SIZE, _CRITICAL),
+    Cause.OVERFILL: Weight("fills", DriftType.POSITION_SIZE, _CRITICAL),
+    Cause.ORPHAN_EXIT: Weight("exits", DriftType.ORDER_STATUS, _CRITICAL),
+    Cause.UNRESOLVED_REFERENCE: Weight("reference", DriftType.ORDER_STATUS, _CRITICAL),
+    Cause.TWO_PERM_IDS: Weight("perm_ids", DriftType.ORDER_STATUS, _CRITICAL),
+    Cause.FACT_AFTER_END: Weight("end", DriftType.ORDER_STATUS, _CRITICAL),
+    Cause.ORDER_STATUS: Weight("status", DriftType.ORDER_STATUS, _WARNING),
+    Cause.ORDER_MISSING: Weight("status", DriftType.ORDER_STATUS, _WARNING),
+    Cause.FOREIGN_HOLDING: Weight("foreign_holding", DriftType.POSITION_SIZE, _WARNING),
+    Cause.FOREIGN_ORDER: Weight("foreign_order", DriftType.ORDER_STATUS, _WARNING),
+    Cause.PNL: Weight("pnl", DriftType.PNL, _WARNING),
+}
 
 
 @frozen
@@ -115,35 +86,22 @@ class Divergence:
 
     @property
     def identity(self) -> str:
-        """The hash of what differs, without its values: size and sign of one holding are one divergence."""
-        raise NotImplementedError
-
-    @property
-    def drift_type(self) -> DriftType:
-        """Which of the four comparisons it belongs to."""
-        raise NotImplementedError
+        """The hash of what differs, without its values."""
+        return _hash(WEIGHTS[self.cause].row, self.subject)
 
     @property
     def severity(self) -> Severity:
         """CRITICAL raises a DRIFT kill, WARNING alerts."""
-        raise NotImplementedError
-
-    @property
-    def values(self) -> str:
-        """The hash of both sides: an acknowledgement lapses when it changes."""
-        raise NotImplementedError
+        return WEIGHTS[self.cause].severity
 
 
-@frozen
-class Finding:
-    """What one run found. `found` is all that stands, open already or not; suspects are looked at again."""
+def _hash(*parts: str) -> str:
+    return hashlib.sha256(encode(list(parts))).hexdigest()
 
-    agreement: Agreement
-    found: tuple[Divergence, ...] = ()
-    suspects: tuple[tuple[str, int], ...] = ()  # (identity, quiet pictures it was seen in so far)
-    absent: tuple[str, ...] = ()  # references of orders without an end that the picture does not show
-    unexplained: tuple[str, ...] = ()  # symbols whose holding differs in this picture, moving or not
-    why: str = ""  # of UNKNOWN: what was not whole
+
+def values_of(phoenix: Facts, broker: Facts) -> str:
+    """The hash of both sides: an acknowledgement lapses when it changes."""
+    return hashlib.sha256(encode([dict(phoenix), dict(broker)])).hexdigest()
 
 
 @define
@@ -162,7 +120,10 @@ class OpenDrift:
     values: str
     session: int
     acknowledged: bool = False
-    awaits_broker: bool = False  # BROKER_CORRECTED said, not yet shown by a picture
+    awaits_broker: bool = False  # BROKER_CORRECTED was said and no picture has shown it yet
+    answered_seq: int = 0
+    answered_by: str = ""
+    notes: str = ""
 
 
 @define
@@ -177,119 +138,171 @@ class Drifts:
 
     def fold(self, bead: Bead) -> None:
         """Take in a drift or a resolution; other kinds are somebody else's."""
-        raise NotImplementedError
+        if isinstance(bead.body, ReconciliationDrift):
+            self._open(bead, bead.body)
+        elif isinstance(bead.body, ReconciliationResolution):
+            self._answer(bead, bead.body)
 
+    def _open(self, bead: Bead, body: ReconciliationDrift) -> None:
+        before = self.open.get(body.identity)
+        assert before is None or before.acknowledged, "one divergence is one open drift"
+        if before is not None:
+            self._forget(before)
+        self.open[body.identity] = OpenDrift(
+            identity=body.identity,
+            bead_id=bead.bead_id,
+            seq=bead.seq,
+            opened_at=bead.ts,
+            cause=body.cause,
+            severity=body.severity,
+            subject=body.subject,
+            instrument=body.instrument,
+            refs=body.refs,
+            values=values_of(body.phoenix_state, body.broker_state),
+            session=body.session,
+        )
+        self.by_bead[bead.bead_id] = body.identity
+        self.by_instrument.setdefault(body.instrument or "", []).append(body.identity)
+        self.opened += 1
 
-def compare(
-    book: Book,
-    snapshot: Snapshot,
-    suspects: Mapping[str, int],
-    before: Snapshot | None = None,
-    dirty: Collection[str] = (),
-) -> Finding:
-    """Everything that differs. `suspects` are those of the last complete run.
+    def _answer(self, bead: Bead, body: ReconciliationResolution) -> None:
+        drift = self.open.get(body.identity)
+        assert drift is not None, "only an open drift is answered"
+        assert drift.bead_id == body.drift_bead_id, "an answer names the bead that it answers"
+        if body.cleared:
+            self._forget(drift)
+            self.resolved += 1
+            return
+        assert body.resolution is not Resolution.PHOENIX_CORRECTED, "an attribution ends its drift"
+        drift.acknowledged = body.resolution is Resolution.ACKNOWLEDGED
+        drift.awaits_broker = body.resolution is Resolution.BROKER_CORRECTED
+        drift.answered_seq, drift.answered_by, drift.notes = bead.seq, body.resolved_by, body.notes
 
-    With `before`, the last snapshot that agreed in everything, only rows that changed since it or that are in `dirty`
-    (symbols and references touched since) are compared: the rest agreed then and stood still.
-    """
-    raise NotImplementedError
-
-
-def why_unknown(book: Book, snapshot: Snapshot) -> str:
-    """What makes a picture no whole picture: empty where it is one."""
-    raise NotImplementedError
-
-
-def news(drifts: Drifts, finding: Finding, session: int) -> tuple[ReconciliationDrift, ...]:
-    """The beads that a finding obliges: one per divergence that is not open, or whose acknowledgement lapsed."""
-    raise NotImplementedError
+    def _forget(self, drift: OpenDrift) -> None:
+        del self.open[drift.identity], self.by_bead[drift.bead_id]
+        beside = self.by_instrument[drift.instrument or ""]
+        beside.remove(drift.identity)
+        if not beside:
+            del self.by_instrument[drift.instrument or ""]
 
 
 def drift_bead(divergence: Divergence, session: int) -> ReconciliationDrift:
     """The bead of a divergence."""
-    raise NotImplementedError
+    weight = WEIGHTS[divergence.cause]
+    return ReconciliationDrift(
+        drift_type=weight.drift_type,
+        phoenix_state=divergence.phoenix,
+        broker_state=divergence.broker,
+        severity=weight.severity,
+        identity=divergence.identity,
+        subject=divergence.subject,
+        cause=divergence.cause.value,
+        session=session,
+        instrument=divergence.instrument,
+        refs=divergence.refs,
+    )
 
 
-def is_news(drifts: Drifts, divergence: Divergence, session: int) -> bool:
-    """Whether a divergence needs a bead: for acts that meet one outside a run (a late fact, an overfill)."""
-    raise NotImplementedError
+def is_news(drifts: Drifts, divergence: Divergence, connected_seq: int) -> bool:
+    """Whether a divergence needs a bead: it is not open, or its acknowledgement lapsed (other values, or given before
+    the CONNECT at `connected_seq`). Acts ask it of what they meet outside a run, too: a late fact, an overfill."""
+    drift = drifts.open.get(divergence.identity)
+    if drift is None:
+        return True
+    lapsed = drift.values != values_of(divergence.phoenix, divergence.broker) or drift.answered_seq < connected_seq
+    return drift.acknowledged and lapsed
 
 
-def two_perm_ids(ref: str, perm_ids: tuple[int, ...], instrument: str | None) -> Divergence:
+def news(
+    drifts: Drifts, found: tuple[Divergence, ...], session: int, connected_seq: int
+) -> tuple[ReconciliationDrift, ...]:
+    """The beads that a run's divergences oblige: one for each that `is_news`."""
+    return tuple(drift_bead(d, session) for d in found if is_news(drifts, d, connected_seq))
+
+
+def two_perm_ids(ref: str, perm_ids: tuple[int, ...], known: int = 0, instrument: str | None = None) -> Divergence:
     """One reference, two permanent ids: a duplicate order (F20)."""
-    raise NotImplementedError
+    said = {"perm_ids": ",".join(map(str, sorted(set(perm_ids))))}
+    return Divergence(Cause.TWO_PERM_IDS, ref, {"perm_id": str(known)}, said, instrument, (ref,))
 
 
 def overfilled(ref: str, quantity: Quantity, filled: Quantity, instrument: str | None) -> Divergence:
     """More was filled than was ordered (I8)."""
-    raise NotImplementedError
+    return Divergence(Cause.OVERFILL, ref, {"quantity": plain(quantity)}, {"filled": plain(filled)}, instrument, (ref,))
 
 
 def fact_after_end(ref: str, ended_as: str, said: Facts, instrument: str | None) -> Divergence:
     """The broker speaks of an order or position that had ended (I10)."""
-    raise NotImplementedError
+    return Divergence(Cause.FACT_AFTER_END, ref, {"status": ended_as}, said, instrument, (ref,))
 
 
 def unresolved(ref: str, said: Facts, instrument: str | None) -> Divergence:
     """A reference in our own grammar that nothing in the log resolves (F08)."""
-    raise NotImplementedError
+    return Divergence(Cause.UNRESOLVED_REFERENCE, ref, {"known": "no"}, said, instrument, (ref,))
 
 
 def blocking(drifts: Drifts, instrument: str) -> tuple[OpenDrift, ...]:
-    """The open drifts that block an entry in an instrument: its own, and those of the desk as a whole. Acknowledged
-    ones stay visible and do not block."""
-    raise NotImplementedError
+    """The open drifts that block an entry in an instrument: its own, and critical ones of the desk as a whole.
+
+    An acknowledged drift stays visible and does not block; the P&L of the desk is a WARNING that names no instrument.
+    """
+    here = (drifts.open[identity] for identity in drifts.by_instrument.get(instrument, ()))
+    return tuple(d for d in here if not d.acknowledged) + tuple(
+        d for d in desk_wide(drifts) if d.severity is Severity.CRITICAL and not d.acknowledged
+    )
 
 
 def desk_wide(drifts: Drifts) -> tuple[OpenDrift, ...]:
     """Open drifts that name no instrument."""
-    raise NotImplementedError
+    return tuple(drifts.open[identity] for identity in drifts.by_instrument.get("", ()))
 
 
 def critical(drifts: Drifts) -> tuple[OpenDrift, ...]:
-    """Open, unanswered CRITICAL drifts in the order they opened: each obliges a DRIFT kill."""
-    raise NotImplementedError
+    """Open CRITICAL drifts that nobody acknowledged, in the order they opened: each obliges a DRIFT kill."""
+    return tuple(d for d in drifts.open.values() if d.severity is Severity.CRITICAL and not d.acknowledged)
 
 
 def kill_scope(drift: OpenDrift) -> str:
     """The scope of the DRIFT kill that a critical drift raises: its instrument where one is named, else the desk."""
-    raise NotImplementedError
+    return f"instrument:{drift.instrument}" if drift.instrument else "desk"
+
+
+def open_drift(drifts: Drifts, name: str) -> OpenDrift | None:
+    """The open drift of a bead id or an identity."""
+    return drifts.open.get(drifts.by_bead.get(name, name))
 
 
 def may_resolve(
-    drifts: Drifts,
-    bead_or_identity: str,
-    resolution: Resolution,
-    notes: str,
-    *,
-    attributed: tuple[str, ...] = (),
-    shown: Container[str] | None = None,
+    drifts: Drifts, name: str, resolution: Resolution, notes: str, attributed: tuple[str, ...] = ()
 ) -> Result[OpenDrift, Refusal]:
-    """Whether a human's answer stands. PHOENIX_CORRECTED names the executions it attributes; notes are required.
+    """Whether a human's answer stands: on an open drift, with words, and for PHOENIX_CORRECTED with the executions
+    that it attributes."""
+    drift = open_drift(drifts, name)
+    if drift is None:
+        return Failure(refusal(Reason.UNKNOWN_DRIFT, detail=f"no drift {name} is open"))
+    if not notes.strip():
+        return Failure(refusal(Reason.REASON_REQUIRED, detail="say in the notes what was found and done"))
+    if resolution is Resolution.PHOENIX_CORRECTED and not attributed:
+        return Failure(refusal(Reason.RESOLUTION_NOT_PROVEN, detail="name the executions that explain the drift"))
+    return Success(drift)
 
-    `shown` are the identities in the last complete picture; it decides with `clears` whether the answer ends the drift.
-    """
-    raise NotImplementedError
+
+def resolution_bead(drift: OpenDrift, resolution: Resolution, by: str, notes: str) -> ReconciliationResolution:
+    """The bead of a human's answer; `notes` is the hash of the words. Only an attribution ends the drift by itself."""
+    return _resolution(drift, resolution, by, notes, cleared=resolution is Resolution.PHOENIX_CORRECTED)
 
 
-def clears(drift: OpenDrift, resolution: Resolution, shown: Container[str] | None) -> bool:
-    """Whether an answer ends the drift now: an attribution does; BROKER_CORRECTED only once a complete picture that
-    began after it no longer shows the divergence (`shown`); ACKNOWLEDGED never."""
-    raise NotImplementedError
+def proven(drifts: Drifts, shown: Container[str], picture_seq: int) -> tuple[ReconciliationResolution, ...]:
+    """For `due`: the BROKER_CORRECTED answers that the complete picture recorded at `picture_seq` has proven, as the
+    beads that end their drifts, in the name of whoever answered. `shown` is all that the picture shows."""
+    return tuple(
+        _resolution(drift, Resolution.BROKER_CORRECTED, drift.answered_by, drift.notes, cleared=True)
+        for drift in drifts.open.values()
+        if drift.awaits_broker and picture_seq > drift.answered_seq and drift.identity not in shown
+    )
 
 
-def resolution_bead(
-    drift: OpenDrift, resolution: Resolution, by: str, notes: str, cleared: bool
+def _resolution(
+    drift: OpenDrift, resolution: Resolution, by: str, notes: str, *, cleared: bool
 ) -> ReconciliationResolution:
-    """The bead of an answer; `notes` is the hash of the operator's words."""
-    raise NotImplementedError
-
-
-def proven(drifts: Drifts, shown: Container[str], seen_at: datetime) -> tuple[ReconciliationResolution, ...]:
-    """For `due`: BROKER_CORRECTED answers that the complete picture of `seen_at` has proven, as closing beads."""
-    raise NotImplementedError
-
-
-def next_look(since: datetime, looks: int) -> datetime:
-    """When rows in motion are looked at again: 1, 3 and 8 s after they were first seen, then every 8 s."""
-    raise NotImplementedError
+    return ReconciliationResolution(drift.bead_id, drift.identity, resolution, by, notes, cleared)

@@ -13,7 +13,7 @@ from attrs import Factory, define
 from phoenix_core.beads import About, Bead, Observation
 from phoenix_core.facts import Quote, Snapshot
 from phoenix_core.values import Price
-from phoenix_core.watch.drift import Agreement, Finding
+from phoenix_core.watch.compare import Agreement, Finding
 
 RUNS_KEPT: Final = 12
 

@@ -11,7 +11,7 @@ from typing import Final
 
 from attrs import frozen
 
-from phoenix_core.refusals import Refusal
+from phoenix_core.refusals import Reason, Refusal, refusal
 from phoenix_core.values import Named
 
 # The gateway cuts a client off at 50 messages a second: 45 leaves it room, 8 in 0.2 s spreads them.
@@ -20,9 +20,13 @@ BURST_WINDOW: Final = timedelta(milliseconds=200)
 MESSAGES_MAX: Final = 45
 ORDERS_MAX: Final = 50
 SECOND: Final = timedelta(seconds=1)
+# Longer in our own queue, and the price that a human approved is no longer the price that is traded.
 ENTRY_WAIT_MAX: Final = timedelta(seconds=1)
 RUNS_MAX: Final = 12
 RUNS_WINDOW: Final = timedelta(minutes=1)
+RECONCILE_EVERY: Final = timedelta(seconds=300)
+# A wall clock is disciplined in steps far below this; further back than this it was set, and its spans are worthless.
+STEP_BACK_MAX: Final = timedelta(seconds=2)
 
 
 class Urgency(Named):
@@ -32,6 +36,9 @@ class Urgency(Named):
     EXIT = "EXIT"
     ENTRY = "ENTRY"
     DATA = "DATA"
+
+
+_RANK: Final = {urgency: n for n, urgency in enumerate(Urgency)}
 
 
 @frozen
@@ -55,39 +62,78 @@ class Waiting:
 
 def has_passed(since: datetime, now: datetime, span: timedelta) -> bool:
     """Whether a span is over since a recorded instant. A wall clock that went back by more than 2 s says yes (I17)."""
-    raise NotImplementedError
+    return now - since >= span or since - now > STEP_BACK_MAX
 
 
 def room_at(wire: Wire, now: timedelta, messages: int, orders: int = 0) -> timedelta:
     """The earliest ticks, not before `now`, at which all these messages fit at once."""
-    raise NotImplementedError
+    assert orders <= messages <= BURST_MAX, "what goes out at once fits into one burst"
+    return max(
+        now,
+        _free_at(wire.messages, messages, BURST_MAX, BURST_WINDOW),
+        _free_at(wire.messages, messages, MESSAGES_MAX, SECOND),
+        _free_at(wire.orders, orders, ORDERS_MAX, SECOND),
+    )
+
+
+def _free_at(gone: tuple[timedelta, ...], count: int, most: int, window: timedelta) -> timedelta:
+    """When the window has room for `count` more: as soon as the newest that stands in the way has left it."""
+    beside = most - count
+    return gone[-beside - 1] + window if len(gone) > beside else timedelta.min
 
 
 def has_room(wire: Wire, now: timedelta, messages: int, orders: int = 0) -> bool:
     """Whether all these messages fit now: a bracket is budgeted whole, or not at all."""
-    raise NotImplementedError
+    return room_at(wire, now, messages, orders) == now
 
 
 def taken(wire: Wire, now: timedelta, messages: int, orders: int = 0) -> Wire:
     """The wire after these messages: asked for before the first byte, and only where there is room."""
-    raise NotImplementedError
+    assert has_room(wire, now, messages, orders), "nobody takes what is not there"
+    return Wire(_lately(wire.messages, now) + (now,) * messages, _lately(wire.orders, now) + (now,) * orders)
+
+
+def _lately(gone: tuple[timedelta, ...], now: timedelta) -> tuple[timedelta, ...]:
+    return tuple(at for at in gone if now - at < SECOND)
 
 
 def pacing_refusal(wire: Wire, now: timedelta, since: timedelta, messages: int, orders: int) -> Refusal | None:
     """PACING where an entry has no room now, or has waited longer than a second."""
-    raise NotImplementedError
+    if now - since > ENTRY_WAIT_MAX:
+        return refusal(Reason.PACING, detail="the entry waited longer than a second for its turn on the wire")
+    if not has_room(wire, now, messages, orders):
+        return refusal(Reason.PACING, detail="the wire is busy: 8 messages in 0.2 s and 45 in a second are the most")
+    return None
 
 
 def next_out(queue: tuple[Waiting, ...], wire: Wire, now: timedelta) -> Waiting | None:
     """Who may go out now: the most urgent, oldest first; nobody overtakes a more urgent one that does not fit yet."""
-    raise NotImplementedError
+    late = overdue(queue, now)
+    candidates = (waiting for waiting in queue if waiting not in late)
+    first = min(candidates, key=lambda waiting: (_RANK[waiting.urgency], waiting.since), default=None)
+    return first if first is not None and has_room(wire, now, first.messages, first.orders) else None
 
 
 def overdue(queue: tuple[Waiting, ...], now: timedelta) -> tuple[Waiting, ...]:
     """Entries that waited longer than a second: they leave the queue unsent."""
-    raise NotImplementedError
+    return tuple(w for w in queue if w.urgency is Urgency.ENTRY and now - w.since > ENTRY_WAIT_MAX)
 
 
-def next_run(asked: datetime, runs: tuple[datetime, ...], now: datetime) -> datetime:
-    """When the next reconciliation may start: at once, or when the oldest of the last twelve is a minute old."""
-    raise NotImplementedError
+def run_wanted_at(
+    triggered: datetime | None, last_began: datetime | None, now: datetime, every: timedelta = RECONCILE_EVERY
+) -> datetime:
+    """Since when the next reconciliation is wanted: `triggered` is the newest fill, reject, cancel, reconnect, start or
+    demand. However many there were, one run that begins after them all serves them all."""
+    if last_began is None:
+        return now
+    if triggered is not None and triggered >= last_began:
+        return triggered
+    return now if has_passed(last_began, now, every) else last_began + every
+
+
+def next_run(wanted: datetime, runs: tuple[datetime, ...], now: datetime) -> datetime:
+    """When a wanted reconciliation may start: at once, or when the oldest of the last twelve is a minute old."""
+    if len(runs) < RUNS_MAX:
+        return wanted
+    oldest = runs[-RUNS_MAX]
+    return wanted if has_passed(oldest, now, RUNS_WINDOW) else max(wanted, oldest + RUNS_WINDOW)
