@@ -9,11 +9,14 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Final
 
-from attrs import define, frozen
+from attrs import define, fields, frozen
 
 from phoenix_core.beads import Bead, Limits, Policy
-from phoenix_core.refusals import Reason, Refusal, refusal
-from phoenix_core.values import NO_QUANTITY, ZERO, Mode, Money, OrderType, Quantity
+from phoenix_core.refusals import Reason, Refusal, merged, refusal
+from phoenix_core.values import ARITHMETIC, NO_QUANTITY, ZERO, Mode, Money, Quantity, plain
+
+
+NO_MONEY: Final = Money(ZERO)
 
 
 @frozen
@@ -24,10 +27,10 @@ class Exposure:
     """
 
     quantities: Mapping[str, Quantity] = {}  # reserved, per instrument, without sign
-    gross: Money = Money(ZERO)  # reserved notional in account currency
+    gross: Money = NO_MONEY  # reserved notional in account currency
     open_positions: int = 0
     entries_today: int = 0  # entries that left in this trading session
-    loss_today: Money = Money(ZERO)  # what this trading session lost, as a positive number; a gain is negative
+    loss_today: Money = NO_MONEY  # what this trading session lost, as a positive number; a gain is negative
     busy: tuple[str, ...] = ()  # instruments of other positions APPROVED to MANAGED or STALLED
     drifting: tuple[str, ...] = ()  # instruments with an open drift
     foreign: tuple[str, ...] = ()  # instruments with a position or order that is not ours
@@ -46,18 +49,89 @@ class Policies:
             self.policy, self.seq = bead.body, bead.seq
 
 
+# What MOCK and PAPER start with: room for half a percent of a million on a tight stop, and an end to every runaway.
+BUILT_IN: Final = Policy(
+    Limits(
+        order_quantity_max=Quantity(Decimal(5_000_000)),
+        order_notional_max=Money(Decimal(5_000_000)),
+        instrument_quantity_max=Quantity(Decimal(5_000_000)),
+        gross_notional_max=Money(Decimal(20_000_000)),
+        open_positions_max=10,
+        entries_per_day_max=100,
+        daily_loss_max=Money(Decimal(50_000)),
+    )
+)
+# LIVE trades nothing else until a policy names instruments.
+LIVE_INSTRUMENTS: Final = ("EURUSD",)
+
+
+def unnamed_limits(limits: Limits) -> tuple[str, ...]:
+    """The limits that a policy leaves open. A LIVE desk names every one of them."""
+    return tuple(field.name for field in fields(Limits) if getattr(limits, field.name) is None)
+
+
 def policy_in_force(policies: Policies, mode: Mode) -> Policy | None:
-    """The signed policy; in MOCK and PAPER else the built-in one; in LIVE else none: LIVE does not start without."""
-    raise NotImplementedError
+    """The policy that a human set; in MOCK and PAPER else the built-in one. LIVE has only a signed, complete one."""
+    policy = policies.policy
+    if mode is not Mode.LIVE:
+        return policy if policy is not None else BUILT_IN
+    complete = policy is not None and policy.signed is not None and not unnamed_limits(policy.limits)
+    return policy if complete else None
 
 
 def limit_refusal(
     policy: Policy | None, exposure: Exposure, mode: Mode, symbol: str, quantity: Quantity, notional: Money
 ) -> Refusal | None:
-    """Every limit that an entry would break (POLICY_MISSING alone where there is none), INSTRUMENT_BUSY included."""
-    raise NotImplementedError
+    """Every limit that an entry would break, and whether its instrument has another owner (INSTRUMENT_BUSY)."""
+    assert quantity > 0, "an entry has a quantity"
+    assert notional >= 0, "a notional has no sign"
+    said = list(_busy(exposure, symbol))
+    if policy is None:
+        said.append(refusal(Reason.POLICY_MISSING, detail=f"{mode} needs a signed policy that names every limit"))
+    else:
+        allowed = policy.instruments or (LIVE_INSTRUMENTS if mode is Mode.LIVE else (symbol,))
+        if symbol not in allowed:
+            said.append(refusal(Reason.INSTRUMENT_NOT_ALLOWED, detail=f"the policy does not name {symbol}"))
+        said.extend(_exceeded(policy.limits, exposure, symbol, quantity, notional))
+        if daily_loss_reached(policy, exposure.loss_today):
+            detail = f"{plain(exposure.loss_today)} lost today, the limit is {_bound(policy.limits.daily_loss_max)}"
+            said.append(refusal(Reason.DAILY_LOSS_LIMIT, detail=detail))
+    return merged(said)
+
+
+def _busy(exposure: Exposure, symbol: str) -> Iterator[Refusal]:
+    """One instrument, one owner: nothing enters beside another position, an open drift, or what is not ours."""
+    for instruments, why in (
+        (exposure.busy, "another position is open or on its way"),
+        (exposure.drifting, "a drift is open"),
+        (exposure.foreign, "a position or order that is not ours is there"),
+    ):
+        if symbol in instruments:
+            yield refusal(Reason.INSTRUMENT_BUSY, detail=f"{symbol}: {why}")
+
+
+def _exceeded(
+    limits: Limits, exposure: Exposure, symbol: str, quantity: Quantity, notional: Money
+) -> Iterator[Refusal]:
+    """The limits that would be exceeded. Reaching one exactly is within it."""
+    held = exposure.quantities.get(symbol, NO_QUANTITY)
+    for reason, amount, limit, of in (
+        (Reason.ORDER_QUANTITY_LIMIT, quantity, limits.order_quantity_max, "in one order"),
+        (Reason.ORDER_NOTIONAL_LIMIT, notional, limits.order_notional_max, "of notional in one order"),
+        (Reason.INSTRUMENT_LIMIT, ARITHMETIC.add(held, quantity), limits.instrument_quantity_max, f"of {symbol}"),
+        (Reason.GROSS_LIMIT, ARITHMETIC.add(exposure.gross, notional), limits.gross_notional_max, "of gross notional"),
+        (Reason.OPEN_POSITIONS_LIMIT, exposure.open_positions + 1, limits.open_positions_max, "open positions"),
+        (Reason.ENTRIES_PER_DAY_LIMIT, exposure.entries_today + 1, limits.entries_per_day_max, "entries today"),
+    ):
+        if limit is not None and amount > limit:
+            yield refusal(reason, detail=f"{_bound(amount)} {of}, the limit is {_bound(limit)}")
+
+
+def _bound(amount: Decimal | int | None) -> str:
+    return plain(amount) if isinstance(amount, Decimal) else str(amount)
 
 
 def daily_loss_reached(policy: Policy | None, loss_today: Money) -> bool:
     """Whether the daily loss limit is reached, which raises a ONE_WAY kill on the desk: at the limit is reached."""
-    raise NotImplementedError
+    limit = policy.limits.daily_loss_max if policy is not None else None
+    return limit is not None and loss_today >= limit

@@ -1,4 +1,4 @@
-"""Is the price still the one that was approved: a fresh two-sided quote, a narrow spread, little drift, a stop that holds."""
+"""Is it still the price that was approved: a fresh two-sided quote, a narrow spread, little drift, a stop that holds."""
 
 from __future__ import annotations
 
@@ -7,26 +7,39 @@ from decimal import Decimal
 from typing import Final
 
 from phoenix_core.facts import Quote
-from phoenix_core.refusals import Reason, Refusal, refusal
-from phoenix_core.values import Moment, Price, SecType, Side, divide, plain
+from phoenix_core.refusals import Reason, Refusal, merged, refusal
+from phoenix_core.values import ARITHMETIC, Moment, Price, SecType, Side, divide, plain, times
 
 # FX quotes several times a second, stocks now and then: an older quote is a feed that has stopped.
 QUOTE_AGE_MAX: Final = {SecType.CASH: timedelta(seconds=2), SecType.STOCK: timedelta(seconds=5)}
 
 
+# A wall clock that went back by more is a clock that was set: ages read from it mean nothing.
+STEP_BACK_MAX: Final = timedelta(seconds=2)
+_BPS: Final = Decimal(10_000)
+
+
 def quote_age(quote: Quote, now: Moment) -> timedelta | None:
     """How old a quote is by the clock that says more; None where the clocks cannot say (another boot, a step back)."""
-    raise NotImplementedError
+    wall, ticks = now.wall - quote.at.wall, now.ticks - quote.at.ticks
+    if quote.at.boot != now.boot or ticks < timedelta(0) or wall < -STEP_BACK_MAX:
+        return None
+    return max(wall, ticks)
 
 
 def mid(bid: Price, ask: Price) -> Price:
     """The middle of a two-sided price."""
-    raise NotImplementedError
+    return Price(divide(ARITHMETIC.add(bid, ask), Decimal(2)))
+
+
+def spread_bps(bid: Price, ask: Price) -> Decimal:
+    """How wide a two-sided price is, in basis points of its middle."""
+    return divide(times(ARITHMETIC.subtract(ask, bid), _BPS), mid(bid, ask))
 
 
 def drift_bps(reference: Price, price: Price) -> Decimal:
     """How far a price is from its reference, in basis points of the reference, with its sign."""
-    raise NotImplementedError
+    return divide(times(ARITHMETIC.subtract(price, reference), _BPS), reference)
 
 
 def price_refusal(
@@ -46,4 +59,21 @@ def price_refusal(
     `reference` is the mid that the human signed (of the statement's `live`; before a signature, of the evidence);
     `delayed_allowed` is the policy's word and never true in LIVE.
     """
-    raise NotImplementedError
+    if quote is None or not 0 < quote.bid <= quote.ask:
+        return refusal(Reason.QUOTE_MISSING, detail="no two-sided quote")
+    said: list[Refusal] = []
+    if quote.delayed and not delayed_allowed:
+        said.append(refusal(Reason.QUOTE_DELAYED, detail="the quote is delayed, and the policy does not allow that"))
+    age = quote_age(quote, now)
+    if age is None or age > QUOTE_AGE_MAX[sec_type]:
+        old = "of an unknown age" if age is None else f"{age // timedelta(milliseconds=1)} ms old"
+        said.append(refusal(Reason.QUOTE_STALE, detail=f"the quote is {old}"))
+    width = spread_bps(quote.bid, quote.ask)
+    if width > spread_bps_max:
+        said.append(refusal(Reason.SPREAD_TOO_WIDE, detail=f"the spread is above {spread_bps_max} bps"))
+    if abs(drift_bps(reference, mid(quote.bid, quote.ask))) > drift_bps_max:
+        said.append(refusal(Reason.PRICE_MOVED, detail=f"the price moved by more than {drift_bps_max} bps"))
+    # A stop is triggered by what the market pays for the way out: the bid of what was bought, the ask of what was sold.
+    if quote.bid <= stop if side is Side.BUY else quote.ask >= stop:
+        said.append(refusal(Reason.STOP_ON_WRONG_SIDE, detail=f"the market is at or beyond the stop {plain(stop)}"))
+    return merged(said)

@@ -1,42 +1,24 @@
-"""What a bot may propose: a closed schema, read strictly, judged once; every signal is one intent, for ever.
+"""What a bot proposed: judged once, then remembered; every signal is one intent, for ever.
 
-A proposer is a stranger. Nothing of what it writes is coerced, guessed or completed: what the schema does not name is
-refused by name, numbers are plain decimals in text, names are plain ASCII (look-alike letters cannot be told apart by
-the human who approves), and free text becomes a hash whose words travel beside the log.
+How a signal is read stands in `cse.py`; here is whether a signal that could be read may wait for a human.
 """
 
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from datetime import datetime, timedelta
 from typing import Final
 
 from attrs import Factory, define, frozen
 
 from phoenix_core.beads import Bead, CanonicalSignal, Signal, SignalEvent
 from phoenix_core.canonical import encode
-from phoenix_core.records import to_json
+from phoenix_core.records import Json, to_json
 from phoenix_core.refusals import Reason, Refusal, merged, refusal
-from phoenix_core.values import (
-    BadInput,
-    Instrument,
-    Moment,
-    Named,
-    OrderType,
-    Price,
-    Quantity,
-    Side,
-    number,
-    on_grid,
-    text_hash,
-)
+from phoenix_core.values import Instrument, Moment, Named, OrderType, on_grid, plain
 
-SCHEMA: Final = "cse/1"
 READY: Final = "READY"
-STAGES: Final = (READY, "FORMING", "NONE")
 
 # Older than the longest threshold of the stale gate, a setup belongs to another market.
 SIGNAL_AGE_MAX: Final = timedelta(minutes=15)
@@ -44,6 +26,10 @@ SIGNAL_AGE_MAX: Final = timedelta(minutes=15)
 SIGNAL_SKEW_MAX: Final = timedelta(seconds=5)
 # Longer than every limit of the stale gate, so that a context that went stale is what the human hears of first.
 PROPOSAL_LIFE: Final = timedelta(minutes=30)
+# An approval given in the last second lives five minutes, its order ninety seconds: 15 minutes are ample.
+RETIRED_AFTER: Final = timedelta(minutes=15)
+# Past this age the bytes of a refused input would be refused again for their age alone.
+HEARD_FOR: Final = timedelta(hours=1)
 
 
 @frozen
@@ -88,10 +74,6 @@ class Seen(Named):
     OTHER = "OTHER"  # an id that was used for another body
 
 
-class BadGeometry(BadInput):
-    """Stop, entry and target are not in the order of a buy or of a sell."""
-
-
 @define
 class Signals:
     """Every signal that came in: whole while it may be decided on, a hash afterwards."""
@@ -100,11 +82,36 @@ class Signals:
     twins: dict[str, str] = Factory(dict)  # twin -> the latest open intent that proposes it
     bodies: dict[str, str] = Factory(dict)  # intent -> hash of its canonical signal, for ever
     intents: dict[str, str] = Factory(dict)  # signal id -> intent, for ever
-    heard: dict[str, Heard] = Factory(dict)  # digest of bytes -> outcome, lately
+    heard: dict[str, Heard] = Factory(dict)  # digest of bytes -> outcome, lately, in order of arrival
 
     def fold(self, bead: Bead) -> None:
         """Fold SIGNAL."""
-        raise NotImplementedError
+        body = bead.body
+        if not isinstance(body, Signal):
+            return
+        self._retire(bead.ts)
+        intent = ""
+        if body.event is SignalEvent.ACCEPTED:
+            assert body.signal is not None, "an accepted signal has its canonical form"
+            assert body.expires_at is not None, "an accepted signal says until when it waits"
+            signal, intent = body.signal, body.signal.intent_id
+            assert seen(self, signal) is Seen.NEW, f"intent {intent} was accepted before"
+            twin = _twin(signal)
+            self.open[intent] = Proposal(signal, body.channel, bead.seq, bead.ts, body.expires_at, twin)
+            self.twins[twin] = intent
+            self.bodies[intent] = _body_hash(signal)
+            self.intents[signal.signal_id] = intent
+        self.heard.setdefault(body.digest, Heard(body.event, bead.ts, intent, body.reasons))
+
+    def _retire(self, now: datetime) -> None:
+        """Let go of what can no longer be decided on; the oldest stand in front, so this never walks them all."""
+        while self.heard and next(iter(self.heard.values())).at + HEARD_FOR < now:
+            del self.heard[next(iter(self.heard))]
+        while self.open and next(iter(self.open.values())).expires_at + RETIRED_AFTER < now:
+            intent, proposal = next(iter(self.open.items()))
+            del self.open[intent]
+            if self.twins[proposal.twin] == intent:
+                del self.twins[proposal.twin]
 
     def proposal(self, intent_id: str) -> Proposal | None:
         """The accepted signal of an intent, while it may still be decided on."""
@@ -115,25 +122,31 @@ class Signals:
         return self.heard.get(digest)
 
     def twin_of(self, signal: CanonicalSignal) -> str | None:
-        """Another open intent that proposes the same trade under another name: an amber light."""
-        raise NotImplementedError
+        """Another recent intent that proposes the same trade under another name: an amber light."""
+        intent = self.twins.get(_twin(signal))
+        return intent if intent != signal.intent_id else None
 
 
-def read_signal(document: Mapping[str, object]) -> Incoming:
-    """Read a document against the closed schema; raises `BadInput` naming field, value and mend (`BadGeometry` apart)."""
-    raise NotImplementedError
+def _hash_of(fields: Mapping[str, Json]) -> str:
+    return hashlib.sha256(encode(dict(fields))).hexdigest()
 
 
-def refusal_of(error: BadInput) -> Refusal:
-    """The refusal that a signal which could not be read becomes: SIGNAL_MALFORMED or SIGNAL_GEOMETRY."""
-    return refusal(
-        Reason.SIGNAL_GEOMETRY if isinstance(error, BadGeometry) else Reason.SIGNAL_MALFORMED, detail=str(error)
-    )
+def _body_hash(signal: CanonicalSignal) -> str:
+    return _hash_of(to_json(signal))
+
+
+def _twin(signal: CanonicalSignal) -> str:
+    """The trade itself, without its names and without what the proposer thinks of it."""
+    fields = to_json(signal)
+    return _hash_of({name: fields[name] for name in ("strategy", "pair", "side", "entry", "stop", "target")})
 
 
 def seen(signals: Signals, signal: CanonicalSignal) -> Seen:
     """Whether the desk met this signal before: asked first, for SAME is no refusal and leaves no bead."""
-    raise NotImplementedError
+    body, namesake = signals.bodies.get(signal.intent_id), signals.intents.get(signal.signal_id)
+    if body is None and namesake is None:
+        return Seen.NEW
+    return Seen.SAME if body == _body_hash(signal) else Seen.OTHER
 
 
 def judge_signal(
@@ -147,7 +160,55 @@ def judge_signal(
 
     Without a contract card (`instrument` None: a process without a broker) the grid is judged when evidence is made.
     """
-    raise NotImplementedError
+    signal = incoming.signal
+    grid = grid_refusal(signal, instrument) if instrument is not None else None
+    return merged(
+        said
+        for said in (
+            _ready_refusal(signals, signal),
+            _time_refusal(signal, now),
+            _order_type_refusal(incoming.order_type, order_types),
+            grid,
+        )
+        if said is not None
+    )
+
+
+def _ready_refusal(signals: Signals, signal: CanonicalSignal) -> Refusal | None:
+    reasons: list[Refusal] = []
+    if signal.signal != READY:
+        reasons.append(refusal(Reason.SIGNAL_NOT_READY, detail=f"the setup is {signal.signal}, not {READY}"))
+    if seen(signals, signal) is not Seen.NEW:
+        reasons.append(refusal(Reason.SIGNAL_SEEN_BEFORE, detail="the signal's or the intent's id was used before"))
+    return merged(reasons)
+
+
+def _time_refusal(signal: CanonicalSignal, now: Moment) -> Refusal | None:
+    age = now.wall - signal.created_at
+    if age > SIGNAL_AGE_MAX:
+        limit = SIGNAL_AGE_MAX // timedelta(minutes=1)
+        return refusal(Reason.SIGNAL_TOO_OLD, detail=f"the signal is more than {limit} minutes old")
+    if age < -SIGNAL_SKEW_MAX:
+        ahead = -age // timedelta(seconds=1)
+        return refusal(Reason.SIGNAL_FROM_THE_FUTURE, detail=f"the signal's clock is {ahead} s ahead of the desk's")
+    return None
+
+
+def _order_type_refusal(asked: str, enabled: tuple[OrderType, ...]) -> Refusal | None:
+    # STOP is an order type of exits: no policy makes an entry of it.
+    if asked in {order_type.value for order_type in enabled if order_type is not OrderType.STOP}:
+        return None
+    return refusal(Reason.ORDER_TYPE_NOT_ENABLED, detail=f"{asked} entries are not enabled on this desk")
+
+
+def grid_refusal(signal: CanonicalSignal, instrument: Instrument) -> Refusal | None:
+    """Prices off the tick grid of the contract card: refused, never rounded."""
+    assert instrument.symbol == signal.pair, "a signal is judged against its own contract card"
+    prices = {"entry": signal.entry, "stop": signal.stop, "target": signal.target}
+    off = [f"{name} {plain(price)}" for name, price in prices.items() if not on_grid(price, instrument.tick)]
+    if not off:
+        return None
+    return refusal(Reason.PRICE_OFF_GRID, detail=f"{', '.join(off)}: not a multiple of {plain(instrument.tick)}")
 
 
 def proposal_expires_at(now: Moment) -> datetime:
