@@ -15,7 +15,6 @@ from phoenix_core.beads import Bead, Limits, Policy
 from phoenix_core.refusals import Reason, Refusal, merged, refusal
 from phoenix_core.values import ARITHMETIC, NO_QUANTITY, ZERO, Mode, Money, Quantity, plain
 
-
 NO_MONEY: Final = Money(ZERO)
 
 

@@ -1,4 +1,4 @@
-"""Is it still the price that was approved: a fresh two-sided quote, a narrow spread, little drift, a stop that holds."""
+"""Is it still the price that was approved: a fresh two-sided quote, a narrow spread, little drift, a sound stop."""
 
 from __future__ import annotations
 
