@@ -141,7 +141,7 @@ class Tokens:
 
     def _forget_the_sent(self, now: datetime) -> None:
         """Let go of spent tokens that are past their life: the last look would refuse them anyway."""
-        for token_id in [id for id, token in self.spent.items() if token.expires_at <= now]:
+        for token_id in [name for name, token in self.spent.items() if token.expires_at <= now]:
             del self.spent[token_id]
 
 
