@@ -7,7 +7,7 @@ from collections.abc import Generator
 from typing import Final
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 from tests import showing
 
@@ -19,6 +19,16 @@ settings.register_profile(
     "ci", deadline=None, max_examples=100, suppress_health_check=_CALM, derandomize=False, print_blob=True
 )
 settings.register_profile("night", deadline=None, max_examples=5_000, suppress_health_check=_CALM, print_blob=True)
+# Breaking rules on purpose: the same examples each time, and only yes or no matters, so nothing is shrunk.
+settings.register_profile(
+    "bite",
+    deadline=None,
+    max_examples=100,
+    suppress_health_check=_CALM,
+    derandomize=True,
+    database=None,
+    phases=(Phase.explicit, Phase.generate),
+)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "default"))
 
 OUTCOMES: Final = pytest.StashKey[dict[str, bool]]()

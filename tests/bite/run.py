@@ -72,6 +72,7 @@ def run_tests(repository: Path, source: Path, nodes: Iterable[str], storage: Pat
     env = os.environ | {
         "PYTHONPATH": os.pathsep.join((str(source / "src"), str(repository))),
         "PYTHONDONTWRITEBYTECODE": "1",
+        "HYPOTHESIS_PROFILE": "bite",
         "HYPOTHESIS_STORAGE_DIRECTORY": str(storage),  # what fails here must not be replayed in real runs
     }
     quiet = ("-q", "-x", "--no-header", "-p", "no:cacheprovider", "-m", "not paper")
