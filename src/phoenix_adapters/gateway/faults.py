@@ -1,0 +1,187 @@
+"""The menu of misfortunes, by name.
+
+A fault is off until it is switched on, at the start (`--fault NAME`) or at run time (a script, a test). `NAME` stays on until it
+is switched off; `NAME=ARGUMENT` gives it its argument; `NAME*3` lets it happen three times.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from decimal import Decimal, InvalidOperation
+from typing import Final
+
+from attrs import define, field, frozen
+
+
+@frozen
+class Fault:
+    """What one misfortune does, and the argument that it has if none is given."""
+
+    says: str
+    argument: str = ""
+
+
+MENU: Final[Mapping[str, Fault]] = {
+    # how an order is answered
+    "never_ack": Fault("place frames vanish: no order, no callback ever"),
+    "drop_ack": Fault("the order lives, but no openOrder or orderStatus before its first execution"),
+    "late_ack": Fault("the acknowledgement comes after this many seconds", "70"),
+    "held_dialog": Fault("new orders wait behind a dialog in TWS, silently, until this is switched off"),
+    "fill_before_ack": Fault("executions come before openOrder and orderStatus"),
+    "slow_fill": Fault("an order that could fill does so only after this many seconds", "30"),
+    "never_fill": Fault("orders stay Submitted whatever the price does"),
+    "status_before_exec": Fault("orderStatus Filled comes before execDetails"),
+    "duplicate_status": Fault("each orderStatus comes twice"),
+    "drop_status": Fault("orderStatus messages are lost; the rest comes"),
+    "duplicate_exec": Fault("each execDetails comes twice under the same execId"),
+    "two_exec_ids": Fault("each execution is told a second time under another execId"),
+    "drop_exec": Fault("live execDetails and commission are lost; only reqExecutions tells them"),
+    "exec_correction": Fault("a second later each execution is corrected to this fraction of it", "0.9"),
+    "bust": Fault("a second later each execution is corrected to nothing"),
+    "overfill": Fault("the last execution of an order is larger by this", "1"),
+    "unset_avg_price": Fault("average prices say 1.797e308"),
+    "commission_first": Fault("commissionReport comes before its execDetails"),
+    "commission_late": Fault("commissionReport comes after this many seconds", "60"),
+    "commission_never": Fault("commissionReport never comes live"),
+    "partial_fill": Fault("half fills; the rest after this many seconds", "2"),
+    "partial_hold": Fault("half fills; the rest waits until this is switched off"),
+    "partial_then_cancel": Fault("half fills, then the broker cancels the rest"),
+    "partial_then_reject": Fault("half fills, then the broker rejects the rest with 201"),
+    "two_permids": Fault("the order is placed twice at the broker: one orderRef, two permIds"),
+    # refusals
+    "reject_margin": Fault("new orders: 201 for margin, then Inactive"),
+    "reject_symbol": Fault("new orders: 200, no security definition"),
+    "reject_permission": Fault("new orders: 460, no trading permission"),
+    "reject_price": Fault("new orders: 110, price not on the tick"),
+    "reject_status_first": Fault("a rejected order's status comes before the error that explains it"),
+    "reject_as_cancelled": Fault("a rejected order's status is Cancelled, not Inactive"),
+    "fill_after_reject": Fault("a rejected order executes all the same"),
+    "inactive": Fault("orders become Inactive with no word why, and no end"),
+    "inactive_locate": Fault("404: Inactive with whyHeld=locate; works on when this is switched off"),
+    "held_399": Fault("399: orders are held until the open, although the market is open; works on when switched off"),
+    "tif_preset_10349": Fault("10349: TIF was set to DAY by a preset; the order is live"),
+    "price_preset": Fault("the broker moves limit and stop prices by one tick (2109 says nothing useful)"),
+    "unknown_code": Fault("a code that nobody knows comes for a live order", "10999"),
+    "readonly": Fault("321: the API is in Read-Only mode"),
+    "broker_cancels": Fault("the broker cancels each order by itself after this many seconds", "1"),
+    # cancels
+    "cancel_refused": Fault("a cancel is answered with this code; the order lives on", "10147"),
+    "pending_cancel_forever": Fault("PendingCancel, and then nothing"),
+    "cancel_without_pending": Fault("Cancelled without PendingCancel before it"),
+    "cancel_lost": Fault("cancel frames vanish"),
+    "fill_beats_cancel": Fault("an order whose cancel arrives fills before it is cancelled"),
+    "fill_after_cancel": Fault("an order that was said Cancelled executes after this many seconds", "1"),
+    "children_die_with_parent": Fault("the end of a partly filled parent cancels its children"),
+    "oca_renamed": Fault("the broker gives one-cancels-all groups a name of its own"),
+    "oca_race": Fault("in a type 3 group two members may fill at once"),
+    # sessions, snapshots
+    "no_login": Fault("the socket is accepted, but nobody is logged in: no handshake"),
+    "client_id_taken": Fault("326 for every client id"),
+    "no_next_id": Fault("nextValidId never comes"),
+    "mute": Fault("nothing is read or written, as a stopped process; all is caught up on when switched off"),
+    "half_open": Fault("what is sent either way is lost; the socket stays open"),
+    "no_current_time": Fault("reqCurrentTime has no answer"),
+    "clock_skew": Fault("the broker's clock is ahead by this many seconds", "3600"),
+    "drop_on_place": Fault("the connection is reset as a place frame arrives; the order is lost with it"),
+    "drop_after_place": Fault("the connection is reset as a place frame arrives; the order lives"),
+    "cut_after_frames": Fault("after this many more frames out every connection is reset", "10"),
+    "restart_rollback_ids": Fault("place frames vanish until the next restart, which issues their ids again"),
+    "snapshot_never_ends": Fault(
+        "this snapshot never ends: positions, open, completed, executions, account or all", "all"
+    ),
+    "snapshot_cut": Fault("this snapshot ends with half of its rows missing", "all"),
+    "snapshot_empty": Fault("this snapshot is complete, and empty", "all"),
+    "omit_flat_positions": Fault("a position that became flat is no longer mentioned"),
+    "position_lag": Fault("positions are this many seconds behind executions", "5"),
+    "pacing_ignores": Fault("messages beyond the limit are taken without a word"),
+    # data
+    "no_market_data": Fault("354: market data is not subscribed"),
+    "delayed_data": Fault("market data is marked as delayed"),
+    "quotes_frozen": Fault("ticks stop"),
+    "time_format": Fault("execution times are written as zone, dash, naive or epoch", "dash"),
+    "time_zone": Fault("execution times carry this zone name", "JST"),
+    # the link between gateway and IB
+    "1100_1102": Fault("1100 now; 1102 after this many seconds, with all that happened in between", "5"),
+    "1100_1101": Fault("1100 now; 1101 after this many seconds: subscriptions and live callbacks are lost", "5"),
+    "1102_first": Fault("1102 without 1100 before it"),
+}
+
+
+class UnknownFault(ValueError):
+    """A name that is not on the menu."""
+
+
+@define
+class _On:
+    argument: str
+    left: int | None
+
+
+@define
+class Faults:
+    """Which misfortunes are on."""
+
+    _on: dict[str, _On] = field(factory=dict)
+
+    def switch_on(self, asked: str) -> str:
+        """Switch on `NAME`, `NAME=ARGUMENT`, `NAME*TIMES` or both; the name."""
+        rest, _, times = asked.partition("*")
+        name, given, argument = rest.partition("=")
+        if name not in MENU:
+            raise UnknownFault(f"no fault is named {name!r}; the menu has {', '.join(MENU)}")
+        if times and not (times.isdigit() and int(times)):
+            raise UnknownFault(f"{asked!r}: {times!r} is not a number of times")
+        self._on[name] = _On(argument if given else MENU[name].argument, int(times) if times else None)
+        return name
+
+    def switch_off(self, name: str) -> None:
+        """Switch one off."""
+        self._on.pop(name, None)
+
+    def clear(self) -> None:
+        """Switch all off."""
+        self._on.clear()
+
+    def on(self) -> tuple[str, ...]:
+        """The names that are on."""
+        return tuple(self._on)
+
+    def has(self, name: str) -> bool:
+        """Whether this misfortune is on; asking uses nothing up."""
+        assert name in MENU, name
+        return name in self._on
+
+    def take(self, name: str) -> str | None:
+        """The argument of a misfortune that happens now, or None; one of its times is used up."""
+        assert name in MENU, name
+        on = self._on.get(name)
+        if on is None:
+            return None
+        if on.left is not None:
+            on.left -= 1
+            if on.left == 0:
+                del self._on[name]
+        return on.argument
+
+    def takes(self, name: str) -> bool:
+        """Whether a misfortune happens now."""
+        return self.take(name) is not None
+
+    def seconds(self, name: str) -> timedelta | None:
+        """The delay of a misfortune that happens now."""
+        argument = self.take(name)
+        return None if argument is None else timedelta(seconds=float(self.number(argument)))
+
+    def concerns(self, name: str, subject: str) -> bool:
+        """Whether a misfortune that is on names this subject, or all."""
+        on = self._on.get(name)
+        return on is not None and on.argument in (subject, "all")
+
+    @staticmethod
+    def number(argument: str) -> Decimal:
+        """An argument that is a number."""
+        try:
+            return Decimal(argument)
+        except InvalidOperation as error:
+            raise UnknownFault(f"{argument!r} is not a number") from error

@@ -1,0 +1,335 @@
+"""What becomes of an order that was taken: acknowledged, held, routed, filled, reduced, expired.
+
+The order of the messages is what was seen live: a resting limit is told PreSubmitted, then Submitted; a market order is told
+openOrder, PreSubmitted, execDetails, openOrder, Filled, and its commission later; a stop stays PreSubmitted until it triggers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from decimal import ROUND_UP, Decimal
+from functools import partial
+from typing import Final
+
+from attrs import evolve
+
+from phoenix_adapters.gateway import matching
+from phoenix_adapters.gateway.accounts import ZERO, cents
+from phoenix_adapters.gateway.checks import insufficient
+from phoenix_adapters.gateway.hours import NEW_YORK, is_open, session_at
+from phoenix_adapters.gateway.instruments import Listing
+from phoenix_adapters.gateway.market import STEP
+from phoenix_adapters.gateway.orders import Execution, Order, Stage
+from phoenix_adapters.gateway.venue import Venue
+
+SHORTABLE: Final = "Order held while securities are located."
+_FX_RATE: Final = Decimal("0.00002")
+_FX_MINIMUM: Final = Decimal("2.00")
+_STOCK_EACH: Final = Decimal("0.005")
+_STOCK_MINIMUM: Final = Decimal("1.00")
+_CORRECTED_AFTER: Final = timedelta(seconds=1)
+_SILENT_HOLDS: Final = ("inactive", "partial_hold", "held_dialog", "inactive_locate", "held_399")
+
+
+def acknowledge(venue: Venue, order: Order) -> None:
+    """IB has the order: it is told, and routed unless something holds it."""
+    if order.stage is not Stage.SENT:
+        return
+    faults = venue.faults
+    order.status = "PreSubmitted"
+    if faults.takes("drop_ack") or faults.takes("fill_before_ack"):
+        order.stage = Stage.WAITING
+        route(venue, order, told=False)
+        return
+    if faults.takes("tif_preset_10349"):
+        order.tif = "DAY"
+        venue.tells.error(order, 10349, "Order TIF was set to DAY based on order preset.")
+    if faults.takes("price_preset"):
+        tick = order.listing.tick
+        order.limit = order.limit and order.limit + tick
+        order.stop = order.stop and order.stop + tick
+    order.stage = Stage.WAITING
+    order.why_held = _held_by(order)
+    venue.tell(order)
+    code = faults.take("unknown_code")
+    if code:
+        venue.tells.error(order, int(code), "Something that no list of codes explains.")
+    own_will = faults.seconds("broker_cancels")
+    if own_will is not None:
+        venue.schedule.at(venue.now + own_will, partial(venue.give_up, order, "by the exchange"))
+    if order.parent is None or order.parent.filled > 0:
+        admit(venue, order)
+
+
+def _held_by(order: Order) -> str:
+    waits = ["child"] if order.parent is not None and order.parent.filled == 0 else []
+    return ",".join([*waits, "trigger"] if order.stop is not None and waits else waits)
+
+
+def admit(venue: Venue, order: Order) -> None:
+    """Route an order, unless the market is closed or a misfortune holds it."""
+    if order.stage is not Stage.WAITING:
+        return
+    opens, closes = session_at(order.listing, venue.now, order.outside_hours)
+    if order.tif in ("", "DAY"):
+        venue.schedule.at(closes, partial(expire, venue, order))
+    if venue.faults.has("inactive"):
+        order.status = "Inactive"
+        venue.tells.status(order)
+    elif venue.faults.has("inactive_locate"):
+        order.status, order.why_held = "Inactive", "locate"
+        venue.tells.error(order, 404, SHORTABLE)
+        venue.tells.status(order)
+    elif opens > venue.now or venue.faults.has("held_399"):
+        when = f"{opens.astimezone(NEW_YORK):%Y-%m-%d %H:%M:%S} US/Eastern"
+        venue.tells.error(
+            order,
+            399,
+            f"Order Message:\n{order.action} {order.quantity} {order.listing.local_symbol} {order.listing.exchange}\n"
+            f"Warning: your order will not be placed at the exchange until {when}",
+        )
+        if opens > venue.now:
+            venue.schedule.at(opens, partial(route, venue, order))
+    else:
+        route(venue, order)
+
+
+def release(venue: Venue, fault: str) -> None:
+    """A hold was lifted: what it held goes on."""
+    if fault not in _SILENT_HOLDS:
+        return
+    for order in list(venue.book.live.values()):
+        if fault == "held_dialog" and order.stage is Stage.SENT:
+            venue.after(venue.timing.ack_ms, partial(acknowledge, venue, order))
+        elif fault == "partial_hold":
+            order.capped_at = None
+            attempt(venue, order)
+        elif order.stage is Stage.WAITING and (order.parent is None or order.parent.filled > 0):
+            order.status, order.why_held = "PreSubmitted", ""
+            admit(venue, order)
+
+
+def route(venue: Venue, order: Order, told: bool = True) -> None:
+    """The order works from now on."""
+    if order.stage is not Stage.WAITING:
+        return
+    venue.book.start(order)
+    order.why_held = "trigger" if order.stop is not None and not order.triggered else ""
+    if order.kind == "LMT" or venue.faults.has("never_fill"):
+        order.status = "Submitted"
+    if told and order.kind != "MKT":
+        venue.tell(order)
+    attempt(venue, order)
+    if order.tif in ("IOC", "FOK"):
+        # After the last moment at which its first attempt may match.
+        late = timedelta(milliseconds=venue.timing.match_ms[1])
+        venue.schedule.at(venue.now + late, partial(_end_immediate, venue, order))
+
+
+def _end_immediate(venue: Venue, order: Order) -> None:
+    if order.stage is not Stage.WORKING:
+        return
+    if order.tif == "FOK":
+        venue.end(order, "Inactive")
+        venue.tells.status(order)
+        return
+    order.status = "PendingCancel"
+    venue.tells.status(order)
+    venue.cancelled(order)
+
+
+def expire(venue: Venue, order: Order) -> None:
+    """A DAY order does not outlive its session."""
+    if order.stage is not Stage.UNTRANSMITTED:
+        venue.give_up(order, "End of day")
+
+
+def attempt(venue: Venue, order: Order) -> None:
+    """Fill the order soon if the price allows; it is asked for again when the moment has come."""
+    if order.stage is not Stage.WORKING or order.matching or venue.faults.has("never_fill"):
+        return
+    if not is_open(order.listing, venue.now, order.outside_hours):
+        return
+    if order.not_before is not None and venue.now < order.not_before:
+        return
+    quote = venue.market.quote(order.listing, venue.now)
+    _trigger(venue, order, matching.triggered(order, quote))
+    if order.stage is not Stage.WORKING or matching.price(order, quote) is None or not matching.quantity(order, quote):
+        return
+    slow = venue.faults.seconds("slow_fill") if order.not_before is None else None
+    if slow is not None:
+        order.not_before = venue.now + slow
+        venue.schedule.at(order.not_before, partial(attempt, venue, order))
+        return
+    order.matching = True
+    venue.after(venue.timing.match_ms, partial(_match, venue, order))
+
+
+def _trigger(venue: Venue, order: Order, through: bool) -> None:
+    if order.stop is None or order.triggered or not through:
+        return
+    order.triggered, order.status, order.why_held = True, "Submitted", ""
+    venue.tell(order)
+
+
+def _match(venue: Venue, order: Order) -> None:
+    order.matching = False
+    if order.stage is not Stage.WORKING:
+        return
+    quote = venue.market.quote(order.listing, venue.now)
+    price, quantity = matching.price(order, quote), matching.quantity(order, quote)
+    if price is None or quantity <= 0 or (order.tif == "FOK" and quantity < order.remaining):
+        return
+    then = _partly(venue, order)
+    if then is not None:
+        quantity = min(quantity, (order.remaining / 2).to_integral_value(ROUND_UP))
+    execute(venue, order, quantity, price)
+    if order.stage is Stage.WORKING:
+        if then is not None:
+            then()
+        # The rest waits for what the next price shows.
+        venue.schedule.at(venue.now + STEP, partial(attempt, venue, order))
+
+
+def _partly(venue: Venue, order: Order) -> Callable[[], None] | None:
+    """What follows if a misfortune lets only half of the order fill."""
+    if order.filled or order.remaining < 2:
+        return None
+    half = (order.remaining / 2).to_integral_value(ROUND_UP)
+    pause = venue.faults.seconds("partial_fill")
+    if pause is not None:
+        order.not_before = venue.now + pause
+        return partial(venue.schedule.at, order.not_before, partial(attempt, venue, order))
+    if venue.faults.takes("partial_then_cancel"):
+        return partial(venue.after, venue.timing.cancel_ms, partial(venue.give_up, order))
+    if venue.faults.takes("partial_then_reject"):
+        no = insufficient(ZERO, ZERO)
+        return partial(venue.after, venue.timing.cancel_ms, partial(venue.give_up, order, no=no))
+    if venue.faults.has("partial_hold"):
+        order.capped_at = half
+        return lambda: None
+    return None
+
+
+def execute(venue: Venue, order: Order, quantity: Decimal, price: Decimal) -> None:
+    """So much of the order fills at this price, whatever its stage: money moves, and its owner hears it."""
+    if quantity == order.remaining:
+        extra = venue.faults.take("overfill")
+        quantity += Decimal(extra) if extra is not None else 0
+    fee = commission(venue, order.listing, quantity, price)
+    realized = order.account.book(order.listing, quantity * order.sign, price, fee)
+    order.filled += quantity
+    order.spent += quantity * price
+    order.last_price = price
+    execution = Execution(
+        venue.book.next_exec_id(), order, venue.now, quantity, price, order.filled, order.average, fee,
+        None if realized is None else cents(realized),
+    )  # fmt: skip
+    venue.book.executions.append(execution)
+    if order.stage is not Stage.DONE:
+        if order.remaining == 0:
+            venue.end(order, "Filled")
+        elif order.status not in ("PendingCancel",):
+            order.status = "Submitted"
+    _announce(venue, order, execution)
+    _position(venue, order)
+    _reduce_group(venue, order, quantity)
+    for child in order.children:
+        if child.stage is Stage.WAITING:
+            child.why_held = ""
+            admit(venue, child)
+        else:
+            attempt(venue, child)
+    _second_thoughts(venue, execution)
+
+
+def commission(venue: Venue, listing: Listing, quantity: Decimal, price: Decimal) -> Decimal:
+    """What an execution costs, in the base currency."""
+    if listing.is_fx:
+        worth = quantity * price * venue.market.rate(listing.currency, venue.now)
+        return cents(max(_FX_MINIMUM, worth * _FX_RATE))
+    return cents(max(_STOCK_MINIMUM, quantity * _STOCK_EACH))
+
+
+def _announce(venue: Venue, order: Order, execution: Execution) -> None:
+    """Say a fill, in the usual order of messages or in one of those that were seen on bad days."""
+    tells, faults = venue.tells, venue.faults
+    say: Mapping[str, Callable[[], None]] = {
+        "execution": partial(tells.execution, execution),
+        "open": partial(tells.open_order, order),
+        "status": partial(tells.status, order),
+        "commission": partial(tells.commission, execution),
+    }
+    if faults.takes("commission_first"):
+        sequence = ["commission", "execution", "open", "status"]
+    elif faults.takes("status_before_exec"):
+        sequence = ["open", "status", "execution"]
+    else:
+        sequence = ["execution", "open", "status"]
+    if faults.takes("duplicate_exec"):
+        sequence.append("execution")
+    order.told = True
+    for step in sequence:
+        say[step]()
+    if faults.takes("two_exec_ids"):
+        tells.execution(evolve(execution, exec_id=venue.book.next_exec_id()))
+    if "commission" in sequence or faults.takes("commission_never"):
+        return
+    late = faults.seconds("commission_late")
+    if late is not None:
+        venue.schedule.at(venue.now + late, say["commission"])
+    else:
+        venue.after(venue.timing.commission_ms, say["commission"])
+
+
+def _position(venue: Venue, order: Order) -> None:
+    tell = partial(venue.tells.position, order.account, order.listing)
+    lag = venue.faults.seconds("position_lag")
+    if lag is not None:
+        venue.schedule.at(venue.now + lag, tell)
+    else:
+        venue.after(venue.timing.position_ms, tell)
+
+
+def _reduce_group(venue: Venue, order: Order, quantity: Decimal) -> None:
+    """One cancels all: type 1 cancels the others, types 2 and 3 take from them in proportion what filled."""
+    if order.oca_type == 3 and venue.faults.takes("oca_race"):
+        venue.schedule.at(venue.now + _CORRECTED_AFTER, partial(_reduce_group, venue, order, quantity))
+        return
+    for other in venue.book.group_of(order):
+        if order.oca_type == 1:
+            venue.cancelled(other)
+            continue
+        other.quantity -= (quantity * other.quantity / order.quantity).to_integral_value(ROUND_UP)
+        if other.quantity <= other.filled:
+            other.quantity = max(other.quantity, other.filled)
+            venue.cancelled(other)
+        else:
+            venue.tell(other)
+
+
+def _second_thoughts(venue: Venue, execution: Execution) -> None:
+    """Corrections and busts come later, under the same id with a higher last part."""
+    fraction = "0" if venue.faults.takes("bust") else venue.faults.take("exec_correction")
+    if fraction is None:
+        return
+    shares = (execution.shares * Decimal(fraction)).to_integral_value(ROUND_UP)
+    venue.schedule.at(venue.now + _CORRECTED_AFTER, partial(correct, venue, execution, shares))
+
+
+def correct(venue: Venue, execution: Execution, shares: Decimal) -> None:
+    """An execution was not what was said: `shares` is what it is now."""
+    order = execution.order
+    less = execution.shares - shares
+    order.account.book(order.listing, -less * order.sign, execution.price, ZERO)
+    order.filled -= less
+    order.spent -= less * execution.price
+    family, _, number = execution.exec_id.rpartition(".")
+    revised = evolve(
+        execution, exec_id=f"{family}.{int(number) + 1:02d}", shares=shares, cumulated=order.filled,
+        average=order.average, commission=ZERO, realized=None,
+    )  # fmt: skip
+    venue.book.executions.append(revised)
+    venue.tells.execution(revised)
+    _position(venue, order)
