@@ -21,7 +21,7 @@ from returns.result import Failure, Result, Success
 
 from phoenix_core.beads import Bead, Decision, Operator, OperatorEvent, Signed, Verdict
 from phoenix_core.facts import Checked, Quote
-from phoenix_core.gate.statements import Decide, Enrol, Render, Revoke, Says, Statement, read_statement
+from phoenix_core.gate.statements import Decide, Enrol, Render, Revoke, Says, Statement, ValidatePaper, read_statement
 from phoenix_core.refusals import Reason, Refusal, refusal
 from phoenix_core.values import BadInput, Mode, Moment
 
@@ -76,7 +76,7 @@ class ExpectedIntent:
     intent: str
     evidence: str | None  # the leaf of its current evidence; None: there is none
     evidence_seq: int
-    expires_at: datetime  # of the evidence
+    expires_at: datetime | None  # of the evidence
     order: str
     drift_bps_max: int
     render: Render | None  # the hash of the fact block with the statement's own `live`, made again by its renderer
@@ -94,6 +94,7 @@ class Approvals:
     recent: dict[int, Decision] = Factory(dict)  # the last signed decisions and commands, by their place in the log
     nonces: dict[str, int] = Factory(dict)  # nonce -> tree size of its statement, in order of the log
     forgotten: int = -1  # the largest tree size of a nonce that is no longer remembered
+    validated: dict[str, int] = Factory(dict)  # builds that a human declared good on paper, and where in the log
 
     def fold(self, bead: Bead) -> None:
         """Fold OPERATOR and DECISION."""
@@ -110,6 +111,11 @@ class Approvals:
     def can_sign(self) -> bool:
         """Whether any key may sign now; without one the desk is EXITS_ONLY."""
         return any(key.revoked is None for key in self.keys.values())
+
+    def is_approved(self, intent_id: str, seq: int) -> bool:
+        """Whether the decision at this place is an approval that still stands: no reject came after it."""
+        decided = self.decided.get(intent_id)
+        return decided is not None and decided.verdict is Verdict.APPROVE and decided.seq == seq
 
     def _fold_operator(self, seq: int, body: Operator) -> None:
         if body.event is OperatorEvent.ENROLLED:
@@ -132,6 +138,8 @@ class Approvals:
             self.forgotten = max(self.forgotten, self.nonces.pop(next(iter(self.nonces))))
         if body.verdict is not None:
             self._fold_verdict(seq, body, body.verdict)
+        elif body.type == ValidatePaper.type:
+            self.validated[body.subject] = seq
 
     def _fold_verdict(self, seq: int, body: Decision, verdict: Verdict) -> None:
         """Any reject wins, also over an approve that was there first."""
@@ -197,7 +205,7 @@ def signed_of(checked: Checked) -> Signed:
 def decision(checked: Checked, statement: Statement, note: str | None = None) -> Decision:
     """The bead of an accepted statement. Every accepted signature leaves one, whatever else it leaves."""
     verdict = statement.says.verdict if isinstance(statement.says, Decide) else None
-    return Decision(statement.type, statement.subject, signed_of(checked), verdict, note)
+    return Decision(statement.says.type, statement.says.subject, signed_of(checked), verdict, note)
 
 
 # --- what may be wrong ------------------------------------------------------------------------------------------------
@@ -324,7 +332,7 @@ def _of_the_approval(
     if statement.tree_size <= intent.evidence_seq:
         # An approval that was there before its evidence was durable.
         yield Reason.STATEMENT_OTHER_HISTORY
-    if now.wall >= intent.expires_at:
+    if intent.expires_at is not None and now.wall >= intent.expires_at:
         yield Reason.EVIDENCE_EXPIRED
     if says.order != intent.order:
         yield Reason.STATEMENT_OTHER_ORDER

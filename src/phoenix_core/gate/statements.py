@@ -38,11 +38,24 @@ class Render:
 
 
 @frozen
-class Decide:
+class Saying:
+    """What one type of statement says: its name, how long it may live, and what it is about."""
+
+    type: ClassVar[str]
+    life: ClassVar[timedelta] = LIFE
+    about: ClassVar[str] = ""  # the field that names the subject; there is one link, which needs no name
+
+    @property
+    def subject(self) -> str:
+        """The intent, position, drift, flag, key or other thing that this is about."""
+        return str(getattr(self, self.about)) if self.about else "link"
+
+
+@frozen
+class Decide(Saying):
     """A human approves or rejects an intent. A reject needs to name the intent only; an approve leaves nothing out."""
 
     type: ClassVar[str] = "decision"
-    life: ClassVar[timedelta] = LIFE
     about: ClassVar[str] = "intent"
     verdict: Verdict
     intent: str
@@ -54,7 +67,7 @@ class Decide:
 
 
 @frozen
-class Close:
+class Close(Saying):
     """Close a position, whole or in part. `reason` is the hash of the operator's words."""
 
     type: ClassVar[str] = "close"
@@ -66,7 +79,7 @@ class Close:
 
 
 @frozen
-class Protect:
+class Protect(Saying):
     """Place the protection of a position again, at these prices or at those of its mandate."""
 
     type: ClassVar[str] = "protect"
@@ -78,11 +91,10 @@ class Protect:
 
 
 @frozen
-class Adopt:
+class Adopt(Saying):
     """Give exposure an owner: a position that begins FILLED, with an exit mandate of its own."""
 
     type: ClassVar[str] = "adopt"
-    life: ClassVar[timedelta] = LIFE
     about: ClassVar[str] = "symbol"
     symbol: str
     side: Side
@@ -105,11 +117,10 @@ class StalledEnd(Named):
 
 
 @frozen
-class ResolveStalled:
+class ResolveStalled(Saying):
     """End a STALLED position by hand. FILLED states quantity, price and the broker's statement that shows it."""
 
     type: ClassVar[str] = "resolve-stalled"
-    life: ClassVar[timedelta] = LIFE
     about: ClassVar[str] = "position"
     position: str
     as_: StalledEnd
@@ -120,11 +131,10 @@ class ResolveStalled:
 
 
 @frozen
-class ResolveDrift:
+class ResolveDrift(Saying):
     """A human's answer to a drift; PHOENIX_CORRECTED names the execution that the books lack."""
 
     type: ClassVar[str] = "drift-resolve"
-    life: ClassVar[timedelta] = LIFE
     about: ClassVar[str] = "drift"
     drift: str
     as_: Resolution
@@ -135,7 +145,7 @@ class ResolveDrift:
 
 
 @frozen
-class CancelOrphans:
+class CancelOrphans(Saying):
     """Cancel exactly these orders, which would open a position."""
 
     type: ClassVar[str] = "cancel-orphans"
@@ -146,20 +156,17 @@ class CancelOrphans:
 
 
 @frozen
-class Resume:
+class Resume(Saying):
     """Three more attempts for an escalated link."""
 
     type: ClassVar[str] = "resume"
-    life: ClassVar[timedelta] = LIFE
-    about: ClassVar[str] = ""
 
 
 @frozen
-class RefreshAnchor:
+class RefreshAnchor(Saying):
     """A human looked at the context of a strategy (`*`: of all), and it holds."""
 
     type: ClassVar[str] = "anchor-refresh"
-    life: ClassVar[timedelta] = LIFE
     about: ClassVar[str] = "strategy"
     strategy: str
     state_hash: str
@@ -167,32 +174,29 @@ class RefreshAnchor:
 
 
 @frozen
-class ClearKill:
+class ClearKill(Saying):
     """Bring a kill flag down, and say why."""
 
     type: ClassVar[str] = "kill-clear"
-    life: ClassVar[timedelta] = LIFE
     about: ClassVar[str] = "flag"
     flag: str
     reason: str
 
 
 @frozen
-class SetPolicy:
+class SetPolicy(Saying):
     """Put a policy in force: the one whose canonical body has this hash."""
 
     type: ClassVar[str] = "policy"
-    life: ClassVar[timedelta] = LIFE
     about: ClassVar[str] = "policy"
     policy: str
 
 
 @frozen
-class Enrol:
+class Enrol(Saying):
     """Let another key sign for this desk from now on."""
 
     type: ClassVar[str] = "operator-enrol"
-    life: ClassVar[timedelta] = LIFE
     about: ClassVar[str] = "key"
     key: str
     public: str
@@ -201,33 +205,30 @@ class Enrol:
 
 
 @frozen
-class Revoke:
+class Revoke(Saying):
     """Let a key sign no more."""
 
     type: ClassVar[str] = "operator-revoke"
-    life: ClassVar[timedelta] = LIFE
     about: ClassVar[str] = "key"
     key: str
     reason: str
 
 
 @frozen
-class Promote:
+class Promote(Saying):
     """Let a strategy trade real money, on this bundle of evidence."""
 
     type: ClassVar[str] = "promote"
-    life: ClassVar[timedelta] = LIFE
     about: ClassVar[str] = "strategy"
     strategy: str
     evidence: str
 
 
 @frozen
-class ValidatePaper:
+class ValidatePaper(Saying):
     """Declare that this build passed its validation on paper."""
 
     type: ClassVar[str] = "paper-validation"
-    life: ClassVar[timedelta] = LIFE
     about: ClassVar[str] = "build"
     build: str
     evidence: str
@@ -266,16 +267,6 @@ class Statement:
     at: datetime
     exp: datetime
     says: Says
-
-    @property
-    def type(self) -> str:
-        """Which type of statement this is."""
-        return self.says.type
-
-    @property
-    def subject(self) -> str:
-        """What it is about: an intent, a position, a flag; the link where a type needs no name."""
-        return str(getattr(self.says, self.says.about)) if self.says.about else "link"
 
 
 _FRAME: Final = ("v", "type", "log", "tree_size", "tree_root", "account", "mode", "session", "at", "exp")
