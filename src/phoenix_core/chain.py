@@ -7,7 +7,7 @@ stored, hashed, exported and signed over; they are never written a second time. 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from attrs import field, frozen
@@ -156,8 +156,9 @@ def verify_chain(beads: Iterable[bytes], head: Head = EMPTY) -> Result[Head, Cha
     return Success(head)
 
 
-def assert_follows(head: Head, beads: Iterable[Sealed]) -> Head:
-    """The positive rule at every write: these beads are whole and follow each other from this head."""
+def assert_follows(head: Head, beads: Sequence[Sealed]) -> Head:
+    """The positive rule at every write: these beads are whole, each its own, and follow each other from this head."""
+    assert len({bead.bead_id for bead in beads}) == len(beads), "every bead has an id of its own"
     for bead in beads:
         tail = f',"kind":"{bead.kind}","prev":"{head.leaf}","seq":{head.size},"ts":"{bead.ts}","v":1}}'
         assert bead.seq == head.size, f"bead {bead.seq} is not number {head.size}"
@@ -207,6 +208,7 @@ class Fault(Named):
     CORRUPT = "CORRUPT"
     READ_ONLY = "READ_ONLY"
     CLOSED = "CLOSED"
+    FOREIGN = "FOREIGN"
 
 
 class StoreFault(Exception):

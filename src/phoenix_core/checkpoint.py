@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from hashlib import sha256
 from typing import Final, Protocol
 
@@ -17,7 +17,7 @@ from returns.pipeline import is_successful
 from returns.result import Failure, Result, Success
 
 from phoenix_core.chain import Head
-from phoenix_core.tree import HASH_BYTES, verify_inclusion
+from phoenix_core.tree import HASH_BYTES, Frontier, verify_inclusion
 from phoenix_core.values import Named
 
 PROOF_HEADER: Final = "c2sp.org/tlog-proof@v1"
@@ -172,6 +172,33 @@ class Standing(Named):
     BEHIND = "BEHIND"
     FORKED = "FORKED"
     OTHER_LOG = "OTHER_LOG"
+
+
+def follows(kept: Frontier, since: Iterable[bytes], present: Frontier) -> Standing:
+    """Whether the present log is what was kept and, after it, these leaves."""
+    if kept.size > present.size:
+        return Standing.BEHIND
+    return Standing.AGREES if kept.extend(since) == present else Standing.FORKED
+
+
+def next_checkpoint(
+    origin: str, kept: tuple[Frontier, str] | None, since: Iterable[bytes], present: Frontier
+) -> Result[Checkpoint, Standing]:
+    """What may be signed now. The log never signs what is inconsistent with the note that it kept last."""
+    if kept is not None:
+        frontier, note = kept
+        read = parse_note(note)
+        if not is_successful(read):
+            return Failure(Standing.FORKED)
+        said = read.unwrap().checkpoint
+        if said.origin != origin:
+            return Failure(Standing.OTHER_LOG)
+        if (said.size, said.root) != (frontier.size, frontier.root()):
+            return Failure(Standing.FORKED)
+        standing = follows(frontier, since, present)
+        if standing is not Standing.AGREES:
+            return Failure(standing)
+    return Success(Checkpoint(origin, present.size, present.root()))
 
 
 class Rooted(Protocol):

@@ -230,6 +230,9 @@ def test_what_does_not_follow_is_never_written(break_it: Callable[[Sealed], Seal
     beads[1] = break_it(beads[1])
     with pytest.raises(AssertionError):
         assert_follows(EMPTY, beads)
+    twice = seal(EMPTY, TS, [("ALERT", {"bead_id": bead_id(1)})] * 2)
+    with pytest.raises(AssertionError, match="its own"):
+        assert_follows(EMPTY, twice)
 
 
 def test_what_stores_answer_says_what_it_is() -> None:

@@ -25,12 +25,13 @@ from phoenix_core.checkpoint import (
     behind,
     check_proof,
     ed25519_key_id,
+    next_checkpoint,
     open_note,
     parse_note,
     proof_text,
     sign_note,
 )
-from phoenix_core.tree import inclusion_proof, leaf_hash, root_of
+from phoenix_core.tree import Frontier, inclusion_proof, leaf_hash, root_of
 from tests.showing import shows
 
 ORIGIN: Final = "phoenix.example/desk/paper"
@@ -219,3 +220,25 @@ def test_how_a_store_stands_to_an_outside_checkpoint() -> None:
     ]
     assert {behind(other, point) for point in points[1:]} == {Standing.FORKED}
     assert behind(here, points[3], "phoenix.example/desk/live") is Standing.OTHER_LOG
+
+
+@shows("I7")
+def test_what_may_be_signed_next() -> None:
+    """Only what follows from the note kept last: same log, same past, not shorter; anything else has its name."""
+    past = [Frontier().extend(LEAVES[:n]) for n in range(13)]
+    kept = (past[5], sign_note(Checkpoint(ORIGIN, 5, past[5].root()), SIGNER))
+
+    def signed_over(
+        origin: str, kept: tuple[Frontier, str] | None, leaves: list[bytes], present: Frontier
+    ) -> Checkpoint | Standing:
+        due = next_checkpoint(origin, kept, leaves, present)
+        return due.unwrap() if is_successful(due) else due.failure()
+
+    assert signed_over(ORIGIN, None, [], past[0]) == Checkpoint(ORIGIN, 0, root_of([]))
+    for n in range(5, 13):
+        assert signed_over(ORIGIN, kept, LEAVES[5:n], past[n]) == Checkpoint(ORIGIN, n, past[n].root())
+    assert signed_over(ORIGIN, kept, [], past[4]) is Standing.BEHIND
+    assert signed_over(ORIGIN, kept, [bytes(32)], past[6]) is Standing.FORKED
+    assert signed_over(ORIGIN, (past[6], kept[1]), LEAVES[6:7], past[7]) is Standing.FORKED
+    assert signed_over(ORIGIN, (past[5], "no note"), LEAVES[5:6], past[6]) is Standing.FORKED
+    assert signed_over("phoenix.example/desk/live", kept, LEAVES[5:6], past[6]) is Standing.OTHER_LOG

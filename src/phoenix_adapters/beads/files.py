@@ -1,0 +1,167 @@
+"""The files under the SQLite log: opening, laying out, copying, and the names of what may go wrong with them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable
+from typing import Final
+
+import apsw
+
+from phoenix_core.chain import Fault, Head, StoreFault
+
+#: The newest schema this code writes. schema/NNN_*.sql are the steps to it.
+SCHEMA_VERSION: Final = 1
+
+# First match wins, so that a kind stands before its parents. What is in none of these is our bug and goes through.
+_KINDS: Final = (
+    (apsw.FullError, Fault.FULL),
+    (apsw.BusyError, Fault.BUSY),
+    (apsw.LockedError, Fault.BUSY),
+    (apsw.ReadOnlyError, Fault.READ_ONLY),
+    (apsw.PermissionsError, Fault.READ_ONLY),
+    (apsw.CorruptError, Fault.CORRUPT),
+    (apsw.NotADBError, Fault.CORRUPT),
+    # A trigger or a key that says no to what the frontier allows: the two disagree.
+    (apsw.ConstraintError, Fault.CORRUPT),
+    (apsw.ConnectionClosedError, Fault.CLOSED),
+    (apsw.Error, Fault.IO),
+)
+_FRIENDS: Final = ("-wal", "-shm", "-journal")
+
+
+def fault_of(error: apsw.Error) -> StoreFault:
+    """What the database said, in the words of the port."""
+    kind = next(fault for cls, fault in _KINDS if isinstance(error, cls))
+    return StoreFault(kind, f"{type(error).__name__}: {error}")
+
+
+def open_connection(path: str, patience_s: float, vfs: str | None) -> apsw.Connection:
+    """A connection that is durable and knows how to wait; what it cannot be is said at once."""
+    try:
+        db = apsw.Connection(path, vfs=vfs)
+    except apsw.Error as error:
+        raise fault_of(error) from error
+    try:
+        db.set_busy_handler(_patience(patience_s))
+        _make_durable(db, patience_s)
+        # The bytes of a damaged page are refused where they are read, not where they hurt.
+        db.pragma("cell_size_check", True)
+        db.pragma("trusted_schema", False)
+    except apsw.Error as error:
+        db.close()
+        raise fault_of(error) from error
+    except StoreFault:
+        db.close()
+        raise
+    return db
+
+
+def _make_durable(db: apsw.Connection, patience_s: float) -> None:
+    until = time.monotonic() + patience_s
+    while True:
+        try:
+            mode = db.pragma("journal_mode", "wal")
+            break
+        except apsw.BusyError:
+            # Changing the mode of a new file asks no busy handler.
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.005)
+    db.pragma("synchronous", "FULL")
+    if (mode, db.pragma("synchronous")) != ("wal", 2):
+        raise StoreFault(Fault.IO, f"the log needs WAL and synchronous=FULL; here it would be {mode}")
+
+
+def _patience(seconds: float) -> Callable[[int], bool]:
+    """A busy handler that looks again soon: holds and appends last well under a millisecond."""
+    began = 0.0
+
+    def wait(tries: int) -> bool:
+        nonlocal began
+        now = time.monotonic()
+        if tries == 0:
+            began = now
+        if now - began > seconds:
+            return False
+        # Chance keeps two that wait for each other from meeting again and again; nothing recorded depends on it.
+        time.sleep(min(0.0002 * (tries + 1), 0.005) * (os.urandom(1)[0] + 1) / 256)
+        return True
+
+    return wait
+
+
+def lay_out(db: apsw.Connection) -> None:
+    """Bring the tables to this code's schema version; a log of another kind, or newer, is refused, not guessed at."""
+    if _version(db) == SCHEMA_VERSION:
+        return
+    # Imported only here: the module costs more than the rest of opening a log, and a log is laid out once.
+    from importlib.resources import files
+
+    schema = files("phoenix_adapters.beads") / "schema"
+    steps = sorted(step.name for step in schema.iterdir() if step.name.endswith(".sql"))
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        # Another process may have been faster.
+        for name in steps[_version(db) :]:
+            db.execute((schema / name).read_text("utf-8"))
+            db.execute("INSERT INTO schema_versions VALUES (?, ?)", (int(name[:3]), name))
+        db.execute("COMMIT")
+    finally:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+
+
+def _version(db: apsw.Connection) -> int:
+    tables = {name for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+    if not tables:
+        return 0
+    if "schema_versions" not in tables:
+        raise StoreFault(Fault.FOREIGN, "this database is no log of Phoenix")
+    have = db.execute("SELECT max(version) FROM schema_versions").fetchall()[0][0]
+    if not isinstance(have, int) or have > SCHEMA_VERSION:
+        raise StoreFault(Fault.FOREIGN, f"the log has schema {have}, this Phoenix knows {SCHEMA_VERSION}")
+    return have
+
+
+def copy_whole(source: apsw.Connection, target: str, vfs: str | None, check: Callable[[str], Head]) -> Head:
+    """Copy the database while it is in use; `check` opens the copy before it gets its name."""
+    if os.path.exists(target):
+        raise FileExistsError(f"{target} is there already; a backup replaces nothing")
+    partial = target + ".partial"
+    _remove(partial)
+    try:
+        copy = apsw.Connection(partial, vfs=vfs)
+        try:
+            # One step under one read lock: writers go on, and nothing is copied twice.
+            with copy.backup("main", source, "main") as backup:
+                backup.step(-1)
+        finally:
+            copy.close()
+        head = check(partial)
+        _sync(partial)
+        os.rename(partial, target)
+        _sync(os.path.dirname(os.path.abspath(target)))
+    except apsw.Error as error:
+        _remove(partial)
+        raise fault_of(error) from error
+    except (OSError, StoreFault):
+        _remove(partial)
+        raise
+    return head
+
+
+def _sync(path: str) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _remove(path: str) -> None:
+    for name in (path, *(path + friend for friend in _FRIENDS)):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name)

@@ -1,0 +1,384 @@
+"""The log in one SQLite file: WAL, `synchronous=FULL`, many processes, one order of events.
+
+Every write is one transaction that begins with the write lock, looks at the head, writes, and is acknowledged after the
+fsync of its commit. What the disk may do to it, and what holds then, is the table in docs/spec/log.md, section 7.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from hashlib import sha256
+from types import TracebackType
+from typing import Final, Self, TypeVar, cast
+from uuid import UUID
+
+import apsw
+from returns.pipeline import is_successful
+from returns.result import Failure, Result, Success
+
+from phoenix_adapters.beads import ballast, lease
+from phoenix_adapters.beads.files import copy_whole, fault_of, lay_out, open_connection
+from phoenix_core.chain import (
+    EMPTY,
+    Conflict,
+    Fault,
+    Head,
+    Sealed,
+    StateSnapshot,
+    StoreFault,
+    assert_follows,
+    link,
+)
+from phoenix_core.checkpoint import Signer, Standing, follows, next_checkpoint, sign_note
+from phoenix_core.tree import EMPTY_FRONTIER, Frontier, root_of
+from phoenix_core.values import text_hash
+
+T = TypeVar("T")
+
+# A hold lasts some 90 us and an append a millisecond; five seconds mean that somebody is stuck.
+PATIENCE_S: Final = 5.0
+# Seen by the other process within 50 ms, with a wide margin, at under half a percent of one core.
+TAIL_INTERVAL_S: Final = 0.004
+# Beads fetched at a time: enough to hide the cost of a statement, little enough to hold in memory.
+_CHUNK: Final = 512
+
+
+class SqliteBeads:
+    """A handle on the log. Several may be open, in as many processes; one handle serves one thread."""
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        patience_s: float = PATIENCE_S,
+        ballast_bytes: int = ballast.BALLAST_BYTES,
+        vfs: str | None = None,
+    ) -> None:
+        """Open the log, or make an empty one. `vfs` names another way to the disk; tests break that one on purpose."""
+        self.path = os.fspath(path)
+        self._vfs = vfs
+        self._broken: StoreFault | None = None
+        self._db = open_connection(self.path, patience_s, vfs)
+        try:
+            lay_out(self._db)
+            self._check_end()
+        except apsw.Error as error:
+            self._db.close()
+            raise fault_of(error) from error
+        except StoreFault:
+            self._db.close()
+            raise
+        #: False: the room for a desk's last words is spent or could not be set aside; no time for entries.
+        self.ballasted = ballast_bytes == 0 or ballast.stow(self.path + ".ballast", ballast_bytes)
+
+    # Looking
+
+    def head(self) -> Head:
+        """Where the log ends now, whoever wrote it."""
+        return self._tip()[0]
+
+    def read(self, start: int = 0, stop: int | None = None) -> Iterator[Sealed]:
+        """The beads from `start` up to `stop` (up to the present end), each one's bytes, hash and link checked."""
+        present = self.head()
+        end = present.size if stop is None else min(stop, present.size)
+        head = self._head_at(start) if start <= present.size else present
+        while head.size < end:
+            count = min(_CHUNK, end - head.size)
+            for kind, data, leaf in self._rows(
+                "SELECT kind, bytes, leaf FROM beads WHERE seq >= ? ORDER BY seq LIMIT ?", (head.size, count)
+            ):
+                linked = link(head, _exactly(bytes, data))
+                if not is_successful(linked):
+                    raise StoreFault(Fault.CORRUPT, f"bead {head.size}: {linked.failure().reason}")
+                bead = linked.unwrap()
+                if (bead.kind, bead.leaf) != (kind, leaf):
+                    raise StoreFault(Fault.CORRUPT, f"bead {head.size}: its row says something else than its bytes")
+                yield bead
+                head = bead.head
+                count -= 1
+            if count:
+                raise StoreFault(Fault.CORRUPT, f"bead {head.size} is missing")
+        if head.size == present.size and head != present:
+            raise StoreFault(Fault.CORRUPT, f"bead {head.size - 1} is not the one that was acknowledged")
+
+    def seq_of(self, bead_id: str) -> int | None:
+        """Where the bead of this id stands; None where it never landed."""
+        rows = self._rows("SELECT seq FROM bead_ids WHERE bead_id = ?", (UUID(bead_id).bytes,))
+        return _exactly(int, rows[0][0]) if rows else None
+
+    def text(self, digest: str) -> str | None:
+        """The free text with this hash."""
+        rows = self._rows("SELECT text FROM texts WHERE hash = ?", (digest,))
+        return _exactly(str, rows[0][0]) if rows else None
+
+    def texts(self) -> Iterator[tuple[str, str]]:
+        """(hash, text) of the whole side table, in the order of the hashes."""
+        for digest, text in self._rows("SELECT hash, text FROM texts ORDER BY hash"):
+            yield _exactly(str, digest), _exactly(str, text)
+
+    def leaves(self, start: int = 0, stop: int | None = None) -> list[bytes]:
+        """Leaf hashes, for proofs."""
+        end = self.head().size if stop is None else stop
+        rows = self._rows("SELECT leaf FROM beads WHERE seq >= ? AND seq < ? ORDER BY seq", (start, end))
+        return [_exactly(bytes, leaf) for (leaf,) in rows]
+
+    def frontier(self) -> Frontier:
+        """The roots of the perfect subtrees of the present log."""
+        return self._tip()[1]
+
+    def root(self, size: int | None = None) -> bytes:
+        """The root over the first `size` beads; without a size over all of them, at once."""
+        if size is None:
+            return self.frontier().root()
+        leaves = self.leaves(0, size)
+        assert len(leaves) == size, f"the log has no {size} beads"
+        return root_of(leaves)
+
+    def wait(self, size: int, timeout_s: float) -> bool:
+        """Whether the log grew beyond `size` before the time was over, whoever wrote it."""
+        until = time.monotonic() + timeout_s
+        while self.head().size <= size:
+            left = until - time.monotonic()
+            if left <= 0:
+                return False
+            time.sleep(min(TAIL_INTERVAL_S, left))
+        return True
+
+    @contextmanager
+    def view(self) -> Iterator[Head]:
+        """All reads inside see the log as it stood when the first of them was made; writers go on meanwhile."""
+        self._rows("BEGIN")
+        try:
+            yield self.head()
+        finally:
+            self._roll_back()
+
+    # Writing
+
+    def append(
+        self, expected: Head, beads: Sequence[Sealed], texts: Mapping[str, str] | None = None
+    ) -> Result[Head, Conflict]:
+        """All the beads or none, durably, if the log still ends at `expected` and holds none of their ids."""
+        after = assert_follows(expected, beads)
+        with self._transaction() as commit:
+            actual, frontier = self._tip()
+            if actual != expected:
+                return Failure(Conflict(expected, actual))
+            known = self._insert(beads, frontier, texts or {})
+            if known is not None:
+                return Failure(Conflict(expected, actual, known))
+            commit()
+        return Success(after)
+
+    def append_blind(self, make: Callable[[Head], Sequence[Sealed]]) -> Head:
+        """Append on whatever head there is: for raising a kill. A bead that landed before is not written again.
+
+        It is tried on a handle that an I/O error has stopped, and once more when a full disk has lost its ballast.
+        """
+        try:
+            return self._append_blind(make)
+        except StoreFault as fault:
+            if fault.kind is not Fault.FULL:
+                raise
+            return self._append_blind(make)
+
+    def _append_blind(self, make: Callable[[Head], Sequence[Sealed]]) -> Head:
+        with self._transaction(whatever_happened=True) as commit:
+            head, frontier = self._tip()
+            beads = make(head)
+            after = assert_follows(head, beads)
+            if self._insert(beads, frontier, {}) is not None:
+                return head
+            commit()
+        return after
+
+    def _insert(self, beads: Sequence[Sealed], frontier: Frontier, texts: Mapping[str, str]) -> str | None:
+        """Write the rows of an append; the id of a bead that was there already, if one was."""
+        assert beads, "an append says something"
+        try:
+            self._db.executemany("INSERT INTO bead_ids VALUES (?, ?)", [(UUID(b.bead_id).bytes, b.seq) for b in beads])
+        except apsw.ConstraintError:
+            for bead in beads:
+                at = self.seq_of(bead.bead_id)
+                if at is not None and at < beads[0].seq:
+                    return bead.bead_id
+            raise
+        self._db.executemany("INSERT INTO beads VALUES (?, ?, ?, ?)", [(b.seq, b.kind, b.data, b.leaf) for b in beads])
+        for digest, text in texts.items():
+            assert digest == text_hash(text), "a text is kept under its own hash"
+            self._db.execute("INSERT OR IGNORE INTO texts VALUES (?, ?)", (digest, text))
+        after = frontier.extend(b.leaf for b in beads)
+        row = (after.size, beads[-1].leaf.hex(), after.to_bytes())
+        self._db.execute("UPDATE frontier SET size = ?, leaf = ?, peaks = ?", row)
+        return None
+
+    @contextmanager
+    def hold(self) -> Iterator[Head]:
+        """Keep every other writer out for the moment of the last look. Writes nothing: a full disk is no hindrance."""
+        with self._transaction():
+            yield self._tip()[0]
+
+    def checkpoint(self, origin: str, *signers: Signer) -> Result[str, Standing]:
+        """The signed note of the present log, kept. Never one that does not follow from the last one kept."""
+        with self._transaction() as commit:
+            present = self.frontier()
+            rows = self._rows("SELECT size, peaks, note FROM checkpoints ORDER BY size DESC LIMIT 1")
+            kept = next(((_frontier(size, peaks), _exactly(str, note)) for size, peaks, note in rows), None)
+            due = next_checkpoint(origin, kept, self.leaves(kept[0].size) if kept else (), present)
+            if not is_successful(due):
+                return Failure(due.failure())
+            if kept and kept[0].size == present.size:
+                return Success(kept[1])
+            note = sign_note(due.unwrap(), *signers)
+            self._db.execute("INSERT INTO checkpoints VALUES (?, ?, ?)", (present.size, present.to_bytes(), note))
+            commit()
+        return Success(note)
+
+    def checkpoints(self) -> tuple[str, ...]:
+        """Every note that was kept, by size."""
+        return tuple(_exactly(str, note) for (note,) in self._rows("SELECT note FROM checkpoints ORDER BY size"))
+
+    def save_snapshot(self, snapshot: StateSnapshot) -> None:
+        """Keep the state of the desk after so many beads, in place of the last one of the same schema."""
+        with self._transaction() as commit:
+            present = self.frontier()
+            at = present if snapshot.size == present.size else EMPTY_FRONTIER.extend(self.leaves(0, snapshot.size))
+            assert (at.size, at.root()) == (snapshot.size, snapshot.root), "a snapshot is of a past of this very log"
+            row = (snapshot.schema, at.size, at.to_bytes(), sha256(snapshot.data).digest(), snapshot.data)
+            self._db.execute("INSERT OR REPLACE INTO snapshots VALUES (?, ?, ?, ?, ?)", row)
+            commit()
+
+    def load_snapshot(self, schema: str) -> StateSnapshot | None:
+        """The snapshot of this schema if it is whole and this log follows from it; else None: replay."""
+        with self.view():
+            rows = self._rows("SELECT size, peaks, digest, data FROM snapshots WHERE schema = ?", (schema,))
+            for size, peaks, digest, data in rows:
+                try:
+                    at, state = _frontier(size, peaks), _exactly(bytes, data)
+                except StoreFault:
+                    return None
+                whole = sha256(state).digest() == digest
+                if whole and follows(at, self.leaves(at.size), self.frontier()) is Standing.AGREES:
+                    return StateSnapshot(at.size, at.root(), schema, state)
+        return None
+
+    # Inside
+
+    @contextmanager
+    def _transaction(self, whatever_happened: bool = False) -> Iterator[Callable[[], None]]:
+        """The write lock for a while; what was not committed by the end is rolled back."""
+        broken = self._broken
+        if broken is not None and not (whatever_happened and broken.kind in (Fault.IO, Fault.UNKNOWN)):
+            raise broken
+        assert not self._db.in_transaction, "one decision at a time: who holds the log does not append to it"
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            yield self._commit
+        except apsw.Error as error:
+            raise self._failed(fault_of(error)) from error
+        finally:
+            self._roll_back()
+
+    def _commit(self) -> None:
+        try:
+            self._db.execute("COMMIT")
+        except (apsw.FullError, apsw.BusyError):
+            # The frame that makes it a commit is the last to be written: it is not there.
+            raise
+        except apsw.Error as error:
+            raise self._failed(StoreFault(Fault.UNKNOWN, f"while committing: {error}")) from error
+
+    def _failed(self, fault: StoreFault) -> StoreFault:
+        """Remember what ends this handle's writing; throw the ballast overboard when the disk is full."""
+        if fault.kind is Fault.FULL:
+            ballast.drop(self.path + ".ballast")
+            self.ballasted = False
+        elif fault.kind is not Fault.BUSY:
+            self._broken = fault
+        return fault
+
+    def _roll_back(self) -> None:
+        try:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+        except apsw.Error as error:
+            self._broken = self._broken or fault_of(error)
+
+    def _tip(self) -> tuple[Head, Frontier]:
+        rows = self._rows("SELECT size, leaf, peaks FROM frontier")
+        if len(rows) != 1:
+            raise StoreFault(Fault.CORRUPT, "the log does not say where it ends")
+        size, leaf, peaks = rows[0]
+        return Head(_exactly(int, size), _exactly(str, leaf)), _frontier(size, peaks)
+
+    def _head_at(self, size: int) -> Head:
+        """The head that the log had after so many beads."""
+        if size == 0:
+            return EMPTY
+        rows = self._rows("SELECT leaf FROM beads WHERE seq = ?", (size - 1,))
+        if not rows:
+            raise StoreFault(Fault.CORRUPT, f"bead {size - 1} is missing")
+        return Head(size, _exactly(bytes, rows[0][0]).hex())
+
+    def _check_end(self) -> None:
+        """The frontier says where the log ends; the last bead must say the same."""
+        head, _ = self._tip()
+        last = self._rows("SELECT max(seq) FROM beads")[0][0]
+        if (last is None and head != EMPTY) or (last is not None and self._head_at(_exactly(int, last) + 1) != head):
+            raise StoreFault(Fault.CORRUPT, f"the frontier ends at {head.size}, the beads do not")
+
+    def _rows(self, sql: str, values: tuple[apsw.SQLiteValue, ...] = ()) -> list[tuple[object, ...]]:
+        try:
+            return cast(list[tuple[object, ...]], self._db.execute(sql, values).fetchall())
+        except apsw.Error as error:
+            raise fault_of(error) from error
+
+    # The handle itself
+
+    def lease(self, boot_id: str) -> lease.Lease | None:
+        """The one lease of this log, or None while another process holds it."""
+        return lease.take(self.path + ".lease", boot_id)
+
+    def leaseholder(self) -> str | None:
+        """The boot id of the engine that holds the lease; None: no engine runs."""
+        return lease.holder(self.path + ".lease")
+
+    def backup(self, target: str | os.PathLike[str]) -> Head:
+        """A whole copy of the log as it stands, while others go on writing; the target appears whole or not at all."""
+        return copy_whole(self._db, os.fspath(target), self._vfs, lambda path: SqliteBeads.peek(path, self._vfs))
+
+    @classmethod
+    def peek(cls, path: str, vfs: str | None = None) -> Head:
+        """The head of another file, opened and closed again."""
+        with cls(path, ballast_bytes=0, vfs=vfs) as other:
+            return other.head()
+
+    def close(self) -> None:
+        """Let go of the file; harmless to repeat."""
+        self._broken = StoreFault(Fault.CLOSED, "this handle was closed")
+        self._db.close()
+
+    def __enter__(self) -> Self:
+        """Use the handle for a while."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """Close it whatever happened."""
+        self.close()
+
+
+def _exactly(cls: type[T], value: object) -> T:
+    """A column holds whatever somebody wrote into it by hand; only what belongs there is used."""
+    if type(value) is not cls:
+        raise StoreFault(Fault.CORRUPT, f"a column holds a {type(value).__name__} where a {cls.__name__} belongs")
+    return value
+
+
+def _frontier(size: object, peaks: object) -> Frontier:
+    try:
+        return Frontier.of_bytes(_exactly(int, size), _exactly(bytes, peaks))
+    except ValueError as error:
+        raise StoreFault(Fault.CORRUPT, str(error)) from error

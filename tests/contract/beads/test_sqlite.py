@@ -1,0 +1,363 @@
+"""The SQLite log fills the contract's one hole; and what is its own: files, triggers, schema, damage, backup."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import apsw
+import pytest
+from hypothesis import settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from phoenix_adapters.beads import ballast
+from phoenix_adapters.beads.files import SCHEMA_VERSION
+from phoenix_adapters.beads.sqlite import SqliteBeads
+from phoenix_core.chain import EMPTY, Fault, StateSnapshot, StoreFault
+from phoenix_core.checkpoint import Standing
+from tests.contract.beads import test_memory
+from tests.contract.beads.suite import ORIGIN, SIGNER, BeadStoreContract, Opener, Twins, bead_id, grow, sealed
+from tests.showing import REPOSITORY, shows
+
+
+class TestSqlite(BeadStoreContract):
+    """The suite over the log in one SQLite file."""
+
+    @pytest.fixture
+    def open_log(self, tmp_path: Path) -> Opener:
+        """One more handle on it."""
+        return partial(SqliteBeads, tmp_path / "beads.db")
+
+    @pytest.fixture
+    def open_impatient(self, tmp_path: Path) -> Opener:
+        """A handle that does not wait for long."""
+        return partial(SqliteBeads, tmp_path / "beads.db", patience_s=0.02)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> str:
+    """Where this test's log lies."""
+    return str(tmp_path / "beads.db")
+
+
+def by_hand(path: str, sql: str) -> list[tuple[apsw.SQLiteValue, ...]]:
+    """What somebody with a database tool would do."""
+    db = apsw.Connection(path)
+    try:
+        return db.execute(sql).fetchall()
+    finally:
+        db.close()
+
+
+def disarmed(path: str, sql: str) -> None:
+    """The same by somebody who takes the triggers away first."""
+    for (name,) in by_hand(path, "SELECT name FROM sqlite_schema WHERE type = 'trigger'"):
+        by_hand(path, f"DROP TRIGGER {name}")
+    by_hand(path, sql)
+
+
+def test_nothing_is_skipped() -> None:
+    """Each store runs every test of the suite as it stands: none is replaced, none is left out, none is marked."""
+    suite = {name for name in vars(BeadStoreContract) if name.startswith("test_")}
+    assert len(suite) == 18
+    for store in (test_memory.TestMemory, TestSqlite):
+        assert suite & set(vars(store)) == set()
+        marks = {mark.name for name in suite for mark in getattr(getattr(store, name), "pytestmark", ())}
+        assert marks <= {"shows"}
+
+
+@shows("I6")
+def test_memory_and_sqlite_are_twins() -> None:
+    """Told the same, both answer the same and export the same bytes."""
+
+    run_state_machine_as_test(Twins, settings=settings(max_examples=40, stateful_step_count=12))
+
+
+class TestOpening:
+    """A log is opened durable, or not at all."""
+
+    @shows("I4")
+    def test_the_promises_are_asserted(self, path: str) -> None:
+        """WAL and synchronous=FULL hold on every handle; a database that cannot keep them is refused."""
+        with SqliteBeads(path) as store:
+            assert store._db.pragma("journal_mode") == "wal"
+            assert store._db.pragma("synchronous") == 2
+        with pytest.raises(StoreFault) as caught:
+            SqliteBeads(":memory:", ballast_bytes=0)
+        assert caught.value.kind is Fault.IO
+
+    def test_the_columns_that_outside_checks_read(self, path: str) -> None:
+        """The table `beads` has exactly the columns of the command line's page."""
+        SqliteBeads(path).close()
+        columns = [(name, kind, key) for _, name, kind, _, _, key in by_hand(path, "PRAGMA table_info(beads)")]
+        assert columns == [("seq", "INTEGER", 1), ("kind", "TEXT", 0), ("bytes", "BLOB", 0), ("leaf", "BLOB", 0)]
+
+    def test_schema_versions_are_a_table(self, path: str) -> None:
+        """A new log goes through every step once; opening it again takes none."""
+        for _ in range(2):
+            SqliteBeads(path).close()
+            assert by_hand(path, "SELECT * FROM schema_versions") == [(1, "001_log.sql")]
+        steps = list((REPOSITORY / "src/phoenix_adapters/beads/schema").glob("*.sql"))
+        assert len(steps) == SCHEMA_VERSION
+
+    @pytest.mark.parametrize(
+        ("kind", "spoil"),
+        [
+            (Fault.FOREIGN, lambda path: by_hand(path, "CREATE TABLE notes (x)")),
+            (Fault.CORRUPT, lambda path: Path(path).write_bytes(b"this is no database" * 100)),
+            (Fault.IO, lambda path: Path(path).mkdir()),
+        ],
+    )
+    def test_what_is_no_log(self, path: str, kind: Fault, spoil: Callable[[str], object]) -> None:
+        """Another database, another file, a folder: each is refused by its kind."""
+        spoil(path)
+        with pytest.raises(StoreFault) as caught:
+            SqliteBeads(path)
+        assert caught.value.kind is kind
+
+    def test_a_newer_log_is_not_guessed_at(self, path: str) -> None:
+        """A schema from the future is FOREIGN; the log is left as it is."""
+        SqliteBeads(path).close()
+        by_hand(path, "INSERT INTO schema_versions VALUES (99, '099_later.sql')")
+        with pytest.raises(StoreFault) as caught:
+            SqliteBeads(path)
+        assert caught.value.kind is Fault.FOREIGN
+
+    def test_importing_is_cheap(self) -> None:
+        """The module loads apsw and the core's words; nothing that a command line would wait for."""
+        code = "import sys, phoenix_adapters.beads.sqlite; print(*sorted(sys.modules))"
+        loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+        assert "apsw" in loaded
+        heavy = {"asyncio", "importlib.resources", "cattrs", "cryptography", "hypothesis", "logging", "rich", "yaml"}
+        assert heavy & set(loaded) == set()
+
+
+class TestByHand:
+    """What somebody with a database tool can do, and what is noticed."""
+
+    @pytest.mark.parametrize(
+        "sql",
+        [
+            "UPDATE beads SET kind = 'ALERT'",
+            "UPDATE beads SET bytes = x'00' WHERE seq = 1",
+            "DELETE FROM beads WHERE seq = 2",
+            "DELETE FROM beads",
+            "INSERT OR REPLACE INTO beads VALUES (1, 'ALERT', x'', x'')",
+            "INSERT INTO beads VALUES (9, 'ALERT', x'', x'')",
+            "INSERT INTO beads VALUES (-1, 'ALERT', x'', x'')",
+            "DELETE FROM bead_ids",
+            "UPDATE bead_ids SET seq = 0",
+            "DELETE FROM checkpoints",
+            "UPDATE checkpoints SET note = ''",
+            "INSERT OR REPLACE INTO checkpoints VALUES (3, x'', '')",
+        ],
+    )
+    @shows("I7")
+    def test_the_database_itself_refuses(self, path: str, sql: str) -> None:
+        """Rows are written once; no update, no delete, no replacement, no gap."""
+        with SqliteBeads(path) as store:
+            grow(store, 1, 2, 3)
+            store.checkpoint(ORIGIN, SIGNER).unwrap()
+        before = by_hand(path, "SELECT * FROM beads, checkpoints")
+        with pytest.raises(apsw.ConstraintError):
+            by_hand(path, sql)
+        assert by_hand(path, "SELECT * FROM beads, checkpoints") == before
+
+    @pytest.mark.parametrize(
+        "sql",
+        [
+            "UPDATE beads SET bytes = CAST(replace(bytes, '\"n\":2', '\"n\":7') AS BLOB) WHERE seq = 1",
+            "UPDATE beads SET bytes = CAST(bytes AS TEXT) WHERE seq = 1",
+            "UPDATE beads SET kind = 'SIGNAL' WHERE seq = 0",
+            "UPDATE beads SET leaf = x'00' WHERE seq = 0",
+            "DELETE FROM beads WHERE seq = 1",
+            "UPDATE beads SET seq = -7 WHERE seq = 1",
+        ],
+    )
+    @shows("I7", "I23")
+    def test_who_takes_the_triggers_away_is_found_reading(self, path: str, sql: str) -> None:
+        """Every read checks bytes, hashes, links and rows: CORRUPT."""
+        with SqliteBeads(path) as store:
+            grow(store, 1, 2, 3)
+        disarmed(path, sql)
+        with SqliteBeads(path) as store, pytest.raises(StoreFault) as caught:
+            list(store.read(0))
+        assert caught.value.kind is Fault.CORRUPT
+
+    @pytest.mark.parametrize(
+        "sql",
+        [
+            "DELETE FROM beads WHERE seq = 2",
+            "DELETE FROM beads",
+            "UPDATE beads SET seq = seq + 5 WHERE seq = 1",
+            "UPDATE frontier SET size = 2",
+            "UPDATE frontier SET size = 'three'",
+            "DELETE FROM frontier",
+            "UPDATE frontier SET leaf = ''",
+            "UPDATE frontier SET peaks = x''",
+            "UPDATE beads SET leaf = zeroblob(32) WHERE seq = 2",
+            "INSERT INTO beads VALUES (3, 'ALERT', x'', x'')",
+        ],
+    )
+    @shows("I7", "I23")
+    def test_a_wrong_end_is_found_opening(self, path: str, sql: str) -> None:
+        """The frontier and the last bead must agree before the log is used."""
+        with SqliteBeads(path) as store:
+            grow(store, 1, 2, 3)
+        disarmed(path, sql)
+        with pytest.raises(StoreFault) as caught:
+            SqliteBeads(path)
+        assert caught.value.kind is Fault.CORRUPT
+
+    @shows("I7")
+    def test_no_checkpoint_over_a_rewritten_past(self, path: str) -> None:
+        """A log that no longer follows from the note that it kept is not signed again: FORKED, or BEHIND."""
+        with SqliteBeads(path) as store:
+            grow(store, 1, 2, 3)
+            store.checkpoint(ORIGIN, SIGNER).unwrap()
+            grow(store, 4)
+        good = Path(path).read_bytes()
+        for sql, standing in (
+            ("UPDATE checkpoints SET peaks = zeroblob(64)", Standing.FORKED),
+            ("UPDATE checkpoints SET note = 'nothing'", Standing.FORKED),
+            ("UPDATE frontier SET peaks = zeroblob(32)", Standing.FORKED),
+            ("UPDATE beads SET leaf = (SELECT leaf FROM frontier) WHERE seq = 3", None),
+            ("UPDATE checkpoints SET size = 7, peaks = zeroblob(96)", Standing.FORKED),
+        ):
+            Path(path).write_bytes(good)
+            disarmed(path, sql)
+            if standing is None:
+                with pytest.raises(StoreFault):
+                    SqliteBeads(path)
+                continue
+            with SqliteBeads(path) as store:
+                assert store.checkpoint(ORIGIN, SIGNER).failure() is standing
+                assert len(store.checkpoints()) == 1
+
+    @shows("I6")
+    def test_a_snapshot_that_does_not_fit_is_ignored(self, path: str) -> None:
+        """Another state, another frontier, another log after it: None, and the desk replays."""
+        with SqliteBeads(path) as store:
+            grow(store, 1, 2, 3)
+            store.save_snapshot(StateSnapshot(3, store.root(), "desk", b"state"))
+            grow(store, 4)
+            assert store.load_snapshot("desk") is not None
+        good = Path(path).read_bytes()
+        for sql in (
+            "UPDATE snapshots SET data = 'other'",
+            "UPDATE snapshots SET peaks = zeroblob(64)",
+            "UPDATE snapshots SET peaks = x''",
+            "UPDATE snapshots SET size = 5",
+            "UPDATE frontier SET peaks = zeroblob(32)",
+        ):
+            Path(path).write_bytes(good)
+            disarmed(path, sql)
+            with SqliteBeads(path) as store:
+                assert store.load_snapshot("desk") is None
+
+
+class TestBackup:
+    """A backup is a whole log, made while others write, or it is not there."""
+
+    def test_it_is_the_same_log(self, path: str, tmp_path: Path) -> None:
+        """What was there when it was made is in it; it opens and goes on as a log of its own."""
+        target = tmp_path / "backup.db"
+        with SqliteBeads(path) as store, SqliteBeads(path) as other:
+            head = grow(store, 1, 2, 3)
+            assert other.backup(target) == head
+            grow(store, 4)
+            with SqliteBeads(target, ballast_bytes=0) as copy:
+                assert list(copy.read(0)) == list(store.read(0, 3))
+                assert copy.seq_of(bead_id(3)) == 2
+                assert grow(copy, 5).size == 4
+        assert sorted(f.name for f in tmp_path.iterdir() if f.name.startswith("backup")) == ["backup.db"]
+
+    def test_it_replaces_nothing(self, path: str, tmp_path: Path) -> None:
+        """A file that is there already stays, and so does a half-made copy's chance to begin anew."""
+        target = tmp_path / "backup.db"
+        (tmp_path / "backup.db.partial").write_bytes(b"left behind by a crash")
+        with SqliteBeads(path) as store:
+            grow(store, 1)
+            store.backup(target)
+            kept = target.read_bytes()
+            with pytest.raises(FileExistsError):
+                store.backup(target)
+            assert target.read_bytes() == kept
+
+    @shows("I7")
+    def test_an_old_backup_is_behind_its_checkpoint(self, path: str, tmp_path: Path) -> None:
+        """Put in place of the log it is a perfect log, and behind what was witnessed."""
+        from phoenix_core.checkpoint import behind, parse_note
+
+        with SqliteBeads(path) as store:
+            grow(store, 1, 2)
+            store.backup(tmp_path / "old.db")
+            grow(store, 3)
+            outside = parse_note(store.checkpoint(ORIGIN, SIGNER).unwrap()).unwrap().checkpoint
+            assert behind(store, outside) is Standing.AGREES
+        with SqliteBeads(tmp_path / "old.db") as restored:
+            assert len(list(restored.read(0))) == 2
+            assert behind(restored, outside) is Standing.BEHIND
+            grow(restored, 4)
+            assert behind(restored, outside) is Standing.FORKED
+
+
+class TestBallastAndLease:
+    """The files beside the log."""
+
+    def test_the_ballast_has_real_blocks(self, path: str) -> None:
+        """A hole would free nothing."""
+        with SqliteBeads(path, ballast_bytes=2**20) as store:
+            assert store.ballasted
+            assert Path(path + ".ballast").stat().st_blocks * 512 >= 2**20
+        ballast.drop(path + ".ballast")
+        ballast.drop(path + ".ballast")
+        assert not Path(path + ".ballast").exists()
+
+    def test_a_disk_without_room_for_it(self, tmp_path: Path) -> None:
+        """Where it cannot be set aside the log still works, and says that it is strained."""
+        assert not ballast.stow(str(tmp_path / "no" / "folder"), 1)
+        assert not ballast.stow(str(tmp_path / "huge"), 2**62)
+        assert not (tmp_path / "huge").exists()
+
+    @shows("F65", "I21")
+    def test_a_replaced_lease_file_is_noticed(self, path: str) -> None:
+        """Who deletes or replaces the file makes room for a second engine; the first one knows."""
+        with SqliteBeads(path) as store:
+            first = store.lease("one")
+            assert first is not None
+            Path(path + ".lease").unlink()
+            assert not first.alive()
+            second = store.lease("two")
+            assert second is not None
+            assert (first.alive(), second.alive()) == (False, True)
+            first.release()
+            second.release()
+
+    @shows("F65", "I21")
+    def test_the_lease_dies_with_its_process(self, path: str) -> None:
+        """A holder killed with -9 leaves nothing behind that would have to be waited for."""
+        code = (
+            "import sys; from phoenix_adapters.beads.sqlite import SqliteBeads\n"
+            "lease = SqliteBeads(sys.argv[1]).lease('child'); print('held', flush=True); sys.stdin.read()"
+        )
+        with SqliteBeads(path) as store:
+            child = subprocess.Popen([sys.executable, "-c", code, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            assert child.stdout is not None
+            assert child.stdout.readline() == b"held\n"
+            assert (store.lease("parent"), store.leaseholder()) == (None, "child")
+            child.kill()
+            child.communicate()
+            lease = store.lease("parent")
+            assert lease is not None
+            lease.release()
+
+
+def test_an_empty_head_is_never_sealed_twice(path: str) -> None:
+    """Two processes that make the first bead of one log: one makes it, the other is told."""
+    with SqliteBeads(path) as one, SqliteBeads(path) as two:
+        assert one.append(EMPTY, sealed(EMPTY, 1)).unwrap().size == 1
+        assert two.append(EMPTY, sealed(EMPTY, 2)).failure().actual == one.head()
