@@ -216,34 +216,45 @@ def _thesis_of(shown: Shown) -> Thesis:
     )
 
 
+# The first word of a light is its colour.
+KILL: Final = "KILL"
+RED: Final = "RED"
+AMBER: Final = "AMBER"
+INFO: Final = "INFO"
+
+
 def kill_flag(words: str) -> str:
     """The light of an active kill flag: it blocks, and it is named."""
-    return f"KILL {words}"
+    return f"{KILL} {words}"
 
 
 def red(words: str) -> str:
     """A light that blocks."""
-    return f"RED {words}"
+    return f"{RED} {words}"
 
 
 def amber(words: str) -> str:
     """A light that asks for the instrument to be typed too."""
-    return f"AMBER {words}"
+    return f"{AMBER} {words}"
 
 
 def info(words: str) -> str:
     """A fact beside the lights: the last reconciliation, the link."""
-    return f"INFO {words}"
+    return f"{INFO} {words}"
+
+
+def _colours(evidence: Evidence) -> set[str]:
+    return {light.partition(" ")[0] for light in evidence.flags}
 
 
 def blocks(evidence: Evidence) -> bool:
     """Whether any light of this evidence forbids its approval."""
-    return any(flag.startswith(("KILL ", "RED ")) for flag in evidence.flags)
+    return not _colours(evidence).isdisjoint({KILL, RED})
 
 
 def asks_for_instrument(evidence: Evidence) -> bool:
     """Whether an amber light asks the human to type the instrument too."""
-    return any(flag.startswith("AMBER ") for flag in evidence.flags)
+    return AMBER in _colours(evidence)
 
 
 def bracket_of(
@@ -291,6 +302,7 @@ def assemble(
 ) -> Evidence:
     """The body of an EVIDENCE bead; its order hash is that of the bracket."""
     lines = bracket_of(signal, sizing, instrument, account_tag)
+    assert all(light.partition(" ")[0] in (KILL, RED, AMBER, INFO) for light in found.flags), "a light has its colour"
     reward = abs(ARITHMETIC.subtract(signal.target, signal.entry))
     return Evidence(
         intent_id=signal.intent_id,
