@@ -1,6 +1,6 @@
 """The log in memory: the reference that the other stores are compared with, and the store of throw-away desks.
 
-One `MemoryLog` is what a database file is; a `MemoryBeads` is a handle on it, and several may share one.
+One `MemoryLog` is what a database file is; a `MemoryStore` is a handle on it, and several may share one.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class MemoryLease:
         self.release()
 
 
-class MemoryBeads:
+class MemoryStore:
     """A handle on a log in memory, with the manners of one on a disk."""
 
     ballasted = True

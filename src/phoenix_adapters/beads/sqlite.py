@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from types import TracebackType
 from typing import Final, Self, TypeVar, cast
@@ -46,7 +46,7 @@ TAIL_INTERVAL_S: Final = 0.004
 _CHUNK: Final = 512
 
 
-class SqliteBeads:
+class SqliteStore:
     """A handle on the log. Several may be open, in as many processes; one handle serves one thread."""
 
     def __init__(
@@ -60,7 +60,6 @@ class SqliteBeads:
         """Open the log, or make an empty one. `vfs` names another way to the disk; tests break that one on purpose."""
         self.path = os.fspath(path)
         self._vfs = vfs
-        self._broken: StoreFault | None = None
         self._db = open_connection(self.path, patience_s, vfs)
         try:
             lay_out(self._db)
@@ -150,7 +149,7 @@ class SqliteBeads:
     @contextmanager
     def view(self) -> Iterator[Head]:
         """All reads inside see the log as it stood when the first of them was made; writers go on meanwhile."""
-        self._rows("BEGIN")
+        self._begin("BEGIN")
         try:
             yield self.head()
         finally:
@@ -176,7 +175,7 @@ class SqliteBeads:
     def append_blind(self, make: Callable[[Head], Sequence[Sealed]]) -> Head:
         """Append on whatever head there is: for raising a kill. A bead that landed before is not written again.
 
-        It is tried on a handle that an I/O error has stopped, and once more when a full disk has lost its ballast.
+        On a full disk the ballast goes overboard, and it is tried once more.
         """
         try:
             return self._append_blind(make)
@@ -186,7 +185,7 @@ class SqliteBeads:
             return self._append_blind(make)
 
     def _append_blind(self, make: Callable[[Head], Sequence[Sealed]]) -> Head:
-        with self._transaction(whatever_happened=True) as commit:
+        with self._transaction() as commit:
             head, frontier = self._tip()
             beads = make(head)
             after = assert_follows(head, beads)
@@ -268,19 +267,29 @@ class SqliteBeads:
     # Inside
 
     @contextmanager
-    def _transaction(self, whatever_happened: bool = False) -> Iterator[Callable[[], None]]:
+    def _transaction(self) -> Iterator[Callable[[], None]]:
         """The write lock for a while; what was not committed by the end is rolled back."""
-        broken = self._broken
-        if broken is not None and not (whatever_happened and broken.kind in (Fault.IO, Fault.UNKNOWN)):
-            raise broken
-        assert not self._db.in_transaction, "one decision at a time: who holds the log does not append to it"
+        self._begin("BEGIN IMMEDIATE")
         try:
-            self._db.execute("BEGIN IMMEDIATE")
             yield self._commit
         except apsw.Error as error:
-            raise self._failed(fault_of(error)) from error
+            raise self._fault(error) from error
         finally:
             self._roll_back()
+
+    def _begin(self, how: str) -> None:
+        try:
+            assert not self._db.in_transaction, "one decision at a time: who holds the log does not append to it"
+            self._db.execute(how)
+        except apsw.Error as error:
+            raise self._fault(error) from error
+
+    def _fault(self, error: apsw.Error) -> StoreFault:
+        """What happened, in the words of the port; a full disk loses its ballast there and then."""
+        if isinstance(error, apsw.FullError):
+            ballast.drop(self.path + ".ballast")
+            self.ballasted = False
+        return fault_of(error)
 
     def _commit(self) -> None:
         try:
@@ -289,23 +298,13 @@ class SqliteBeads:
             # The frame that makes it a commit is the last to be written: it is not there.
             raise
         except apsw.Error as error:
-            raise self._failed(StoreFault(Fault.UNKNOWN, f"while committing: {error}")) from error
-
-    def _failed(self, fault: StoreFault) -> StoreFault:
-        """Remember what ends this handle's writing; throw the ballast overboard when the disk is full."""
-        if fault.kind is Fault.FULL:
-            ballast.drop(self.path + ".ballast")
-            self.ballasted = False
-        elif fault.kind is not Fault.BUSY:
-            self._broken = fault
-        return fault
+            raise StoreFault(Fault.UNKNOWN, f"while committing: {error}") from error
 
     def _roll_back(self) -> None:
-        try:
-            if self._db.in_transaction:
+        # After an error inside a transaction SQLite may have rolled it back already.
+        if self._db.in_transaction:
+            with suppress(apsw.Error):
                 self._db.execute("ROLLBACK")
-        except apsw.Error as error:
-            self._broken = self._broken or fault_of(error)
 
     def _tip(self) -> tuple[Head, Frontier]:
         rows = self._rows("SELECT size, leaf, peaks FROM frontier")
@@ -334,7 +333,7 @@ class SqliteBeads:
         try:
             return cast(list[tuple[object, ...]], self._db.execute(sql, values).fetchall())
         except apsw.Error as error:
-            raise fault_of(error) from error
+            raise self._fault(error) from error
 
     # The handle itself
 
@@ -348,7 +347,7 @@ class SqliteBeads:
 
     def backup(self, target: str | os.PathLike[str]) -> Head:
         """A whole copy of the log as it stands, while others go on writing; the target appears whole or not at all."""
-        return copy_whole(self._db, os.fspath(target), self._vfs, lambda path: SqliteBeads.peek(path, self._vfs))
+        return copy_whole(self._db, os.fspath(target), self._vfs, lambda path: SqliteStore.peek(path, self._vfs))
 
     @classmethod
     def peek(cls, path: str, vfs: str | None = None) -> Head:
@@ -358,7 +357,6 @@ class SqliteBeads:
 
     def close(self) -> None:
         """Let go of the file; harmless to repeat."""
-        self._broken = StoreFault(Fault.CLOSED, "this handle was closed")
         self._db.close()
 
     def __enter__(self) -> Self:

@@ -17,8 +17,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from returns.pipeline import is_successful
 
 from phoenix_adapters.beads.export import export_lines
-from phoenix_adapters.beads.memory import MemoryBeads
-from phoenix_adapters.beads.sqlite import SqliteBeads
+from phoenix_adapters.beads.memory import MemoryStore
+from phoenix_adapters.beads.sqlite import SqliteStore
 from phoenix_core.canonical import Json
 from phoenix_core.chain import EMPTY, Conflict, Fault, Head, Sealed, StateSnapshot, StoreFault, seal, verify_chain
 from phoenix_core.checkpoint import Checkpoint, Signer, Standing, behind, ed25519_key_id, parse_note
@@ -26,7 +26,7 @@ from phoenix_core.tree import inclusion_proof, root_of, verify_inclusion
 from phoenix_core.values import text_hash
 from tests.showing import shows
 
-Store = MemoryBeads | SqliteBeads
+Store = MemoryStore | SqliteStore
 Opener = Callable[[], Store]
 
 TS: Final = "2026-11-18T19:00:00.000000Z"
@@ -344,8 +344,8 @@ class Twins(RuleBasedStateMachine):
         """Two empty logs that are told the same."""
         super().__init__()
         self.folder = tempfile.TemporaryDirectory()
-        sqlite = SqliteBeads(os.path.join(self.folder.name, "beads.db"), ballast_bytes=0)
-        self.twins: tuple[Store, Store] = (MemoryBeads(), sqlite)
+        sqlite = SqliteStore(os.path.join(self.folder.name, "beads.db"), ballast_bytes=0)
+        self.twins: tuple[Store, Store] = (MemoryStore(), sqlite)
         self.next_id = 0
 
     def teardown(self) -> None:

@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from phoenix_adapters.beads.memory import MemoryBeads, MemoryLog
+from phoenix_adapters.beads.memory import MemoryLog, MemoryStore
 from tests.contract.beads.suite import BeadStoreContract, Opener
 
 
@@ -21,9 +21,9 @@ class TestMemory(BeadStoreContract):
     @pytest.fixture
     def open_log(self, log: MemoryLog) -> Opener:
         """One more handle on it."""
-        return partial(MemoryBeads, log)
+        return partial(MemoryStore, log)
 
     @pytest.fixture
     def open_impatient(self, log: MemoryLog) -> Opener:
         """A handle that does not wait for long."""
-        return partial(MemoryBeads, log, patience_s=0.02)
+        return partial(MemoryStore, log, patience_s=0.02)

@@ -15,7 +15,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from phoenix_adapters.beads import ballast
 from phoenix_adapters.beads.files import SCHEMA_VERSION
-from phoenix_adapters.beads.sqlite import SqliteBeads
+from phoenix_adapters.beads.sqlite import SqliteStore
 from phoenix_core.chain import EMPTY, Fault, StateSnapshot, StoreFault
 from phoenix_core.checkpoint import Standing
 from tests.contract.beads import test_memory
@@ -29,12 +29,12 @@ class TestSqlite(BeadStoreContract):
     @pytest.fixture
     def open_log(self, tmp_path: Path) -> Opener:
         """One more handle on it."""
-        return partial(SqliteBeads, tmp_path / "beads.db")
+        return partial(SqliteStore, tmp_path / "beads.db")
 
     @pytest.fixture
     def open_impatient(self, tmp_path: Path) -> Opener:
         """A handle that does not wait for long."""
-        return partial(SqliteBeads, tmp_path / "beads.db", patience_s=0.02)
+        return partial(SqliteStore, tmp_path / "beads.db", patience_s=0.02)
 
 
 @pytest.fixture
@@ -82,23 +82,23 @@ class TestOpening:
     @shows("I4")
     def test_the_promises_are_asserted(self, path: str) -> None:
         """WAL and synchronous=FULL hold on every handle; a database that cannot keep them is refused."""
-        with SqliteBeads(path) as store:
+        with SqliteStore(path) as store:
             assert store._db.pragma("journal_mode") == "wal"
             assert store._db.pragma("synchronous") == 2
         with pytest.raises(StoreFault) as caught:
-            SqliteBeads(":memory:", ballast_bytes=0)
+            SqliteStore(":memory:", ballast_bytes=0)
         assert caught.value.kind is Fault.IO
 
     def test_the_columns_that_outside_checks_read(self, path: str) -> None:
         """The table `beads` has exactly the columns of the command line's page."""
-        SqliteBeads(path).close()
+        SqliteStore(path).close()
         columns = [(name, kind, key) for _, name, kind, _, _, key in by_hand(path, "PRAGMA table_info(beads)")]
         assert columns == [("seq", "INTEGER", 1), ("kind", "TEXT", 0), ("bytes", "BLOB", 0), ("leaf", "BLOB", 0)]
 
     def test_schema_versions_are_a_table(self, path: str) -> None:
         """A new log goes through every step once; opening it again takes none."""
         for _ in range(2):
-            SqliteBeads(path).close()
+            SqliteStore(path).close()
             assert by_hand(path, "SELECT * FROM schema_versions") == [(1, "001_log.sql")]
         steps = list((REPOSITORY / "src/phoenix_adapters/beads/schema").glob("*.sql"))
         assert len(steps) == SCHEMA_VERSION
@@ -115,15 +115,15 @@ class TestOpening:
         """Another database, another file, a folder: each is refused by its kind."""
         spoil(path)
         with pytest.raises(StoreFault) as caught:
-            SqliteBeads(path)
+            SqliteStore(path)
         assert caught.value.kind is kind
 
     def test_a_newer_log_is_not_guessed_at(self, path: str) -> None:
         """A schema from the future is FOREIGN; the log is left as it is."""
-        SqliteBeads(path).close()
+        SqliteStore(path).close()
         by_hand(path, "INSERT INTO schema_versions VALUES (99, '099_later.sql')")
         with pytest.raises(StoreFault) as caught:
-            SqliteBeads(path)
+            SqliteStore(path)
         assert caught.value.kind is Fault.FOREIGN
 
     def test_importing_is_cheap(self) -> None:
@@ -158,7 +158,7 @@ class TestByHand:
     @shows("I7")
     def test_the_database_itself_refuses(self, path: str, sql: str) -> None:
         """Rows are written once; no update, no delete, no replacement, no gap."""
-        with SqliteBeads(path) as store:
+        with SqliteStore(path) as store:
             grow(store, 1, 2, 3)
             store.checkpoint(ORIGIN, SIGNER).unwrap()
         before = by_hand(path, "SELECT * FROM beads, checkpoints")
@@ -180,10 +180,10 @@ class TestByHand:
     @shows("I7", "I23")
     def test_who_takes_the_triggers_away_is_found_reading(self, path: str, sql: str) -> None:
         """Every read checks bytes, hashes, links and rows: CORRUPT."""
-        with SqliteBeads(path) as store:
+        with SqliteStore(path) as store:
             grow(store, 1, 2, 3)
         disarmed(path, sql)
-        with SqliteBeads(path) as store, pytest.raises(StoreFault) as caught:
+        with SqliteStore(path) as store, pytest.raises(StoreFault) as caught:
             list(store.read(0))
         assert caught.value.kind is Fault.CORRUPT
 
@@ -205,17 +205,17 @@ class TestByHand:
     @shows("I7", "I23")
     def test_a_wrong_end_is_found_opening(self, path: str, sql: str) -> None:
         """The frontier and the last bead must agree before the log is used."""
-        with SqliteBeads(path) as store:
+        with SqliteStore(path) as store:
             grow(store, 1, 2, 3)
         disarmed(path, sql)
         with pytest.raises(StoreFault) as caught:
-            SqliteBeads(path)
+            SqliteStore(path)
         assert caught.value.kind is Fault.CORRUPT
 
     @shows("I7")
     def test_no_checkpoint_over_a_rewritten_past(self, path: str) -> None:
         """A log that no longer follows from the note that it kept is not signed again: FORKED, or BEHIND."""
-        with SqliteBeads(path) as store:
+        with SqliteStore(path) as store:
             grow(store, 1, 2, 3)
             store.checkpoint(ORIGIN, SIGNER).unwrap()
             grow(store, 4)
@@ -231,16 +231,16 @@ class TestByHand:
             disarmed(path, sql)
             if standing is None:
                 with pytest.raises(StoreFault):
-                    SqliteBeads(path)
+                    SqliteStore(path)
                 continue
-            with SqliteBeads(path) as store:
+            with SqliteStore(path) as store:
                 assert store.checkpoint(ORIGIN, SIGNER).failure() is standing
                 assert len(store.checkpoints()) == 1
 
     @shows("I6")
     def test_a_snapshot_that_does_not_fit_is_ignored(self, path: str) -> None:
         """Another state, another frontier, another log after it: None, and the desk replays."""
-        with SqliteBeads(path) as store:
+        with SqliteStore(path) as store:
             grow(store, 1, 2, 3)
             store.save_snapshot(StateSnapshot(3, store.root(), "desk", b"state"))
             grow(store, 4)
@@ -255,7 +255,7 @@ class TestByHand:
         ):
             Path(path).write_bytes(good)
             disarmed(path, sql)
-            with SqliteBeads(path) as store:
+            with SqliteStore(path) as store:
                 assert store.load_snapshot("desk") is None
 
 
@@ -265,11 +265,11 @@ class TestBackup:
     def test_it_is_the_same_log(self, path: str, tmp_path: Path) -> None:
         """What was there when it was made is in it; it opens and goes on as a log of its own."""
         target = tmp_path / "backup.db"
-        with SqliteBeads(path) as store, SqliteBeads(path) as other:
+        with SqliteStore(path) as store, SqliteStore(path) as other:
             head = grow(store, 1, 2, 3)
             assert other.backup(target) == head
             grow(store, 4)
-            with SqliteBeads(target, ballast_bytes=0) as copy:
+            with SqliteStore(target, ballast_bytes=0) as copy:
                 assert list(copy.read(0)) == list(store.read(0, 3))
                 assert copy.seq_of(bead_id(3)) == 2
                 assert grow(copy, 5).size == 4
@@ -279,7 +279,7 @@ class TestBackup:
         """A file that is there already stays, and so does a half-made copy's chance to begin anew."""
         target = tmp_path / "backup.db"
         (tmp_path / "backup.db.partial").write_bytes(b"left behind by a crash")
-        with SqliteBeads(path) as store:
+        with SqliteStore(path) as store:
             grow(store, 1)
             store.backup(target)
             kept = target.read_bytes()
@@ -292,13 +292,13 @@ class TestBackup:
         """Put in place of the log it is a perfect log, and behind what was witnessed."""
         from phoenix_core.checkpoint import behind, parse_note
 
-        with SqliteBeads(path) as store:
+        with SqliteStore(path) as store:
             grow(store, 1, 2)
             store.backup(tmp_path / "old.db")
             grow(store, 3)
             outside = parse_note(store.checkpoint(ORIGIN, SIGNER).unwrap()).unwrap().checkpoint
             assert behind(store, outside) is Standing.AGREES
-        with SqliteBeads(tmp_path / "old.db") as restored:
+        with SqliteStore(tmp_path / "old.db") as restored:
             assert len(list(restored.read(0))) == 2
             assert behind(restored, outside) is Standing.BEHIND
             grow(restored, 4)
@@ -310,7 +310,7 @@ class TestBallastAndLease:
 
     def test_the_ballast_has_real_blocks(self, path: str) -> None:
         """A hole would free nothing."""
-        with SqliteBeads(path, ballast_bytes=2**20) as store:
+        with SqliteStore(path, ballast_bytes=2**20) as store:
             assert store.ballasted
             assert Path(path + ".ballast").stat().st_blocks * 512 >= 2**20
         ballast.drop(path + ".ballast")
@@ -326,7 +326,7 @@ class TestBallastAndLease:
     @shows("F65", "I21")
     def test_a_replaced_lease_file_is_noticed(self, path: str) -> None:
         """Who deletes or replaces the file makes room for a second engine; the first one knows."""
-        with SqliteBeads(path) as store:
+        with SqliteStore(path) as store:
             first = store.lease("one")
             assert first is not None
             Path(path + ".lease").unlink()
@@ -341,10 +341,10 @@ class TestBallastAndLease:
     def test_the_lease_dies_with_its_process(self, path: str) -> None:
         """A holder killed with -9 leaves nothing behind that would have to be waited for."""
         code = (
-            "import sys; from phoenix_adapters.beads.sqlite import SqliteBeads\n"
-            "lease = SqliteBeads(sys.argv[1]).lease('child'); print('held', flush=True); sys.stdin.read()"
+            "import sys; from phoenix_adapters.beads.sqlite import SqliteStore\n"
+            "lease = SqliteStore(sys.argv[1]).lease('child'); print('held', flush=True); sys.stdin.read()"
         )
-        with SqliteBeads(path) as store:
+        with SqliteStore(path) as store:
             child = subprocess.Popen([sys.executable, "-c", code, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
             assert child.stdout is not None
             assert child.stdout.readline() == b"held\n"
@@ -358,6 +358,6 @@ class TestBallastAndLease:
 
 def test_an_empty_head_is_never_sealed_twice(path: str) -> None:
     """Two processes that make the first bead of one log: one makes it, the other is told."""
-    with SqliteBeads(path) as one, SqliteBeads(path) as two:
+    with SqliteStore(path) as one, SqliteStore(path) as two:
         assert one.append(EMPTY, sealed(EMPTY, 1)).unwrap().size == 1
         assert two.append(EMPTY, sealed(EMPTY, 2)).failure().actual == one.head()
