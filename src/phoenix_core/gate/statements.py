@@ -310,9 +310,11 @@ def read_statement(data: bytes) -> Statement:
     cls = TYPES.get(_text(frame, "type"))
     if cls is None:
         raise BadInput("type", frame["type"], "write one of " + ", ".join(TYPES))
-    missing = sorted({key_of(field.name) for field in fields(cls)} - found.keys())
-    if missing:
-        raise BadInput(missing[0], "", "write this field; null where it does not apply")
+    closed = {key_of(field.name) for field in fields(cls)}
+    for name in sorted(closed ^ found.keys()):
+        # An unknown field is refused even where it is null: what says nothing has no place in what is signed.
+        mend = "write this field, null where it does not apply" if name in closed else "leave it out"
+        raise BadInput(name, found.get(name), mend)
     says = of_json(cls, {key: value for key, value in found.items() if value is not None}, cls.type)
     size = frame["tree_size"]
     if type(size) is not int or size < 0:
