@@ -82,7 +82,7 @@ class Finding:
     found: tuple[Divergence, ...] = ()
     suspects: tuple[tuple[str, int], ...] = ()  # (identity, quiet pictures that showed it, at most two)
     shown: tuple[str, ...] = ()  # identities of all that differs, found or suspected
-    absent: tuple[str, ...] = ()  # references of orders without an end that the picture does not show
+    absent: tuple[str, ...] = ()  # orders without an end that the picture does not show, nor anything they left behind
     unexplained: tuple[str, ...] = ()  # symbols whose holding differs, moving or not
     why: str = ""  # of UNKNOWN: what was not whole
 
@@ -122,13 +122,15 @@ def compare(
     }
     standing, watched = _judged(book, snapshot, suspects, seen.values())
     moving = any(quiet < QUIET_NEEDED for _, quiet in watched)
+    unexplained = sorted(d.subject for d in seen.values() if d.cause in _HOLDING)
+    missing = (d for d in seen.values() if d.cause is Cause.ORDER_MISSING and d.instrument not in unexplained)
     return Finding(
         Agreement.DIFFERS if standing else Agreement.MOVING if moving else Agreement.AGREES,
         found=standing,
         suspects=watched,
         shown=tuple(seen),
-        absent=tuple(sorted(d.subject for d in seen.values() if d.cause is Cause.ORDER_MISSING)),
-        unexplained=tuple(sorted(d.subject for d in seen.values() if d.cause in _HOLDING)),
+        absent=tuple(sorted(divergence.subject for divergence in missing)),
+        unexplained=tuple(unexplained),
     )
 
 

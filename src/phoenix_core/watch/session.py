@@ -7,20 +7,23 @@ and a round trip is fresh: a flag that says "connected" proves nothing.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Final
 
 from attrs import define, frozen
 
-from phoenix_core.beads import Bead, IbkrSession
-from phoenix_core.facts import LinkSaid
-from phoenix_core.refusals import Refusal
+from phoenix_core.beads import Bead, IbkrSession, SessionEvent
+from phoenix_core.facts import LinkEvent, LinkSaid
+from phoenix_core.refusals import Reason, Refusal, merged, refusal
 from phoenix_core.values import Account, Mode, Named
+from phoenix_core.watch.pacing import has_passed
 
 BACKOFF: Final = (timedelta(seconds=5), timedelta(seconds=15), timedelta(seconds=45))
 ATTEMPTS_MAX: Final = len(BACKOFF)
-WAITING_BUDGET: Final = timedelta(seconds=65)
+WAITING_BUDGET: Final = sum(BACKOFF, timedelta())  # the documents' 65 s; what connecting itself takes is extra
 PROBE_EVERY: Final = timedelta(seconds=30)
+WINDOW_PROBE_EVERY: Final = timedelta(seconds=5)  # a gateway that restarts as declared is back within minutes
 ROUND_TRIP_MAX: Final = timedelta(seconds=2)
 ESCALATION: Final = "Connection rotting - run RB-001"
 
@@ -31,6 +34,19 @@ class ReconnectState(Named):
     CONNECTED = "CONNECTED"
     RECONNECTING = "RECONNECTING"
     ESCALATED = "ESCALATED"
+
+
+class Outcome(Named):
+    """What the `outcome` of a session bead says."""
+
+    CONNECTED = "CONNECTED"
+    LOST = "LOST"
+    DEGRADED = "DEGRADED"  # the socket stands, the broker behind it does not: nothing to attempt, only to wait
+    RESTORED = "RESTORED"
+    FAILED = "FAILED"
+    CLIENT_ID_TAKEN = "CLIENT_ID_TAKEN"  # 326: never answered with another id
+    STILL_DEGRADED = "STILL_DEGRADED"
+    RESUMED = "RESUMED"
 
 
 class Step(Named):
@@ -58,19 +74,45 @@ class Sessions:
 
     state: ReconnectState = ReconnectState.RECONNECTING
     session: int = 0
-    attempts: int = 0
+    attempts: int = 0  # failed ones since the loss, or since a human granted more
     last_attempt_at: datetime | None = None
     lost_at: datetime | None = None
     connected_at: datetime | None = None
+    connected_seq: int = 0  # what was learnt before this bead may have changed while nobody looked
     escalated_at: datetime | None = None
-    degraded: bool = False  # the socket stands, the broker behind it does not (1100, 2110)
+    degraded: bool = False
     account: str = ""
     port: int = 0
     gateway_version: str = ""
 
     def fold(self, bead: Bead) -> None:
         """Take in a session bead; other kinds are somebody else's."""
-        raise NotImplementedError
+        if isinstance(bead.body, IbkrSession):
+            self._fold(bead, bead.body, Outcome(bead.body.outcome))
+
+    def _fold(self, bead: Bead, body: IbkrSession, outcome: Outcome) -> None:
+        if outcome in (Outcome.CONNECTED, Outcome.RESTORED):
+            self._connected(bead, body)
+        elif outcome in (Outcome.LOST, Outcome.DEGRADED):
+            self._waiting(ReconnectState.RECONNECTING, lost_at=bead.ts, degraded=outcome is Outcome.DEGRADED)
+        elif outcome is Outcome.RESUMED:
+            self._waiting(ReconnectState.RECONNECTING, lost_at=None, degraded=False)
+        else:
+            assert self.state is ReconnectState.RECONNECTING, "only a link that is down is tried again"
+            assert body.reconnect_attempt <= ATTEMPTS_MAX, "there is no fourth attempt"
+            self.attempts, self.last_attempt_at = body.reconnect_attempt, bead.ts
+        if body.escalated:
+            self.state, self.escalated_at = ReconnectState.ESCALATED, bead.ts
+
+    def _connected(self, bead: Bead, body: IbkrSession) -> None:
+        self._waiting(ReconnectState.CONNECTED, lost_at=None, degraded=False)
+        self.session, self.connected_at, self.connected_seq = body.session, bead.ts, bead.seq
+        self.account, self.port = body.account, body.port
+        self.gateway_version = body.gateway_version or self.gateway_version
+
+    def _waiting(self, state: ReconnectState, *, lost_at: datetime | None, degraded: bool) -> None:
+        self.state, self.lost_at, self.degraded = state, lost_at, degraded
+        self.attempts, self.last_attempt_at, self.escalated_at = 0, None, None
 
 
 def next_step(
@@ -83,23 +125,112 @@ def next_step(
 ) -> NextStep:
     """What the link asks for. `window_ends` is set inside the declared restart window: attempts then begin when the
     port answers or the window ends."""
-    raise NotImplementedError
+    if sessions.state is ReconnectState.CONNECTED:
+        return NextStep(Step.NOTHING, now)
+    if sessions.state is ReconnectState.ESCALATED:
+        return _probe(probed_at, now, PROBE_EVERY)
+    if sessions.degraded and sessions.lost_at is not None:
+        return _when(Step.ESCALATE, sessions.lost_at, now, WAITING_BUDGET, 0)
+    if window_ends is not None and not port_answers:
+        return _probe(probed_at, now, WINDOW_PROBE_EVERY)
+    assert sessions.attempts < ATTEMPTS_MAX, "the third failure escalates in its own bead"
+    attempt, since = sessions.attempts + 1, sessions.last_attempt_at or sessions.lost_at
+    if since is None:  # a desk that just started, or that a human told to try again
+        return NextStep(Step.ATTEMPT, now, attempt)
+    return _when(Step.ATTEMPT, since, now, BACKOFF[sessions.attempts], attempt)
+
+
+def _when(step: Step, since: datetime, now: datetime, span: timedelta, attempt: int) -> NextStep:
+    return NextStep(step, now, attempt) if has_passed(since, now, span) else NextStep(Step.WAIT, since + span, attempt)
+
+
+def _probe(probed_at: datetime | None, now: datetime, every: timedelta) -> NextStep:
+    return NextStep(Step.PROBE, now) if probed_at is None else _when(Step.PROBE, probed_at, now, every, 0)
 
 
 def link_beads(sessions: Sessions, said: LinkSaid, mode: Mode, account: Account, port: int) -> tuple[IbkrSession, ...]:
     """The beads that a change of the link leaves, in order. `restored` without `lost` is both (F45); a loss that is
-    known already leaves nothing."""
-    raise NotImplementedError
+    known already leaves nothing, and neither does a failure after the last attempt."""
+    return tuple(_bead(sessions, said, mode, account, port, *row) for row in _link_rows(sessions, said.event))
+
+
+Row = tuple[SessionEvent, Outcome, int]  # event, outcome, attempt
+
+
+def _link_rows(sessions: Sessions, event: LinkEvent) -> Iterator[Row]:
+    was_up = sessions.state is ReconnectState.CONNECTED
+    if event is LinkEvent.LOST and (was_up or sessions.degraded):
+        yield SessionEvent.DISCONNECT, Outcome.LOST, 0
+    elif event is LinkEvent.DEGRADED and was_up:
+        yield SessionEvent.DISCONNECT, Outcome.DEGRADED, 0
+    elif event is LinkEvent.RESTORED and (was_up or sessions.degraded):
+        if was_up:
+            yield SessionEvent.DISCONNECT, Outcome.DEGRADED, 0
+        yield SessionEvent.RECONNECT, Outcome.RESTORED, 0
+    elif event is LinkEvent.CONNECTED and sessions.session == 0:
+        yield SessionEvent.CONNECT, Outcome.CONNECTED, 0
+    elif event is LinkEvent.CONNECTED:
+        if was_up:
+            yield SessionEvent.DISCONNECT, Outcome.LOST, 0
+        trying = sessions.state is ReconnectState.RECONNECTING
+        yield SessionEvent.RECONNECT, Outcome.CONNECTED, sessions.attempts + 1 if trying else 0
+    elif event in _FAILURES and sessions.state is not ReconnectState.ESCALATED:
+        if was_up:
+            yield SessionEvent.DISCONNECT, Outcome.LOST, 0
+        yield SessionEvent.RECONNECT, _FAILURES[event], sessions.attempts + 1
+
+
+_FAILURES: Final = {
+    LinkEvent.CONNECT_FAILED: Outcome.FAILED,
+    LinkEvent.CLIENT_ID_TAKEN: Outcome.CLIENT_ID_TAKEN,
+}
+
+
+def _bead(
+    sessions: Sessions,
+    said: LinkSaid,
+    mode: Mode,
+    account: Account,
+    port: int,
+    event: SessionEvent,
+    outcome: Outcome,
+    attempt: int,
+) -> IbkrSession:
+    return IbkrSession(
+        event=event,
+        mode=mode,
+        account=account.tag,
+        account_mask=account.mask,
+        port=said.port or port,
+        session=sessions.session if event is SessionEvent.DISCONNECT else said.session,
+        gateway_version=said.gateway_version or None,
+        reconnect_attempt=attempt,
+        outcome=outcome.value,
+        escalated=outcome in _FAILURES.values() and attempt >= ATTEMPTS_MAX,
+        detail=said.detail,
+    )
 
 
 def resumed(sessions: Sessions, mode: Mode, account: Account, port: int) -> IbkrSession:
     """The bead of `phoenix resume`: three more attempts, the first at once."""
-    raise NotImplementedError
+    return IbkrSession(
+        SessionEvent.RECONNECT, mode, account.tag, account.mask, port, sessions.session, outcome=Outcome.RESUMED.value
+    )
 
 
 def still_degraded(sessions: Sessions, mode: Mode, account: Account, port: int) -> IbkrSession:
     """The bead of an escalation without an attempt: the socket stands, the broker stayed away (step ESCALATE)."""
-    raise NotImplementedError
+    return IbkrSession(
+        SessionEvent.RECONNECT,
+        mode,
+        account.tag,
+        account.mask,
+        port,
+        sessions.session,
+        outcome=Outcome.STILL_DEGRADED.value,
+        escalated=True,
+        detail=ESCALATION,
+    )
 
 
 @frozen
@@ -107,16 +238,27 @@ class Readiness:
     """What a guard may know of the link. `round_trip_age` is counted in ticks; None: no round trip this session."""
 
     connected: bool
-    synchronised: bool
+    synchronised: bool  # executions, orders, positions and account were taken in since the CONNECT
     round_trip_age: timedelta | None
     in_restart_window: bool
 
 
 def is_up(sessions: Sessions) -> bool:
-    """Whether a session stands and the broker behind it too."""
-    raise NotImplementedError
+    """Whether a session stands, and the broker behind it too."""
+    return sessions.state is ReconnectState.CONNECTED
 
 
 def link_refusal(link: Readiness) -> Refusal | None:
     """LINK_DOWN, LINK_SILENT, RESTART_WINDOW: every one that holds."""
-    raise NotImplementedError
+    return merged(_link_refusals(link))
+
+
+def _link_refusals(link: Readiness) -> Iterator[Refusal]:
+    if not link.connected:
+        yield refusal(Reason.LINK_DOWN, detail="no session with the broker stands")
+    elif not link.synchronised:
+        yield refusal(Reason.LINK_DOWN, detail="this session's orders, executions and positions are not taken in yet")
+    if link.round_trip_age is None or link.round_trip_age > ROUND_TRIP_MAX:
+        yield refusal(Reason.LINK_SILENT, detail="the last round trip to the broker is older than 2 s")
+    if link.in_restart_window:
+        yield refusal(Reason.RESTART_WINDOW, detail="orders written just before a gateway restart are lost")
