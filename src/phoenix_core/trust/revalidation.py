@@ -11,11 +11,58 @@ from typing import Final
 
 from attrs import Factory, define, frozen
 
-from phoenix_core.beads import Bead, ChangeType, ConfigChange, Shadow
-from phoenix_core.values import Named
+from phoenix_core.beads import Bead, ChangeType, ConfigChange, Shadow, ShadowEvent
+from phoenix_core.values import Named, derived_id
 
 VECTORS_IN_SWEEP: Final = 5
 EXTENSION_SESSIONS: Final = 5
+
+# What each part of the desk is shaken with when it changes. Components are named after the rooms of the core and the
+# strategy's own context (`cso`); what nobody foresaw is swept where a change would hurt most.
+SWEEPS: Final[dict[str, tuple[str, ...]]] = {
+    "cso": (
+        "CV_S32_STALE_APPROVAL",
+        "CV_S33_9_STALE_DURING_APPROVAL",
+        "CV_S32_TOKEN_WRONG_INTENT",
+        "CV_S32_KILL_ENTRY_ATTEMPT",
+        "CV_S33_15_PARAM_CHANGE_REVALIDATE",
+    ),
+    "gate": (
+        "CV_S32_TOKEN_REPLAY",
+        "CV_S32_TOKEN_EXPIRED",
+        "CV_S32_ORDER_WITHOUT_TOKEN",
+        "CV_S32_KILL_ENTRY_ATTEMPT",
+        "CV_S33_13_ACCOUNT_MISMATCH",
+    ),
+    "trade": (
+        "CV_S32_IBKR_TIMEOUT",
+        "CV_S32_IBKR_REJECTION",
+        "CV_S32_FILL_PARTIAL",
+        "CV_S32_ORDER_RACE",
+        "CV_S32_LIFECYCLE_INVALID",
+    ),
+    "watch": (
+        "CV_S32_RECONCILIATION_DRIFT",
+        "CV_S32_PARTIAL_DRIFT",
+        "CV_S33_1_IBKR_DISCONNECT",
+        "CV_S33_2_IBKR_RECONNECT",
+        "CV_S33_5_SEMANTIC_HEALTH_DEGRADE",
+    ),
+    "trust": (
+        "CV_S32_PROMOTION_BYPASS",
+        "CV_S32_PROMOTION_PARTIAL",
+        "CV_S32_PROMOTION_VETO",
+        "CV_S33_12_RECON_DRIFT_LIVE",
+        "CV_S33_15_PARAM_CHANGE_REVALIDATE",
+    ),
+}
+_ANYTHING_ELSE: Final = (
+    "CV_S32_TOKEN_REPLAY",
+    "CV_S32_KILL_ENTRY_ATTEMPT",
+    "CV_S32_RECONCILIATION_DRIFT",
+    "CV_S33_2_IBKR_RECONNECT",
+    "CV_S33_14_PACING_VIOLATION",
+)
 
 
 class SweepState(Named):
@@ -41,14 +88,28 @@ class Change:
 
 @define
 class Changes:
-    """The slice of CONFIG_CHANGE: the last change of each parameter."""
+    """The slice of CONFIG_CHANGE: the last change of each parameter of each strategy."""
 
-    by_sweep: dict[str, Change] = Factory(dict)
-    by_strategy: dict[str, list[str]] = Factory(dict)  # strategy -> sweep ids, oldest first
+    latest: dict[str, Change] = Factory(dict)  # `strategy|component|parameter` -> its last change, oldest first
+    total: int = 0
 
     def fold(self, bead: Bead) -> None:
         """Take in a change; other kinds are somebody else's."""
-        raise NotImplementedError
+        body = bead.body
+        if not isinstance(body, ConfigChange):
+            return
+        name = f"{body.strategy}|{body.component}|{body.parameter}"
+        self.latest.pop(name, None)  # the same parameter changed again is swept again: the older sweep is moot
+        self.latest[name] = Change(
+            bead.seq,
+            body.strategy,
+            body.component,
+            body.parameter,
+            body.sweep_id,
+            body.shadow_restart_id,
+            body.vectors,
+        )
+        self.total += 1
 
 
 @frozen
@@ -60,8 +121,8 @@ class Revalidation:
 
 
 def vectors_for(component: str) -> tuple[str, ...]:
-    """The five chaos vectors that sweep a component."""
-    raise NotImplementedError
+    """The five chaos vectors that sweep a component: `watch` for `watch.drift`, too."""
+    return SWEEPS.get(component.partition(".")[0], _ANYTHING_ELSE)
 
 
 def revalidation(
@@ -73,23 +134,58 @@ def revalidation(
     old_value: str,
     new_value: str,
     changed_by: str,
-) -> Revalidation:
-    """The beads of a change; `key` (the command's id) makes the ids of restart and sweep."""
-    raise NotImplementedError
+) -> Revalidation | None:
+    """The beads of a change; None where nothing changes. `key` (the command's id) makes the ids of both that follow."""
+    if old_value == new_value:
+        return None
+    restart_id = derived_id("shadow-restart", key, strategy, component, parameter)
+    change = ConfigChange(
+        change_type=change_type,
+        component=component,
+        parameter=parameter,
+        old_value=old_value,
+        new_value=new_value,
+        changed_by=changed_by,
+        shadow_restart_id=restart_id,
+        sweep_id=derived_id("sweep", key, strategy, component, parameter),
+        vectors=vectors_for(component),
+        strategy=strategy,
+    )
+    return Revalidation(change, Shadow(ShadowEvent.RESTARTED, strategy, restart_id))
+
+
+def sweep_result(change: Change, verdicts: Mapping[str, bool]) -> Shadow:
+    """The SWEEP body of a run of a change's vectors; verdicts on other vectors are not its business."""
+    ran = tuple(vector for vector in change.vectors if vector in verdicts)
+    return Shadow(
+        ShadowEvent.SWEEP,
+        change.strategy,
+        change.sweep_id,
+        passed=tuple(vector for vector in ran if verdicts[vector]),
+        failed=tuple(vector for vector in ran if not verdicts[vector]),
+    )
 
 
 def sweep_state(change: Change, passed: Collection[str], failed: Collection[str]) -> SweepState:
     """EXTENDED while a vector stands failed, PASSED when all five passed, else RUNNING."""
-    raise NotImplementedError
+    if any(vector in failed for vector in change.vectors):
+        return SweepState.EXTENDED
+    return SweepState.PASSED if all(vector in passed for vector in change.vectors) else SweepState.RUNNING
 
 
-def open_changes(
-    changes: Changes, strategy: str, results: Mapping[str, tuple[Collection[str], Collection[str]]]
-) -> tuple[Change, ...]:
-    """Changes of a strategy that are not revalidated; `results` is sweep id -> (passed, failed)."""
-    raise NotImplementedError
+Results = Mapping[str, tuple[Collection[str], Collection[str]]]  # sweep id -> (passed, failed)
+
+
+def open_changes(changes: Changes, strategy: str, results: Results) -> tuple[Change, ...]:
+    """The changes of a strategy, oldest first, that are not revalidated: nothing is promoted while there is one."""
+    return tuple(
+        change
+        for change in changes.latest.values()
+        if change.strategy == strategy
+        and sweep_state(change, *results.get(change.sweep_id, ((), ()))) is not SweepState.PASSED
+    )
 
 
 def sessions_needed(minimum: int, failures: int) -> int:
-    """How many shadow sessions validation takes once vectors failed: five more for every failed sweep."""
-    raise NotImplementedError
+    """How many shadow sessions a validation takes: five more for every report of a vector that failed."""
+    return minimum + failures * EXTENSION_SESSIONS
