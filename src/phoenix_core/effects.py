@@ -27,7 +27,7 @@ from phoenix_core.beads import (
     SignalEvent,
 )
 from phoenix_core.orders import Frame
-from phoenix_core.values import Named, Severity
+from phoenix_core.values import Named, Severity, State
 
 
 class AfterRestart(Named):
@@ -89,6 +89,14 @@ class CarryOut:
 
 
 @frozen
+class Dissect:
+    """A position closed: its autopsy is owed. Answered by a ruling of its own, as `CarryOut` is."""
+
+    after_restart = AfterRestart.REPEAT
+    position_id: str
+
+
+@frozen
 class WriteResponse:
     """Tell the proposer's side where its intent stands."""
 
@@ -123,12 +131,13 @@ class SignCheckpoint:
     size: int
 
 
-Effect = SendOrder | CancelOrder | Notify | CarryOut | WriteResponse | ArchiveInput | Reconcile | SignCheckpoint
+Effect = SendOrder | CancelOrder | Notify | CarryOut | Dissect | WriteResponse | ArchiveInput | Reconcile | SignCheckpoint
 EFFECTS: Final[tuple[type[Effect], ...]] = (
     SendOrder,
     CancelOrder,
     Notify,
     CarryOut,
+    Dissect,
     WriteResponse,
     ArchiveInput,
     Reconcile,
@@ -169,7 +178,10 @@ def _of_signal(bead: Bead, signal: Signal) -> tuple[Effect, ...]:
 
 
 def _of_position(bead: Bead, position: Position) -> tuple[Effect, ...]:
-    return (WriteResponse(position.intent_id),) if position.event is not None else ()
+    if position.event is None:
+        return ()
+    told = WriteResponse(position.intent_id)
+    return (told, Dissect(position.position_id)) if position.state is State.CLOSED else (told,)
 
 
 def _of_execution(bead: Bead, execution: Execution) -> tuple[Effect, ...]:
