@@ -42,6 +42,7 @@ PRICE_MAX: Final = Decimal(10**9)
 QUANTITY_MAX: Final = Decimal(10**12)
 DECIMALS_MAX: Final = 10
 NOTE_CHARACTERS_MAX: Final = 4_000
+COUNT_MAX: Final = 99
 
 # A stranger's spelling in, the canonical one out.
 Read = Callable[[object, str], Json]
@@ -88,8 +89,8 @@ def _count(value: object, field: str) -> int:
     # A strict YAML reader hands all scalars over as text, JSON knows whole numbers: both spellings are plain.
     if isinstance(value, str) and re.fullmatch(r"0|[1-9][0-9]?", value, re.ASCII):
         return int(value)
-    if type(value) is not int or not 0 <= value <= 99:
-        raise BadInput(field, value, "write a whole number from 0 to 99")
+    if type(value) is not int or value < 0:
+        raise BadInput(field, value, f"write a whole number from 0 to {COUNT_MAX}")
     return value
 
 
@@ -149,12 +150,15 @@ def read_signal(document: object) -> Incoming:
         raise BadInput("signal", type(document).__name__, "write one object of named fields")
     for field in document:
         if field not in _FIELDS:
-            named = field if isinstance(field, str) and _FIELD.fullmatch(field) else "signal"
-            raise BadInput(named, ascii(field), "leave out what the schema does not name")
+            name = field if isinstance(field, str) else type(field).__name__
+            named = name if _FIELD.fullmatch(name) else "signal"
+            raise BadInput(named, ascii(name), "leave out what the schema does not name")
     for field in REQUIRED:
         if field not in document:
             raise BadInput(field, "", "write this field: it is required")
-    found = {field: read(document[field], field) for field, read in _FIELDS.items() if field in document}
+    found = {
+        field: read(_single(document[field], field), field) for field, read in _FIELDS.items() if field in document
+    }
     found["side"] = _side(found).value
     asked = str(found.pop("order_type", OrderType.MARKET.value))
     if asked == OrderType.LIMIT.value:
@@ -165,6 +169,13 @@ def read_signal(document: object) -> Incoming:
         found["note"] = text_hash(note)
         texts[text_hash(note)] = note
     return Incoming(of_json(CanonicalSignal, found, "signal"), texts, asked)
+
+
+def _single(value: object, field: str) -> object:
+    """Text, or a small whole number; of anything else, which may be as deep and as large as it likes, only its type."""
+    if isinstance(value, str) or (type(value) is int and abs(value) <= COUNT_MAX):
+        return value
+    raise BadInput(field, type(value).__name__, "write one plain value, as text")
 
 
 def _side(found: Mapping[str, Json]) -> Side:
