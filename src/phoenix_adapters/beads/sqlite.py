@@ -13,7 +13,6 @@ from contextlib import contextmanager, suppress
 from hashlib import sha256
 from types import TracebackType
 from typing import Final, Self, TypeVar, cast
-from uuid import UUID
 
 import apsw
 from returns.pipeline import is_successful
@@ -60,6 +59,9 @@ class SqliteStore:
         """Open the log, or make an empty one. `vfs` names another way to the disk; tests break that one on purpose."""
         self.path = os.fspath(path)
         self._vfs = vfs
+        # The last row of the frontier, and what it said: asked many times between two appends.
+        self._tip_row: tuple[object, ...] = ()
+        self._tip_read: tuple[Head, Frontier] = EMPTY, EMPTY_FRONTIER
         self._db = open_connection(self.path, patience_s, vfs)
         try:
             lay_out(self._db)
@@ -105,7 +107,7 @@ class SqliteStore:
 
     def seq_of(self, bead_id: str) -> int | None:
         """Where the bead of this id stands; None where it never landed."""
-        rows = self._rows("SELECT seq FROM bead_ids WHERE bead_id = ?", (UUID(bead_id).bytes,))
+        rows = self._rows("SELECT seq FROM bead_ids WHERE bead_id = ?", (_key(bead_id),))
         return _exactly(int, rows[0][0]) if rows else None
 
     def text(self, digest: str) -> str | None:
@@ -198,7 +200,7 @@ class SqliteStore:
         """Write the rows of an append; the id of a bead that was there already, if one was."""
         assert beads, "an append says something"
         try:
-            self._db.executemany("INSERT INTO bead_ids VALUES (?, ?)", [(UUID(b.bead_id).bytes, b.seq) for b in beads])
+            self._db.executemany("INSERT INTO bead_ids VALUES (?, ?)", [(_key(b.bead_id), b.seq) for b in beads])
         except apsw.ConstraintError:
             for bead in beads:
                 at = self.seq_of(bead.bead_id)
@@ -310,8 +312,11 @@ class SqliteStore:
         rows = self._rows("SELECT size, leaf, peaks FROM frontier")
         if len(rows) != 1:
             raise StoreFault(Fault.CORRUPT, "the log does not say where it ends")
-        size, leaf, peaks = rows[0]
-        return Head(_exactly(int, size), _exactly(str, leaf)), _frontier(size, peaks)
+        if rows[0] != self._tip_row:
+            size, leaf, peaks = rows[0]
+            self._tip_read = Head(_exactly(int, size), _exactly(str, leaf)), _frontier(size, peaks)
+            self._tip_row = rows[0]
+        return self._tip_read
 
     def _head_at(self, size: int) -> Head:
         """The head that the log had after so many beads."""
@@ -366,6 +371,11 @@ class SqliteStore:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         """Close it whatever happened."""
         self.close()
+
+
+def _key(bead_id: str) -> bytes:
+    """The sixteen bytes of a uuid."""
+    return bytes.fromhex(bead_id.replace("-", ""))
 
 
 def _exactly(cls: type[T], value: object) -> T:
