@@ -1,9 +1,14 @@
+from phoenix_adapters.gateway.actions import ACTS, UnknownAct
 from phoenix_adapters.gateway.core import Gateway, Setup
 from phoenix_adapters.gateway.faults import MENU, Fault, Faults, UnknownFault
-from phoenix_adapters.gateway.server import Clock, Frame, GatewayServer, WallClock
+from phoenix_adapters.gateway.recorder import Frame, Recorder
+from phoenix_adapters.gateway.script import ScriptError, Step, read
+from phoenix_adapters.gateway.server import Clock, GatewayServer, WallClock
+from phoenix_adapters.gateway.serving import serve
 from phoenix_adapters.gateway.venue import Timing
 
 __all__ = [
+    "ACTS",
     "MENU",
     "Clock",
     "Fault",
@@ -11,8 +16,14 @@ __all__ = [
     "Frame",
     "Gateway",
     "GatewayServer",
+    "Recorder",
+    "ScriptError",
     "Setup",
+    "Step",
     "Timing",
+    "UnknownAct",
     "UnknownFault",
     "WallClock",
+    "read",
+    "serve",
 ]

@@ -1,7 +1,7 @@
 """Money: cash per currency, positions, margin, and the figures that the account requests report.
 
-A pair trade moves two cash balances and, beside them, a "virtual" position that is bookkeeping only: the worth of the account is
-its cash and its stocks. Figures are exact until they are reported, then cents.
+A pair trade moves two cash balances and, beside them, a "virtual" position that is bookkeeping only: the worth of the
+account is its cash and its stocks. Figures are exact until they are reported, then cents.
 """
 
 from __future__ import annotations

@@ -117,7 +117,7 @@ def insufficient(equity: Decimal, needed: Decimal) -> No:
     """The refusal for margin, as TWS words it."""
     return No(
         201,
-        "Order rejected - reason:YOUR ORDER IS NOT ACCEPTED. IN ORDER TO OBTAIN THE DESIRED POSITION YOUR EQUITY WITH LOAN"
-        f" VALUE [{cents(equity)} USD] MUST EXCEED THE INITIAL MARGIN [{cents(needed)} USD]",
+        "Order rejected - reason:YOUR ORDER IS NOT ACCEPTED. IN ORDER TO OBTAIN THE DESIRED POSITION YOUR EQUITY WITH"
+        f" LOAN VALUE [{cents(equity)} USD] MUST EXCEED THE INITIAL MARGIN [{cents(needed)} USD]",
         order=True,
     )

@@ -1,11 +1,12 @@
 """The gateway as a deterministic state machine: what clients and time bring in, what has to go out.
 
-Nothing here knows sockets, bytes or a real clock. The same seed and the same sequence of (moment, input) give the same outputs.
+Nothing here knows sockets, bytes or a real clock. The same seed and the same sequence of (moment, input) give the same
+outputs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from random import Random
@@ -17,8 +18,10 @@ from attrs import Factory, define, field, frozen
 from phoenix_adapters.gateway import life, requests
 from phoenix_adapters.gateway.accounts import BASE, Account
 from phoenix_adapters.gateway.callbacks import Callbacks
+from phoenix_adapters.gateway.desk import Desk
 from phoenix_adapters.gateway.faults import Faults
 from phoenix_adapters.gateway.hours import NEW_YORK
+from phoenix_adapters.gateway.inquiries import show_quote
 from phoenix_adapters.gateway.market import STEP, Market
 from phoenix_adapters.gateway.records import written_time
 from phoenix_adapters.gateway.schedule import Schedule
@@ -26,6 +29,7 @@ from phoenix_adapters.gateway.sessions import PENDING, Listen, Output, Session, 
 from phoenix_adapters.gateway.venue import Timing, Venue
 from phoenix_adapters.wire import VERSION_MAX, WireError, from_client, versions
 
+ACCOUNT: Final = "DU1234567"
 FARMS: Final = (
     (2104, "Market data farm connection is OK:usfarm"),
     (2106, "HMDS data farm connection is OK:ushmds"),
@@ -43,11 +47,11 @@ _LOGIN_ENDS: Final = time(1, 0)
 class Setup:
     """How a gateway is set up; the defaults are a paper account with a million dollars."""
 
-    accounts: tuple[str, ...] = ("DU1234567",)
+    accounts: tuple[str, ...] = (ACCOUNT,)
     cash: Mapping[str, Decimal] = Factory(lambda: {BASE: Decimal(1_000_000)})
     seed: int = 0
     faults: tuple[str, ...] = ()
-    timing: Timing = Timing()
+    timing: Timing = Factory(Timing)
     volatility: float = 1.0
     zone: str = "US/Eastern"
     server_version: int = VERSION_MAX
@@ -70,8 +74,9 @@ class Gateway:
     board: Switchboard = field(init=False)
     callbacks: Callbacks = field(init=False)
     venue: Venue = field(init=False)
-    desk: requests.Desk = field(init=False)
+    desk: Desk = field(init=False)
     logged_in: bool = field(init=False, default=True)
+    heard: Callable[[Session, str], None] = field(init=False, default=lambda session, name: None)
     _next_session: int = field(init=False, default=0)
     _ticking: bool = field(init=False, default=False)
     _stride: timedelta = field(init=False, default=STEP)
@@ -89,7 +94,7 @@ class Gateway:
         self.venue = Venue(self.schedule, market, accounts, self.faults, self.random, self.callbacks, self.setup.timing)
         for account in accounts.values():
             account.opened_with = account.margin(market, started).net_liquidation
-        self.desk = requests.Desk(self.venue, self.board, self.callbacks)
+        self.desk = Desk(self.venue, self.board, self.callbacks)
         self._daily(time(0, 0), self._midnight)
         if self.setup.restart_at is not None:
             self._daily(self.setup.restart_at, self.restart)
@@ -131,15 +136,14 @@ class Gateway:
         if self.venue.linked:
             for session in list(self.board.sessions.values()):
                 for req_id in list(session.quotes):
-                    requests.show_quote(self.desk, session, req_id)
+                    show_quote(self.desk, session, req_id)
         for con_id in list(self.venue.book.working):
             for order in self.venue.book.working_in(con_id):
                 life.attempt(self.venue, order)
         self._watch()
 
-    def _daily(self, at: time, act: object) -> None:
+    def _daily(self, at: time, act: Callable[[], None]) -> None:
         """Do something every day at this time of the gateway's zone."""
-        assert callable(act)
         zone = ZoneInfo(self.setup.zone)
         local = self.schedule.now.astimezone(zone)
         then = datetime.combine(local.date(), at, tzinfo=zone)
@@ -209,7 +213,7 @@ class Gateway:
             requests.answer(self.desk, session, message.name, message.record)
         else:
             requests.unknown(self.desk, session, fields)
-        self.heard(message.name, session)
+        self.heard(session, message.name)
 
     def _greet(self, session: Session, fields: tuple[str, ...]) -> None:
         if self.faults.has("no_login") or not self.logged_in:
@@ -256,9 +260,6 @@ class Gateway:
         if session.strikes >= _STRIKES:
             self.board.close(session)
         return False
-
-    def heard(self, name: str, session: Session) -> None:
-        """A hook for scripts: a request was taken in."""
 
     # what may befall the whole gateway
 

@@ -76,8 +76,8 @@ def _make(venue: Venue, client_id: int, record: Record, check_id: bool = True) -
             return No(135, f"Can't find order with id ={record['parentId']}")
     quantity, limit, stop = figures
     return Order(
-        venue.book.next_perm_id(), client_id, int(record["orderId"]), account, listing, record, record["action"], quantity,
-        record["orderType"], limit, stop, record["tif"], venue.now, *_group(venue, record, parent), parent,
+        venue.book.next_perm_id(), client_id, int(record["orderId"]), account, listing, record, record["action"],
+        quantity, record["orderType"], limit, stop, record["tif"], venue.now, *_group(venue, record, parent), parent,
     )  # fmt: skip
 
 
@@ -235,8 +235,10 @@ def cancel_order(venue: Venue, order: Order) -> None:
         return
     if venue.faults.takes("fill_beats_cancel"):
         venue.after(venue.timing.match_ms, partial(_fill_now, venue, order))
-    venue.after((venue.timing.match_ms[1], venue.timing.cancel_ms[1] * 2)
-                if order.stage is Stage.SENT else venue.timing.cancel_ms, partial(_cancelled, venue, order))  # fmt: skip
+    # A cancel never overtakes the order that it is for.
+    bounds = (venue.timing.match_ms[1], venue.timing.cancel_ms[1] * 2)
+    waits = bounds if order.stage is Stage.SENT else venue.timing.cancel_ms
+    venue.after(waits, partial(_cancelled, venue, order))
 
 
 def _fill_now(venue: Venue, order: Order) -> None:
@@ -280,8 +282,8 @@ def place_by_hand(
 ) -> Order:
     """Somebody at TWS places an order: no client id, no order id, no reference."""
     order = Order(
-        venue.book.next_perm_id(), MANUAL, 0, account, listing, {"tif": "DAY"}, action, quantity, kind, limit, stop, "DAY",
-        venue.now,
+        venue.book.next_perm_id(), MANUAL, 0, account, listing, {"tif": "DAY"}, action, quantity, kind, limit, stop,
+        "DAY", venue.now,
     )  # fmt: skip
     venue.book.add(order)
     venue.when_linked(partial(_send, venue, order))

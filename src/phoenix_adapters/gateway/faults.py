@@ -1,7 +1,7 @@
 """The menu of misfortunes, by name.
 
-A fault is off until it is switched on, at the start (`--fault NAME`) or at run time (a script, a test). `NAME` stays on until it
-is switched off; `NAME=ARGUMENT` gives it its argument; `NAME*3` lets it happen three times.
+A fault is off until it is switched on, at the start (`--fault NAME`) or at run time (a script, a test). `NAME` stays on
+until it is switched off; `NAME=ARGUMENT` gives it its argument; `NAME*3` lets it happen three times.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from phoenix_adapters.wire import Record
 
 @frozen
 class Listing:
-    """One contract. Prices are whole numbers of `tick` inside the market model; `sigma_ticks` is its walk in one second."""
+    """One contract. Prices are whole numbers of `tick` in the market model; `sigma_ticks` is its walk in a second."""
 
     con_id: int
     symbol: str

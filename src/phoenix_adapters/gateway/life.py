@@ -1,7 +1,8 @@
 """What becomes of an order that was taken: acknowledged, held, routed, filled, reduced, expired.
 
-The order of the messages is what was seen live: a resting limit is told PreSubmitted, then Submitted; a market order is told
-openOrder, PreSubmitted, execDetails, openOrder, Filled, and its commission later; a stop stays PreSubmitted until it triggers.
+The order of the messages is what was seen live: a resting limit is told PreSubmitted, then Submitted; a market order is
+told openOrder, PreSubmitted, execDetails, openOrder, Filled, and its commission later; a stop stays PreSubmitted until
+it triggers.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Where prices come from: a seeded random walk in whole ticks, one per listing, with a gap where the venue was closed.
 
-Looked at twice within one step it says the same; over a longer time it takes one larger step, so that an idle weekend costs
-nothing. Scripts may set a quote, freeze a listing, or take one side away.
+Looked at twice within one step it says the same; over a longer time it takes one larger step, so that an idle weekend
+costs nothing. Scripts may set a quote, freeze a listing, or take one side away.
 """
 
 from __future__ import annotations
@@ -103,7 +103,9 @@ class Market:
 
     def set(self, listing: Listing, now: datetime, bid: Decimal, ask: Decimal, freeze: bool = True) -> None:
         """Put the quote where a script wants it; it stays there unless `freeze` is off."""
-        assert ask > bid > 0 and not bid % listing.tick and not ask % listing.tick, "a quote is two prices on the tick"
+        assert ask > bid > 0, "a quote is two prices, the higher one asked"
+        assert not bid % listing.tick, "a bid is on the tick"
+        assert not ask % listing.tick, "an ask is on the tick"
         line = self._lines[listing.con_id]
         line.bid_ticks = int(bid / listing.tick)
         line.spread_ticks = int(ask / listing.tick) - line.bid_ticks

@@ -1,4 +1,4 @@
-"""What is yet to happen, in the order of time; two things due at one moment happen in the order in which they were asked for."""
+"""What is yet to happen, in the order of time; what is due at one moment happens in the order of asking."""
 
 from __future__ import annotations
 

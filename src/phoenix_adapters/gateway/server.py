@@ -6,13 +6,16 @@ The clock is the caller's: `GatewayServer.poke()` tells it that a clock it does 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
-from attrs import define, field, frozen
+from attrs import define, field
 
+from phoenix_adapters.gateway import actions
 from phoenix_adapters.gateway.core import Gateway, Setup
+from phoenix_adapters.gateway.recorder import Frame
+from phoenix_adapters.gateway.script import Director, Step
 from phoenix_adapters.gateway.sessions import Close, Listen, Output, Send
 from phoenix_adapters.wire import Unframer, WireError, frame
 
@@ -34,16 +37,6 @@ class WallClock:
     def now(self) -> datetime:
         """The present moment."""
         return datetime.now(UTC)
-
-
-@frozen
-class Frame:
-    """One message as it went over the wire, `in` or `out` seen from the gateway."""
-
-    t: datetime
-    dir: str
-    client: int | None
-    fields: tuple[str, ...]
 
 
 @define(eq=False)
@@ -86,10 +79,11 @@ class GatewayServer:
 
     host: str = "127.0.0.1"
     port: int = PORT
-    setup: Setup = Setup()
+    setup: Setup = field(factory=Setup)
     clock: Clock = field(factory=WallClock)
     record: Callable[[Frame], None] | None = None
     core: Gateway = field(init=False)
+    director: Director = field(init=False)
     sockets: dict[int, _Socket] = field(init=False, factory=dict)
     _server: asyncio.Server | None = field(init=False, default=None)
     _timer: asyncio.TimerHandle | None = field(init=False, default=None)
@@ -99,6 +93,7 @@ class GatewayServer:
 
     def __attrs_post_init__(self) -> None:
         self.core = Gateway(self.setup, self.clock.now())
+        self.director = Director(self.core)
 
     async def start(self) -> None:
         """Listen; a port of 0 takes a free one and says which in `port`."""
@@ -117,6 +112,8 @@ class GatewayServer:
         self._running = False
         if self._timer is not None:
             self._timer.cancel()
+        if self._listening is not None:
+            self._listening.cancel()
         if self._server is not None:
             self._server.close()
         for socket in list(self.sockets.values()):
@@ -141,16 +138,24 @@ class GatewayServer:
         wait = _LOOK_AGAIN_S if due is None else min(_LOOK_AGAIN_S, max(0.0, (due - now).total_seconds()))
         self._timer = asyncio.get_running_loop().call_later(wait, self.poke)
 
+    def act(self, name: str, /, **given: object) -> None:
+        """Do one of `actions.ACTS` now."""
+        self.core.advance(self.clock.now())
+        actions.perform(self.core, name, {word: str(value) for word, value in given.items()})
+        self.poke()
+
     def fault(self, asked: str) -> None:
         """Switch a misfortune on: `NAME`, `NAME=ARGUMENT`, `NAME*TIMES`."""
-        self.core.advance(self.clock.now())
-        self.core.switch_on(asked)
-        self.poke()
+        self.act("fault", name=asked)
 
     def clear(self, name: str) -> None:
         """Switch a misfortune off."""
+        self.act("clear", name=name)
+
+    def run(self, steps: Iterable[Step]) -> None:
+        """Take a script on; its seconds begin now."""
         self.core.advance(self.clock.now())
-        self.core.switch_off(name)
+        self.director.run(steps)
         self.poke()
 
     def hear(self, socket: _Socket, fields: tuple[str, ...]) -> None:

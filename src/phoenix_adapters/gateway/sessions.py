@@ -1,6 +1,7 @@
 """The connected clients, what goes out to them, and who hears what.
 
-A client hears of its own orders; the master client of everybody's; client 0, which sits at TWS, of those placed by hand.
+A client hears of its own orders, the master client of everybody's, client 0, which sits at TWS,
+of orders placed by hand.
 """
 
 from __future__ import annotations

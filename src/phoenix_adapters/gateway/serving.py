@@ -1,0 +1,42 @@
+"""The gateway as a program: one call that serves until it is cancelled."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from phoenix_adapters.gateway.core import ACCOUNT, Setup
+from phoenix_adapters.gateway.recorder import Recorder
+from phoenix_adapters.gateway.script import read
+from phoenix_adapters.gateway.server import PORT, Clock, GatewayServer, WallClock
+
+
+async def serve(
+    *,
+    host: str = "127.0.0.1",
+    port: int = PORT,
+    accounts: Sequence[str] = (),
+    script: Path | None = None,
+    faults: Sequence[str] = (),
+    record: Path | None = None,
+    clock: Clock | None = None,
+    seed: int = 0,
+    ready: Callable[[GatewayServer], None] = lambda server: None,
+) -> None:
+    """Serve until cancelled. Unknown faults and bad scripts raise before the port opens; `ready` is called after."""
+    setup = Setup(accounts=tuple(accounts) or (ACCOUNT,), seed=seed, faults=tuple(faults))
+    steps = read(script.read_text("utf-8").splitlines()) if script is not None else ()
+    with ExitStack() as open_files:
+        recorder = None
+        if record is not None:
+            recorder = Recorder(open_files.enter_context(record.open("a", encoding="utf-8")))
+        server = GatewayServer(host, port, setup, clock or WallClock(), recorder)
+        await server.start()
+        server.run(steps)
+        ready(server)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await server.stop()
