@@ -1,0 +1,1984 @@
+#!/usr/bin/env python3
+"""Checks an exported Phoenix log, offline, with nothing but Python's standard library.
+
+    python3 phoenix_verify.py EXPORT --roots roots.json [--checkpoint FILE]... [--seen SIZE:ROOT8]... [--json]
+
+Exit 0: everything that is checked here is true. Exit 1: a lie; the first one is named with its code and its place.
+Exit 2: cannot decide (no roots, an unknown kind of bead, an exception): never to be taken for a yes.
+
+It shares no code with Phoenix, so that a mistake there is not repeated here. Keys come from the roots, which the reader
+keeps, never from the export, which the desk's host wrote. docs/spec/verifier.md lists every check with its code;
+docs/spec/log.md is the format. The file has two halves: what bytes must be (to line "What beads mean"), and what they
+mean. Every check is a row of the table CHECKS at the end; `judge` is the only place that calls something a lie.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import hashlib
+import json
+import re
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import BinaryIO, Final, NamedTuple, TypeVar
+
+Json = None | bool | int | str | list["Json"] | dict[str, "Json"]
+Record = dict[str, Json]
+T = TypeVar("T")
+
+INTEGER_MAX: Final = 2**53 - 1
+DEPTH_MAX: Final = 32
+BEAD_MAX: Final = 262_144
+STATEMENT_MAX: Final = 16_384
+NOTE_MAX: Final = 8_192
+LINE_MAX: Final = 4 * 1024 * 1024
+COUNT_MAX: Final = 50_000_000  # a year of a busy desk is some millions
+NAMESPACE: Final = "phoenix-approval@v1"
+ZEROS: Final = "0" * 64
+CLOCK_BACK: Final = timedelta(seconds=2)
+TOKEN_LIFE: Final = timedelta(minutes=5)
+
+
+class Lie(Exception):
+    """Something that cannot be: its code, what it means, and where."""
+
+    def __init__(self, code: str, said: str) -> None:
+        """The place is added by whoever knows it."""
+        super().__init__(code)
+        self.code, self.said, self.place = code, said, ""
+
+
+class Undecided(Exception):
+    """Neither true nor a lie: what is missing to decide."""
+
+    def __init__(self, code: str, said: str) -> None:
+        """Keep the code apart from the sentence."""
+        super().__init__(f"{code}: {said}")
+        self.code, self.said = code, said
+
+
+def judge(code: str, *arguments: object) -> None:
+    """Ask one check; what it does not find true is a lie."""
+    is_true, said = CHECKS[code]
+    if not is_true(*arguments):
+        raise Lie(code, said)
+
+
+# --- Canonical JSON ---------------------------------------------------------------------------------------------------
+
+
+class Reader:
+    """Reads JSON once and remembers what was wrong with it."""
+
+    def __init__(self) -> None:
+        """One decoder for all texts: making one is slower than most texts."""
+        self.flaws: set[str] = set()
+        self._decoder = json.JSONDecoder(
+            object_pairs_hook=self._pairs, parse_int=self._int, parse_float=self._float, parse_constant=self._float
+        )
+        self._encoder = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+    def read(self, data: bytes) -> Json:
+        """The value, however flawed; `flaws` says how."""
+        self.flaws = set()
+        text = data.decode("utf-8", "replace")
+        try:
+            value: Json = self._decoder.decode(text)
+            if text.count("{") + text.count("[") > DEPTH_MAX and depth(value) > DEPTH_MAX:
+                self.flaws.add("TOO_DEEP")
+        except RecursionError:
+            self.flaws.add("TOO_DEEP")
+            return None
+        except ValueError:
+            self.flaws.add("NOT_JSON")
+            return None
+        return value
+
+    def write(self, value: Json) -> bytes:
+        """The one spelling of a value; a lone surrogate is spelt as three bytes that no text has."""
+        return self._encoder.encode(value).encode("utf-8", "surrogatepass")
+
+    def _pairs(self, pairs: list[tuple[str, Json]]) -> Record:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            self.flaws.add("DUPLICATE_KEY")
+        if not "".join(found).isascii():
+            self.flaws.add("KEY_NOT_ASCII")
+        return found
+
+    def _int(self, digits: str) -> int:
+        if len(digits) > 17 or abs(int(digits)) > INTEGER_MAX:
+            self.flaws.add("NUMBER_RANGE")
+            return 0
+        return int(digits)
+
+    def _float(self, digits: str) -> int:
+        self.flaws.add("FLOAT")
+        return 0
+
+
+def depth(value: Json) -> int:
+    """How deep arrays and objects nest."""
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+    return 0 if items is None else 1 + max(map(depth, items), default=0)
+
+
+READER: Final = Reader()
+
+
+def read_json(data: bytes, limit: int = BEAD_MAX) -> Json:
+    """What canonical bytes say."""
+    judge("TOO_LARGE", data, limit)
+    judge("NOT_UTF8", data)
+    value = READER.read(data)
+    for flaw in ("TOO_DEEP", "NOT_JSON", "DUPLICATE_KEY", "FLOAT", "NUMBER_RANGE", "KEY_NOT_ASCII"):
+        judge(flaw, READER.flaws)
+    again = READER.write(value)
+    judge("LONE_SURROGATE", again)
+    judge("NOT_CANONICAL", data, again)
+    return value
+
+
+def fits(data: bytes, limit: int) -> bool:
+    """Bombs are weighed before they are opened."""
+    return len(data) <= limit
+
+
+def is_utf8(data: bytes) -> bool:
+    """Text, without a byte order mark."""
+    try:
+        return not data.decode().startswith("\ufeff")
+    except UnicodeDecodeError:
+        return False
+
+
+def free_of(flaw: str) -> Callable[[set[str]], bool]:
+    """The check that a reader met no such flaw."""
+    return lambda flaws: flaw not in flaws
+
+
+def same_bytes(one: bytes, other: bytes) -> bool:
+    """Nothing but the one spelling."""
+    return one == other
+
+
+# --- Ed25519 (RFC 8032, strict: no cofactor, S below the order, no weak point, no second spelling) --------------------
+
+PRIME: Final = 2**255 - 19
+ORDER: Final = 2**252 + 27742317777372353535851937790883648493
+CURVE_D: Final = -121665 * pow(121666, -1, PRIME) % PRIME
+ROOT_OF_MINUS_ONE: Final = pow(2, (PRIME - 1) // 4, PRIME)
+ORDER_EIGHT_Y: Final = 0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826
+WEAK_Y: Final = frozenset({0, 1, PRIME - 1, ORDER_EIGHT_Y, PRIME - ORDER_EIGHT_Y})
+
+Point = tuple[int, int, int, int]  # extended coordinates X, Y, Z, T
+NEUTRAL: Final[Point] = (0, 1, 1, 0)
+
+
+def add(p: Point, q: Point) -> Point:
+    """The sum of two points."""
+    a, b = (p[1] - p[0]) * (q[1] - q[0]) % PRIME, (p[1] + p[0]) * (q[1] + q[0]) % PRIME
+    c, d = 2 * p[3] * q[3] * CURVE_D % PRIME, 2 * p[2] * q[2] % PRIME
+    e, f, g, h = b - a, d - c, d + c, b + a
+    return e * f % PRIME, g * h % PRIME, f * g % PRIME, e * h % PRIME
+
+
+def double(p: Point) -> Point:
+    """A point and itself."""
+    a, b = p[0] * p[0] % PRIME, p[1] * p[1] % PRIME
+    h, g = a + b, a - b
+    e, f = h - (p[0] + p[1]) ** 2 % PRIME, 2 * p[2] * p[2] % PRIME + g
+    return e * f % PRIME, g * h % PRIME, f * g % PRIME, e * h % PRIME
+
+
+def multiples(p: Point) -> tuple[Point, ...]:
+    """0 to 15 times a point: four bits of a scalar at a time."""
+    row = [NEUTRAL]
+    for _ in range(15):
+        row.append(add(row[-1], p))
+    return tuple(row)
+
+
+def decoded(point: bytes) -> Point | None:
+    """The point of an encoding; None where there is none."""
+    y, sign = int.from_bytes(point, "little") & ((1 << 255) - 1), point[31] >> 7
+    square = (y * y - 1) * pow(CURVE_D * y * y + 1, -1, PRIME) % PRIME
+    x = pow(square, (PRIME + 3) // 8, PRIME)
+    if x * x % PRIME != square:
+        x = x * ROOT_OF_MINUS_ONE % PRIME
+    if x * x % PRIME != square:
+        return None
+    x = PRIME - x if x & 1 != sign else x
+    return x, y, 1, x * y % PRIME
+
+
+def encoded(p: Point) -> bytes:
+    """A point in its one spelling."""
+    inverse = pow(p[2], -1, PRIME)
+    x, y = p[0] * inverse % PRIME, p[1] * inverse % PRIME
+    return (y | (x & 1) << 255).to_bytes(32, "little")
+
+
+BASE: Final = decoded((4 * pow(5, -1, PRIME) % PRIME).to_bytes(32, "little")) or NEUTRAL
+BASE_ROW: Final = multiples(BASE)
+
+
+@lru_cache(maxsize=64)
+def minus_row(point: bytes) -> tuple[Point, ...] | None:
+    """The multiples of the mirror image of a public key: the same few keys sign everything."""
+    p = decoded(point)
+    return None if p is None else multiples((PRIME - p[0], p[1], 1, PRIME - p[3]))
+
+
+def ed25519(point: bytes, signature: bytes, message: bytes) -> bool:
+    """Whether S times the base minus h times the key, encoded, is R: byte for byte."""
+    row = minus_row(point)
+    if row is None:
+        return False
+    scalar = int.from_bytes(signature[32:], "little")
+    digest = int.from_bytes(hashlib.sha512(signature[:32] + point + message).digest(), "little") % ORDER
+    total = NEUTRAL
+    for shift in range(252, -1, -4):
+        total = double(double(double(double(total))))
+        total = add(add(total, BASE_ROW[scalar >> shift & 15]), row[digest >> shift & 15])
+    return encoded(total) == signature[:32]
+
+
+def is_strong(point: bytes) -> bool:
+    """Not of small order (such a key signs nearly anything), and in its one spelling."""
+    y = int.from_bytes(point, "little") & ((1 << 255) - 1)
+    return y not in WEAK_Y and y < PRIME
+
+
+def scalar_in_range(signature: bytes) -> bool:
+    """S below the order: S + order would be a second signature."""
+    return int.from_bytes(signature[32:], "little") < ORDER
+
+
+def signs(point: bytes, signature: bytes, message: bytes) -> bool:
+    """Every rule for Ed25519 at once, for notes."""
+    good = len(point) == 32 and len(signature) == 64 and is_strong(point) and is_strong(signature[:32])
+    return good and scalar_in_range(signature) and ed25519(point, signature, message)
+
+
+# --- SSHSIG -----------------------------------------------------------------------------------------------------------
+
+SOFTWARE: Final = "ssh-ed25519"
+HARDWARE: Final = "sk-ssh-ed25519@openssh.com"
+PRESENT, VERIFIED, KNOWN_FLAGS = 0x01, 0x04, 0x1D
+ARMOR: Final = ("-----BEGIN SSH SIGNATURE-----\n", "\n-----END SSH SIGNATURE-----\n")
+
+
+class PublicKey(NamedTuple):
+    """A key: what SSH calls its blob, and what stands in it."""
+
+    blob: bytes
+    type: str
+    point: bytes
+    application: str
+
+    @property
+    def fingerprint(self) -> str:
+        """Its name in beads."""
+        return "SHA256:" + base64.b64encode(hashlib.sha256(self.blob).digest()).decode().rstrip("=")
+
+    @property
+    def assurance(self) -> str:
+        """A file can be copied, a security key cannot."""
+        return "hardware" if self.type == HARDWARE else "software"
+
+
+class Signature(NamedTuple):
+    """A well-formed signature."""
+
+    key: PublicKey
+    namespace: str
+    hash_name: str
+    raw: bytes
+    flags: int
+    counter: int
+
+
+class Cursor:
+    """Reads SSH's binary encoding."""
+
+    def __init__(self, data: bytes) -> None:
+        """Begin at the beginning."""
+        self.data, self.at = data, 0
+
+    def take(self, count: int) -> bytes:
+        """The next bytes."""
+        judge("SIG_TRUNCATED", count, len(self.data) - self.at)
+        self.at += count
+        return self.data[self.at - count : self.at]
+
+    def number(self) -> int:
+        """A uint32."""
+        return int.from_bytes(self.take(4), "big")
+
+    def string(self) -> bytes:
+        """Bytes behind their length."""
+        return self.take(self.number())
+
+    def word(self) -> str:
+        """A name."""
+        return self.string().decode("ascii", "replace")
+
+    def end(self) -> None:
+        """Nothing may follow what was understood."""
+        judge("SIG_TRAILING", len(self.data) - self.at)
+
+
+def ssh_string(data: bytes) -> bytes:
+    """Bytes behind their length, as SSH writes them."""
+    return len(data).to_bytes(4, "big") + data
+
+
+def public_key(blob: bytes) -> PublicKey:
+    """The key of a blob."""
+    cursor = Cursor(blob)
+    kind = cursor.word()
+    judge("SIG_KEY_TYPE", kind)
+    point = cursor.string()
+    application = cursor.word() if kind == HARDWARE else ""
+    cursor.end()
+    judge("SIG_KEY_WEAK", point)
+    judge("SIG_APPLICATION", kind, application)
+    return PublicKey(blob, kind, point, application)
+
+
+def parse_signature(text: str) -> Signature:
+    """An armored SSHSIG in its one spelling."""
+    judge("SIG_ARMOR", text)
+    outer = Cursor(base64.b64decode(text[len(ARMOR[0]) : -len(ARMOR[1])].replace("\n", "")))
+    judge("SIG_MAGIC", outer.take(6))
+    judge("SIG_VERSION", outer.number())
+    key = public_key(outer.string())
+    namespace = outer.word()
+    judge("SIG_RESERVED", outer.string())
+    hash_name = outer.word()
+    judge("SIG_HASH", hash_name)
+    inner = Cursor(outer.string())
+    outer.end()
+    judge("SIG_INNER_TYPE", inner.word(), key)
+    raw = inner.string()
+    flags, counter = (inner.take(1)[0], inner.number()) if key.type == HARDWARE else (0, 0)
+    inner.end()
+    judge("SIG_LENGTH", raw)
+    judge("SIG_FLAGS", flags)
+    judge("SIG_SCALAR", raw)
+    judge("SIG_POINT_WEAK", raw[:32])
+    return Signature(key, namespace, hash_name, raw, flags, counter)
+
+
+def armored_once(text: str) -> bool:
+    """The armor that ssh-keygen writes, 70 characters a line, and no other spelling of it."""
+    first, last = ARMOR
+    if len(text) > STATEMENT_MAX or not (text.startswith(first) and text.endswith(last)):
+        return False
+    try:
+        data = base64.b64decode(text[len(first) : -len(last)].replace("\n", ""), validate=True)
+    except ValueError:
+        return False
+    again = base64.b64encode(data).decode()
+    return text == first + "\n".join(again[at : at + 70] for at in range(0, len(again), 70)) + last
+
+
+def signature_holds(signature: Signature, statement: bytes) -> bool:
+    """Whether the key signed exactly these bytes; a FIDO key signs its flags and its counter too."""
+    digest = hashlib.new("sha256" if signature.hash_name == "sha256" else "sha512", statement).digest()
+    names = (signature.namespace.encode(), b"", signature.hash_name.encode(), digest)
+    message = b"SSHSIG" + b"".join(map(ssh_string, names))
+    if signature.key.type == HARDWARE:
+        head = hashlib.sha256(signature.key.application.encode()).digest() + bytes([signature.flags])
+        message = head + signature.counter.to_bytes(4, "big") + hashlib.sha256(message).digest()
+    return ed25519(signature.key.point, signature.raw, message)
+
+
+def for_ssh(kind: str, application: str) -> bool:
+    """A FIDO key that was made for SSH: a web site's key has other uses."""
+    return kind == SOFTWARE or application.startswith("ssh:")
+
+
+# --- The tree and its checkpoints -------------------------------------------------------------------------------------
+
+
+class Tree:
+    """The Merkle tree of RFC 6962, with every perfect subtree kept, so that any past root is quickly told."""
+
+    def __init__(self) -> None:
+        """Nothing yet."""
+        self.levels: list[list[bytes]] = [[]]
+
+    @property
+    def size(self) -> int:
+        """How many leaves."""
+        return len(self.levels[0])
+
+    def append(self, leaf: bytes) -> None:
+        """One more leaf."""
+        row, node = 0, leaf
+        while True:
+            if row == len(self.levels):
+                self.levels.append([])
+            level = self.levels[row]
+            level.append(node)
+            if len(level) & 1:
+                return
+            node, row = node_hash(level[-2], level[-1]), row + 1
+
+    def root(self, size: int) -> bytes:
+        """The root over the first so many leaves."""
+        peaks, start = [], 0
+        for row in range(size.bit_length() - 1, -1, -1):
+            if size >> row & 1:
+                peaks.append(self.levels[row][start >> row])
+                start += 1 << row
+        root = peaks.pop() if peaks else hashlib.sha256(b"").digest()
+        while peaks:
+            root = node_hash(peaks.pop(), root)
+        return root
+
+
+def leaf_hash(data: bytes) -> bytes:
+    """The hash of a bead's bytes."""
+    return hashlib.sha256(b"\0" + data).digest()
+
+
+def node_hash(left: bytes, right: bytes) -> bytes:
+    """The hash of two neighbours."""
+    return hashlib.sha256(b"\1" + left + right).digest()
+
+
+NAME: Final = r"[!-*,-~]{1,255}"
+BASE64: Final = r"[A-Za-z0-9+/]+={0,2}"
+NOTE: Final = re.compile(rf"({NAME})\n(0|[1-9][0-9]{{0,15}})\n({BASE64})\n\n((?:\u2014 {NAME} {BASE64}\n){{1,16}})")
+
+
+class Note(NamedTuple):
+    """A checkpoint, with those who signed it."""
+
+    text: str
+    origin: str
+    size: int
+    root: bytes
+    lines: tuple[tuple[str, bytes], ...]  # name, key id and signature
+
+
+class NoteKey(NamedTuple):
+    """A key of notes: `name+key id+base64`. Type 1 is plain Ed25519, type 4 a witness that adds the time."""
+
+    name: str
+    id: bytes
+    type: int
+    point: bytes
+
+
+def note_of(text: str) -> Note | None:
+    """The note of a text; None where it is none in its one spelling."""
+    match = NOTE.fullmatch(text) if len(text) <= NOTE_MAX else None
+    if match is None:
+        return None
+    root = one_base64(match[3])
+    lines = [line.split(" ")[1:] for line in match[4].splitlines()]
+    signed = tuple((name, one_base64(raw) or b"") for name, raw in lines)
+    if root is None or len(root) != 32 or not all(len(raw) > 4 for _, raw in signed):
+        return None
+    return Note(text[: match.end(3) + 1], match[1], int(match[2]), root, signed)
+
+
+def one_base64(text: str) -> bytes | None:
+    """Base64 in its one spelling."""
+    try:
+        data = base64.b64decode(text, validate=True)
+    except ValueError:
+        return None
+    return data if base64.b64encode(data).decode() == text else None
+
+
+def note_key(line: str) -> NoteKey | None:
+    """Read a key line of notes."""
+    name, _, rest = line.partition("+")
+    key_id, _, text = rest.partition("+")
+    data = one_base64(text)
+    if data is None or len(data) != 33 or data[0] not in (1, 4):
+        return None
+    known = hashlib.sha256(name.encode() + b"\n" + data).digest()[:4]
+    return NoteKey(name, known, data[0], data[1:]) if known.hex() == key_id else None
+
+
+def note_signed_by(note: Note, key: NoteKey) -> bool:
+    """Whether exactly one line of the note is this key's, and true."""
+    mine = [raw[4:] for name, raw in note.lines if (name, raw[:4]) == (key.name, key.id)]
+    if len(mine) != 1:
+        return False
+    if key.type == 1:
+        return signs(key.point, mine[0], note.text.encode())
+    head = f"cosignature/v1\ntime {int.from_bytes(mine[0][:8], 'big')}\n"
+    return signs(key.point, mine[0][8:], (head + note.text).encode())
+
+
+def root_fits(tree: Tree, size: int, root: str) -> bool:
+    """Whether the log had this root, or a root that begins like this, at that size."""
+    return tree.root(size).hex().startswith(root)
+
+
+# --- The roots, which the reader keeps --------------------------------------------------------------------------------
+
+
+class Roots(NamedTuple):
+    """What the reader knows from elsewhere: which log, whose keys."""
+
+    origin: str
+    mode: str
+    account: str
+    log: NoteKey
+    witnesses: tuple[NoteKey, ...]
+    operators: frozenset[str]  # fingerprints of the keys that may enrol themselves
+
+
+def read_roots(path: str) -> Roots:
+    """The roots of a file. What is wrong with them is nobody's lie: nothing can be decided."""
+    try:
+        with open(path, "rb") as file:
+            found = json.loads(file.read(LINE_MAX))
+        keys = [note_key(line) for line in (found["log"], *found.get("witnesses", []))]
+        operators = frozenset(
+            public_key(base64.b64decode(line.split(" ")[1])).fingerprint for line in found["operators"]
+        )
+        texts = [found[name] for name in ("origin", "mode", "account")]
+        unknown = found.keys() - {"phoenix_roots", "origin", "mode", "account", "log", "witnesses", "operators"}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, Lie) as error:
+        raise Undecided("BAD_ROOTS", f"{path}: {error!r}") from error
+    good = [key for key in keys if key is not None]
+    if found["phoenix_roots"] != 1 or unknown or len(good) != len(keys) or not operators or good[0].type != 1:
+        raise Undecided("BAD_ROOTS", f"{path}: a log key, at least one operator, and nothing unknown")
+    if not all(isinstance(text, str) for text in texts):
+        raise Undecided("BAD_ROOTS", f"{path}: origin, mode and account are texts")
+    return Roots(texts[0], texts[1], texts[2], good[0], tuple(good[1:]), operators)
+
+
+# --- The export: what bytes must be -----------------------------------------------------------------------------------
+
+HEADER_KEYS: Final = {"checkpoints", "files", "log_key", "origin", "phoenix_export", "root", "size", "texts"}
+KIND: Final = re.compile(r"[A-Z][A-Z0-9_]{0,31}")
+HASH: Final = re.compile(r"[0-9a-f]{64}")
+UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+INSTANT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
+
+
+def instant(value: Json) -> datetime | None:
+    """An instant in its one spelling."""
+    if not isinstance(value, str) or not INSTANT.fullmatch(value):
+        return None
+    try:
+        return datetime.fromisoformat(value[:-1]).replace(tzinfo=UTC)
+    except ValueError:
+        return None
+
+
+class Outline(NamedTuple):
+    """What is known once the bytes were found in order."""
+
+    tree: Tree
+    texts: frozenset[str]
+    notes: tuple[Note, ...]
+    first: str
+    last: str
+
+
+class Lines:
+    """The lines of an export, split at 0x0A only, with the number of the present one."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        """Begin at the file's beginning."""
+        self.file, self.number = file, 0
+        file.seek(0)
+
+    def next(self) -> bytes:
+        """The next line without its end."""
+        line = self.file.readline(LINE_MAX + 2)
+        self.number += 1
+        judge("TRUNCATED", line)
+        judge("TOO_LARGE", line[:-1], LINE_MAX)
+        judge("BAD_LINE", line.endswith(b"\n"))
+        return line[:-1]
+
+
+@contextmanager
+def at(place: str) -> Iterator[None]:
+    """A lie told in here stood at this place, unless it knows better."""
+    try:
+        yield
+    except Lie as lie:
+        lie.place = lie.place or place
+        raise
+
+
+def check_bytes(file: BinaryIO, roots: Roots) -> Outline:
+    """The first reading: every line is what it must be, the chain holds, the root and every checkpoint fit."""
+    lines = Lines(file)
+    judge("EMPTY", file.read(1))
+    file.seek(0)
+    with at("line 1"):
+        header = read_json(lines.next(), LINE_MAX)
+        judge("BAD_HEADER", header)
+        judge("OTHER_LOG", text_of(header, "origin"), roots.origin)
+    tree, first, last = _check_beads(lines, whole_of(header, "size"))
+    judge("EMPTY", tree.size)
+    with at(f"bead {tree.size - 1}"):
+        judge("BAD_ROOT", tree.root(tree.size), text_of(header, "root"))
+    texts = _check_texts(lines, whole_of(header, "texts"))
+    notes = _check_notes(lines, whole_of(header, "checkpoints"), tree, roots)
+    _check_files(lines, whole_of(header, "files"))
+    with at(f"line {lines.number + 1}"):
+        judge("TRAILING", file.read(1))
+    return Outline(tree, texts, notes, first, last)
+
+
+def _check_beads(lines: Lines, count: int) -> tuple[Tree, str, str]:
+    tree, prev, seen = Tree(), ZEROS, set[str]()
+    first = last = ""
+    for seq in range(count):
+        with at(f"bead {seq}"):
+            data = lines.next()
+            bead = read_json(data)
+            judge("BAD_ENVELOPE", bead)
+            judge("BAD_SEQ", whole_of(bead, "seq"), seq)
+            judge("BAD_PREV", text_of(bead, "prev"), prev)
+            bead_id = text_of(record_of(bead, "body"), "bead_id")
+            judge("DUPLICATE_BEAD_ID", bead_id, seen)
+        seen.add(bead_id)
+        leaf = leaf_hash(data)
+        tree.append(leaf)
+        prev, last = leaf.hex(), text_of(bead, "ts")
+        first = first or last
+    return tree, first, last
+
+
+def _check_texts(lines: Lines, count: int) -> frozenset[str]:
+    hashes: list[str] = [""]
+    for _ in range(count):
+        with at(f"line {lines.number + 1}"):
+            line = read_json(lines.next(), LINE_MAX)
+            judge("BAD_LINE", has_exactly(line, {"hash": str, "text": str}) and text_of(line, "hash") > hashes[-1])
+            judge("BAD_TEXT", text_of(line, "hash"), text_of(line, "text"))
+        hashes.append(text_of(line, "hash"))
+    return frozenset(hashes[1:])
+
+
+def _check_notes(lines: Lines, count: int, tree: Tree, roots: Roots) -> tuple[Note, ...]:
+    notes: list[Note] = []
+    for _ in range(count):
+        with at(f"line {lines.number + 1}"):
+            line = read_json(lines.next(), LINE_MAX)
+            judge("BAD_LINE", has_exactly(line, {"checkpoint": str}))
+            note = note_of(text_of(line, "checkpoint"))
+            judge("BAD_CHECKPOINT", note, tree.size)
+            note = known(note)
+            judge("BAD_LINE", not notes or notes[-1].size < note.size)
+            judge("OTHER_LOG", note.origin, roots.origin)
+            judge("BAD_SIGNATURE", note, roots.log)
+            judge("FORKED", tree, note.size, note.root.hex())
+        notes.append(note)
+    return tuple(notes)
+
+
+def _check_files(lines: Lines, count: int) -> None:
+    last = ""
+    for _ in range(count):
+        with at(f"line {lines.number + 1}"):
+            line = read_json(lines.next(), LINE_MAX)
+            judge("BAD_LINE", has_exactly(line, {"file": str, "text": str}) and text_of(line, "file") > last)
+        last = text_of(line, "file")
+
+
+def check_outside(tree: Tree, roots: Roots, files: Sequence[str], seen: Sequence[str]) -> int:
+    """What was kept outside the desk's reach: the largest size that it bears witness to."""
+    sizes = [0]
+    for path in files:
+        with open(path, encoding="utf-8", newline="") as file:
+            note = note_of(file.read(NOTE_MAX + 1))
+        if note is None or not any(note_signed_by(note, key) for key in (roots.log, *roots.witnesses)):
+            raise Undecided("NOT_BELIEVED", f"{path} is no checkpoint that a key of the roots signed")
+        with at(f"checkpoint {path}"):
+            judge("OTHER_LOG", note.origin, roots.origin)
+            judge("BEHIND", note.size, tree.size)
+            judge("FORKED", tree, note.size, note.root.hex())
+        sizes.append(note.size)
+    for text in seen:
+        match = re.fullmatch(r"([0-9]{1,15}):([0-9a-f]{8,64})", text)
+        if match is None:
+            raise Undecided("NOT_BELIEVED", f"--seen {text}: write SIZE:ROOT8, such as 120:7f3ac9d1")
+        with at(f"seen {text}"):
+            judge("BEHIND", int(match[1]), tree.size)
+            judge("FORKED", tree, int(match[1]), match[2])
+        sizes.append(int(match[1]))
+    return max(sizes)
+
+
+# --- Reading values without trusting their shape ----------------------------------------------------------------------
+
+
+def known(value: T | None) -> T:
+    """What a check has found to be there."""
+    if value is None:
+        raise Undecided("SHAPE", "something is missing that was checked for")
+    return value
+
+
+def record_of(value: Json, name: str | None = None) -> Record:
+    """An object, or the object under a name. Shapes are judged before; without that nothing can be decided."""
+    found = value if name is None else record_of(value).get(name)
+    if not isinstance(found, dict):
+        raise Undecided("SHAPE", f"{name or 'the value'} is no object")
+    return found
+
+
+def text_of(value: Json, name: str) -> str:
+    """The text under a name."""
+    found = record_of(value).get(name)
+    if not isinstance(found, str):
+        raise Undecided("SHAPE", f"{name} is no text")
+    return found
+
+
+def whole_of(value: Json, name: str) -> int:
+    """The whole number under a name."""
+    found = record_of(value).get(name)
+    if not isinstance(found, int):
+        raise Undecided("SHAPE", f"{name} is no number")
+    return found
+
+
+def list_of(value: Json, name: str) -> list[Json]:
+    """The array under a name; an empty one where there is none."""
+    found = record_of(value).get(name, [])
+    if not isinstance(found, list):
+        raise Undecided("SHAPE", f"{name} is no array")
+    return found
+
+
+def has(value: Json, shape: dict[str, type]) -> bool:
+    """Whether an object has these keys with these types; a bool is no number here."""
+    return isinstance(value, dict) and all(type(value.get(name)) is kind for name, kind in shape.items())
+
+
+def has_exactly(value: Json, shape: dict[str, type]) -> bool:
+    """Whether it has these keys and no others."""
+    return has(value, shape) and isinstance(value, dict) and value.keys() == shape.keys()
+
+
+# --- What beads mean --------------------------------------------------------------------------------------------------
+
+KINDS: Final = frozenset(
+    {"GENESIS", "LEASE", "OPERATOR", "POLICY", "SIGNAL", "EVIDENCE", "DECISION", "T2_TOKEN", "KILL_FLAG"}
+    | {"STATE_ANCHOR", "STATE_CONFLICT", "POSITION", "ORDER", "EXECUTION", "AUTOPSY", "OBSERVATION"}
+    | {"RECONCILIATION_DRIFT", "RECONCILIATION_RESOLUTION", "IBKR_SESSION", "HEARTBEAT", "ALERT", "PROMOTION"}
+    | {"CONFIG_CHANGE", "SHADOW"}
+)
+# What is read of a bead's body here; the rest of it is not this file's business.
+SHAPES: Final[dict[str, dict[str, type]]] = {
+    "GENESIS": {"origin": str, "mode": str, "account": str, "log_key": str},
+    "LEASE": {"event": str, "boot": str},
+    "OPERATOR": {"event": str, "key": str, "public": str, "name": str, "assurance": str},
+    "POLICY": {"drift_bps_max": int, "four_eyes": bool},
+    "SIGNAL": {"event": str},
+    "EVIDENCE": {"intent_id": str, "lines": list, "order_hash": str, "expires_at": str, "flags": list, "proposer": str},
+    "DECISION": {"type": str, "subject": str, "signed": dict},
+    "T2_TOKEN": {"event": str, "id": str, "intent_id": str, "timestamp": str, "expires_at": str, "used": bool}
+    | {"evidence_hash": str, "order_hash": str, "order_ref": str, "account": str, "mode": str, "boot": str}
+    | {"ticks": int, "epoch": int, "final": bool},
+    "KILL_FLAG": {"event": str, "flag": str, "type": str, "scope": str},
+    "POSITION": {"position_id": str, "intent_id": str, "state": str},
+    "ORDER": {"event": str, "position_id": str, "ref": str, "frames": list},
+    "EXECUTION": {"event": str},
+    "OBSERVATION": {"about": str, "subject": str, "facts": dict},
+}
+EVENTS: Final = {
+    "LEASE": {"TAKEN", "RELEASED"},
+    "OPERATOR": {"ENROLLED", "REVOKED"},
+    "SIGNAL": {"ACCEPTED", "REFUSED", "QUARANTINED"},
+    "T2_TOKEN": {"ISSUED", "USED", "EXPIRED", "REJECTED"},
+    "KILL_FLAG": {"RAISED", "LIFTED"},
+}
+# Every position moves by this table or not at all (written here from the rules, not from Phoenix's own table).
+MOVES: Final = {
+    ("PROPOSED", "Approved"): "APPROVED",
+    ("PROPOSED", "Passed"): "CANCELLED",
+    ("PROPOSED", "Withdrawn"): "CANCELLED",
+    ("APPROVED", "Submitted"): "SUBMITTED",
+    ("APPROVED", "TokenExpired"): "CANCELLED",
+    ("APPROVED", "Withdrawn"): "CANCELLED",
+    ("SUBMITTED", "Withheld"): "CANCELLED",
+    ("SUBMITTED", "Filled"): "FILLED",
+    ("SUBMITTED", "Stalled"): "STALLED",
+    ("SUBMITTED", "Rejected"): "REJECTED",
+    ("SUBMITTED", "Cancelled"): "CANCELLED",
+    ("STALLED", "Acknowledged"): "SUBMITTED",
+    ("STALLED", "Filled"): "FILLED",
+    ("STALLED", "Rejected"): "REJECTED",
+    ("STALLED", "Cancelled"): "CANCELLED",
+    ("FILLED", "Protected"): "MANAGED",
+    ("FILLED", "Closed"): "CLOSED",
+    ("MANAGED", "Closed"): "CLOSED",
+}
+BIRTHS: Final = {"Proposed": "PROPOSED", "Adopted": "FILLED"}
+# What each type of statement is about, and what else must stand in it for the checks below.
+ABOUT: Final = {
+    "decision": "intent",
+    "close": "position",
+    "protect": "position",
+    "adopt": "symbol",
+    "resolve-stalled": "position",
+    "drift-resolve": "drift",
+    "cancel-orphans": "drift",
+    "resume": "",
+    "anchor-refresh": "strategy",
+    "kill-clear": "flag",
+    "policy": "policy",
+    "operator-enrol": "key",
+    "operator-revoke": "key",
+    "promote": "strategy",
+    "paper-validation": "build",
+}
+BRIEF: Final = frozenset({"close", "protect", "cancel-orphans"})  # may touch the market: 60 s; all others live 300 s
+FRAME: Final[dict[str, type]] = {"v": int, "type": str, "log": str, "tree_size": int, "tree_root": str, "account": str}
+FRAME_TOO: Final[dict[str, type]] = {"mode": str, "session": str, "at": str, "exp": str}
+ON_APPROVE: Final[dict[str, type]] = {"evidence": str, "order": str, "render": dict, "live": dict}
+SIGNED: Final[dict[str, type]] = {"statement": str, "signature": str, "key": str, "assurance": str, "presence": bool}
+SIGNED_TOO: Final[dict[str, type]] = {"verification": bool, "counter": int}
+
+
+class Bead(NamedTuple):
+    """A bead in its place."""
+
+    seq: int
+    ts: str
+    kind: str
+    body: Record
+    leaf: str
+
+    def says(self, name: str) -> str:
+        """A text of its body."""
+        return text_of(self.body, name)
+
+
+Append = Sequence[Bead]  # beads that were written together: they carry one instant
+
+
+@dataclass
+class Key:
+    """A key that signs for this desk from one bead to another."""
+
+    name: str
+    assurance: str
+    enrolled: int
+    revoked: bool = False
+    counter: int = 0
+
+
+@dataclass
+class Approval:
+    """An intent that was approved: by which statement, on which evidence."""
+
+    statement: Record
+    ref: str
+    evidence: Bead
+
+
+@dataclass
+class Token:
+    """A token as it was issued, and where it is in its life."""
+
+    issued: Bead
+    state: str = "LIVE"
+
+
+@dataclass
+class Desk:
+    """What the beads so far have made true."""
+
+    roots: Roots
+    tree: Tree
+    mode: str = ""
+    epoch: int = -1
+    policy: Record = field(default_factory=dict)
+    keys: dict[str, Key] = field(default_factory=dict)
+    nonces: set[str] = field(default_factory=set)
+    intents: dict[str, tuple[str, str]] = field(default_factory=dict)  # intent -> strategy, instrument
+    evidence: dict[str, Bead] = field(default_factory=dict)  # the latest, by intent
+    quotes: dict[str, list[Bead]] = field(default_factory=dict)  # by instrument, those that can still be cited
+    statements: dict[int, Record] = field(default_factory=dict)  # of decisions, by seq
+    decided: dict[str, str] = field(default_factory=dict)
+    approvals: dict[str, Approval] = field(default_factory=dict)
+    flags: dict[str, tuple[str, str]] = field(default_factory=dict)  # standing: type, scope
+    tokens: dict[str, Token] = field(default_factory=dict)
+    refs: set[str] = field(default_factory=set)
+    frames: set[tuple[str, int]] = field(default_factory=set)  # recorded: reference, revision
+    recorded: set[str] = field(default_factory=set)  # references
+    mandates: set[str] = field(default_factory=set)  # leaves of approved evidence
+    positions: dict[str, str] = field(default_factory=dict)
+    executed: set[str] = field(default_factory=set)
+    signed_to: int = 0  # the largest history that an operator co-signed
+    counts: dict[str, int] = field(default_factory=dict)
+
+    def count(self, what: str) -> None:
+        """For the report."""
+        self.counts[what] = self.counts.get(what, 0) + 1
+
+
+def check_meaning(file: BinaryIO, outline: Outline, roots: Roots) -> Desk:
+    """The second reading: every bead follows from those before it."""
+    desk = Desk(roots, outline.tree)
+    append: list[Bead] = []
+    for bead in _beads(file, outline.tree):
+        if append and bead.ts != append[-1].ts:
+            _check_append(desk, append)
+            append = []
+        append.append(bead)
+    _check_append(desk, append)
+    return desk
+
+
+def _beads(file: BinaryIO, tree: Tree) -> Iterator[Bead]:
+    lines = Lines(file)
+    lines.next()
+    for seq in range(tree.size):
+        data = lines.next()
+        if leaf_hash(data) != tree.levels[0][seq]:
+            raise Undecided("CHANGING", "the export changes while it is read")
+        envelope = READER.read(data)
+        kind = text_of(envelope, "kind")
+        if kind not in KINDS:
+            raise Undecided("UNKNOWN_KIND", f"bead {seq} is a {kind}, which this verifier does not know")
+        leaf = tree.levels[0][seq].hex()
+        yield Bead(seq, text_of(envelope, "ts"), kind, record_of(envelope, "body"), leaf)
+
+
+def _check_append(desk: Desk, append: Append) -> None:
+    for bead in append:
+        with at(f"bead {bead.seq}"):
+            judge("NO_GENESIS", bead)
+            judge("BAD_BODY", bead)
+            if bead.kind in HANDLERS:
+                HANDLERS[bead.kind](desk, bead, append)
+
+
+def starts_well(bead: Bead) -> bool:
+    """Bead 0 says which desk this is, and no other does."""
+    return (bead.seq == 0) == (bead.kind == "GENESIS")
+
+
+def body_fits(bead: Bead) -> bool:
+    """The body has what its kind is read for."""
+    events = EVENTS.get(bead.kind)
+    return has(bead.body, SHAPES.get(bead.kind, {})) and (events is None or bead.body["event"] in events)
+
+
+# --- The desk and its people ------------------------------------------------------------------------------------------
+
+
+def take_genesis(desk: Desk, bead: Bead, append: Append) -> None:
+    """The desk is the one of the roots."""
+    judge("OTHER_LOG", bead.says("origin"), desk.roots.origin)
+    judge("OTHER_MODE", bead.says("mode"), desk.roots.mode)
+    judge("OTHER_ACCOUNT", bead.says("account"), desk.roots.account)
+    judge("OTHER_LOG_KEY", bead.says("log_key"), desk.roots.log)
+    desk.mode = bead.says("mode")
+
+
+def take_lease(desk: Desk, bead: Bead, append: Append) -> None:
+    """A new engine: tokens of the old one are over."""
+    if bead.says("event") == "TAKEN":
+        desk.epoch = bead.seq
+
+
+def take_operator(desk: Desk, bead: Bead, append: Append) -> None:
+    """A key comes or goes: by the roots' word or by a signature that counted before."""
+    key = bead.says("key")
+    judge("OPERATOR_KEY", bead)
+    if bead.says("event") == "ENROLLED":
+        judge("OPERATOR_TWICE", desk, key)
+        if key not in desk.roots.operators:
+            judge("OPERATOR_UNVOUCHED", desk, bead, append, "operator-enrol")
+        desk.keys[key] = Key(bead.says("name"), bead.says("assurance"), bead.seq)
+        desk.count("operators enrolled")
+        return
+    judge("OPERATOR_UNVOUCHED", desk, bead, append, "operator-revoke")
+    judge("OPERATOR_UNKNOWN", desk, key)
+    desk.keys[key].revoked = True
+    desk.count("operators revoked")
+
+
+def is_what_it_says(bead: Bead) -> bool:
+    """The fingerprint and the assurance of an OPERATOR bead are those of its public key."""
+    words = bead.says("public").split(" ")
+    data = one_base64(words[1]) if len(words) > 1 else None
+    if data is None:
+        return False
+    key = public_key(data)
+    return (key.type, key.fingerprint, key.assurance) == (words[0], bead.says("key"), bead.says("assurance"))
+
+
+def is_new_key(desk: Desk, key: str) -> bool:
+    """A key is enrolled once; a revoked one does not come back."""
+    return key not in desk.keys
+
+
+def is_standing_key(desk: Desk, key: str) -> bool:
+    """Only what was enrolled and not revoked can be revoked."""
+    return key in desk.keys and not desk.keys[key].revoked
+
+
+def is_vouched_for(desk: Desk, bead: Bead, append: Append, kind: str) -> bool:
+    """A DECISION of the same append says exactly this of exactly this key."""
+    wanted: Record = {"type": kind, "key": bead.body["key"]}
+    if kind == "operator-enrol":
+        wanted |= {name: bead.body[name] for name in ("public", "name", "assurance")}
+    return any(wanted.items() <= statement.items() for statement in _decided_with(desk, bead, append))
+
+
+def _decided_with(desk: Desk, bead: Bead, append: Append) -> Iterator[Record]:
+    """The statements of the decisions that stand before a bead in its append, if it carries the signature of one."""
+    for other in append:
+        if other.kind == "DECISION" and other.seq < bead.seq and other.body["signed"] == bead.body.get("signed"):
+            yield desk.statements[other.seq]
+
+
+def take_policy(desk: Desk, bead: Bead, append: Append) -> None:
+    """A policy: the first one comes with the desk, every other is signed."""
+    if desk.policy:
+        judge("POLICY_UNSIGNED", desk, bead, append)
+    desk.policy = bead.body
+    desk.count("policies")
+
+
+def policy_is_signed(desk: Desk, bead: Bead, append: Append) -> bool:
+    """A DECISION of the same append names the hash of exactly this policy."""
+    said = {name: value for name, value in bead.body.items() if name not in ("signed", "bead_id", "settles")}
+    named = "sha256:" + hashlib.sha256(READER.write(said)).hexdigest()
+    return any(
+        statement["type"] == "policy" and statement["policy"] == named
+        for statement in _decided_with(desk, bead, append)
+    )
+
+
+# --- What was signed --------------------------------------------------------------------------------------------------
+
+
+def take_decision(desk: Desk, bead: Bead, append: Append) -> None:
+    """A human decided: the signature is theirs, over this log, and says what the bead says."""
+    judge("SIGNED_SHAPE", bead)
+    signed = record_of(bead.body, "signed")
+    signature = parse_signature(text_of(signed, "signature"))
+    statement_bytes = text_of(signed, "statement").encode("utf-8", "surrogatepass")
+    judge("SIGNATURE_NAMESPACE", signature)
+    judge("SIGNATURE_WRONG", signature, statement_bytes)
+    judge("SIGNED_OTHERWISE", signed, signature)
+    judge("STATEMENT_MALFORMED", statement_bytes)
+    statement = record_of(READER.read(statement_bytes))
+    _judge_key(desk, signature, statement)
+    _judge_frame(desk, bead, statement)
+    judge("DECISION_OTHERWISE", bead, statement)
+    desk.nonces.add(text_of(statement, "session"))
+    desk.keys[signature.key.fingerprint].counter = signature.counter
+    desk.statements[bead.seq] = statement
+    desk.signed_to = max(desk.signed_to, whole_of(statement, "tree_size"))
+    desk.count(f"statements signed by {signature.key.assurance} keys")
+    if statement["type"] == "decision":
+        _take_verdict(desk, bead, statement, signature.key.fingerprint, statement_bytes)
+
+
+def _judge_key(desk: Desk, signature: Signature, statement: Record) -> None:
+    judge("KEY_UNKNOWN", desk, signature.key.fingerprint)
+    key = desk.keys[signature.key.fingerprint]
+    judge("KEY_NOT_YET_VALID", key, whole_of(statement, "tree_size"))
+    judge("KEY_REVOKED", key)
+    judge("KEY_IS_SOFTWARE", desk, signature)
+    judge("PRESENCE_MISSING", signature)
+    judge("VERIFICATION_MISSING", desk, signature)
+    judge("COUNTER_STUCK", key, signature)
+
+
+def _judge_frame(desk: Desk, bead: Bead, statement: Record) -> None:
+    judge("STATEMENT_OTHER_LOG", text_of(statement, "log"), desk.roots.origin)
+    judge("STATEMENT_OTHER_MODE", text_of(statement, "mode"), desk.mode.lower())
+    judge("STATEMENT_OTHER_ACCOUNT", text_of(statement, "account"), desk.roots.account)
+    judge("STATEMENT_OTHER_HISTORY", desk, bead, statement)
+    judge("STATEMENT_REPLAYED", text_of(statement, "session"), desk.nonces)
+    judge("STATEMENT_EXPIRED", bead.ts, text_of(statement, "exp"))
+    judge("STATEMENT_PRESIGNED", bead, statement)
+
+
+def signed_fits(bead: Bead) -> bool:
+    """A signature is kept with what its check found."""
+    return has_exactly(bead.body["signed"], SIGNED | SIGNED_TOO)
+
+
+def found_as_kept(signed: Record, signature: Signature) -> bool:
+    """Key, assurance, flags and counter of the bead are those of the signature."""
+    hard = signature.key.type == HARDWARE
+    found: Record = {
+        "key": signature.key.fingerprint,
+        "assurance": signature.key.assurance,
+        "presence": hard and bool(signature.flags & PRESENT),
+        "verification": hard and bool(signature.flags & VERIFIED),
+        "counter": signature.counter,
+    }
+    return found.items() <= signed.items()
+
+
+def statement_fits(data: bytes) -> bool:
+    """Canonical JSON with the frame's fields, of a known type, saying what that type is about."""
+    try:
+        value = read_json(data, STATEMENT_MAX)
+    except Lie:
+        return False
+    if not has(value, FRAME | FRAME_TOO) or not isinstance(value, dict) or value["v"] != 1:
+        return False
+    about = ABOUT.get(text_of(value, "type"))
+    if about is None or (about and not isinstance(value.get(about), str)):
+        return False
+    at_, exp = instant(value["at"]), instant(value["exp"])
+    if at_ is None or exp is None or not at_ < exp or not re.fullmatch(r"[0-9a-f]{32}", text_of(value, "session")):
+        return False
+    if value["type"] != "decision":
+        return True
+    whole = has(value, {"drift_bps_max": int}) and value.get("verdict") in ("approve", "reject")
+    return whole and (value["verdict"] == "reject" or has(value, ON_APPROVE))
+
+
+def may_be_software(desk: Desk, signature: Signature) -> bool:
+    """Real money asks for a key that cannot be copied."""
+    return desk.mode != "LIVE" or signature.key.type == HARDWARE
+
+
+def is_touched(signature: Signature) -> bool:
+    """Somebody touched the security key."""
+    return signature.key.type != HARDWARE or bool(signature.flags & PRESENT)
+
+
+def is_known_person(desk: Desk, signature: Signature) -> bool:
+    """Real money asks for a PIN or a finger too."""
+    return desk.mode != "LIVE" or signature.key.type != HARDWARE or bool(signature.flags & VERIFIED)
+
+
+def counter_grows(key: Key, signature: Signature) -> bool:
+    """A device that counts never counts back: that would be a copy of it."""
+    return signature.counter > key.counter or signature.counter == key.counter == 0
+
+
+def is_true_prefix(desk: Desk, bead: Bead, statement: Record) -> bool:
+    """The signer saw this very history, and saw it before the bead was written."""
+    size = whole_of(statement, "tree_size")
+    if not 0 < size <= bead.seq:
+        return False
+    return base64.b64encode(desk.tree.root(size)).decode() == text_of(statement, "tree_root")
+
+
+def signed_when_it_says(bead: Bead, statement: Record) -> bool:
+    """Not from the future, and for no longer than its type may live."""
+    at_, exp, ts = known(instant(statement["at"])), known(instant(statement["exp"])), known(instant(bead.ts))
+    life = timedelta(seconds=60 if statement["type"] in BRIEF else 300)
+    return at_ - ts <= CLOCK_BACK and exp - at_ <= life
+
+
+def repeats_statement(bead: Bead, statement: Record) -> bool:
+    """Type, subject and verdict of the bead are the statement's."""
+    about = ABOUT[text_of(statement, "type")]
+    said = (statement["type"], statement[about] if about else "link", statement.get("verdict"))
+    return said == (bead.body["type"], bead.body["subject"], bead.body.get("verdict"))
+
+
+# --- Approvals --------------------------------------------------------------------------------------------------------
+
+
+def take_signal(desk: Desk, bead: Bead, append: Append) -> None:
+    """An intent came in."""
+    if bead.says("event") == "ACCEPTED":
+        signal = record_of(bead.body, "signal")
+        desk.intents[text_of(signal, "intent_id")] = (text_of(signal, "strategy"), text_of(signal, "pair"))
+        desk.count("intents accepted")
+
+
+def take_evidence(desk: Desk, bead: Bead, append: Append) -> None:
+    """What a human decides on: of an intent that came in, with the hash of its own order."""
+    intent = bead.says("intent_id")
+    judge("EVIDENCE_UNPROPOSED", desk, intent)
+    judge("EVIDENCE_ORDER", bead)
+    desk.evidence[intent] = bead
+
+
+def take_observation(desk: Desk, bead: Bead, append: Append) -> None:
+    """Quotes can be cited by an approval."""
+    if bead.says("about") == "QUOTE":
+        kept = desk.quotes.setdefault(bead.says("subject"), [])
+        kept.append(bead)
+        del kept[:-QUOTES_KEPT]
+
+
+QUOTES_KEPT: Final = 4_096  # more than one a second over an hour: no evidence lives that long
+
+
+def is_proposed(desk: Desk, intent: str) -> bool:
+    """Nobody decides on what never came in."""
+    return intent in desk.intents
+
+
+def order_hash(lines: Json) -> str:
+    """The hash of a canonical order."""
+    return hashlib.sha256(READER.write({"lines": lines})).hexdigest()
+
+
+def evidence_hashes_its_order(bead: Bead) -> bool:
+    """The order that was shown is the order that was hashed."""
+    return bead.says("order_hash") == order_hash(bead.body["lines"])
+
+
+def entry_ref(statement: bytes) -> str:
+    """The broker's own record will carry this: 130 bits of the signed statement."""
+    return "P1" + base64.b32encode(hashlib.sha256(statement).digest()).decode()[:26]
+
+
+def _take_verdict(desk: Desk, bead: Bead, statement: Record, key: str, signed: bytes) -> None:
+    intent, verdict = text_of(statement, "intent"), text_of(statement, "verdict")
+    judge("DECIDED_ALREADY", desk, intent, verdict)
+    if verdict == "approve":
+        judge("EVIDENCE_MISSING", desk, intent)
+        evidence = desk.evidence[intent]
+        judge("STATEMENT_OTHER_EVIDENCE", statement, evidence)
+        judge("EVIDENCE_UNSEEN", statement, evidence)
+        judge("EVIDENCE_EXPIRED", bead, evidence)
+        judge("EVIDENCE_RED", evidence)
+        judge("STATEMENT_OTHER_ORDER", statement, evidence)
+        judge("STATEMENT_OTHER_RENDER", statement)
+        judge("STATEMENT_OTHER_QUOTE", desk, statement, intent)
+        judge("DRIFT_TOO_WIDE", desk, statement)
+        judge("PROPOSER_MAY_NOT_APPROVE", desk, evidence, key)
+        desk.approvals[intent] = Approval(statement, entry_ref(signed), evidence)
+        desk.mandates.add(evidence.leaf)
+    desk.decided[intent] = verdict
+    desk.count({"approve": "approvals", "reject": "rejections"}[verdict])
+
+
+def may_decide(desk: Desk, intent: str, verdict: str) -> bool:
+    """Once; a reject may still follow an approve, nothing follows a reject."""
+    before = desk.decided.get(intent)
+    return before is None or (before == "approve" and verdict == "reject")
+
+
+def has_evidence(desk: Desk, intent: str) -> bool:
+    """There was something to look at."""
+    return intent in desk.evidence
+
+
+def names_evidence(statement: Record, evidence: Bead) -> bool:
+    """The latest evidence of this very intent is what was signed."""
+    return statement["evidence"] == evidence.leaf
+
+
+def saw_evidence(statement: Record, evidence: Bead) -> bool:
+    """The history that the signer saw holds the evidence."""
+    return whole_of(statement, "tree_size") > evidence.seq
+
+
+def evidence_was_fresh(bead: Bead, evidence: Bead) -> bool:
+    """Nobody approves an old screen."""
+    return bead.ts < evidence.says("expires_at")
+
+
+def evidence_was_not_red(evidence: Bead) -> bool:
+    """No light on that screen forbade it."""
+    return not any(str(flag).startswith(("KILL ", "RED ")) for flag in list_of(evidence.body, "flags"))
+
+
+def names_order(statement: Record, evidence: Bead) -> bool:
+    """The order that was shown is the order that was signed."""
+    return statement["order"] == evidence.body["order_hash"]
+
+
+def names_screen(statement: Record) -> bool:
+    """Which renderer showed what: an auditor can make the screen again."""
+    render = statement["render"]
+    return has_exactly(render, {"id": str, "sha256": str}) and bool(HASH.fullmatch(text_of(render, "sha256")))
+
+
+def cites_quote(desk: Desk, statement: Record, intent: str) -> bool:
+    """The prices on the screen are an observation of that instrument, in the history that was signed, of that age."""
+    live = statement["live"]
+    if not has_exactly(live, {"bid": str, "ask": str, "age_ms": int}) or whole_of(live, "age_ms") < 0:
+        return False
+    seen_at = known(instant(statement["at"])) - timedelta(milliseconds=whole_of(live, "age_ms"))
+    for quote in desk.quotes.get(desk.intents[intent][1], []):
+        facts = record_of(quote.body, "facts")
+        when = instant(facts.get("at"))
+        same = (facts.get("bid"), facts.get("ask")) == (text_of(live, "bid"), text_of(live, "ask"))
+        near = when is not None and abs(seen_at - when) <= timedelta(seconds=1)
+        if same and near and quote.seq < whole_of(statement, "tree_size"):
+            return True
+    return False
+
+
+def drift_is_allowed(desk: Desk, statement: Record) -> bool:
+    """The price may move no further than the policy in force lets it."""
+    return 0 <= whole_of(statement, "drift_bps_max") <= whole_of(desk.policy, "drift_bps_max")
+
+
+def four_eyes_hold(desk: Desk, evidence: Bead, key: str) -> bool:
+    """Where the policy asks for four eyes, nobody approves what they proposed."""
+    return desk.policy["four_eyes"] is not True or evidence.says("proposer") not in (key, desk.keys[key].name)
+
+
+# --- Kill flags and tokens --------------------------------------------------------------------------------------------
+
+
+def take_kill(desk: Desk, bead: Bead, append: Append) -> None:
+    """A flag goes up, or comes down."""
+    if bead.says("event") == "RAISED":
+        desk.flags.setdefault(bead.says("flag"), (bead.says("type"), bead.says("scope")))
+        return
+    judge("KILL_LIFTED_UNSIGNED", desk, bead, append)
+    desk.flags.pop(bead.says("flag"), None)
+
+
+def lift_is_signed(desk: Desk, bead: Bead, append: Append) -> bool:
+    """A one-way flag comes down by a human's signature only."""
+    if desk.flags.get(bead.says("flag"), ("", ""))[0] != "ONE_WAY":
+        return True
+    cleared = ("kill-clear", bead.says("flag"))
+    return any(other.kind == "DECISION" and (other.body["type"], other.body["subject"]) == cleared for other in append)
+
+
+def take_token(desk: Desk, bead: Bead, append: Append) -> None:
+    """One permission for one order: issued by an approval, spent once, within its life."""
+    event = bead.says("event")
+    if event == "ISSUED":
+        _issue(desk, bead, append)
+        return
+    if event == "REJECTED" and bead.body["final"] is False:
+        return  # a refused use: kept for the audit, changes nothing
+    judge("TOKEN_UNKNOWN", desk, bead)
+    token = desk.tokens[bead.says("id")]
+    judge("TOKEN_CHANGED", token, bead)
+    judge("TOKEN_USED", token)
+    judge("TOKEN_EXPIRED", token)
+    judge("TOKEN_REVOKED", token)
+    if event == "USED":
+        judge("TOKEN_TOO_OLD", token, bead)
+        judge("TOKEN_OTHER_RUN", desk, bead)
+        judge("KILL_FLAG_ACTIVE", desk, bead)
+        judge("TOKEN_SPENT_FOR_NOTHING", bead, append)
+        desk.count("tokens used")
+    token.state = {"USED": "USED", "EXPIRED": "EXPIRED"}.get(event, "REVOKED")
+
+
+def _issue(desk: Desk, bead: Bead, append: Append) -> None:
+    judge("TOKEN_WITHOUT_DECISION", desk, bead, append)
+    approval = desk.approvals[bead.says("intent_id")]
+    judge("TOKEN_TWICE", desk, bead)
+    judge("TOKEN_OTHER_EVIDENCE", bead, approval)
+    judge("TOKEN_OTHER_ORDER", bead, approval)
+    judge("TOKEN_OTHER_REF", bead, approval)
+    judge("TOKEN_OTHER_DESK", desk, bead)
+    judge("TOKEN_LIFE", bead)
+    judge("TOKEN_OTHER_RUN", desk, bead)
+    desk.tokens[bead.says("id")] = Token(bead)
+    desk.refs.add(bead.says("order_ref"))
+    desk.count("tokens issued")
+
+
+def is_decided_here(desk: Desk, bead: Bead, append: Append) -> bool:
+    """An approval of this intent stands before the token, in the same append."""
+    wanted = ("decision", bead.says("intent_id"), "approve")
+    return any(
+        other.kind == "DECISION"
+        and other.seq < bead.seq
+        and (other.body["type"], other.body["subject"], other.body.get("verdict")) == wanted
+        for other in append
+    )
+
+
+def is_new_token(desk: Desk, bead: Bead) -> bool:
+    """One token for one decision."""
+    return bead.says("id") not in desk.tokens and bead.says("order_ref") not in desk.refs
+
+
+def token_names_evidence(bead: Bead, approval: Approval) -> bool:
+    """Bound to what was approved."""
+    return bead.body["evidence_hash"] == approval.statement["evidence"]
+
+
+def token_names_order(bead: Bead, approval: Approval) -> bool:
+    """Bound to the order that was approved."""
+    return bead.body["order_hash"] == approval.statement["order"]
+
+
+def token_names_ref(bead: Bead, approval: Approval) -> bool:
+    """Its order carries the fingerprint of the statement."""
+    return bead.body["order_ref"] == approval.ref
+
+
+def token_is_of_this_desk(desk: Desk, bead: Bead) -> bool:
+    """Bound to this account and mode."""
+    return (bead.body["account"], bead.body["mode"]) == (desk.roots.account, desk.mode)
+
+
+def lives_five_minutes(bead: Bead) -> bool:
+    """Five minutes from its bead on."""
+    issued, expires = instant(bead.body["timestamp"]), instant(bead.body["expires_at"])
+    return issued is not None and expires == issued + TOKEN_LIFE and bead.body["timestamp"] == bead.ts
+
+
+def is_issued(desk: Desk, bead: Bead) -> bool:
+    """A token exists only after its ISSUED bead."""
+    return bead.says("id") in desk.tokens
+
+
+def is_as_issued(token: Token, bead: Bead) -> bool:
+    """A later bead of a token repeats everything that it is bound to."""
+    loose = {"event", "used", "bead_id", "settles", "final", "reasons"}
+    return all(bead.body.get(name) == token.issued.body.get(name) for name in SHAPES["T2_TOKEN"].keys() - loose)
+
+
+def state_is_not(state: str) -> Callable[[Token], bool]:
+    """The check that a token's life did not end in this way before."""
+    return lambda token: token.state != state
+
+
+def is_within_life(token: Token, bead: Bead) -> bool:
+    """Spent before it expired, and not before it was issued."""
+    spent, issued = known(instant(bead.ts)), known(instant(token.issued.body["timestamp"]))
+    return issued - CLOCK_BACK <= spent < issued + TOKEN_LIFE
+
+
+def is_of_this_run(desk: Desk, bead: Bead) -> bool:
+    """No token outlives the engine that it was made for."""
+    return bead.body["epoch"] == desk.epoch
+
+
+def nothing_forbids_it(desk: Desk, bead: Bead) -> bool:
+    """No kill flag stands over the desk, the strategy or the instrument."""
+    strategy, instrument = desk.intents[bead.says("intent_id")]
+    scopes = {"desk", f"strategy:{strategy}", f"instrument:{instrument}"}
+    return not any(scope in scopes for _, scope in desk.flags.values())
+
+
+def is_spent_on_an_order(bead: Bead, append: Append) -> bool:
+    """SUBMITTED and the recorded order stand in the same append."""
+    moved = any(_submits(other, bead.says("id")) for other in append)
+    return moved and any(_records(other) and other.body.get("token_id") == bead.body["id"] for other in append)
+
+
+def _submits(bead: Bead, token: str) -> bool:
+    return bead.kind == "POSITION" and (bead.body.get("event"), bead.body.get("token_id")) == ("Submitted", token)
+
+
+def _records(bead: Bead) -> bool:
+    return bead.kind == "ORDER" and bead.body["event"] == "RECORDED"
+
+
+# --- Positions and orders ---------------------------------------------------------------------------------------------
+
+
+def take_position(desk: Desk, bead: Bead, append: Append) -> None:
+    """A position is born, moves by the table, or changes in quantity only."""
+    position, event = bead.says("position_id"), bead.body.get("event")
+    if event in BIRTHS:
+        judge("POSITION_BIRTH", desk, bead, append)
+    else:
+        judge("POSITION_UNKNOWN", desk, position)
+        judge("POSITION_FROM", desk, bead)
+        judge("POSITION_MOVE", desk, bead)
+    if event == "Approved":
+        judge("APPROVED_WITHOUT_TOKEN", bead, append)
+    if event == "Submitted":
+        judge("SUBMITTED_WITHOUT_TOKEN", bead, append)
+    if event == "Filled":
+        judge("FILLED_WITHOUT_EXECUTION", desk, bead, append)
+    desk.positions[position] = bead.says("state")
+
+
+def is_born_well(desk: Desk, bead: Bead, append: Append) -> bool:
+    """PROPOSED by an accepted signal, FILLED by a signed adoption, and only once."""
+    if bead.says("position_id") in desk.positions or bead.says("state") != BIRTHS[bead.says("event")]:
+        return False
+    if bead.says("event") == "Proposed":
+        return bead.says("intent_id") in desk.intents
+    return any(other.kind == "DECISION" and other.body["type"] == "adopt" for other in append)
+
+
+def is_position(desk: Desk, position: str) -> bool:
+    """Only what was born can change."""
+    return position in desk.positions
+
+
+def comes_from_its_state(desk: Desk, bead: Bead) -> bool:
+    """The bead says where the position stood before, and it stood there."""
+    return bead.body.get("from") in (None, desk.positions[bead.says("position_id")])
+
+
+def moves_by_the_table(desk: Desk, bead: Bead) -> bool:
+    """Every change of state is a row of the table; without an event the state stays."""
+    before, event = desk.positions[bead.says("position_id")], bead.body.get("event")
+    return bead.body["state"] == (before if event is None else MOVES.get((before, str(event))))
+
+
+def has_its_token(bead: Bead, append: Append) -> bool:
+    """The token that it names was issued in the same append."""
+    return _has_token(bead, append, "ISSUED")
+
+
+def spends_its_token(bead: Bead, append: Append) -> bool:
+    """The token that it names was spent in the same append."""
+    return _has_token(bead, append, "USED")
+
+
+def _has_token(bead: Bead, append: Append, event: str) -> bool:
+    wanted = (event, bead.body.get("token_id"), bead.body["intent_id"])
+    return any(
+        other.kind == "T2_TOKEN" and (other.body["event"], other.body["id"], other.body["intent_id"]) == wanted
+        for other in append
+    )
+
+
+def was_executed(desk: Desk, bead: Bead, append: Append) -> bool:
+    """Something was executed, or stated by a human from the broker's statement."""
+    position = bead.says("position_id")
+    here = any(other.kind == "EXECUTION" and other.body.get("position_id") == position for other in append)
+    return here or position in desk.executed
+
+
+def take_execution(desk: Desk, bead: Bead, append: Append) -> None:
+    """Something was traded."""
+    position = bead.body.get("position_id")
+    if isinstance(position, str):
+        desk.executed.add(position)
+
+
+def take_order(desk: Desk, bead: Bead, append: Append) -> None:
+    """Frames are recorded before they leave: an entry by its token, an exit by its mandate."""
+    if bead.says("event") == "SENT":
+        judge("SENT_UNRECORDED", desk, bead)
+    if not _records(bead):
+        return
+    frames = [record_of(frame) for frame in list_of(bead.body, "frames")]
+    judge("FRAMES_SHAPE", frames)
+    judge("FRAME_HASH", frames)
+    judge("FRAME_TWICE", desk, frames)
+    if any(_role(frame) == "ENTRY" for frame in frames):
+        judge("ORDER_WITHOUT_TOKEN", bead, append)
+        token = desk.tokens[bead.says("token_id")].issued
+        judge("ORDER_OTHER_REF", token, frames)
+        judge("ORDER_OTHER_LINES", desk, token, frames)
+        desk.count("entries recorded")
+    else:
+        judge("MANDATE_MISSING", desk, bead)
+        desk.count("exits recorded")
+    desk.frames.update((text_of(frame, "ref"), whole_of(frame, "revision")) for frame in frames)
+    desk.recorded.update(text_of(frame, "ref") for frame in frames)
+
+
+def _role(frame: Record) -> Json:
+    return record_of(frame, "line").get("role")
+
+
+def was_recorded(desk: Desk, bead: Bead) -> bool:
+    """What was sent was durable before."""
+    return bead.says("ref") in desk.recorded
+
+
+def frames_fit(frames: list[Record]) -> bool:
+    """At least one frame; each with its reference, revision, hash and line; at most one of each role."""
+    shape: dict[str, type] = {"ref": str, "revision": int, "hash": str, "line": dict}
+    whole = bool(frames) and all(has_exactly(frame, shape) for frame in frames)
+    return whole and len({_role(frame) for frame in frames}) == len(frames)
+
+
+def frames_hash_their_lines(frames: list[Record]) -> bool:
+    """What is durable is what goes out."""
+    return all(frame["hash"] == order_hash([frame["line"]]) for frame in frames)
+
+
+def frames_are_new(desk: Desk, frames: list[Record]) -> bool:
+    """Sent once: no revision of a reference twice."""
+    return all((text_of(frame, "ref"), whole_of(frame, "revision")) not in desk.frames for frame in frames)
+
+
+def order_spends_its_token(bead: Bead, append: Append) -> bool:
+    """The token that the order names was spent in the same append."""
+    return any(
+        other.kind == "T2_TOKEN" and (other.body["event"], other.body["id"]) == ("USED", bead.body.get("token_id"))
+        for other in append
+    )
+
+
+def refs_are_the_tokens(token: Bead, frames: list[Record]) -> bool:
+    """The entry bears the token's reference, its exits the same one with their letter."""
+    for frame in frames:
+        ref = re.escape(token.says("order_ref"))
+        if _role(frame) != "ENTRY":
+            ref += rf"\.{str(_role(frame))[:1]}[1-9][0-9]{{0,5}}"
+        if not re.fullmatch(ref, text_of(frame, "ref")):
+            return False
+    return True
+
+
+def lines_are_the_evidences(desk: Desk, token: Bead, frames: list[Record]) -> bool:
+    """Every line is, field by field, the line of that role that was shown, hashed and signed."""
+    shown = list_of(desk.approvals[token.says("intent_id")].evidence.body, "lines")
+    return all(frame["line"] in shown for frame in frames)
+
+
+def has_a_mandate(desk: Desk, bead: Bead) -> bool:
+    """An exit stands on evidence that was approved or on a signed command."""
+    kind, _, name = str(bead.body.get("mandate")).partition(":")
+    if kind == "evidence":
+        return name in desk.mandates
+    return kind == "decision" and name.isdigit() and int(name) in desk.statements
+
+
+HANDLERS: Final[dict[str, Callable[[Desk, Bead, Append], None]]] = {
+    "GENESIS": take_genesis,
+    "LEASE": take_lease,
+    "OPERATOR": take_operator,
+    "POLICY": take_policy,
+    "SIGNAL": take_signal,
+    "EVIDENCE": take_evidence,
+    "DECISION": take_decision,
+    "OBSERVATION": take_observation,
+    "KILL_FLAG": take_kill,
+    "T2_TOKEN": take_token,
+    "POSITION": take_position,
+    "EXECUTION": take_execution,
+    "ORDER": take_order,
+}
+
+
+# --- Every check, with its code and its sentence ----------------------------------------------------------------------
+
+
+def truthy(value: object) -> bool:
+    """Something is there."""
+    return bool(value)
+
+
+def falsy(value: object) -> bool:
+    """Nothing is there."""
+    return not value
+
+
+def same(one: object, other: object) -> bool:
+    """The two are equal."""
+    return one == other
+
+
+def is_one_of(*words: object) -> Callable[[object], bool]:
+    """The check that a value is one of these."""
+    return lambda value: value in words
+
+
+def header_fits(value: Json) -> bool:
+    """The header of this version: its keys, its types, counts that no bomb hides in."""
+    if not isinstance(value, dict) or value.keys() != HEADER_KEYS or type(value["phoenix_export"]) is not int:
+        return False
+    counts = [value[name] for name in ("size", "texts", "checkpoints", "files")]
+    texts = isinstance(value["origin"], str) and isinstance(value["root"], str)
+    return value["phoenix_export"] == 1 and texts and all(type(n) is int and 0 <= n <= COUNT_MAX for n in counts)
+
+
+def envelope_fits(value: Json) -> bool:
+    """Six keys, each of its form."""
+    shape: dict[str, type] = {"v": int, "seq": int, "ts": str, "kind": str, "prev": str, "body": dict}
+    if not has_exactly(value, shape) or not isinstance(value, dict) or value["v"] != 1 or instant(value["ts"]) is None:
+        return False
+    body, texts = record_of(value, "body"), (text_of(value, "kind"), text_of(value, "prev"))
+    bead_id = body.get("bead_id")
+    good = KIND.fullmatch(texts[0]) and HASH.fullmatch(texts[1])
+    return bool(good and isinstance(bead_id, str) and UUID.fullmatch(bead_id))
+
+
+def is_new(value: object, seen: set[object]) -> bool:
+    """Not seen before."""
+    return value not in seen
+
+
+def tree_has_root(root: bytes, text: str) -> bool:
+    """The header's root is that of its beads."""
+    return base64.b64encode(root).decode() == text
+
+
+def is_the_text_of(name: str, text: str) -> bool:
+    """A text is what its hash says."""
+    return name == "sha256:" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def note_fits(note: Note | None, size: int) -> bool:
+    """A checkpoint in its one spelling, of no more beads than there are."""
+    return note is not None and note.size <= size
+
+
+def is_at_most(one: int, other: int) -> bool:
+    """No larger than."""
+    return one <= other
+
+
+def is_the_logs_key(text: str, key: NoteKey) -> bool:
+    """GENESIS names the log key of the roots."""
+    return text == base64.b64encode(key.point).decode()
+
+
+def key_has_32_bytes_and_is_strong(point: bytes) -> bool:
+    """A point that signs for one holder only."""
+    return len(point) == 32 and is_strong(point)
+
+
+def is_64_bytes(raw: bytes) -> bool:
+    """R and S."""
+    return len(raw) == 64
+
+
+def has_no_other_flags(flags: int) -> bool:
+    """Flags that SSH signatures do not carry would announce bytes that are not there."""
+    return not flags & ~KNOWN_FLAGS
+
+
+def inner_type_is_the_keys(word: str, key: PublicKey) -> bool:
+    """The signature is of the kind of the key."""
+    return word == key.type
+
+
+def is_for_approvals(signature: Signature) -> bool:
+    """Made for this purpose and no other."""
+    return signature.namespace == NAMESPACE
+
+
+def key_is_enrolled(desk: Desk, key: str) -> bool:
+    """Enrolled by an earlier bead."""
+    return key in desk.keys
+
+
+def key_was_seen(key: Key, size: int) -> bool:
+    """The history that the signer saw knows the key."""
+    return key.enrolled < size
+
+
+def key_stands(key: Key) -> bool:
+    """Not revoked before this bead."""
+    return not key.revoked
+
+
+def is_before(one: str, other: str) -> bool:
+    """Instants in one spelling sort as they follow."""
+    return one < other
+
+
+Check = tuple[Callable[..., bool], str]
+CHECKS: Final[dict[str, Check]] = {
+    # bytes (docs/spec/log.md, sections 1, 2, 6)
+    "TOO_LARGE": (fits, "larger than its kind may be"),
+    "NOT_UTF8": (is_utf8, "the bytes are no UTF-8 text"),
+    "TOO_DEEP": (free_of("TOO_DEEP"), "arrays and objects nest too deep"),
+    "NOT_JSON": (free_of("NOT_JSON"), "the text is no JSON"),
+    "DUPLICATE_KEY": (free_of("DUPLICATE_KEY"), "a key stands twice in one object"),
+    "FLOAT": (free_of("FLOAT"), "a number has a fraction or an exponent, or is none"),
+    "NUMBER_RANGE": (free_of("NUMBER_RANGE"), "an integer is beyond 2^53"),
+    "KEY_NOT_ASCII": (free_of("KEY_NOT_ASCII"), "a key is not ASCII"),
+    "LONE_SURROGATE": (is_utf8, "half a character stands alone"),
+    "NOT_CANONICAL": (same_bytes, "what it says is spelt in another way than the one"),
+    "EMPTY": (truthy, "there is nothing in it"),
+    "BAD_HEADER": (header_fits, "no header of this version"),
+    "BAD_LINE": (truthy, "not the line that stands here by the header"),
+    "TRUNCATED": (truthy, "the file ends before the header's counts are met"),
+    "TRAILING": (falsy, "something stands after what the header announces"),
+    "BAD_ENVELOPE": (envelope_fits, "not the envelope of a bead"),
+    "BAD_SEQ": (same, "its number is not its place: a bead was deleted, doubled or moved"),
+    "BAD_PREV": (same, "prev is not the hash of the bead before: that one, or this one, was changed"),
+    "DUPLICATE_BEAD_ID": (is_new, "its bead_id stands twice"),
+    "BAD_ROOT": (tree_has_root, "the beads do not give the header's root: the last bead or the header was changed"),
+    "BAD_TEXT": (is_the_text_of, "a text is not what its hash says"),
+    # checkpoints (section 4)
+    "BAD_CHECKPOINT": (note_fits, "no checkpoint, or one of more beads than there are"),
+    "BAD_SIGNATURE": (note_signed_by, "the log's key did not sign this checkpoint"),
+    "OTHER_LOG": (same, "another log than the roots name"),
+    "BEHIND": (is_at_most, "the log is shorter than it was: an old copy, or its tail is cut"),
+    "FORKED": (root_fits, "the log was another one at this size: history was rewritten"),
+    # the desk and its people
+    "NO_GENESIS": (starts_well, "bead 0 is GENESIS, and no other"),
+    "BAD_BODY": (body_fits, "the body lacks what its kind says"),
+    "OTHER_MODE": (same, "another mode than the roots name"),
+    "OTHER_ACCOUNT": (same, "another account than the roots name"),
+    "OTHER_LOG_KEY": (is_the_logs_key, "another log key than the roots name"),
+    "OPERATOR_KEY": (is_what_it_says, "fingerprint, assurance and public key do not belong together"),
+    "OPERATOR_TWICE": (is_new_key, "the key was enrolled before; a revoked key does not come back"),
+    "OPERATOR_UNVOUCHED": (is_vouched_for, "neither the roots nor a signed decision of this append vouch for it"),
+    "OPERATOR_UNKNOWN": (is_standing_key, "the key is not enrolled, or was revoked before"),
+    "POLICY_UNSIGNED": (policy_is_signed, "no signed decision of this append names exactly this policy"),
+    # signatures
+    "SIG_ARMOR": (armored_once, "not the armor of a signature in its one spelling"),
+    "SIG_TRUNCATED": (is_at_most, "the signature ends too early"),
+    "SIG_TRAILING": (falsy, "bytes follow what was understood"),
+    "SIG_MAGIC": (is_one_of(b"SSHSIG"), "no SSHSIG"),
+    "SIG_VERSION": (is_one_of(1), "another version of SSHSIG"),
+    "SIG_KEY_TYPE": (is_one_of(SOFTWARE, HARDWARE), "another type of key than Ed25519, in software or FIDO"),
+    "SIG_KEY_WEAK": (key_has_32_bytes_and_is_strong, "the key is a point that nearly anything verifies under"),
+    "SIG_APPLICATION": (for_ssh, "a FIDO key that was not made for SSH"),
+    "SIG_RESERVED": (falsy, "the reserved field is not empty"),
+    "SIG_HASH": (is_one_of("sha512", "sha256"), "another hash than SHA-512 or SHA-256"),
+    "SIG_INNER_TYPE": (inner_type_is_the_keys, "the signature is not of the key's type"),
+    "SIG_LENGTH": (is_64_bytes, "the signature has not 64 bytes"),
+    "SIG_FLAGS": (has_no_other_flags, "flags that an SSH signature does not carry"),
+    "SIG_SCALAR": (scalar_in_range, "S is not below the order: a second spelling"),
+    "SIG_POINT_WEAK": (is_strong, "R is a weak point"),
+    "SIGNATURE_NAMESPACE": (is_for_approvals, "made for another purpose"),
+    "SIGNATURE_WRONG": (signature_holds, "the key did not sign these bytes"),
+    "SIGNED_SHAPE": (signed_fits, "the signature is not kept whole"),
+    "SIGNED_OTHERWISE": (found_as_kept, "the bead says of the signature what it is not"),
+    "KEY_UNKNOWN": (key_is_enrolled, "the key is not enrolled"),
+    "KEY_NOT_YET_VALID": (key_was_seen, "the history that was signed does not know the key yet"),
+    "KEY_REVOKED": (key_stands, "the key was revoked before"),
+    "KEY_IS_SOFTWARE": (may_be_software, "a software key where real money is"),
+    "PRESENCE_MISSING": (is_touched, "nobody touched the security key"),
+    "VERIFICATION_MISSING": (is_known_person, "the security key did not know the person, where real money is"),
+    "COUNTER_STUCK": (counter_grows, "the security key's counter did not grow: there is a copy of it"),
+    # statements
+    "STATEMENT_MALFORMED": (statement_fits, "no statement that Phoenix knows"),
+    "STATEMENT_OTHER_LOG": (same, "signed for another log"),
+    "STATEMENT_OTHER_MODE": (same, "signed for another mode"),
+    "STATEMENT_OTHER_ACCOUNT": (same, "signed for another account"),
+    "STATEMENT_OTHER_HISTORY": (is_true_prefix, "signed over another history, or over one that was not there yet"),
+    "STATEMENT_REPLAYED": (is_new, "signed once and used twice"),
+    "STATEMENT_EXPIRED": (is_before, "recorded after its life was over"),
+    "STATEMENT_PRESIGNED": (signed_when_it_says, "signed in advance, or for longer than its type may live"),
+    "DECISION_OTHERWISE": (repeats_statement, "the bead says otherwise than the statement"),
+    "DECIDED_ALREADY": (may_decide, "the intent was decided before"),
+    # approvals
+    "EVIDENCE_UNPROPOSED": (is_proposed, "evidence of an intent that never came in"),
+    "EVIDENCE_ORDER": (evidence_hashes_its_order, "the order is not the one that was hashed"),
+    "EVIDENCE_MISSING": (has_evidence, "approved without evidence"),
+    "STATEMENT_OTHER_EVIDENCE": (names_evidence, "not the latest evidence of this intent"),
+    "EVIDENCE_UNSEEN": (saw_evidence, "signed before the evidence was in the log"),
+    "EVIDENCE_EXPIRED": (evidence_was_fresh, "the evidence had expired"),
+    "EVIDENCE_RED": (evidence_was_not_red, "a red light stood on the screen"),
+    "STATEMENT_OTHER_ORDER": (names_order, "another order than the evidence shows"),
+    "STATEMENT_OTHER_RENDER": (names_screen, "no screen is named"),
+    "STATEMENT_OTHER_QUOTE": (cites_quote, "the prices are no observation that the signer could see"),
+    "DRIFT_TOO_WIDE": (drift_is_allowed, "the price may drift further than the policy allows"),
+    "PROPOSER_MAY_NOT_APPROVE": (four_eyes_hold, "approved by who proposed it, where four eyes are asked for"),
+    # tokens
+    "TOKEN_WITHOUT_DECISION": (is_decided_here, "a token that no approval of the same append opens"),
+    "TOKEN_TWICE": (is_new_token, "a second token for one decision"),
+    "TOKEN_OTHER_EVIDENCE": (token_names_evidence, "bound to other evidence than was approved"),
+    "TOKEN_OTHER_ORDER": (token_names_order, "bound to another order than was approved"),
+    "TOKEN_OTHER_REF": (token_names_ref, "its order reference is not the fingerprint of the statement"),
+    "TOKEN_OTHER_DESK": (token_is_of_this_desk, "bound to another account or mode"),
+    "TOKEN_LIFE": (lives_five_minutes, "it does not live five minutes from its bead on"),
+    "TOKEN_OTHER_RUN": (is_of_this_run, "of another run of the engine"),
+    "TOKEN_UNKNOWN": (is_issued, "never issued"),
+    "TOKEN_CHANGED": (is_as_issued, "not what it was when it was issued"),
+    "TOKEN_USED": (state_is_not("USED"), "used before"),
+    "TOKEN_EXPIRED": (state_is_not("EXPIRED"), "recorded as expired before"),
+    "TOKEN_REVOKED": (state_is_not("REVOKED"), "revoked before"),
+    "TOKEN_TOO_OLD": (is_within_life, "used after its life was over"),
+    "TOKEN_SPENT_FOR_NOTHING": (is_spent_on_an_order, "spent without SUBMITTED and an order in the same append"),
+    "KILL_FLAG_ACTIVE": (nothing_forbids_it, "used while a kill flag stood"),
+    "KILL_LIFTED_UNSIGNED": (lift_is_signed, "a one-way kill came down without a signature"),
+    # positions and orders
+    "POSITION_BIRTH": (is_born_well, "born twice, or of nothing"),
+    "POSITION_UNKNOWN": (is_position, "a position that was never born"),
+    "POSITION_FROM": (comes_from_its_state, "it did not stand where the bead says"),
+    "POSITION_MOVE": (moves_by_the_table, "no position moves like this"),
+    "APPROVED_WITHOUT_TOKEN": (has_its_token, "approved without a token in the same append"),
+    "SUBMITTED_WITHOUT_TOKEN": (spends_its_token, "submitted without spending its token in the same append"),
+    "FILLED_WITHOUT_EXECUTION": (was_executed, "filled by nothing"),
+    "FRAMES_SHAPE": (frames_fit, "the frames are not whole, or one role stands twice"),
+    "FRAME_HASH": (frames_hash_their_lines, "a frame is not the one that was hashed"),
+    "FRAME_TWICE": (frames_are_new, "a frame was recorded before"),
+    "ORDER_WITHOUT_TOKEN": (order_spends_its_token, "an entry that no token of the same append pays for"),
+    "ORDER_OTHER_REF": (refs_are_the_tokens, "a reference is not the token's"),
+    "ORDER_OTHER_LINES": (lines_are_the_evidences, "an order line is not the one that was approved"),
+    "MANDATE_MISSING": (has_a_mandate, "an exit that neither approved evidence nor a signed command allows"),
+    "SENT_UNRECORDED": (was_recorded, "sent without having been recorded"),
+}
+
+# --- What is told -----------------------------------------------------------------------------------------------------
+
+
+def verify(path: str, roots_path: str, checkpoints: Sequence[str], seen: Sequence[str]) -> dict[str, object]:
+    """Everything there is to say of a true export; raises `Lie` or `Undecided`."""
+    roots = read_roots(roots_path)
+    with open(path, "rb") as file:
+        outline = check_bytes(file, roots)
+        witnessed = check_outside(outline.tree, roots, checkpoints, seen)
+        desk = check_meaning(file, outline, roots)
+    size = outline.tree.size
+    screens = [text_of(approval.statement["render"], "sha256") for approval in desk.approvals.values()]
+    carried = sum(f"sha256:{name}" in outline.texts for name in screens)
+    return {
+        "verdict": "TRUE",
+        "log": roots.origin,
+        "mode": desk.mode,
+        "beads": size,
+        "from": outline.first,
+        "to": outline.last,
+        "root": outline.tree.root(size).hex(),
+        "checkpoints_in_the_export": len(outline.notes),
+        "counts": dict(sorted(desk.counts.items())),
+        "screens_carried": f"{carried} of {len(screens)}",
+        "witnessed_to": witnessed,
+        "unwitnessed_tail": size - witnessed,
+        "signed_by_operators_to": desk.signed_to,
+        "positions_open": sum(state not in ("CLOSED", "CANCELLED", "REJECTED") for state in desk.positions.values()),
+    }
+
+
+def judged(arguments: argparse.Namespace) -> tuple[int, dict[str, object]]:
+    """The exit code and what is told, whatever happens."""
+    try:
+        return 0, verify(arguments.export, arguments.roots, arguments.checkpoint, arguments.seen)
+    except Lie as lie:
+        return 1, {"verdict": "LIE", "code": lie.code, "place": lie.place or "the export", "said": lie.said}
+    except Undecided as open_question:
+        return 2, {"verdict": "UNDECIDED", "code": open_question.code, "said": open_question.said}
+    except OSError as error:
+        return 2, {"verdict": "UNDECIDED", "code": "UNREADABLE", "said": str(error)}
+    except Exception as error:  # noqa: BLE001 - a verifier that stumbles has not verified: never a yes, whatever it was
+        return 2, {"verdict": "UNDECIDED", "code": "STUMBLED", "said": repr(error)}
+
+
+def spelt(told: dict[str, object]) -> str:
+    """What is told, for people."""
+    if told["verdict"] != "TRUE":
+        return "  ".join(str(told[name]) for name in ("verdict", "code", "place", "said") if name in told) + "\n"
+    counts = told["counts"]
+    rows = {name.replace("_", " "): value for name, value in told.items() if name not in ("verdict", "counts")}
+    rows |= counts if isinstance(counts, dict) else {}
+    lines = [f"  {name:<34}{value}" for name, value in rows.items()]
+    tail = (
+        f"UNWITNESSED: the last {told['unwitnessed_tail']} of {told['beads']} beads. Whoever owns the host and the "
+        "log's key could\nhave rewritten them unseen, down to the last operator's signature: keep checkpoints outside\n"
+    )
+    return "\n".join(["TRUE", *lines, ""]) + (tail if told["unwitnessed_tail"] else "")
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Read the command line, verify, tell, and say how it went."""
+    parser = argparse.ArgumentParser(description="Checks an exported Phoenix log, offline.")
+    parser.add_argument("export", help="the file that `phoenix beads export` wrote")
+    parser.add_argument("--roots", required=True, help="the log's key and the first operators, kept by you")
+    parser.add_argument("--checkpoint", action="append", default=[], help="a checkpoint that was kept outside")
+    parser.add_argument("--seen", action="append", default=[], metavar="SIZE:ROOT8", help="as a notification showed it")
+    parser.add_argument("--json", action="store_true", help="one JSON document instead of text")
+    arguments = parser.parse_args(words)
+    code, told = judged(arguments)
+    sys.stdout.write(json.dumps(told) + "\n" if arguments.json else spelt(told))
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
