@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Final
 
-from attrs import Factory, define, frozen
+from attrs import Factory, define
 
 from phoenix_core.beads import Bead, ChangeType, ConfigChange, Shadow, ShadowEvent
 from phoenix_core.values import Named, derived_id
@@ -112,34 +112,28 @@ class Changes:
         self.total += 1
 
 
-@frozen
-class Revalidation:
-    """What a change obliges, in one append: the proof and the restart of the shadow period."""
-
-    change: ConfigChange
-    restart: Shadow
-
-
 def vectors_for(component: str) -> tuple[str, ...]:
     """The five chaos vectors that sweep a component: `watch` for `watch.drift`, too."""
     return SWEEPS.get(component.partition(".")[0], _ANYTHING_ELSE)
 
 
-def revalidation(
-    key: str,
-    strategy: str,
+def change(
+    *,
     change_type: ChangeType,
+    strategy: str,
     component: str,
     parameter: str,
     old_value: str,
     new_value: str,
     changed_by: str,
-) -> Revalidation | None:
-    """The beads of a change; None where nothing changes. `key` (the command's id) makes the ids of both that follow."""
+    seed: str,
+) -> tuple[ConfigChange | Shadow, ...]:
+    """The beads of a change, in one append: the proof, and the restart of the shadow period that it obliges. None where
+    nothing changes. `seed` (the command's id) makes the ids of restart and sweep, so that a retry makes the same."""
     if old_value == new_value:
-        return None
-    restart_id = derived_id("shadow-restart", key, strategy, component, parameter)
-    change = ConfigChange(
+        return ()
+    restart_id = derived_id("shadow-restart", seed, strategy, component, parameter)
+    proof = ConfigChange(
         change_type=change_type,
         component=component,
         parameter=parameter,
@@ -147,30 +141,30 @@ def revalidation(
         new_value=new_value,
         changed_by=changed_by,
         shadow_restart_id=restart_id,
-        sweep_id=derived_id("sweep", key, strategy, component, parameter),
+        sweep_id=derived_id("sweep", seed, strategy, component, parameter),
         vectors=vectors_for(component),
         strategy=strategy,
     )
-    return Revalidation(change, Shadow(ShadowEvent.RESTARTED, strategy, restart_id))
+    return proof, Shadow(ShadowEvent.RESTARTED, strategy, restart_id)
 
 
-def sweep_result(change: Change, verdicts: Mapping[str, bool]) -> Shadow:
+def sweep_result(made: Change, verdicts: Mapping[str, bool]) -> Shadow:
     """The SWEEP body of a run of a change's vectors; verdicts on other vectors are not its business."""
-    ran = tuple(vector for vector in change.vectors if vector in verdicts)
+    ran = tuple(vector for vector in made.vectors if vector in verdicts)
     return Shadow(
         ShadowEvent.SWEEP,
-        change.strategy,
-        change.sweep_id,
+        made.strategy,
+        made.sweep_id,
         passed=tuple(vector for vector in ran if verdicts[vector]),
         failed=tuple(vector for vector in ran if not verdicts[vector]),
     )
 
 
-def sweep_state(change: Change, passed: Collection[str], failed: Collection[str]) -> SweepState:
+def sweep_state(made: Change, passed: Collection[str], failed: Collection[str]) -> SweepState:
     """EXTENDED while a vector stands failed, PASSED when all five passed, else RUNNING."""
-    if any(vector in failed for vector in change.vectors):
+    if any(vector in failed for vector in made.vectors):
         return SweepState.EXTENDED
-    return SweepState.PASSED if all(vector in passed for vector in change.vectors) else SweepState.RUNNING
+    return SweepState.PASSED if all(vector in passed for vector in made.vectors) else SweepState.RUNNING
 
 
 Results = Mapping[str, tuple[Collection[str], Collection[str]]]  # sweep id -> (passed, failed)
@@ -179,10 +173,10 @@ Results = Mapping[str, tuple[Collection[str], Collection[str]]]  # sweep id -> (
 def open_changes(changes: Changes, strategy: str, results: Results) -> tuple[Change, ...]:
     """The changes of a strategy, oldest first, that are not revalidated: nothing is promoted while there is one."""
     return tuple(
-        change
-        for change in changes.latest.values()
-        if change.strategy == strategy
-        and sweep_state(change, *results.get(change.sweep_id, ((), ()))) is not SweepState.PASSED
+        made
+        for made in changes.latest.values()
+        if made.strategy == strategy
+        and sweep_state(made, *results.get(made.sweep_id, ((), ()))) is not SweepState.PASSED
     )
 
 

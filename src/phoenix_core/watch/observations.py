@@ -19,7 +19,6 @@ from phoenix_core.watch.pacing import RUNS_MAX
 # A picture that differs in more rows than this is another account or another planet; a bead stays below 256 KiB.
 LISTED_MAX: Final = 1000
 _PASS: Final = "pass"
-_SYNCHRONISED: Final = "SYNCHRONISED"
 
 
 @define
@@ -69,7 +68,6 @@ class Observations:
     moving_since: datetime | None = None  # when suspects were first seen in the present row of runs
     looks: int = 0  # runs since then
     absences: dict[str, Absence] = Factory(dict)  # by reference
-    synchronised_seq: int = 0  # when a session's whole state was last taken in
     bunny: dict[str, bool] = Factory(dict)  # chaos vector -> whether it passed when it last ran
     drills: dict[str, datetime] = Factory(dict)  # runbook -> when it was last drilled
 
@@ -83,8 +81,6 @@ class Observations:
             self._ran(bead, body)
         elif body.about is About.QUOTE:
             self.quotes[body.subject] = _quote_of(bead.seq, body)
-        elif body.about is About.LINK and body.facts.get("event") == _SYNCHRONISED:
-            self.synchronised_seq = bead.seq
         elif body.about is About.BUNNY:
             self.bunny[body.subject] = body.facts["verdict"] == _PASS
         elif body.about is About.DRILL:
@@ -174,24 +170,15 @@ def quote_seen(quote: Quote) -> Observation:
     )
 
 
-def synchronised(session: int) -> Observation:
-    """The body that says: this session's whole state was taken in."""
-    return seen(About.LINK, f"session {session}", event=_SYNCHRONISED)
-
-
 def bunny_scar(vector: str, passed: bool) -> Observation:
     """The body of a chaos vector's verdict: what `Show bunny scars` shows."""
     return seen(About.BUNNY, vector, verdict=_PASS if passed else "fail")
 
 
-def is_synchronised(observations: Observations, connected_seq: int) -> bool:
-    """Whether the session's whole state was taken in since the link came up (at `connected_seq`)."""
-    return observations.synchronised_seq > connected_seq
-
-
-def is_reconciled(observations: Observations, connected_seq: int) -> bool:
-    """Whether a complete reconciliation was done since the link came up (at `connected_seq`)."""
-    return observations.complete is not None and observations.complete.seq > connected_seq
+def is_reconciled(observations: Observations, session: int, connected_seq: int = 0) -> bool:
+    """Whether a complete reconciliation was done in this session, and since its link last came up (`connected_seq`)."""
+    complete = observations.complete
+    return complete is not None and complete.session == session and complete.seq > connected_seq
 
 
 def is_blind(observations: Observations) -> bool:

@@ -1,4 +1,4 @@
-"""How fast: sliding windows as values. Place and cancel stand in front of data; what does not fit waits, or is refused.
+"""How fast: sliding windows as values. Place and cancel stand in front of data; what does not fit waits.
 
 A broker that is spoken to too fast first answers with errors, then hangs up, then bans. The desk therefore counts its
 own frames and asks here before it hands one over. All instants on the wire are ticks: they never step.
@@ -11,7 +11,6 @@ from typing import Final
 
 from attrs import frozen
 
-from phoenix_core.refusals import Reason, Refusal, refusal
 from phoenix_core.values import Named
 
 # The gateway cuts a client off at 50 messages a second: 45 leaves it room, 8 in 0.2 s spreads them.
@@ -97,13 +96,9 @@ def _lately(gone: tuple[timedelta, ...], now: timedelta) -> tuple[timedelta, ...
     return tuple(at for at in gone if now - at < SECOND)
 
 
-def pacing_refusal(wire: Wire, now: timedelta, since: timedelta, messages: int, orders: int) -> Refusal | None:
-    """PACING where an entry has no room now, or has waited longer than a second."""
-    if now - since > ENTRY_WAIT_MAX:
-        return refusal(Reason.PACING, detail="the entry waited longer than a second for its turn on the wire")
-    if not has_room(wire, now, messages, orders):
-        return refusal(Reason.PACING, detail="the wire is busy: 8 messages in 0.2 s and 45 in a second are the most")
-    return None
+def budget(wire: Wire, now: timedelta) -> int:
+    """How many order messages fit now: what the guard of pacing holds an entry's frames against."""
+    return max((n for n in range(1, BURST_MAX + 1) if has_room(wire, now, n, n)), default=0)
 
 
 def next_out(queue: tuple[Waiting, ...], wire: Wire, now: timedelta) -> Waiting | None:

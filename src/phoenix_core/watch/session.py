@@ -1,8 +1,8 @@
 """The link to the broker: three attempts after 5, 15 and 45 seconds, then a human. Never an endless retry.
 
 CONNECTED -> RECONNECTING -> (CONNECTED | ESCALATED). After escalation the desk only listens (a probe of the port, a
-word from the broker); `resume` grants three more attempts. A link is ready when the session's whole state was taken in
-and a round trip is fresh: a flag that says "connected" proves nothing.
+word from the broker); `resume` grants three more attempts. That a link is up says nothing of its being fit for orders:
+the guard of the link asks for the session's whole state and a fresh round trip.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from attrs import define, frozen
 
 from phoenix_core.beads import Bead, IbkrSession, SessionEvent
 from phoenix_core.facts import LinkEvent, LinkSaid
-from phoenix_core.refusals import Reason, Refusal, merged, refusal
 from phoenix_core.values import Account, Mode, Named
 from phoenix_core.watch.pacing import has_passed
 
@@ -24,7 +23,6 @@ ATTEMPTS_MAX: Final = len(BACKOFF)
 WAITING_BUDGET: Final = sum(BACKOFF, timedelta())  # the documents' 65 s; what connecting itself takes is extra
 PROBE_EVERY: Final = timedelta(seconds=30)
 WINDOW_PROBE_EVERY: Final = timedelta(seconds=5)  # a gateway that restarts as declared is back within minutes
-ROUND_TRIP_MAX: Final = timedelta(seconds=2)
 ESCALATION: Final = "Connection rotting - run RB-001"
 
 
@@ -233,32 +231,6 @@ def still_degraded(sessions: Sessions, mode: Mode, account: Account, port: int) 
     )
 
 
-@frozen
-class Readiness:
-    """What a guard may know of the link. `round_trip_age` is counted in ticks; None: no round trip this session."""
-
-    connected: bool
-    synchronised: bool  # executions, orders, positions and account were taken in since the CONNECT
-    round_trip_age: timedelta | None
-    in_restart_window: bool
-
-
 def is_up(sessions: Sessions) -> bool:
     """Whether a session stands, and the broker behind it too."""
     return sessions.state is ReconnectState.CONNECTED
-
-
-def link_refusal(link: Readiness) -> Refusal | None:
-    """LINK_DOWN, LINK_SILENT, RESTART_WINDOW: every one that holds."""
-    return merged(_link_refusals(link))
-
-
-def _link_refusals(link: Readiness) -> Iterator[Refusal]:
-    if not link.connected:
-        yield refusal(Reason.LINK_DOWN, detail="no session with the broker stands")
-    elif not link.synchronised:
-        yield refusal(Reason.LINK_DOWN, detail="this session's orders, executions and positions are not taken in yet")
-    if link.round_trip_age is None or link.round_trip_age > ROUND_TRIP_MAX:
-        yield refusal(Reason.LINK_SILENT, detail="the last round trip to the broker is older than 2 s")
-    if link.in_restart_window:
-        yield refusal(Reason.RESTART_WINDOW, detail="orders written just before a gateway restart are lost")
