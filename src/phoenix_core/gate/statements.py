@@ -311,10 +311,10 @@ def read_statement(data: bytes) -> Statement:
     if cls is None:
         raise BadInput("type", frame["type"], "write one of " + ", ".join(TYPES))
     closed = {key_of(field.name) for field in fields(cls)}
-    for name in sorted(closed ^ found.keys()):
-        # An unknown field is refused even where it is null: what says nothing has no place in what is signed.
-        mend = "write this field, null where it does not apply" if name in closed else "leave it out"
-        raise BadInput(name, found.get(name), mend)
+    # An unknown field is refused even where it is null: what says nothing has no place in what is signed.
+    if odd := sorted(closed ^ found.keys()):
+        mend = "write this field, null where it does not apply" if odd[0] in closed else "leave it out"
+        raise BadInput(odd[0], found.get(odd[0]), mend)
     says = of_json(cls, {key: value for key, value in found.items() if value is not None}, cls.type)
     size = frame["tree_size"]
     if type(size) is not int or size < 0:

@@ -193,7 +193,7 @@ class TestClosed:
     def test_no_field_too_many(self, says: Says) -> None:
         """An unknown field is refused by name, whatever it says."""
         for value in (None, 1, "x"):
-            with pytest.raises(BadInput, match="zeta: .* leave it out"):
+            with pytest.raises(BadInput, match=r"zeta: .* leave it out"):
                 read_statement(spelt(parsed(write_statement(stated(says))) | {"zeta": value}))
 
     @pytest.mark.parametrize("says", EXAMPLES)
