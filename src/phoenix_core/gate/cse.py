@@ -150,9 +150,9 @@ def read_signal(document: object) -> Incoming:
         raise BadInput("signal", type(document).__name__, "write one object of named fields")
     for field in document:
         if field not in _FIELDS:
-            name = field if isinstance(field, str) else type(field).__name__
-            named = name if _FIELD.fullmatch(name) else "signal"
-            raise BadInput(named, ascii(name), "leave out what the schema does not name")
+            name = ascii(field) if isinstance(field, str) else type(field).__name__
+            named = field if isinstance(field, str) and _FIELD.fullmatch(field) else "signal"
+            raise BadInput(named, name, "leave out what the schema does not name")
     for field in REQUIRED:
         if field not in document:
             raise BadInput(field, "", "write this field: it is required")
