@@ -70,7 +70,8 @@ LAWS: Final = (
         laws.the_core_asks_nothing,
         (CORE,),
         (CORE + "desk.py", "datetime.now(UTC)", "re.compile('x')"),
-        (CORE + "desk.py", "open('x')", "world.now; drift.open('x')"),
+        (CORE + "desk.py", "open('x')", "world.now; drift.open('x'); positions.today(day)"),
+        (CORE + "desk.py", "uuid.uuid4()", "uuid.uuid5(command, 'x')"),
     ),
     law(
         laws.rooms_keep_the_reading_order,
@@ -126,12 +127,13 @@ LAWS: Final = (
         (CORE,),
         (CORE + "desk.py", "x: float = y", "isinstance(x, (bool, float)) or type(x) is float"),
         (CORE + "desk.py", "limit = 0.005", "limit = Decimal('0.005')"),
+        (CORE + "ports.py", "def f(price: float): pass", "def f(timeout_s: float | None): pass"),
     ),
     law(
         laws.the_core_names_no_any,
         (CORE,),
-        (CORE + "desk.py", "from typing import Any", "from typing import Final"),
         (CORE + "desk.py", "x: dict[str, typing.Any]", "x: dict[str, object]"),
+        (CORE + "kernel.py", "def f(x: Any): pass", "_HANDLERS: Mapping[type, Callable[[Desk, Any], Ruling]] = {}"),
     ),
     law(
         laws.orders_of_others_are_left_alone,
@@ -152,7 +154,7 @@ LAWS: Final = (
         ("src/*/__init__.py",),
         (
             CORE + "__init__.py",
-            "from phoenix_core.desk import Desk, decide\n__all__ = ['decide', 'Desk']",
+            "from phoenix_core.desk import Desk, decide\n__all__ = ['Desk', 'decide', 'evolve']",
             "from phoenix_core.desk import Desk, decide\n__all__ = ['Desk', 'decide']",
         ),
         (CORE + "__init__.py", "from phoenix_core.desk import Desk", '"""The core."""'),
