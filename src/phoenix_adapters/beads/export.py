@@ -18,7 +18,7 @@ from returns.result import Failure, Result, Success
 
 from phoenix_core.canonical import Flaw, Json, decode, encode
 from phoenix_core.chain import EMPTY, Head, Lie, Sealed, link
-from phoenix_core.checkpoint import Checkpoint, Verifying, open_note, parse_note
+from phoenix_core.checkpoint import Checkpoint, Verifying, ed25519_key_id, open_note, parse_note
 from phoenix_core.tree import EMPTY_FRONTIER, root_of
 from phoenix_core.values import Named, text_hash
 
@@ -177,6 +177,8 @@ class _Reader:
         origin, root = _text(header["origin"]), _of_b64(header["root"])
         size, texts, checkpoints, files = (_count(header[name]) for name in _COUNTS)
         log_key = None if header["log_key"] is None else _of_b64(header["log_key"])
+        if key is not None and (key.name != origin or log_key is None or ed25519_key_id(origin, log_key) != key.key_id):
+            raise _Lied(ExportLie.OTHER_LOG, line=1)
         beads = tuple(self.beads(size))
         leaves = [bead.leaf for bead in beads]
         if root_of(leaves) != root:
