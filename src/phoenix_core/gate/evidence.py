@@ -303,7 +303,7 @@ def assemble(
     """The body of an EVIDENCE bead; its order hash is that of the bracket."""
     lines = bracket_of(signal, sizing, instrument, account_tag)
     assert all(light.partition(" ")[0] in (KILL, RED, AMBER, INFO) for light in found.flags), "a light has its colour"
-    reward = abs(ARITHMETIC.subtract(signal.target, signal.entry))
+    reward = ARITHMETIC.subtract(signal.target, signal.entry).copy_abs()
     return Evidence(
         intent_id=signal.intent_id,
         version=version,

@@ -71,7 +71,7 @@ def price_refusal(
     width = spread_bps(quote.bid, quote.ask)
     if width > spread_bps_max:
         said.append(refusal(Reason.SPREAD_TOO_WIDE, detail=f"the spread is above {spread_bps_max} bps"))
-    if abs(drift_bps(reference, mid(quote.bid, quote.ask))) > drift_bps_max:
+    if drift_bps(reference, mid(quote.bid, quote.ask)).copy_abs() > drift_bps_max:
         said.append(refusal(Reason.PRICE_MOVED, detail=f"the price moved by more than {drift_bps_max} bps"))
     # A stop is triggered by what the market pays for the way out: the bid of what was bought, the ask of what was sold.
     if quote.bid <= stop if side is Side.BUY else quote.ask >= stop:

@@ -49,7 +49,7 @@ def size(
     the same). Refuses PRICE_OFF_GRID, EQUITY_UNKNOWN (a rate that is not known too), QUANTITY_OFF_GRID (only what was
     stated), QUANTITY_BELOW_MINIMUM.
     """
-    distance = abs(ARITHMETIC.subtract(signal.entry, signal.stop))
+    distance = ARITHMETIC.subtract(signal.entry, signal.stop).copy_abs()
     assert distance > 0, "the canonical signal has its stop apart from its entry"
     off_grid = grid_refusal(signal, instrument)
     if off_grid is not None:

@@ -125,8 +125,8 @@ class TestSchema:
     )
     def test_what_the_schema_does_not_name_is_refused(self, field: object, named: str) -> None:
         """A field too many is refused; it is named only where its name is harmless."""
-        fields: dict[object, object] = dict(document())
-        fields[field] = "1"
+        fields: dict[object, object] = {field: "1"}
+        fields.update(document().items())
         with pytest.raises(BadInput) as caught:
             read_signal(fields)
         assert caught.value.field == named
