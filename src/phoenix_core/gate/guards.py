@@ -137,7 +137,7 @@ def mode_light(mode: Mode, running: Mode, allow_live: bool, paper_validated: boo
 
 def lease_light(held: int | None, current: int) -> Refusal | None:
     """The epoch that this run holds is the one that the log names. None: this run holds no lease."""
-    if held is not None and held == current:
+    if held == current:
         return None
     return refusal(Reason.LEASE_LOST, detail=f"this run holds epoch {held}, the log names {current}")
 

@@ -34,8 +34,8 @@ def instrument_scope(instrument: str) -> str:
 
 def scope_of(text: str) -> str:
     """Read a scope as an operator types it; raises `BadInput`."""
-    kind, colon, name = text.partition(":")
-    if text != DESK and not (kind in _NAMED and colon and name):
+    kind, _, name = text.partition(":")
+    if text != DESK and not (kind in _NAMED and name):
         raise BadInput("scope", text, "write desk, strategy:NAME or instrument:SYMBOL")
     return text
 

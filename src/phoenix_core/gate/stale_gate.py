@@ -49,16 +49,18 @@ class Context:
 
 @define
 class Anchors:
-    """The last refresh and the last conflict of each strategy. Strategies are few."""
+    """The last refresh of each strategy, and the conflicts that wait for one. Strategies are few."""
 
     refreshed: dict[str, Anchored] = Factory(dict)
-    conflicts: dict[str, int] = Factory(dict)
+    conflicts: dict[str, int] = Factory(dict)  # strategy -> where in the log it last met a stale context
 
     def fold(self, bead: Bead) -> None:
         """Fold STATE_ANCHOR and STATE_CONFLICT."""
         body = bead.body
         if isinstance(body, StateAnchor):
             self.refreshed[body.strategy] = Anchored(bead.seq, bead.ts, body.state_hash, body.regime)
+            for strategy in list(self.conflicts) if body.strategy == EVERY else [body.strategy]:
+                self.conflicts.pop(strategy, None)
         elif isinstance(body, StateConflict):
             self.conflicts[body.strategy] = bead.seq
 
@@ -71,8 +73,7 @@ def last_refresh(anchors: Anchors, strategy: str) -> Anchored | None:
 
 def needs_refresh(anchors: Anchors, strategy: str) -> bool:
     """Whether a conflict of the strategy waits for somebody to look."""
-    anchor = last_refresh(anchors, strategy)
-    return strategy in anchors.conflicts and (anchor is None or anchor.seq < anchors.conflicts[strategy])
+    return strategy in anchors.conflicts
 
 
 def context_limit(regime: Regime, threshold: timedelta) -> timedelta:

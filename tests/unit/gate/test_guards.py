@@ -170,6 +170,11 @@ class TestAccount:
         light = account_light(Mode.PAPER, PAPER, (PAPER, evolve(PAPER, mask="U...567")))
         assert light == refusal(Reason.ACCOUNT_MISMATCH, detail="U...567 is no PAPER account (DU*)")
 
+    def test_a_desk_that_knows_its_account_under_another_kind_is_refused(self) -> None:
+        """The log's own mask counts as much as the broker's."""
+        light = account_light(Mode.PAPER, evolve(PAPER, mask="U...567"), (PAPER,))
+        assert light == refusal(Reason.ACCOUNT_MISMATCH, detail="U...567 is no PAPER account (DU*)")
+
     def test_it_says_whose_account_it_met(self) -> None:
         """The sentence names both masks, and no tag."""
         light = account_light(Mode.PAPER, PAPER, (OTHER_PAPER, LIVE))

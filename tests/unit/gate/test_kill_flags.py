@@ -174,6 +174,7 @@ class TestRaising:
 
     def test_the_bead_says_everything(self) -> None:
         """What was asked for stands in the bead, and the fold keeps it."""
+        assert not raised().cancel_working
         body = raise_flag(KillFlags(), "k", KillKind.DRIFT, "instrument:AAPL", "size", "rule", NOON, "d1", True)
         assert body == KillFlag(
             KillEvent.RAISED, "k", KillKind.DRIFT, "instrument:AAPL", "size", "rule", None, True, "d1"

@@ -197,6 +197,17 @@ def test_a_conflict_waits_for_somebody_to_look() -> None:
     assert not needs_refresh(anchors, "meanrev")
 
 
+def test_a_refresh_for_all_answers_every_conflict() -> None:
+    """And one by name answers its own only."""
+    anchors = Anchors()
+    for seq, strategy in enumerate(("meanrev", "breakout", "carry")):
+        anchors.fold(bead(seq, StateConflict("i1", strategy, 16 * MINUTE, THRESHOLD, "submit")))
+    anchors.fold(bead(3, anchor("breakout")))
+    assert list(anchors.conflicts) == ["meanrev", "carry"]
+    anchors.fold(bead(4, anchor("*", "*")))
+    assert not anchors.conflicts
+
+
 def test_a_conflict_without_any_refresh_ever_waits_too() -> None:
     """Nobody ever looked."""
     anchors = Anchors()
