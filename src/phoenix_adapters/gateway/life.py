@@ -302,12 +302,12 @@ def _reduce_group(venue: Venue, order: Order, quantity: Decimal) -> None:
         if order.oca_type == 1:
             venue.cancelled(other)
             continue
-        other.quantity -= (quantity * other.quantity / order.quantity).to_integral_value(ROUND_UP)
-        if other.quantity <= other.filled:
-            other.quantity = max(other.quantity, other.filled)
+        share = (quantity * other.remaining / (order.remaining + quantity)).to_integral_value(ROUND_UP)
+        if share >= other.remaining:
             venue.cancelled(other)
-        else:
-            venue.tell(other)
+            continue
+        other.quantity -= share
+        venue.tell(other)
 
 
 def _second_thoughts(venue: Venue, execution: Execution) -> None:
