@@ -9,7 +9,7 @@ from typing import Final
 from attrs import define, field
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from phoenix_adapters.keys.openssh import KeyType, PrivateKey, PublicKey, string
+from phoenix_adapters.keys.openssh import KeyType, PrivateKey, PublicKey, armored, string
 from phoenix_adapters.keys.sshsig import (
     NAMESPACE,
     PRESENT,
@@ -57,6 +57,26 @@ class Pen:
         """An armored SSHSIG over a statement."""
         inner = self.inner(to_be_signed(statement, namespace, hash_name), flags)
         return enclosed(self.public, inner, namespace, hash_name)
+
+
+def forged(
+    pen: Pen,
+    statement: bytes,
+    *,
+    magic: bytes = b"SSHSIG",
+    version: int = 1,
+    blob: bytes | None = None,
+    namespace: bytes = NAMESPACE.encode(),
+    reserved: bytes = b"",
+    hash_name: bytes = b"sha512",
+    inner: bytes | None = None,
+    tail: bytes = b"",
+) -> str:
+    """A signature of this pen with one part exchanged; the honest twin where nothing is."""
+    inner = pen.inner(to_be_signed(statement, NAMESPACE)) if inner is None else inner
+    blob = pen.public.blob if blob is None else blob
+    parts = b"".join(string(part) for part in (blob, namespace, reserved, hash_name, inner))
+    return armored(magic + struct.pack(">I", version) + parts + tail, "SSH SIGNATURE")
 
 
 def software_pen(name: str) -> Pen:

@@ -1579,6 +1579,7 @@ def take_order(desk: Desk, bead: Bead, append: Append) -> None:
         desk.count("entries recorded")
     else:
         judge("MANDATE_MISSING", desk, bead)
+        judge("MANDATE_OLD", desk, bead)
         desk.count("exits recorded")
     desk.frames.update((text_of(frame, "ref"), whole_of(frame, "revision")) for frame in frames)
     desk.recorded.update(text_of(frame, "ref") for frame in frames)
@@ -1641,6 +1642,15 @@ def has_a_mandate(desk: Desk, bead: Bead) -> bool:
     if kind == "evidence":
         return name in desk.mandates
     return kind == "decision" and name.isdigit() and int(name) in desk.statements
+
+
+def mandate_is_young(desk: Desk, bead: Bead) -> bool:
+    """A command that touches the market holds for a minute, not for whenever somebody likes."""
+    kind, _, name = bead.says("mandate").partition(":")
+    if kind != "decision" or desk.statements[int(name)]["type"] not in BRIEF:
+        return True
+    signed = known(instant(desk.statements[int(name)]["at"]))
+    return known(instant(bead.ts)) < signed + timedelta(seconds=60)
 
 
 HANDLERS: Final[dict[str, Callable[[Desk, Bead, Append], None]]] = {
@@ -1903,6 +1913,7 @@ CHECKS: Final[dict[str, Check]] = {
     "ORDER_OTHER_REF": (refs_are_the_tokens, "a reference is not the token's"),
     "ORDER_OTHER_LINES": (lines_are_the_evidences, "an order line is not the one that was approved"),
     "MANDATE_MISSING": (has_a_mandate, "an exit that neither approved evidence nor a signed command allows"),
+    "MANDATE_OLD": (mandate_is_young, "the signed command was more than a minute old"),
     "SENT_UNRECORDED": (was_recorded, "sent without having been recorded"),
 }
 
