@@ -144,7 +144,7 @@ def may_raise(alerts: Alerts, code: Code, subject: str, now: datetime) -> bool:
 
 def follow_ups(alerts: Alerts, now: datetime) -> tuple[Alert, ...]:
     """For `due`: the repeats and escalations that time asks of the open alerts, as RAISED bodies. An acknowledgement
-    silences a WARNING and stops an escalation; what is CRITICAL, or always notifies, goes on until it is resolved."""
+    stops both, except for what insists: that is said again until it is resolved."""
     said: list[Alert] = []
     for one in alerts.open.values():
         row = CODES[one.code]
@@ -152,7 +152,7 @@ def follow_ups(alerts: Alerts, now: datetime) -> tuple[Alert, ...]:
             after, code = row.escalates
             if has_passed(one.raised_at, now, after):
                 said.append(_again(one, code, "escalated"))
-        silenced = one.acknowledged and row.severity is Severity.WARNING and not row.always
+        silenced = one.acknowledged and not row.insists
         if row.repeats is not None and not silenced and has_passed(one.last_at, now, row.repeats):
             said.append(_again(one, one.code, str(one.count)))
     return tuple(said)

@@ -89,6 +89,7 @@ class Row:
     always: bool = False  # the documents' ALERT: a WARNING that no throttle holds back
     lasts: bool = False  # a condition, open until it is resolved; otherwise an event, open until it is acknowledged
     repeats: timedelta | None = None  # said again while it is open
+    insists: bool = False  # and no acknowledgement silences it
     escalates: tuple[timedelta, Code] | None = None  # left open for so long, it becomes this
 
 
@@ -107,10 +108,22 @@ CODES: Final[dict[Code, Row]] = {
     Code.PACING_VIOLATION: Row(_CRITICAL, "The broker says that we speak too fast", "RB-008"),
     Code.DRIFT_CRITICAL: Row(_CRITICAL, "Phoenix and the broker disagree", "RB-002", lasts=True, escalates=_UNRESOLVED),
     Code.DRIFT_WARNING: Row(
-        _WARNING, "Phoenix and the broker disagree", "RB-002", lasts=True, repeats=WARNING_REPEAT, escalates=_UNRESOLVED
+        _WARNING,
+        "Phoenix and the broker disagree",
+        "RB-002",
+        always=True,
+        lasts=True,
+        repeats=WARNING_REPEAT,
+        escalates=_UNRESOLVED,
     ),
     Code.ORPHAN_EXIT: Row(
-        _CRITICAL, "This order will OPEN a position", "RB-002", lasts=True, repeats=MINUTE, escalates=_UNRESOLVED
+        _CRITICAL,
+        "This order will OPEN a position",
+        "RB-002",
+        lasts=True,
+        repeats=MINUTE,
+        insists=True,
+        escalates=_UNRESOLVED,
     ),
     Code.DRIFT_UNRESOLVED: Row(_CRITICAL, "Drift has waited 15 minutes for a human", "RB-002"),
     Code.RECONCILIATION_UNKNOWN: Row(
@@ -118,16 +131,22 @@ CODES: Final[dict[Code, Row]] = {
     ),
     Code.LATE_FACT: Row(_CRITICAL, "The broker speaks of a position that had ended", "RB-002"),
     Code.POSITION_STALLED: Row(
-        _WARNING, "No word from the broker on a sent order", "RB-003", always=True, lasts=True, repeats=WARNING_REPEAT
+        _WARNING,
+        "No word from the broker on a sent order",
+        "RB-003",
+        always=True,
+        lasts=True,
+        repeats=WARNING_REPEAT,
+        insists=True,
     ),
     Code.ORDER_REJECTED: Row(_WARNING, "The broker rejected an order; it is not sent again", always=True),
     Code.ORDER_HELD: Row(_WARNING, "The broker holds an order back", "RB-003", always=True),
     Code.ORDER_UNKNOWN: Row(_WARNING, "Asked about an order, the broker does not know it", "RB-003", always=True),
     Code.EXIT_UNKNOWN: Row(
-        _CRITICAL, "No word from the broker on an exit for 10 s", "RB-003", lasts=True, repeats=MINUTE
+        _CRITICAL, "No word from the broker on an exit for 10 s", "RB-003", lasts=True, repeats=MINUTE, insists=True
     ),
     Code.PROTECTION_LOST: Row(
-        _CRITICAL, "A position stands without its full protection", "RB-002", lasts=True, repeats=MINUTE
+        _CRITICAL, "A position stands without its full protection", "RB-002", lasts=True, repeats=MINUTE, insists=True
     ),
     Code.CLOSE_NOT_SENT: Row(_CRITICAL, "A close was not sent: protection did not end in 3 s", "RB-003"),
     Code.STATE_CONFLICT: Row(

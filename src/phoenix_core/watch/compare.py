@@ -335,7 +335,8 @@ def _orphans(
         elif order is not None:
             exits.setdefault((order.symbol, order.side), []).append(order)
     for (symbol, side), group in exits.items():
-        if rows is not None and symbol not in rows and not any(order.ref in rows for order in group):
+        touching = {symbol, *(name for order in group for name in (order.ref, order.entry))}
+        if rows is not None and rows.isdisjoint(touching):
             continue
         held = (h.quantity for h in snapshot.positions if h.symbol == symbol and _is_ours(h.account, book))
         position = ARITHMETIC.subtract(_sum(held), book.baseline.get(symbol, ZERO))
