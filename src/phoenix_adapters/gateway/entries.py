@@ -207,6 +207,9 @@ def cancel(venue: Venue, client_id: int, order_id: int) -> None:
     """A cancel frame."""
     if venue.faults.takes("cancel_lost"):
         return
+    if venue.faults.takes("readonly"):
+        venue.tells.refusal(client_id, order_id, checks.READ_ONLY.code, checks.READ_ONLY.text)
+        return
     order = venue.book.by_id.get((client_id, order_id))
     refused = venue.faults.take("cancel_refused")
     if order is None or refused:
@@ -234,7 +237,7 @@ def cancel_order(venue: Venue, order: Order) -> None:
     if forever:
         return
     if venue.faults.takes("fill_beats_cancel"):
-        venue.after(venue.timing.match_ms, partial(_fill_now, venue, order))
+        venue.schedule.at(venue.now, partial(_fill_now, venue, order))
     # A cancel never overtakes the order that it is for.
     bounds = (venue.timing.match_ms[1], venue.timing.cancel_ms[1] * 2)
     waits = bounds if order.stage is Stage.SENT else venue.timing.cancel_ms

@@ -61,7 +61,8 @@ MENU: Final[Mapping[str, Fault]] = {
     "inactive_locate": Fault("404: Inactive with whyHeld=locate; works on when this is switched off"),
     "held_399": Fault("399: orders are held until the open, although the market is open; works on when switched off"),
     "tif_preset_10349": Fault("10349: TIF was set to DAY by a preset; the order is live"),
-    "price_preset": Fault("the broker moves limit and stop prices by one tick (2109 says nothing useful)"),
+    "price_preset": Fault("the broker moves limit and stop prices by one tick"),
+    "odd_lot_399": Fault("399 for currency orders below 20,000 units; the order is live"),
     "unknown_code": Fault("a code that nobody knows comes for a live order", "10999"),
     "readonly": Fault("321: the API is in Read-Only mode"),
     "broker_cancels": Fault("the broker cancels each order by itself after this many seconds", "1"),
@@ -88,7 +89,7 @@ MENU: Final[Mapping[str, Fault]] = {
     "cut_after_frames": Fault("after this many more frames out every connection is reset", "10"),
     "restart_rollback_ids": Fault("place frames vanish until the next restart, which issues their ids again"),
     "snapshot_never_ends": Fault(
-        "this snapshot never ends: positions, open, completed, executions, account or all", "all"
+        "this snapshot never ends: positions, open, completed, executions, account, contracts, quotes or all", "all"
     ),
     "snapshot_cut": Fault("this snapshot ends with half of its rows missing", "all"),
     "snapshot_empty": Fault("this snapshot is complete, and empty", "all"),

@@ -24,6 +24,7 @@ from phoenix_adapters.gateway.market import STEP
 from phoenix_adapters.gateway.orders import Execution, Order, Stage
 from phoenix_adapters.gateway.venue import Venue
 
+IDEALPRO_MINIMUM: Final = 20_000  # base units; smaller orders are filled, at worse prices
 SHORTABLE: Final = "Order held while securities are located."
 _FX_RATE: Final = Decimal("0.00002")
 _FX_MINIMUM: Final = Decimal("2.00")
@@ -39,10 +40,6 @@ def acknowledge(venue: Venue, order: Order) -> None:
         return
     faults = venue.faults
     order.status = "PreSubmitted"
-    if faults.takes("drop_ack") or faults.takes("fill_before_ack"):
-        order.stage = Stage.WAITING
-        route(venue, order, told=False)
-        return
     if faults.takes("tif_preset_10349"):
         order.tif = "DAY"
         venue.tells.error(order, 10349, "Order TIF was set to DAY based on order preset.")
@@ -52,15 +49,35 @@ def acknowledge(venue: Venue, order: Order) -> None:
         order.stop = order.stop and order.stop + tick
     order.stage = Stage.WAITING
     order.why_held = _held_by(order)
-    venue.tell(order)
+    silent = faults.takes("drop_ack")
+    if faults.takes("fill_before_ack"):
+        silent = True
+        after_its_fill = timedelta(milliseconds=2 * venue.timing.match_ms[1])
+        venue.schedule.at(venue.now + after_its_fill, partial(_tell_late, venue, order))
+    if not silent:
+        venue.tell(order)
+    _presets(venue, order)
+    if order.parent is None or order.parent.filled > 0:
+        admit(venue, order, told=not silent)
+
+
+def _tell_late(venue: Venue, order: Order) -> None:
+    if not order.told:
+        venue.tell(order)
+
+
+def _presets(venue: Venue, order: Order) -> None:
+    """What else the broker says of an order that it took."""
+    faults = venue.faults
     code = faults.take("unknown_code")
     if code:
         venue.tells.error(order, int(code), "Something that no list of codes explains.")
     own_will = faults.seconds("broker_cancels")
     if own_will is not None:
         venue.schedule.at(venue.now + own_will, partial(venue.give_up, order, "by the exchange"))
-    if order.parent is None or order.parent.filled > 0:
-        admit(venue, order)
+    if order.listing.is_fx and order.quantity < IDEALPRO_MINIMUM and faults.has("odd_lot_399"):
+        text = f"Your order size is below the {order.listing.symbol} {IDEALPRO_MINIMUM} IdealPro minimum"
+        venue.tells.error(order, 399, f"Order Message:\nWarning: {text} and will be routed as an odd lot order.")
 
 
 def _held_by(order: Order) -> str:
@@ -68,7 +85,7 @@ def _held_by(order: Order) -> str:
     return ",".join([*waits, "trigger"] if order.stop is not None and waits else waits)
 
 
-def admit(venue: Venue, order: Order) -> None:
+def admit(venue: Venue, order: Order, told: bool = True) -> None:
     """Route an order, unless the market is closed or a misfortune holds it."""
     if order.stage is not Stage.WAITING:
         return
@@ -93,7 +110,7 @@ def admit(venue: Venue, order: Order) -> None:
         if opens > venue.now:
             venue.schedule.at(opens, partial(route, venue, order))
     else:
-        route(venue, order)
+        route(venue, order, told)
 
 
 def release(venue: Venue, fault: str) -> None:
@@ -117,9 +134,10 @@ def route(venue: Venue, order: Order, told: bool = True) -> None:
         return
     venue.book.start(order)
     order.why_held = "trigger" if order.stop is not None and not order.triggered else ""
-    if order.kind == "LMT" or venue.faults.has("never_fill"):
+    rests = order.kind == "LMT" or venue.faults.has("never_fill")
+    if rests:
         order.status = "Submitted"
-    if told and order.kind != "MKT":
+    if told and (rests or order.stop is not None):
         venue.tell(order)
     attempt(venue, order)
     if order.tif in ("IOC", "FOK"):

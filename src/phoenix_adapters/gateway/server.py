@@ -23,6 +23,9 @@ PORT: Final = 4002
 # A clock that was moved by hand is noticed within this much real time.
 _LOOK_AGAIN_S: Final = 0.05
 
+# TWS buffers for a client that does not read, and then hangs up on it.
+_UNREAD_BYTES_MAX: Final = 32 * 1024 * 1024
+
 
 class Clock(Protocol):
     """Where the gateway takes its time from."""
@@ -171,6 +174,8 @@ class GatewayServer:
                 if socket is not None and socket.transport is not None:
                     self._write_down(self.core.schedule.now, "out", number, fields)
                     socket.transport.write(frame(fields))
+                    if socket.transport.get_write_buffer_size() > _UNREAD_BYTES_MAX:
+                        socket.abort()
             case Close(number):
                 socket = self.sockets.pop(number, None)
                 if socket is not None and socket.transport is not None:

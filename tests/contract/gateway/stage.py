@@ -51,7 +51,7 @@ class Client:
         """One request."""
         self.say(to_server(name, self.version, **values))
 
-    def place(self, contract: dict[str, str] = EURUSD, **terms: object) -> int:
+    def place(self, contract: dict[str, str] = EURUSD, /, **terms: object) -> int:
         """A place frame; its order id. Whatever is not said is a market purchase of 20,000."""
         given: dict[str, object] = {"action": "BUY", "totalQuantity": 20_000, "orderType": "MKT", "tif": "DAY"}
         order_id = terms.pop("orderId", None) or next(self.ids)
@@ -124,9 +124,9 @@ class Stage:
     trace: list[tuple[datetime, int, tuple[str, ...]]] = field(factory=list)
 
     @classmethod
-    def up(cls, setup: Setup = CALM, now: datetime = WEDNESDAY, **changes: object) -> Stage:
+    def up(cls, setup: Setup = CALM, now: datetime = WEDNESDAY, faults: tuple[str, ...] = ()) -> Stage:
         """A new gateway."""
-        return cls(Gateway(evolve(setup, **changes), now), now)
+        return cls(Gateway(evolve(setup, faults=faults), now), now)
 
     def connect(self, client_id: int = 7, version: int = 176) -> Client:
         """A client that says who it is."""

@@ -1,4 +1,4 @@
-"""Money is conserved: every figure that the gateway reports follows from the executions and commissions that it told."""
+"""Money is conserved: every figure that the gateway reports follows from the executions and commissions it told."""
 
 from __future__ import annotations
 

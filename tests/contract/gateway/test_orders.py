@@ -105,7 +105,7 @@ def test_an_immediate_order_that_can_fill_does() -> None:
 
 def test_a_large_order_fills_in_parts() -> None:
     """More than is shown fills over several prices, and every part adds up."""
-    stage = Stage.up(cash={"USD": Decimal(1_000_000_000)})
+    stage = Stage.up(evolve(CALM, cash={"USD": Decimal(1_000_000_000)}))
     client = stage.connect()
     order = client.place(totalQuantity=20_000_000)
     stage.wait(30)
@@ -320,7 +320,8 @@ def test_one_cancels_all_never_exceeds_the_position(kind: int, seed: int) -> Non
     stage.wait(30)
     for price in ("1.18000", "1.18005"):
         client.place(
-            action="SELL", totalQuantity=10_000_000, orderType="LMT", lmtPrice=price, tif="GTC", ocaGroup="g", ocaType=kind
+            action="SELL", totalQuantity=10_000_000, orderType="LMT", lmtPrice=price, tif="GTC", ocaGroup="g",
+            ocaType=kind,
         )  # fmt: skip
     stage.wait()
     stage.quote("1.19000", "1.19005")

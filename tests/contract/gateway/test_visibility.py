@@ -56,7 +56,7 @@ def test_an_order_id_of_another_client_cannot_be_cancelled() -> None:
 
 
 def test_somebody_at_tws_places_and_only_client_0_hears() -> None:
-    """No order id, no reference; the execution's order id is TWS's 'unset'. Others see it only when they ask for all."""
+    """No order id, no reference; the execution's order id is TWS's 'unset'. Others have to ask for all."""
     stage = Stage.up()
     zero, bot = stage.connect(0), stage.connect(7)
     stage.do("manual_place", symbol="EURUSD", action="BUY", quantity=30_000)
@@ -133,7 +133,10 @@ def test_executions_and_completed_orders_are_wiped_at_midnight() -> None:
     bot = stage.connect()
     bot.place()
     stage.wait()
-    for moment, wanted in ((datetime(2026, 11, 19, 4, 59, tzinfo=UTC), 1), (datetime(2026, 11, 19, 5, 1, tzinfo=UTC), 0)):
+    for moment, wanted in (
+        (datetime(2026, 11, 19, 4, 59, tzinfo=UTC), 1),
+        (datetime(2026, 11, 19, 5, 1, tzinfo=UTC), 0),
+    ):
         stage.until(moment)
         bot.forget()
         bot.ask("reqExecutions", reqId=5)
