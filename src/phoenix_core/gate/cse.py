@@ -27,12 +27,14 @@ class BadGeometry(BadInput):
     """Stop, entry and target are not in the order of a buy or of a sell."""
 
 
+# Names that stand on the approve screen are short enough that no proposer can fill it with them.
 _UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII)
+_STRATEGY: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,31}", re.ASCII)
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,39}", re.ASCII)
 _SYMBOL: Final = re.compile(r"[A-Z0-9][A-Z0-9.]{0,11}", re.ASCII)
-_SETUP: Final = re.compile(r"[A-Z][A-Z0-9_]{0,23}", re.ASCII)
+_SETUP: Final = re.compile(r"[A-Z][A-Z0-9_]{0,15}", re.ASCII)
 _STATE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9:._-]{0,79}", re.ASCII)
-_TREND: Final = re.compile(r"[A-Za-z][A-Za-z0-9_+-]{0,11}", re.ASCII)
+_TREND: Final = re.compile(r"[A-Za-z][A-Za-z0-9_+-]{0,9}", re.ASCII)
 _ORDER_TYPE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_ +-]{0,23}", re.ASCII)
 _INSTANT: Final = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,6}))?Z", re.ASCII)
 _FIELD: Final = re.compile(r"[a-z][a-z_]{0,31}", re.ASCII)
@@ -111,12 +113,11 @@ def _words(value: object, field: str) -> str:
 
 
 # The schema: every field, how it is read, and whether it must be there. Nothing else is in a signal.
-_name = _matching(_NAME, "write at most 40 of A-Z a-z 0-9 . _ @ -, a letter or digit first")
 _price = _amount(PRICE_MAX)
-_trend = _matching(_TREND, "write one word of at most 12 letters, such as up")
+_trend = _matching(_TREND, "write one word of at most 10 letters, such as up")
 REQUIRED: Final[Mapping[str, Read]] = {
     "schema": _one_of(SCHEMA),
-    "signal_id": _name,
+    "signal_id": _matching(_NAME, "write at most 40 of A-Z a-z 0-9 . _ @ -, a letter or digit first"),
     "intent_id": _matching(_UUID, "write a uuid in lower case"),
     "signal": _one_of(*STAGES),
     "pair": _matching(_SYMBOL, "write the desk's symbol in capitals, such as EURUSD"),
@@ -126,7 +127,7 @@ REQUIRED: Final[Mapping[str, Read]] = {
     "stop": _price,
     "target": _price,
     "state_hash": _matching(_STATE, "write at most 80 of A-Z a-z 0-9 : . _ -"),
-    "strategy": _name,
+    "strategy": _matching(_STRATEGY, "write at most 32 of A-Z a-z 0-9 . _ @ -, a letter or digit first"),
     "created_at": _instant,
 }
 OPTIONAL: Final[Mapping[str, Read]] = {

@@ -95,9 +95,9 @@ def _headline(evidence: Evidence) -> tuple[str, ...]:
         f"{arrow} {entry.side}",
         (
             f"{_n(entry.quantity)} {sanitised(entry.symbol)}",
-            " - ".join(sanitised(fact) for fact in contract if fact),
             f"{entry.order_type}{at} {entry.tif}",
             f"notional {_n(evidence.sizing.notional)} {_currency(evidence)}",
+            " - ".join(sanitised(fact) for fact in contract if fact),
         ),
     )
 
@@ -110,7 +110,7 @@ def _risk(evidence: Evidence) -> tuple[str, ...]:
         " of equity = 1 R",
         f"stop distance {_n(sizing.stop_distance)} = {_percent(sizing.stop_distance, evidence.signal_entry)}",
         f"reward {_n(evidence.reward_risk)} R",
-        f"gap case {GAP_DISTANCES} R = {_n(gap)} {currency}",
+        f"gap {GAP_DISTANCES} R = {_n(gap)} {currency}",
     )
 
 
@@ -169,11 +169,11 @@ def _setup(evidence: Evidence) -> tuple[str, ...]:
     quality = "not stated" if evidence.quality is None else _n(evidence.quality)
     checks = "not stated" if evidence.red_checks is None else str(evidence.red_checks)
     left = evidence.state_limit - evidence.state_age
-    fresh = f"fresh {_clock(left)} left" if left > timedelta(0) else f"STALE by {_clock(-left)}"
+    fresh = f"{_clock(left)} left" if left > timedelta(0) else f"STALE by {_clock(-left)}"
     return (
         f"quality {quality} ({sanitised(evidence.setup_type)}, confidence {_n(evidence.confidence)})",
-        f"HTF {_or_not_stated(evidence.htf)} / LTF {_or_not_stated(evidence.ltf)}",
         f"red checks {checks}",
+        f"HTF {_or_not_stated(evidence.htf)} / LTF {_or_not_stated(evidence.ltf)}",
         f"state {fresh} of {_clock(evidence.state_limit)}",
     )
 
@@ -196,7 +196,7 @@ def _provenance(evidence: Evidence) -> tuple[str, ...]:
         sanitised(evidence.proposer),
         f"strategy {sanitised(evidence.strategy)}",
         f"age {age} s",
-        "no note" if evidence.note is None else "note hidden (untrusted)",
+        "no note" if evidence.note is None else "note hidden",
     )
 
 

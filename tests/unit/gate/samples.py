@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Final
+from typing import Final, TypeVar, cast
 
 from attrs import evolve
 
@@ -14,6 +15,8 @@ from phoenix_core.gate.evidence import EVIDENCE_LIFE, Circumstances, amber, asse
 from phoenix_core.gate.limits import BUILT_IN
 from phoenix_core.gate.sizing import size
 from phoenix_core.values import ZERO, Instrument, Moment, Money, Price, Quantity, SecType
+
+R = TypeVar("R")
 
 WALL: Final = datetime(2026, 11, 18, 19, 0, tzinfo=UTC)
 NOW: Final = Moment(WALL, timedelta(hours=7), "boot-a")
@@ -44,6 +47,11 @@ AAPL: Final = Instrument(
     increment=Quantity(Decimal(1)),
     minimum=Quantity(Decimal(1)),
 )
+
+
+def changed(record: R, **fields: object) -> R:
+    """A record with other values in some fields, whose names only the test's table knows."""
+    return cast(Callable[..., R], evolve)(record, **fields)
 
 
 def document(**changes: object) -> dict[str, object]:

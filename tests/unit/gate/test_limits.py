@@ -149,7 +149,7 @@ class TestEveryLimit:
 
     @pytest.mark.parametrize("why", ["busy", "drifting", "foreign"])
     def test_one_instrument_has_one_owner(self, why: str) -> None:
-        """Another position, an open drift, or what is not ours: each alone keeps an entry out, there and nowhere else."""
+        """Another position, an open drift, or what is not ours: each alone keeps an entry out, but only there."""
         exposure = {
             "busy": Exposure(busy=("MSFT", "AAPL")),
             "drifting": Exposure(drifting=("AAPL",)),
