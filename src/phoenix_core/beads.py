@@ -68,11 +68,11 @@ from phoenix_core.records import Json, of_json, to_json
 from phoenix_core.values import BadInput, CommandId, Named, derived_id
 
 __all__ = [
+    "BODIES",
     "About",
     "Alert",
     "AlertEvent",
     "Autopsy",
-    "BODIES",
     "Bead",
     "Beat",
     "Body",

@@ -7,12 +7,12 @@ exactly one wing (`OWNERS`), and what a bead obliges the desk to do outside is `
 
 from __future__ import annotations
 
+import json
 from typing import Final
 
 from attrs import Factory, define
 
 from phoenix_core.beads import Bead, Genesis, Kind, Lease, LeaseEvent
-from phoenix_core.canonical import decode, encode
 from phoenix_core.chain import EMPTY, Head
 from phoenix_core.effects import Effect, react
 from phoenix_core.gate.approvals import Approvals
@@ -22,7 +22,7 @@ from phoenix_core.gate.limits import Policies
 from phoenix_core.gate.signals import Signals
 from phoenix_core.gate.stale_gate import Anchors
 from phoenix_core.gate.tokens import Tokens
-from phoenix_core.records import of_json, to_json
+from phoenix_core.records import to_json
 from phoenix_core.trade.autopsy import Autopsies
 from phoenix_core.trade.fills import Fills
 from phoenix_core.trade.order_book import Orders
@@ -140,4 +140,5 @@ def freeze(desk: Desk) -> bytes:
     """The desk as canonical bytes: what a snapshot keeps, and what two desks are compared by."""
     slices = {name: to_json(getattr(desk, name)) for name in ("tenure", *sorted(set(OWNERS.values()) - {"tenure"}))}
     owed = [[seq, index] for seq, index in desk.owed]
-    return encode({"schema": SNAPSHOT_SCHEMA, "head": to_json(desk.head), "owed": owed, "slices": slices})
+    whole = {"schema": SNAPSHOT_SCHEMA, "head": to_json(desk.head), "owed": owed, "slices": slices}
+    return json.dumps(whole, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()

@@ -27,7 +27,7 @@ from phoenix_core.beads import (
     SignalEvent,
 )
 from phoenix_core.orders import Frame
-from phoenix_core.values import Named, Severity, State
+from phoenix_core.values import Named, Severity
 
 
 class AfterRestart(Named):
@@ -89,14 +89,6 @@ class CarryOut:
 
 
 @frozen
-class Dissect:
-    """A position closed: its autopsy is owed. Answered by a ruling of its own, as `CarryOut` is."""
-
-    after_restart = AfterRestart.REPEAT
-    position_id: str
-
-
-@frozen
 class WriteResponse:
     """Tell the proposer's side where its intent stands."""
 
@@ -131,13 +123,12 @@ class SignCheckpoint:
     size: int
 
 
-Effect = SendOrder | CancelOrder | Notify | CarryOut | Dissect | WriteResponse | ArchiveInput | Reconcile | SignCheckpoint
+Effect = SendOrder | CancelOrder | Notify | CarryOut | WriteResponse | ArchiveInput | Reconcile | SignCheckpoint
 EFFECTS: Final[tuple[type[Effect], ...]] = (
     SendOrder,
     CancelOrder,
     Notify,
     CarryOut,
-    Dissect,
     WriteResponse,
     ArchiveInput,
     Reconcile,
@@ -145,14 +136,14 @@ EFFECTS: Final[tuple[type[Effect], ...]] = (
 )
 
 # Decisions that are carried out in the very append that records them; every other signed command waits for the engine.
-IMMEDIATE: Final = frozenset({"decision", "kill-clear", "policy", "operator-enrol", "operator-revoke", "promote", "paper-validation"})
+IMMEDIATE: Final = frozenset(
+    {"decision", "kill-clear", "policy", "operator-enrol", "operator-revoke", "promote", "paper-validation"}
+)
 
 
 def _of_order(bead: Bead, order: Order) -> tuple[Effect, ...]:
     if order.event is OrderEvent.RECORDED:
-        send = SendOrder(
-            order.position_id, order.ref, order.frames, order.group or "", order.mandate, order.token_id
-        )
+        send = SendOrder(order.position_id, order.ref, order.frames, order.group or "", order.mandate, order.token_id)
         return (send, SignCheckpoint(bead.seq + 1)) if send.is_entry else (send,)
     if order.event is OrderEvent.CANCEL_REQUESTED:
         return (CancelOrder(order.position_id, order.ref),)
@@ -164,9 +155,7 @@ def _of_order(bead: Bead, order: Order) -> tuple[Effect, ...]:
 def _of_alert(bead: Bead, alert: Alert) -> tuple[Effect, ...]:
     if alert.event is not AlertEvent.RAISED:
         return ()
-    return (
-        Notify(alert.alert, alert.severity, alert.code, alert.subject, alert.text, alert.runbook, alert.always),
-    )
+    return (Notify(alert.alert, alert.severity, alert.code, alert.subject, alert.text, alert.runbook, alert.always),)
 
 
 def _of_signal(bead: Bead, signal: Signal) -> tuple[Effect, ...]:
@@ -178,10 +167,7 @@ def _of_signal(bead: Bead, signal: Signal) -> tuple[Effect, ...]:
 
 
 def _of_position(bead: Bead, position: Position) -> tuple[Effect, ...]:
-    if position.event is None:
-        return ()
-    told = WriteResponse(position.intent_id)
-    return (told, Dissect(position.position_id)) if position.state is State.CLOSED else (told,)
+    return () if position.event is None else (WriteResponse(position.intent_id),)
 
 
 def _of_execution(bead: Bead, execution: Execution) -> tuple[Effect, ...]:
@@ -212,4 +198,3 @@ def react(bead: Bead) -> tuple[Effect, ...]:
     """The effects a recorded bead obliges. The same bead always obliges the same effects."""
     reaction = _REACTIONS.get(bead.body.kind)
     return reaction(bead, bead.body) if reaction is not None else ()
-

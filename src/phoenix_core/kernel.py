@@ -1,6 +1,6 @@
 """The desk's five functions: decide, evolve, react, due, clear. Everything Phoenix does is one of them, called in a loop.
 
-    drain an input -> decide (pure) -> record (durable, all or nothing) -> perform the effects the recorded beads oblige
+drain an input -> decide (pure) -> record (durable, all or nothing) -> perform the effects the recorded beads oblige
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from phoenix_core.acts import approve, broker_said, exits, operate, propose, reconcile, submit, timed
+from phoenix_core.acts import approve, broker_said, exits, operate, propose, submit, timed
 from phoenix_core.acts.last_look import ClearedOrder, clear
 from phoenix_core.beads import Bead, bead_id_of, body_json, body_of
 from phoenix_core.chain import Head, Sealed, seal
@@ -27,7 +27,6 @@ Command = (
     | submit.Command
     | broker_said.Command
     | exits.Command
-    | reconcile.Command
     | operate.Command
     | timed.Command
 )
@@ -39,7 +38,6 @@ _HANDLERS: Final[Mapping[type, Callable[[Desk, Any, World], Ruling]]] = {
     **submit.HANDLERS,
     **broker_said.HANDLERS,
     **exits.HANDLERS,
-    **reconcile.HANDLERS,
     **operate.HANDLERS,
     **timed.HANDLERS,
 }

@@ -12,8 +12,8 @@ import re
 from typing import Final
 
 from attrs import frozen
-from phoenix_core.canonical import encode
 
+from phoenix_core.canonical import encode
 from phoenix_core.records import to_json
 from phoenix_core.values import OrderRef, OrderType, Price, Quantity, Role, SecType, Side, Tif
 

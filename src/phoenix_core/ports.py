@@ -14,7 +14,7 @@ from phoenix_core.effects import Notify
 from phoenix_core.facts import Checked, Fact, Quote, Snapshot
 from phoenix_core.kernel import ClearedOrder
 from phoenix_core.refusals import Refusal
-from phoenix_core.values import Account, Instrument, Money, Moment
+from phoenix_core.values import Account, Instrument, Moment, Money
 
 
 class Clock(Protocol):

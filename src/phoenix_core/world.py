@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from attrs import frozen
 
-from phoenix_core.facts import Quote, Snapshot
+from phoenix_core.facts import Checked, Quote, Snapshot
 from phoenix_core.values import Account, Instrument, Mode, Moment, Money
 
 
@@ -57,4 +57,4 @@ class World:
     entry_budget: int = 100  # place frames that may leave now
     equity: Money | None = None
     margin_used: Money | None = None
-    nonces: tuple[str, ...] = ()  # fresh random identifiers, minted by the caller
+    verified: Mapping[int, Checked] = {}  # decisions by their place in the log, whose signatures this run checked again

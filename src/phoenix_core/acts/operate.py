@@ -12,10 +12,7 @@ from attrs import frozen
 
 from phoenix_core.beads import (
     About,
-    Alert,
-    AlertEvent,
     ChangeType,
-    ConfigChange,
     Genesis,
     KillEvent,
     KillFlag,
@@ -34,6 +31,8 @@ from phoenix_core.refusals import Reason, refusal
 from phoenix_core.rulings import Ruling, denied, granted, settling
 from phoenix_core.trust.revalidation import change
 from phoenix_core.values import CommandId, Facts, Regime, derived_id
+from phoenix_core.watch.alerts import acknowledged
+from phoenix_core.watch.codes import Code, alert
 from phoenix_core.world import World
 
 
@@ -166,9 +165,7 @@ def _release_lease(desk: Desk, command: ReleaseLease, world: World) -> Ruling:
     tenure = desk.tenure
     if world.run.epoch is None or tenure.epoch != world.run.epoch or tenure.released:
         return denied(refusal(Reason.LEASE_LOST, detail="the lease is not this run's to give back"))
-    return granted(
-        tenure.run, Lease(LeaseEvent.RELEASED, tenure.boot, tenure.run, world.run.version, command.detail)
-    )
+    return granted(tenure.run, Lease(LeaseEvent.RELEASED, tenure.boot, tenure.run, world.run.version, command.detail))
 
 
 def kill_flag(command: RaiseKill) -> KillFlag:
@@ -190,21 +187,10 @@ def _raise_kill(desk: Desk, command: RaiseKill, world: World) -> Ruling:
 
 
 def _acknowledge(desk: Desk, command: Acknowledge, world: World) -> Ruling:
-    known = desk.alerts.find(command.alert)
-    if known is None:
+    said = acknowledged(desk.alerts, command.alert, command.by)
+    if said is None:
         return denied(refusal(Reason.UNKNOWN_ALERT, detail=f"no open alert {command.alert}"))
-    return granted(
-        command.alert,
-        Alert(
-            event=AlertEvent.ACKNOWLEDGED,
-            alert=command.alert,
-            severity=known.severity,
-            code=known.code,
-            subject=known.subject,
-            text=known.text,
-            by=command.by,
-        ),
-    )
+    return granted(command.alert, said)
 
 
 def _anchor(desk: Desk, command: AnchorState, world: World) -> Ruling:
@@ -226,7 +212,7 @@ def _observe(desk: Desk, command: Observe, world: World) -> Ruling:
 
 
 def _change_config(desk: Desk, command: ChangeConfig, world: World) -> Ruling:
-    bodies: tuple[ConfigChange | Shadow, ...] = change(
+    bodies = change(
         change_type=command.change_type,
         strategy=command.strategy,
         component=command.component,
@@ -236,7 +222,8 @@ def _change_config(desk: Desk, command: ChangeConfig, world: World) -> Ruling:
         changed_by=command.changed_by,
         seed=command.command_id,
     )
-    return granted(command.strategy, *bodies)
+    told = alert(Code.REVALIDATION_STARTED, command.strategy, command.command_id, parameter=command.parameter)
+    return granted(command.strategy, *bodies, told)
 
 
 def _report_shadow(desk: Desk, command: ReportShadow, world: World) -> Ruling:

@@ -1,0 +1,102 @@
+"""The file seam: intents in, answers out, for a desktop assistant or any program that can write a file.
+
+An input counts once it stands complete under its final name (write elsewhere, then rename). Whatever is no plain file of
+this user, whatever links or is too large, is put aside with the reason beside it; nothing is followed, nothing is lost.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import Final
+
+from attrs import Factory, define
+
+from phoenix_adapters.codec import DOCUMENT_MAX
+
+SUFFIXES: Final = (".yaml", ".yml", ".json")
+# A flood of files must not keep the engine from its broker: so many a round, in order of their names.
+PER_ROUND_MAX: Final = 50
+
+
+@define
+class FileSeam:
+    """The folders of one desk."""
+
+    incoming: Path
+    archive_to: Path
+    quarantine_to: Path
+    responses: Path
+    _open: set[str] = Factory(set)
+
+    def take(self) -> tuple[tuple[str, bytes, str], ...]:
+        """(name, bytes, channel) of every complete input that waits and was not taken yet."""
+        taken: list[tuple[str, bytes, str]] = []
+        try:
+            names = sorted(entry.name for entry in os.scandir(self.incoming))
+        except FileNotFoundError:
+            return ()
+        for name in names[: PER_ROUND_MAX + len(self._open)]:
+            if name in self._open or name.startswith(".") or not name.endswith(SUFFIXES):
+                continue
+            data = self._read(name)
+            if data is not None:
+                self._open.add(name)
+                taken.append((name, data, f"file:uid{os.getuid()}"))
+        return tuple(taken)
+
+    def _read(self, name: str) -> bytes | None:
+        """The bytes of a plain file of this user; anything else is put aside at once."""
+        path = self.incoming / name
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError as error:
+            self._put_aside(name, f"cannot be opened as a plain file: {error.strerror}")
+            return None
+        try:
+            found = os.fstat(descriptor)
+            if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
+                self._put_aside(name, "is no plain file of its own; write a file, not a link, pipe or device")
+                return None
+            if found.st_uid != os.getuid():
+                self._put_aside(name, "belongs to another user; write it as the user of this desk")
+                return None
+            if found.st_size > DOCUMENT_MAX:
+                self._put_aside(name, f"is {found.st_size} bytes long; write at most {DOCUMENT_MAX}")
+                return None
+            return os.read(descriptor, DOCUMENT_MAX + 1)
+        finally:
+            os.close(descriptor)
+
+    def archive(self, name: str, digest: str, quarantined: bool, reason: str) -> None:
+        """Move an input where its outcome belongs; harmless to repeat."""
+        self._open.discard(name)
+        folder = self.quarantine_to if quarantined else self.archive_to
+        target = folder / f"{digest[:16]}-{name}"
+        try:
+            os.replace(self.incoming / name, target)
+        except FileNotFoundError:
+            return  # an earlier run moved it before it could say so
+        if quarantined:
+            write_whole(target.with_name(target.name + ".reason"), reason + "\n")
+
+    def _put_aside(self, name: str, reason: str) -> None:
+        target = self.quarantine_to / f"refused-{name}"
+        try:
+            os.rename(self.incoming / name, target)
+        except OSError:
+            return  # somebody took it away in between: it is not ours any more
+        write_whole(target.with_name(target.name + ".reason"), f"{name} {reason}\n")
+
+    def respond(self, intent_id: str, document: str) -> None:
+        """Write the answer document of an intent; harmless to repeat."""
+        write_whole(self.responses / f"{intent_id}.md", document)
+        write_whole(self.responses / "response.md", document)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file so that a reader sees the old one or the new one, never a part."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    beside.write_text(text, encoding="utf-8")
+    os.replace(beside, path)

@@ -1,0 +1,121 @@
+"""`phoenix`: parse, one call, render. Commands are imported when they are called, so that help comes up at once."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Final
+
+import click
+
+# Every command, and the module of this package that holds it. `phoenix --help` imports none of them.
+COMMANDS: Final[dict[str, tuple[str, str]]] = {
+    "demo": ("demo", "The whole round trip in a throw-away home, with a verified log at the end."),
+    "init": ("desk", "Make a home: folders, configuration, keys, the first bead."),
+    "doctor": ("desk", "Look at everything a desk needs; each line ok, warn or fail with the mend."),
+    "run": ("engine", "The engine, in the foreground."),
+    "watchdog": ("engine", "The separate process that says when the engine is dead."),
+    "cse": ("signals", "Write a schema-valid signal: the mock signal generator."),
+    "propose": ("signals", "Hand a signal in."),
+    "inbox": ("approval", "What waits for a human."),
+    "show": ("approval", "The evidence of an intent, as the approve screen shows it."),
+    "approve": ("approval", "Look at the evidence and approve by typing the quantity."),
+    "pass": ("approval", "Say no to an intent."),
+    "positions": ("positions", "What is held and proposed, one line each."),
+    "close": ("positions", "Close a position: reduce-only, signed."),
+    "protect": ("positions", "Mend the protection of a position."),
+    "adopt": ("positions", "Give exposure an owner."),
+    "resolve-stalled": ("positions", "End a STALLED position by a signed decision."),
+    "orders": ("books", "What works at the broker."),
+    "executions": ("books", "What was traded."),
+    "report": ("books", "The day: P&L, fees, drift, approvals, refusals."),
+    "alerts": ("alerts", "Open alerts; acknowledge one; test the channels."),
+    "resume": ("safety", "Three more attempts for an escalated link."),
+    "kill": ("safety", "Kill flags: raise, clear, list."),
+    "halt": ("safety", "Stop all entries at once, whatever else is broken."),
+    "anchor": ("safety", "Refresh the state anchor."),
+    "reconcile": ("drift", "Compare with the broker now."),
+    "drift": ("drift", "Open drifts; answer one."),
+    "promote": ("trust", "From shadow to live, with evidence."),
+    "beads": ("beads", "The log: tail, query, export, verify, checkpoint, backup."),
+    "status": ("status", "Everything on one screen."),
+    "health": ("status", "Health with its checks."),
+    "watch": ("status", "A live dashboard."),
+    "runbook": ("runbooks", "The eight runbooks, and their drills."),
+    "gateway": ("gateway", "The gateway simulator: the TWS protocol on loopback."),
+    "bunny": ("bunny", "The chaos vectors, in wave order, with a report."),
+    "sim": ("sim", "The deterministic simulation."),
+    "completion": ("completion", "Print a completion script for bash, zsh or fish."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Every command, in the order of a day."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"phoenix_cli.commands.{COMMANDS[cmd_name][0]}")
+        command = getattr(module, cmd_name.replace("-", "_") + "_command")
+        assert isinstance(command, click.Command), f"{cmd_name} is a command"
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list for --help, from the table alone."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--home", metavar="DIR", help="The desk's home; PHOENIX_HOME, or the platform's data folder.")
+@click.option("--json", "json_", is_flag=True, help="Print one JSON document on stdout.")
+@click.version_option(package_name="phoenix-desk", prog_name="phoenix")
+@click.pass_context
+def cli(ctx: click.Context, home: str | None, json_: bool) -> None:
+    """Phoenix: the execution layer between trading bots and Interactive Brokers.
+
+    An order leaves only behind a human's signature over exactly what that human saw.
+
+    Example: phoenix demo
+    """
+
+
+def main() -> None:
+    """Run the command line; refuse to run with assertions switched off."""
+    if not __debug__:
+        sys.stderr.write("phoenix does not run under python -O: its assertions are part of its safety; run it without\n")
+        sys.exit(2)
+    from phoenix_core.values import BadInput
+
+    try:
+        code = cli.main(prog_name="phoenix", standalone_mode=False)
+    except BadInput as error:
+        _bad_input(error.field, error.value, str(error))
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code if error.exit_code != 1 else 2)
+    except click.Abort:
+        sys.stderr.write("aborted\n")
+        sys.exit(1)
+    except AssertionError as error:
+        sys.stderr.write(f"a bug of ours, nothing more is done: {error}\n")
+        sys.exit(70)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _bad_input(field: str, value: str, words: str) -> None:
+    if "--json" in sys.argv:
+        import json
+
+        click.echo(json.dumps({"error": words, "field": field, "value": value}))
+    sys.stderr.write(f"error: {words}\n")
+    sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

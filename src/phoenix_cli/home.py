@@ -1,0 +1,156 @@
+"""A desk's home: its folders, its configuration, and what the environment says over it.
+
+Environment beats file. A key that the file may not have refuses to start and names the nearest right one: a typing error
+in a safety setting must not silently mean "default".
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import click
+from attrs import evolve, frozen
+
+from phoenix_core.values import BadInput, Mode
+
+CONFIG_NAME: Final = "phoenix.toml"
+FOLDERS: Final = ("keys", "intents/incoming", "intents/archive", "intents/quarantine", "responses", "run")
+
+
+@frozen
+class Settings:
+    """What `phoenix.toml` may say, and nothing else. Secrets are no settings: they live in the environment."""
+
+    mode: str = "mock"
+    account: str = ""
+    host: str = "127.0.0.1"
+    port: int = 0
+    client_id: int = 17  # fixed, never 0: 0 would take other people's orders over
+    currency: str = "USD"
+    reconcile_interval_sec: int = 300
+    order_types: str = "MARKET"
+    restart_at: str = ""
+    restart_zone: str = "America/New_York"
+    instruments: str = ""
+    allow_live: bool = False
+
+
+# The environment's names for settings; `.env.example` lists them with what else the environment may hold.
+ENVIRONMENT: Final[Mapping[str, str]] = {
+    "IBKR_MODE": "mode",
+    "IBKR_ACCOUNT": "account",
+    "IBKR_HOST": "host",
+    "IBKR_PORT": "port",
+    "IBKR_CLIENT_ID": "client_id",
+    "IBKR_ALLOW_LIVE": "allow_live",
+    "RECONCILE_INTERVAL_SEC": "reconcile_interval_sec",
+    "PHOENIX_ORDER_TYPES": "order_types",
+}
+
+
+@frozen
+class Home:
+    """The folder of one desk."""
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        """The configuration file."""
+        return self.path / CONFIG_NAME
+
+    @property
+    def log(self) -> Path:
+        """The journal."""
+        return self.path / "beads.db"
+
+    @property
+    def operator_key(self) -> Path:
+        """The operator's private key; the engine never opens it."""
+        return self.path / "keys" / "operator"
+
+    @property
+    def log_key(self) -> Path:
+        """The key that signs checkpoints."""
+        return self.path / "keys" / "log"
+
+    @property
+    def desk_key(self) -> Path:
+        """The key of the account hashes."""
+        return self.path / "keys" / "desk"
+
+    @property
+    def halt_flag(self) -> Path:
+        """The latch beside the log: there means raised."""
+        return self.path / "HALT"
+
+    @property
+    def pid(self) -> Path:
+        """Where the engine says which process it is."""
+        return self.path / "run" / "engine.pid"
+
+    @property
+    def lock(self) -> Path:
+        """The engine's lock."""
+        return self.path / "run" / "engine.lock"
+
+    def make(self) -> None:
+        """Create the folders, for the owner alone."""
+        self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for folder in FOLDERS:
+            (self.path / folder).mkdir(parents=True, exist_ok=True, mode=0o700)
+
+
+def home_at(path: str | None) -> Home:
+    """The home that was asked for, or the platform's data folder."""
+    chosen = path or os.environ.get("PHOENIX_HOME") or click.get_app_dir("phoenix", force_posix=False)
+    return Home(Path(chosen).expanduser().absolute())
+
+
+def load_settings(home: Home, environment: Mapping[str, str] | None = None) -> Settings:
+    """The settings in force; raises `BadInput` that names the key, its value and the mend."""
+    from phoenix_adapters.codec import read_toml, structured
+
+    settings = Settings()
+    if home.config.exists():
+        document = read_toml(home.config.read_bytes(), str(home.config))
+        settings = structured(document, Settings, str(home.config))
+    for name, field in ENVIRONMENT.items():
+        text = (os.environ if environment is None else environment).get(name)
+        if text is not None and text != "":
+            settings = evolve(settings, **{field: _from_text(name, text, getattr(settings, field))})
+    _ = mode_of(settings)
+    return settings
+
+
+def _from_text(name: str, text: str, present: object) -> object:
+    if isinstance(present, bool):
+        if text.lower() not in ("true", "false"):
+            raise BadInput(name, text, "write true or false")
+        return text.lower() == "true"
+    if isinstance(present, int):
+        if not text.isascii() or not text.isdigit():
+            raise BadInput(name, text, "write a whole number")
+        return int(text)
+    return text
+
+
+def mode_of(settings: Settings) -> Mode:
+    """The mode that the settings name."""
+    modes = {mode.value.lower(): mode for mode in Mode}
+    if settings.mode.lower() not in modes:
+        raise BadInput("mode", settings.mode, "write mock, paper or live")
+    return modes[settings.mode.lower()]
+
+
+def settings_text(settings: Settings) -> str:
+    """The configuration file that these settings are."""
+    lines = ["# A Phoenix desk. Unknown keys refuse to start; the environment beats this file."]
+    for field in Settings.__attrs_attrs__:  # type: ignore[attr-defined]  # attrs adds it at run time
+        value = getattr(settings, field.name)
+        shown = str(value).lower() if isinstance(value, bool) else f'"{value}"' if isinstance(value, str) else value
+        lines.append(f"{field.name} = {shown}")
+    return "\n".join(lines) + "\n"

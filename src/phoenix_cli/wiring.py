@@ -1,0 +1,115 @@
+"""The one place that names concrete adapters: a home becomes a store, a desk, an engine."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from attrs import frozen
+
+from phoenix_adapters.beads.sqlite import SqliteStore
+from phoenix_adapters.clock import HostClock, shift_to
+from phoenix_adapters.engine.recorder import Recorder
+from phoenix_cli.home import Home, Settings, load_settings, mode_of
+from phoenix_core.desk import Desk
+from phoenix_core.ports import Clock
+from phoenix_core.values import Account, BadInput, CommandId, Mode
+from phoenix_core.world import Run, World
+
+if TYPE_CHECKING:
+    from phoenix_core.beads import Genesis
+
+
+def clock_of(settings: Settings) -> HostClock:
+    """The host's clock, shifted where PHOENIX_CLOCK says so and may."""
+    text = os.environ.get("PHOENIX_CLOCK", "")
+    if not text:
+        return HostClock()
+    mode = mode_of(settings)
+    loopback = settings.host.startswith("127.") or settings.host in ("localhost", "::1")
+    if mode is Mode.LIVE or (mode is Mode.PAPER and not loopback):
+        raise BadInput("PHOENIX_CLOCK", text, "a shifted clock is for MOCK and a gateway on loopback only; unset it")
+    return HostClock(shift_to(text))
+
+
+def account_of(number: str, desk_key: bytes) -> Account:
+    """An account as beads carry it: a keyed hash and a mask. The number itself stays outside the log."""
+    tag = hmac.new(desk_key, number.encode(), hashlib.sha256).hexdigest()
+    letters = "".join(c for c in number if c.isalpha())
+    digits = number[len(letters) :]
+    mask = f"{letters}...{digits[-3:]}" if digits else number
+    return Account(tag, mask)
+
+
+def fresh_id() -> CommandId:
+    """A command id that nobody used before."""
+    import uuid
+
+    return CommandId(str(uuid.UUID(bytes=secrets.token_bytes(16), version=4)))
+
+
+def latch_of(*flags: Path) -> Callable[[], bool | None]:
+    """The kill latch: raised if any of the flag files stands; unreadable counts as raised."""
+
+    def read() -> bool | None:
+        try:
+            return any(os.path.lexists(flag) or _broken(flag) for flag in flags)
+        except OSError:
+            return None
+
+    return read
+
+
+def _broken(flag: Path) -> bool:
+    _ = os.stat(flag.parent)
+    return False
+
+
+@frozen
+class Session:
+    """A home opened by a command: its settings, clock, store and desk."""
+
+    home: Home
+    settings: Settings
+    clock: Clock
+    store: SqliteStore
+    recorder: Recorder
+
+    @property
+    def desk(self) -> Desk:
+        """The desk as of the last look."""
+        return self.recorder.desk
+
+    @property
+    def genesis(self) -> Genesis:
+        """Which desk this is."""
+        return self.desk.genesis
+
+
+@contextmanager
+def opened(home: Home) -> Iterator[Session]:
+    """Open a home for one command."""
+    settings = load_settings(home)
+    if not home.log.exists():
+        raise BadInput("home", str(home.path), "there is no desk here yet; run `phoenix init` first")
+    clock = clock_of(settings)
+    latch = latch_of(home.halt_flag)
+    store = SqliteStore(home.log)
+    try:
+        mode = mode_of(settings)
+        world = lambda desk: World(clock.now(), Run(mode=mode), latch=latch())  # noqa: E731 - one expression, one use
+        recorder = Recorder(store, world)
+        _ = recorder.catch_up()
+        yield Session(home, settings, clock, store, recorder)
+    finally:
+        store.close()
+
+
+ENGINE_ANSWERS_WITHIN = timedelta(seconds=2)

@@ -1,0 +1,221 @@
+"""What follows from a fact, in the same append: the position moves, the rest of an entry is cancelled, alerts are raised.
+
+Each function looks at the desk as it will be once the fact's own bead is folded, because that is what the fact changed.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from phoenix_core.acts.lights import account_rate
+from phoenix_core.beads import (
+    Body,
+    Draft,
+    Order,
+    OrderEvent,
+    PositionEvent,
+    Proof,
+    ProofKind,
+)
+from phoenix_core.desk import Desk
+from phoenix_core.facts import ExecutionSaid
+from phoenix_core.trade.autopsy import Life, autopsy, outcome_of
+from phoenix_core.trade.exits import Protection, protection_of
+from phoenix_core.trade.fills import Answer, Totals, execution, fill_of
+from phoenix_core.trade.order_book import End, Known, applied
+from phoenix_core.trade.positions import Open, changed
+from phoenix_core.values import Money, Quantity, Role, State, plain, times
+from phoenix_core.watch.alerts import may_raise, resolved
+from phoenix_core.watch.codes import Code, alert, drift_alert
+from phoenix_core.watch.drift import drift_bead, is_news, overfilled
+from phoenix_core.world import World
+
+Beads = list[Body | Draft | None]
+HELD_STATES = (State.FILLED, State.MANAGED)
+
+
+def cancel_request(known: Known, reason: str) -> Order:
+    """Ask for the end of an order; its CANCEL_REQUESTED bead obliges the frame."""
+    return Order(
+        event=OrderEvent.CANCEL_REQUESTED,
+        position_id=known.position_id,
+        ref=known.ref,
+        role=known.role,
+        reason=reason,
+    )
+
+
+def stalled(desk: Desk, position: Open, why: str, key: str) -> Beads:
+    """A position whose order left and of which nothing certain is known: visible until somebody or something says more."""
+    told = alert(Code.POSITION_STALLED, position.position_id, f"{key}|{position.position_id}", reason=why)
+    proof = Proof(ProofKind.RULE, why)
+    return [changed(position, PositionEvent.STALLED, proof, reasons=(why,)), told]
+
+
+def after_order(desk: Desk, known: Known, body: Order, world: World, key: str) -> Beads:
+    """What a word about an order changes: acknowledgements, holds, ends, and with them protection and closing."""
+    position = desk.positions.open.get(known.position_id)
+    if position is None:
+        return []
+    after = applied(known, body, world.now.wall)
+    message = Proof(ProofKind.BROKER_MESSAGE, body.message or "")
+    if known.role is Role.ENTRY:
+        return _after_entry(desk, position, known, after, body, message, key)
+    exits = tuple(after if order.ref == after.ref else order for order in desk.orders.exits_of(position.position_id))
+    return _moved(desk, position, exits, desk.orders.entry_of(position.position_id), message, world, key)
+
+
+def _after_entry(
+    desk: Desk, position: Open, known: Known, after: Known, body: Order, message: Proof, key: str
+) -> Beads:
+    bodies: Beads = []
+    if body.event is OrderEvent.ACKNOWLEDGED and position.state is State.STALLED:
+        bodies.append(changed(position, PositionEvent.ACKNOWLEDGED, message))
+        bodies.append(resolved(desk.alerts, Code.POSITION_STALLED, position.position_id, "broker"))
+    elif body.event is OrderEvent.HELD:
+        bodies.append(alert(Code.ORDER_HELD, known.ref, key))
+        bodies.append(None if known.cancel_requested_at else cancel_request(known, "held by the broker"))
+    elif body.event is OrderEvent.ENDED and position.state in HELD_STATES and position.last.entry_working:
+        bodies.append(changed(position, None, message, entry_working=False, closing=position.last.closing))
+    if body.event is OrderEvent.ENDED and body.status == End.REJECTED.value:
+        bodies.append(alert(Code.ORDER_REJECTED, known.ref, key, reason=str(body.code or 0)))
+    return bodies
+
+
+def after_execution(
+    desk: Desk, position: Open, said: ExecutionSaid, role: Role, answer: Answer, world: World, key: str
+) -> Beads:
+    """What an execution changes: quantities, the state, the entry's remainder, an overfill's alarm."""
+    totals = desk.fills.totals(position.position_id, fill_of(said, role, world.now.wall))
+    entry = desk.orders.entry_of(position.position_id)
+    bodies: Beads = [execution(said, answer, position.position_id, role)]
+    entry_open = entry is not None and entry.end is None
+    entry_working = entry_open and totals.entered < position.requested_quantity
+    proof = Proof(ProofKind.BROKER_MESSAGE, said.message)
+    event = _event_of(position, role, totals)
+    if role.is_exit and entry_working and entry is not None and entry.cancel_requested_at is None:
+        bodies.append(cancel_request(entry, "an exit executed"))
+    exits = desk.orders.exits_of(position.position_id)
+    flat = totals.exited >= totals.entered and event is None
+    if flat and not exits and not entry_open:
+        bodies.extend(_closed(desk, position, totals, role, proof, world, key))
+        return bodies
+    bodies.append(
+        changed(
+            position,
+            event,
+            proof,
+            filled=totals.entered,
+            exited=totals.exited,
+            average_entry=totals.average_entry,
+            average_exit=totals.average_exit,
+            entry_working=entry_working,
+            closing=flat,
+            realized=_in_account(desk, position, totals, world),
+        )
+    )
+    if event is PositionEvent.FILLED:
+        bodies.append(alert(Code.ORDER_FILLED, position.pair, said.exec_id, quantity=plain(said.quantity)))
+        if position.state is State.STALLED:
+            bodies.append(resolved(desk.alerts, Code.POSITION_STALLED, position.position_id, "broker"))
+    bodies.extend(_overfill(desk, position, said, totals, key))
+    return bodies
+
+
+def _event_of(position: Open, role: Role, totals: Totals) -> PositionEvent | None:
+    if position.state in (State.SUBMITTED, State.STALLED) and not role.is_exit and totals.entered > 0:
+        return PositionEvent.FILLED
+    return None
+
+
+def _overfill(desk: Desk, position: Open, said: ExecutionSaid, totals: Totals, key: str) -> Beads:
+    if totals.entered <= position.requested_quantity and totals.exited <= totals.entered:
+        return []
+    over = totals.entered > position.requested_quantity
+    asked, filled = (position.requested_quantity, totals.entered) if over else (totals.entered, totals.exited)
+    found = overfilled(said.ref, Quantity(asked), Quantity(filled), position.pair)
+    if not is_news(desk.drifts, found, desk.sessions.connected_seq):
+        return []
+    bead = drift_bead(found, desk.sessions.session)
+    return [bead, drift_alert(bead, key)]
+
+
+def _moved(
+    desk: Desk, position: Open, exits: tuple[Known, ...], entry: Known | None, message: Proof, world: World, key: str
+) -> Beads:
+    """The position as its exits now stand: protected, without protection, or over."""
+    working = tuple(order for order in exits if order.end is None)
+    entry_open = entry is not None and entry.end is None
+    if position.state not in HELD_STATES:
+        return []
+    totals = desk.fills.totals(position.position_id)
+    if totals.exited >= totals.entered:
+        if working or entry_open:
+            return []
+        last = max(exits, key=lambda order: order.filled, default=None)
+        return _closed(desk, position, totals, last.role if last is not None else None, message, world, key)
+    rest = position.requested_quantity - position.filled_quantity if position.last.entry_working else Decimal(0)
+    protection = protection_of(position, working, rest, world.now.wall)
+    if protection is Protection.PENDING:
+        return []
+    subject = position.position_id
+    if protection.stands:
+        over = resolved(desk.alerts, Code.PROTECTION_LOST, subject, "broker")
+        if position.state is State.FILLED:
+            return [changed(position, PositionEvent.PROTECTED, message, closing=position.last.closing), over]
+        return [over]
+    if position.state is State.MANAGED and may_raise(desk.alerts, Code.PROTECTION_LOST, subject, world.now.wall):
+        return [alert(Code.PROTECTION_LOST, subject, key, pair=position.pair, protection=protection.value)]
+    return []
+
+
+def _closed(
+    desk: Desk, position: Open, totals: Totals, role: Role | None, proof: Proof, world: World, key: str
+) -> Beads:
+    """The end of a position that held something: its last bead, its autopsy, and the word of it."""
+    realized = _in_account(desk, position, totals, world)
+    outcome = outcome_of(totals.entered, realized)
+    last = changed(
+        position,
+        PositionEvent.CLOSED,
+        proof,
+        filled=totals.entered,
+        exited=totals.exited,
+        average_entry=totals.average_entry,
+        average_exit=totals.average_exit,
+        outcome=outcome,
+        realized=realized,
+    )
+    thesis = desk.evidence.thesis(position.intent_id)
+    life = Life(
+        position_id=position.position_id,
+        intent_id=position.intent_id,
+        strategy=position.strategy,
+        side=position.side,
+        requested=position.requested_quantity,
+        filled=totals.entered,
+        average_entry=totals.average_entry,
+        average_exit=totals.average_exit,
+        realized=realized,
+        commission=totals.commission(desk.genesis.currency),
+        currency=desk.genesis.currency,
+        evidence_hash=thesis.leaf if thesis is not None else None,
+        planned_entry=position.last.entry_price,
+        stop=position.last.stop_price,
+        target=position.last.target_price,
+        risk=thesis.risk if thesis is not None else None,
+        exited_by=role.value if role is not None else "",
+        proposed_at=position.born_at,
+        approved_at=position.submitted_at,
+        filled_at=position.filled_at,
+        closed_at=world.now.wall,
+    )
+    told = alert(Code.POSITION_CLOSED, position.pair, f"{key}|{position.position_id}", outcome=outcome.value)
+    over = resolved(desk.alerts, Code.PROTECTION_LOST, position.position_id, "broker")
+    return [last, autopsy(life), told, over]
+
+
+def _in_account(desk: Desk, position: Open, totals: Totals, world: World) -> Money:
+    """Profit and loss in the account's currency, to the cent; in the instrument's own where no rate is known."""
+    rate = account_rate(desk, position.pair, world)
+    return Money(times(totals.realized, rate if rate is not None else Decimal(1)).quantize(Decimal("0.01")))

@@ -1,0 +1,325 @@
+"""What the broker said, taken in: facts move positions, are kept, come late, or say nothing new.
+
+Every fact is taken in by the same questions. Whose is it (account, reference)? What does it add to what is known? Which
+event of the table, if any, does it make? What it adds becomes beads; a fact that adds nothing leaves nothing. An entry
+that ended unfilled ends its position only after a later executions answer without it: silence never ends an order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from attrs import frozen
+
+from phoenix_core.acts.after import after_execution, after_order, stalled
+from phoenix_core.acts.reconcile import reconciled
+from phoenix_core.beads import (
+    About,
+    Body,
+    Draft,
+    Observation,
+    Order,
+    OrderEvent,
+    PositionEvent,
+    Proof,
+    ProofKind,
+    Settlement,
+    Settles,
+)
+from phoenix_core.desk import Desk
+from phoenix_core.effects import CancelOrder, SendOrder
+from phoenix_core.facts import (
+    CancelSaid,
+    CommissionSaid,
+    ErrorSaid,
+    ExecutionSaid,
+    Fact,
+    FrameSaid,
+    LinkEvent,
+    LinkSaid,
+    OrderSaid,
+    Snapshot,
+)
+from phoenix_core.orders import parsed_ref
+from phoenix_core.refusals import Reason, refusal
+from phoenix_core.rulings import Ruling, denied, granted
+from phoenix_core.trade.fills import Answer, charged, execution
+from phoenix_core.trade.order_book import ENDING_CODES, HOLDING_CODES, End, Known, news
+from phoenix_core.trade.positions import changed
+from phoenix_core.values import Account, CommandId, Facts, Role, State, plain
+from phoenix_core.watch.alerts import may_raise, resolved
+from phoenix_core.watch.codes import Code, alert, drift_alert
+from phoenix_core.watch.drift import Divergence, drift_bead, fact_after_end, is_news, two_perm_ids, unresolved
+from phoenix_core.watch.observations import seen
+from phoenix_core.watch.session import link_beads
+from phoenix_core.world import World
+
+
+@frozen
+class Said:
+    """A fact from the broker's inbox."""
+
+    command_id: CommandId
+    fact: Fact
+
+
+Command = Said
+Beads = list[Body | Draft | None]
+
+# The broker's small talk: farms that connect, data that is inactive. Nothing to keep, nothing to do.
+SMALL_TALK: Final = frozenset({2104, 2106, 2107, 2108, 2119, 2158})
+TOO_FAST: Final = 100
+
+
+def _said(desk: Desk, command: Said, world: World) -> Ruling:
+    return _BY_FACT[type(command.fact)](desk, command, command.fact, world)
+
+
+# --- orders -----------------------------------------------------------------------------------------------------------
+
+
+def _order(desk: Desk, command: Said, said: OrderSaid, world: World) -> Ruling:
+    if said.account and said.account != desk.genesis.account:
+        return granted("another account")
+    if parsed_ref(said.ref) is None:
+        return granted("not ours")  # a reconciliation names it; a single word about it changes nothing
+    known = desk.orders.find(said.ref)
+    if known is None:
+        return _late_word(desk, command, said)
+    bodies: Beads = list(news(known, said))
+    strange = said.perm_id and known.perm_ids and said.perm_id not in known.perm_ids
+    if strange:
+        found = two_perm_ids(said.ref, (*known.perm_ids, said.perm_id), known.perm_ids[0], known.line.symbol)
+        bodies.extend(_drift(desk, found, command))
+    for body in tuple(bodies):
+        if isinstance(body, Order):
+            bodies.extend(after_order(desk, known, body, world, command.command_id))
+    return granted(said.ref, *bodies)
+
+
+def _late_word(desk: Desk, command: Said, said: OrderSaid) -> Ruling:
+    """A word about an order whose position is over, or that nothing in the log resolves."""
+    over = desk.orders.end_of(said.ref)
+    facts = {"status": said.status.value, "filled": plain(said.filled)}
+    if over is not None:
+        if said.status.is_working or said.filled > over.filled:
+            return granted(said.ref, *_after_end(desk, command, said.ref, over.end.value, facts, said.message))
+        return granted(said.ref)
+    if said.completed or not said.status.is_working:
+        return granted(said.ref)
+    return granted(said.ref, *_drift(desk, unresolved(said.ref, facts, None), command))
+
+
+def _after_end(desk: Desk, command: Said, ref: str, ended_as: str, facts: Facts, message: str) -> Beads:
+    position = desk.positions.ended_of_ref(ref)
+    pair = position.pair if position is not None else None
+    divergence = fact_after_end(ref, ended_as, facts, pair)
+    if not is_news(desk.drifts, divergence, desk.sessions.connected_seq):
+        return []
+    late = Observation(About.LATE_FACT, ref, {**facts, "message": message})
+    return [late, *_drift(desk, divergence, command), alert(Code.LATE_FACT, ref, command.command_id)]
+
+
+def _drift(desk: Desk, divergence: Divergence, command: Said) -> Beads:
+    if not is_news(desk.drifts, divergence, desk.sessions.connected_seq):
+        return []
+    bead = drift_bead(divergence, desk.sessions.session)
+    return [bead, drift_alert(bead, command.command_id)]
+
+
+# --- executions -------------------------------------------------------------------------------------------------------
+
+
+def _execution(desk: Desk, command: Said, said: ExecutionSaid, world: World) -> Ruling:
+    if said.account and said.account != desk.genesis.account:
+        return granted("another account")
+    answer = desk.fills.answer(said)
+    parsed = parsed_ref(said.ref)
+    if answer is Answer.KNOWN or parsed is None:
+        return granted(said.exec_id)
+    _, role, _ = parsed
+    position = desk.positions.open_of_ref(said.ref)
+    if position is not None:
+        return granted(said.exec_id, *after_execution(desk, position, said, role, answer, world, command.command_id))
+    facts = {
+        "exec": said.exec_id,
+        "side": said.side.value,
+        "quantity": plain(said.quantity),
+        "price": plain(said.price),
+    }
+    bead = execution(said, answer, None, role)
+    ended = desk.positions.ended_of_ref(said.ref)
+    if ended is not None:
+        late = _after_end(desk, command, said.ref, ended.state.value, facts, said.message)
+        return granted(said.exec_id, bead, *late)
+    return granted(said.exec_id, bead, *_drift(desk, unresolved(said.ref, facts, said.symbol), command))
+
+
+def _commission(desk: Desk, command: Said, said: CommissionSaid, world: World) -> Ruling:
+    if desk.fills.charge_answer(said) is Answer.KNOWN:
+        return granted(said.exec_id)
+    return granted(said.exec_id, charged(said))
+
+
+# --- errors -----------------------------------------------------------------------------------------------------------
+
+
+def _error(desk: Desk, command: Said, said: ErrorSaid, world: World) -> Ruling:
+    if said.code in SMALL_TALK:
+        return granted(said.message)
+    known = desk.orders.find(said.ref) if said.ref else None
+    if known is None:
+        return _session_error(desk, command, said, world)
+    if known.end is not None:
+        return granted(said.ref)
+    if said.code in HOLDING_CODES:
+        body = _order_body(known, said, OrderEvent.HELD)
+        return granted(said.ref, body, *after_order(desk, known, body, world, command.command_id))
+    if said.code in ENDING_CODES and not known.acknowledged:
+        body = _order_body(known, said, OrderEvent.ENDED, End.REJECTED.value)
+        return granted(said.ref, body, *after_order(desk, known, body, world, command.command_id))
+    return granted(said.ref, seen(About.UNKNOWN_CODE, said.ref, code=str(said.code), message=said.message))
+
+
+def _order_body(known: Known, said: ErrorSaid, event: OrderEvent, status: str | None = None) -> Order:
+    return Order(
+        event=event,
+        position_id=known.position_id,
+        ref=known.ref,
+        role=known.role,
+        status=status,
+        code=said.code,
+        reason=f"code {said.code}",
+        message=said.message,
+        session=said.session,
+    )
+
+
+def _session_error(desk: Desk, command: Said, said: ErrorSaid, world: World) -> Ruling:
+    subject = f"code {said.code}"
+    kept = seen(About.WARNING, subject, message=said.message)
+    code = Code.PACING_VIOLATION if said.code == TOO_FAST else Code.BROKER_WARNING
+    if not may_raise(desk.alerts, code, subject, world.now.wall):
+        return granted(subject, kept)
+    return granted(subject, kept, alert(code, subject, command.command_id))
+
+
+# --- frames -----------------------------------------------------------------------------------------------------------
+
+
+def _frame(desk: Desk, command: Said, said: FrameSaid, world: World) -> Ruling:
+    known = desk.orders.find(said.ref)
+    owed = next(
+        (
+            (key, effect)
+            for key, effect in desk.owed.items()
+            if isinstance(effect, SendOrder)
+            and any(f.ref == said.ref and f.revision == said.revision for f in effect.frames)
+        ),
+        None,
+    )
+    if known is None or owed is None:
+        return granted(said.ref)
+    (seq, index), send = owed
+    body = Order(
+        event=OrderEvent.SENT if said.sent else OrderEvent.DROPPED,
+        position_id=known.position_id,
+        ref=said.ref,
+        role=known.role,
+        revision=said.revision,
+        order_id=said.order_id or None,
+        session=world.link.session,
+        reason=said.reason or None,
+    )
+    last = send.frames[-1].ref == said.ref
+    outcome = Settlement.DONE if said.sent else Settlement.DROPPED
+    draft = Draft(body, (Settles(seq, index, outcome),) if last else ())
+    return granted(said.ref, draft, *_dropped(desk, known, said, command))
+
+
+def _dropped(desk: Desk, known: Known, said: FrameSaid, command: Said) -> Beads:
+    """A frame of which no byte left: an entry never was; a missing exit frame leaves a bracket that is not whole."""
+    position = desk.positions.open.get(known.position_id)
+    if said.sent or position is None:
+        return []
+    if known.role is Role.ENTRY and position.state is State.SUBMITTED:
+        return [changed(position, PositionEvent.WITHHELD, Proof(ProofKind.WITHHELD, said.ref), reasons=("DROPPED",))]
+    if position.state is State.SUBMITTED:
+        return stalled(desk, position, "OUTCOME_UNKNOWN", command.command_id)
+    return [alert(Code.CLOSE_NOT_SENT, said.ref, command.command_id)]
+
+
+def _cancel(desk: Desk, command: Said, said: CancelSaid, world: World) -> Ruling:
+    keys = [key for key, effect in desk.owed.items() if isinstance(effect, CancelOrder) and effect.ref == said.ref]
+    known = desk.orders.find(said.ref)
+    if not keys or not said.sent:
+        return denied(refusal(Reason.LINK_DOWN, detail=said.reason)) if not said.sent else granted(said.ref)
+    body = Order(
+        event=OrderEvent.CANCEL_SENT,
+        position_id=known.position_id if known is not None else "",
+        ref=said.ref,
+        role=known.role if known is not None else None,
+        session=world.link.session,
+    )
+    return granted(said.ref, Draft(body, tuple(Settles(*key, Settlement.DONE) for key in keys)))
+
+
+# --- the link ---------------------------------------------------------------------------------------------------------
+
+
+def _link(desk: Desk, command: Said, said: LinkSaid, world: World) -> Ruling:
+    genesis = desk.genesis
+    if said.event is LinkEvent.SYNCHRONISED:
+        return granted("link", seen(About.LINK, "session", event="SYNCHRONISED", session=str(said.session)))
+    account = next(
+        (a for a in said.accounts if a.tag == genesis.account), Account(genesis.account, genesis.account_mask)
+    )
+    bodies: Beads = list(link_beads(desk.sessions, said, genesis.mode, account, genesis.port))
+    bodies.extend(_link_alerts(desk, command, said, world))
+    if said.event in (LinkEvent.LOST, LinkEvent.DEGRADED):
+        for position in desk.positions.in_state(State.SUBMITTED):
+            entry = desk.orders.find(position.order_ref or "")
+            if entry is not None and not entry.acknowledged and entry.end is None:
+                bodies.extend(stalled(desk, position, "OUTCOME_UNKNOWN", command.command_id))
+    return granted("link", *bodies)
+
+
+_LINK_CODES: Final = {
+    LinkEvent.LOST: Code.LINK_LOST,
+    LinkEvent.DEGRADED: Code.LINK_LOST,
+    LinkEvent.CLIENT_ID_TAKEN: Code.CLIENT_ID_TAKEN,
+}
+
+
+def _link_alerts(desk: Desk, command: Said, said: LinkSaid, world: World) -> Beads:
+    now, key = world.now.wall, command.command_id
+    code = _LINK_CODES.get(said.event)
+    if code is not None and may_raise(desk.alerts, code, "link", now):
+        return [alert(code, "link", key)]
+    if said.event in (LinkEvent.CONNECTED, LinkEvent.RESTORED):
+        over: Beads = [resolved(desk.alerts, c, "link", "broker") for c in (Code.LINK_LOST, Code.LINK_ESCALATED)]
+        back = alert(Code.LINK_RESTORED, "link", key) if any(b is not None for b in over) else None
+        return [*over, back]
+    third = said.event is LinkEvent.CONNECT_FAILED and desk.sessions.attempts == 2
+    if third and may_raise(desk.alerts, Code.LINK_ESCALATED, "link", now):
+        return [alert(Code.LINK_ESCALATED, "link", key)]
+    return []
+
+
+def _snapshot(desk: Desk, command: Said, said: Snapshot, world: World) -> Ruling:
+    return reconciled(desk, said, world, command.command_id)
+
+
+_BY_FACT: Final[Mapping[type, Callable[[Desk, Said, Any, World], Ruling]]] = {
+    OrderSaid: _order,
+    ExecutionSaid: _execution,
+    CommissionSaid: _commission,
+    ErrorSaid: _error,
+    FrameSaid: _frame,
+    CancelSaid: _cancel,
+    LinkSaid: _link,
+    Snapshot: _snapshot,
+}
+
+HANDLERS: Final[Mapping[type, Callable[[Desk, Any, World], Ruling]]] = {Said: _said}

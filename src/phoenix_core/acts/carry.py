@@ -1,0 +1,244 @@
+"""The signed commands that mend what only a human may mend: adopt, resolve, cancel orphans, resume, refresh the anchor."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+
+from attrs import frozen
+from returns.pipeline import is_successful
+
+from phoenix_core.acts.after import cancel_request
+from phoenix_core.beads import (
+    Body,
+    Draft,
+    KillKind,
+    Order,
+    OrderEvent,
+    Position,
+    PositionEvent,
+    Proof,
+    ProofKind,
+    Resolution,
+    StateAnchor,
+)
+from phoenix_core.desk import Desk
+from phoenix_core.gate import kill_flags
+from phoenix_core.gate import statements as says
+from phoenix_core.gate.stale_gate import EVERY
+from phoenix_core.orders import Frame, Line, entry_ref, exit_ref, group_of, order_hash
+from phoenix_core.refusals import Reason, Refusal, refusal
+from phoenix_core.rulings import Ruling, denied, granted
+from phoenix_core.trade import exits
+from phoenix_core.trade.fills import stated
+from phoenix_core.trade.positions import Open, adopted, changed
+from phoenix_core.values import (
+    Account,
+    CommandId,
+    OrderRef,
+    OrderType,
+    Role,
+    State,
+    Tif,
+    plain,
+)
+from phoenix_core.watch.alerts import drift_answered, resolved
+from phoenix_core.watch.codes import Code
+from phoenix_core.watch.drift import may_resolve, open_drift, resolution_bead
+from phoenix_core.watch.observations import is_absent, is_reconciled
+from phoenix_core.watch.session import ReconnectState, resumed
+from phoenix_core.world import World
+
+Beads = list[Body | Draft | None]
+# Two pictures this far apart in one session: an order that neither shows is not on its way any more.
+ABSENT_FOR: Final = timedelta(seconds=30)
+
+
+@frozen
+class Signed:
+    """Where a signed command is recorded, who signed it, and the command that carries it out."""
+
+    seq: int
+    by: str
+    command_id: CommandId
+
+
+def held_position(desk: Desk, name: str) -> Open | Refusal:
+    """A position that holds something, by its id or its intent's."""
+    position = desk.positions.find(name)
+    if not isinstance(position, Open):
+        return refusal(Reason.UNKNOWN_POSITION, detail=name)
+    if position.state not in (State.FILLED, State.MANAGED) or position.held <= 0:
+        return refusal(Reason.NOTHING_TO_CLOSE, detail=f"{position.state}, {plain(position.held)} held")
+    return position
+
+
+def adopt(desk: Desk, said: says.Adopt, signed: Signed, world: World) -> Ruling:
+    """Give exposure an owner: a FILLED position with an exit mandate, its statement standing where a token would."""
+    card = world.instruments.get(said.symbol)
+    if card is None:
+        return denied(refusal(Reason.INSTRUMENT_NOT_ALLOWED, detail=f"no contract card for {said.symbol}"))
+    in_order = (said.stop < said.price < said.target) if said.side.sign > 0 else (said.target < said.price < said.stop)
+    if not in_order:
+        return denied(refusal(Reason.SIGNAL_GEOMETRY, detail="stop, price and target are not in order"))
+    recorded = desk.approvals.recent[signed.seq]
+    ref = entry_ref(recorded.signed.statement.encode())
+    body = adopted(
+        ref,
+        pair=said.symbol,
+        side=said.side,
+        quantity=said.quantity,
+        price=said.price,
+        stop=said.stop,
+        target=said.target,
+        strategy=said.strategy,
+        proof=Proof(ProofKind.OPERATOR_DECISION, str(signed.seq)),
+        linked_to=said.linked_to,
+    )
+    line = Line(
+        role=Role.ENTRY,
+        side=said.side,
+        quantity=said.quantity,
+        order_type=OrderType.MARKET,
+        tif=Tif.DAY,
+        outside_hours=False,
+        account=desk.genesis.account,
+        symbol=said.symbol,
+        con_id=card.con_id,
+        sec_type=card.sec_type,
+        currency=card.currency,
+        exchange=card.exchange,
+    )
+    booked = stated(
+        f"stated.{signed.seq}.01",
+        body.position_id,
+        ref,
+        Role.ENTRY,
+        said.symbol,
+        said.side,
+        said.quantity,
+        said.price,
+        world.now.wall,
+    )
+    return granted(body.intent_id, body, booked, _protection(body, ref, line, said, signed))
+
+
+def _protection(body: Position, ref: OrderRef, line: Line, said: says.Adopt, signed: Signed) -> Order:
+    frames: list[Frame] = []
+    for role, kind in ((Role.STOP, OrderType.STOP), (Role.TARGET, OrderType.LIMIT)):
+        exit_line = exits.exit_line(line, role, kind, said.quantity, said.stop if role is Role.STOP else said.target)
+        frames.append(Frame(exit_ref(ref, role, 1), 1, order_hash((exit_line,)), exit_line))
+    return Order(
+        event=OrderEvent.RECORDED,
+        position_id=body.position_id,
+        ref=frames[0].ref,
+        frames=tuple(frames),
+        group=group_of(ref, 1),
+        mandate=f"decision:{signed.seq}",
+    )
+
+
+def resolve_stalled(desk: Desk, said: says.ResolveStalled, signed: Signed, world: World) -> Ruling:
+    """End a STALLED position by a human's word; `cancelled` and `rejected` only where two pictures show nothing."""
+    position = desk.positions.find(said.position)
+    if not isinstance(position, Open) or position.state is not State.STALLED:
+        return denied(refusal(Reason.WRONG_STATE, detail="only a STALLED position is resolved this way"))
+    proof = Proof(ProofKind.OPERATOR_DECISION, str(signed.seq))
+    over = resolved(desk.alerts, Code.POSITION_STALLED, position.position_id, signed.by)
+    if said.as_ is says.StalledEnd.FILLED:
+        return _stalled_filled(position, said, signed, proof, over, world)
+    if not is_absent(desk.observations, position.order_ref or "", desk.sessions.session, ABSENT_FOR):
+        detail = "two complete pictures 30 s apart in this session must show neither the order nor its holding"
+        return denied(refusal(Reason.SNAPSHOTS_MISSING, detail=detail))
+    rejected = said.as_ is says.StalledEnd.REJECTED
+    event = PositionEvent.REJECTED if rejected else PositionEvent.CANCELLED
+    ends: Beads = [
+        Order(
+            event=OrderEvent.ENDED,
+            position_id=position.position_id,
+            ref=order.ref,
+            role=order.role,
+            status="REJECTED" if rejected else "CANCELLED",
+            reason=f"decision {signed.seq}",
+        )
+        for order in desk.orders.of(position.position_id)
+        if order.end is None
+    ]
+    return granted(position.position_id, *ends, changed(position, event, proof, reasons=("OPERATOR",)), over)
+
+
+def _stalled_filled(
+    position: Open, said: says.ResolveStalled, signed: Signed, proof: Proof, over: Body | None, world: World
+) -> Ruling:
+    if said.quantity is None or said.price is None or not said.reference:
+        return denied(refusal(Reason.RESOLUTION_NOT_PROVEN, detail="state quantity, price and the broker's reference"))
+    booked = stated(
+        f"stated.{signed.seq}.01",
+        position.position_id,
+        position.order_ref or "",
+        Role.ENTRY,
+        position.pair,
+        position.side,
+        said.quantity,
+        said.price,
+        world.now.wall,
+    )
+    filled = changed(
+        position,
+        PositionEvent.FILLED,
+        proof,
+        filled=said.quantity,
+        average_entry=said.price,
+        entry_working=said.quantity < position.requested_quantity,
+    )
+    return granted(position.position_id, booked, filled, over)
+
+
+def resolve_drift(desk: Desk, said: says.ResolveDrift, signed: Signed, world: World) -> Ruling:
+    """A human's answer to a drift. An attribution books the stated execution where it names one."""
+    attributed = (said.execution,) if said.execution else ()
+    judged = may_resolve(desk.drifts, said.drift, said.as_, said.notes, attributed)
+    if not is_successful(judged):
+        return denied(judged.failure())
+    drift = judged.unwrap()
+    bodies: Beads = [resolution_bead(drift, said.as_, signed.by, said.notes)]
+    if said.as_ is Resolution.PHOENIX_CORRECTED:
+        bodies.append(drift_answered(desk.alerts, drift, signed.by))
+        bodies.extend(lifted(desk, drift.identity, signed.by))
+    return granted(drift.identity, *bodies)
+
+
+def lifted(desk: Desk, identity: str, by: str) -> Beads:
+    """The DRIFT kills of a drift that a human resolved come down with it."""
+    return [
+        kill_flags.lift_flag(flag, by, "drift resolved")
+        for flag in desk.kill_flags.standing.values()
+        if flag.type is KillKind.DRIFT and flag.drift == identity
+    ]
+
+
+def cancel_orphans(desk: Desk, said: says.CancelOrphans, signed: Signed, world: World) -> Ruling:
+    """Cancel exactly the orders that the human saw named."""
+    drift = open_drift(desk.drifts, said.drift)
+    if drift is None:
+        return denied(refusal(Reason.UNKNOWN_DRIFT, detail=said.drift))
+    if not set(said.refs) <= set(drift.refs):
+        return denied(refusal(Reason.RESOLUTION_NOT_PROVEN, detail="these are not the orders of that drift"))
+    known = [order for ref in said.refs if (order := desk.orders.find(ref)) is not None and order.end is None]
+    return granted(drift.identity, *(cancel_request(order, f"orphan, decision {signed.seq}") for order in known))
+
+
+def resume(desk: Desk, said: says.Resume, signed: Signed, world: World) -> Ruling:
+    """Three more attempts for an escalated link."""
+    if desk.sessions.state is not ReconnectState.ESCALATED:
+        return denied(refusal(Reason.NOTHING_TO_DO, detail=f"the link is {desk.sessions.state}"))
+    genesis = desk.genesis
+    account = Account(genesis.account, genesis.account_mask)
+    return granted("link", resumed(desk.sessions, genesis.mode, account, genesis.port))
+
+
+def refresh_anchor(desk: Desk, said: says.RefreshAnchor, signed: Signed, world: World) -> Ruling:
+    """A human looked at the context, after a complete reconciliation of this session."""
+    if not is_reconciled(desk.observations, desk.sessions.session, desk.sessions.connected_seq):
+        return denied(refusal(Reason.NOT_RECONCILED, detail="reconcile completely in this session first"))
+    return granted(said.strategy or EVERY, StateAnchor(said.strategy or EVERY, said.state_hash, said.regime, signed.by))

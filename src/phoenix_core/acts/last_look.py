@@ -1,0 +1,118 @@
+"""The last look, and the only maker of a `ClearedOrder`: no broker accepts anything else.
+
+It is asked inside `store.hold()`, in the same step that hands the frames to the transport, after every queue of ours. For
+an entry all thirteen lights are read again; for an exit X1 to X4. What it clears it clears as a whole, or not at all.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Final
+
+from attrs import field, frozen
+from returns.result import Failure, Result, Success
+
+from phoenix_core.acts.lights import entry_lights, paper_validated
+from phoenix_core.desk import Desk
+from phoenix_core.effects import SendOrder
+from phoenix_core.gate import guards
+from phoenix_core.gate.guards import verdict
+from phoenix_core.gate.statements import read_statement
+from phoenix_core.orders import Frame, order_hash
+from phoenix_core.refusals import Reason, Refusal, merged, refusal
+from phoenix_core.trade import exits
+from phoenix_core.trade.order_book import Known
+from phoenix_core.trade.positions import Open
+from phoenix_core.values import Account, Role, State
+from phoenix_core.world import World
+
+_SEAL: Final = object()
+
+
+@frozen
+class ClearedOrder:
+    """Frames that passed the last look of this very moment. Only `clear` can make one."""
+
+    position_id: str
+    ref: str
+    frames: tuple[Frame, ...]
+    group: str
+    is_entry: bool
+    _seal: object = field(repr=False, eq=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Passing the gate is a type, and this is the only door to it."""
+        assert self._seal is _SEAL, "only the last look clears an order"
+
+
+def clear(desk: Desk, key: tuple[int, int], send: SendOrder, world: World) -> Result[ClearedOrder, Refusal]:
+    """Judge an owed hand-over now, on the desk as it stands at the head that is held."""
+    if desk.owed.get(key) != send:
+        return Failure(refusal(Reason.NOTHING_TO_DO, detail="this order is not owed"))
+    position = desk.positions.open.get(send.position_id)
+    if position is None:
+        return Failure(refusal(Reason.UNKNOWN_POSITION, detail=send.position_id))
+    no = _entry_refusal(desk, position, send, world) if send.is_entry else _exit_refusal(desk, position, send, world)
+    if no is not None:
+        return Failure(no)
+    return Success(ClearedOrder(send.position_id, send.ref, send.frames, send.group, send.is_entry, _SEAL))
+
+
+def _entry_refusal(desk: Desk, position: Open, send: SendOrder, world: World) -> Refusal | None:
+    if position.state is not State.SUBMITTED or position.order_ref != send.ref:
+        return refusal(Reason.WRONG_STATE, detail=f"{position.state} is no state to send an entry in")
+    shown = desk.evidence.latest(position.intent_id)
+    approved = shown.evidence.order_hash if shown is not None else ""
+    found: list[Refusal] = []
+    if order_hash(tuple(frame.line for frame in send.frames)) != approved:
+        found.append(refusal(Reason.TOKEN_WRONG_ORDER, detail="these frames are not the order that was approved"))
+    lights = verdict(entry_lights(desk, position, world, spent=True))
+    if lights is not None:
+        found.append(lights)
+    return merged(found)
+
+
+def _exit_refusal(desk: Desk, position: Open, send: SendOrder, world: World) -> Refusal | None:
+    genesis = desk.genesis
+    working = desk.orders.exits_of(position.position_id)
+    entry = desk.orders.entry_of(position.position_id)
+    rest = entry.rest if entry is not None and entry.end is None else Decimal(0)
+    lights = (
+        guards.account_light(genesis.mode, Account(genesis.account, genesis.account_mask), world.accounts),
+        guards.port_light(genesis.mode, world.port),
+        guards.mode_light(genesis.mode, world.run.mode, world.run.allow_live, paper_validated(desk, world)),
+        guards.lease_light(world.run.epoch, -1 if desk.tenure.released else desk.tenure.epoch),
+        None if world.link.up else refusal(Reason.LINK_DOWN),
+        exits.x1_refusal(position, working, rest),
+        exits.x2_refusal(send.mandate, _signed_at(desk, send.mandate), world.now.wall),
+        *(_sized(desk, position, frame, entry, world) for frame in send.frames),
+    )
+    return merged(light for light in lights if light is not None)
+
+
+def _signed_at(desk: Desk, mandate: str | None) -> datetime | None:
+    if mandate is None or not mandate.startswith("decision:"):
+        return None
+    recorded = desk.approvals.recent.get(int(mandate.partition(":")[2]))
+    return read_statement(recorded.signed.statement.encode()).at if recorded is not None else None
+
+
+def _sized(desk: Desk, position: Open, frame: Frame, entry: Known | None, world: World) -> Refusal | None:
+    """X4. A protection of executions that we saw does not wait for a picture; a close does, unless a human typed it."""
+    if frame.line.role is not Role.CLOSE:
+        rest = entry.rest if entry is not None and entry.end is None else Decimal(0)
+        return exits.x4_refusal(frame.line.quantity, position.held + rest, None)
+    return exits.x4_refusal(frame.line.quantity, position.held, _pictured(desk, position, world))
+
+
+def _pictured(desk: Desk, position: Open, world: World) -> Decimal | None:
+    """What the last complete picture shows as held, with our executions since; None where there is none to go by."""
+    snapshot = world.snapshot
+    if snapshot is None or not snapshot.complete or snapshot.session != world.link.session:
+        return None
+    touched = desk.fills.touched.get(position.pair)
+    if touched is not None and touched >= snapshot.began.wall:
+        return None  # executions since: our own book is the newer picture
+    held = sum((h.quantity for h in snapshot.positions if h.symbol == position.pair), Decimal(0))
+    return max(Decimal(0), held * position.side.sign)

@@ -1,0 +1,266 @@
+"""The thirteen lights of an entry, filled from every wing: what each guard must know, gathered in one place.
+
+Guards judge plain values; only here does somebody look at the whole desk. Every light is filled on every submit and
+again in the last look, whatever the others say.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from phoenix_core.beads import CanonicalSignal, Policy, Sizing
+from phoenix_core.desk import Desk
+from phoenix_core.facts import Checked
+from phoenix_core.gate import evidence, guards, kill_flags, stale_gate, tokens
+from phoenix_core.gate.evidence import Shown
+from phoenix_core.gate.guards import Lights
+from phoenix_core.gate.limits import Exposure, limit_refusal, policy_in_force
+from phoenix_core.gate.price import mid, price_refusal
+from phoenix_core.gate.signals import Proposal
+from phoenix_core.gate.statements import Decide, read_statement
+from phoenix_core.orders import parsed_ref
+from phoenix_core.refusals import Reason, Refusal, merged, refusal
+from phoenix_core.trade.positions import Open
+from phoenix_core.values import Account, Instrument, Money, Price, Quantity, State, divide, times
+from phoenix_core.watch.drift import blocking
+from phoenix_core.watch.market_hours import fx_day, market_status, session_refusal
+from phoenix_core.watch.observations import is_reconciled
+from phoenix_core.world import World
+
+RESERVED = (State.APPROVED, State.SUBMITTED, State.STALLED, State.FILLED, State.MANAGED)
+
+
+def policy_of(desk: Desk) -> Policy | None:
+    """The policy in force on this desk; None in LIVE before one was signed."""
+    return policy_in_force(desk.policies, desk.genesis.mode)
+
+
+def context_of(signal: CanonicalSignal) -> stale_gate.Context:
+    """What an intent stands on."""
+    return stale_gate.Context(signal.strategy, signal.state_hash, signal.created_at)
+
+
+def rate_of(desk: Desk, world: World, instrument: Instrument) -> Decimal | None:
+    """Account currency per unit of the instrument's currency; None where no quote says."""
+    account, currency = desk.genesis.currency, instrument.currency
+    if account == currency:
+        return Decimal(1)
+    if currency in world.rates:
+        return world.rates[currency]
+    direct, inverse = world.quotes.get(currency + account), world.quotes.get(account + currency)
+    if direct is not None:
+        return mid(direct.bid, direct.ask)
+    return divide(Decimal(1), mid(inverse.bid, inverse.ask)) if inverse is not None else None
+
+
+def account_rate(desk: Desk, symbol: str, world: World) -> Decimal | None:
+    """The rate of an instrument's currency by its symbol; None where its card or a quote is missing."""
+    instrument = world.instruments.get(symbol)
+    return None if instrument is None else rate_of(desk, world, instrument)
+
+
+def exposure_of(desk: Desk, world: World, intent_id: str) -> Exposure:
+    """What the desk holds or has promised, this intent left out."""
+    quantities: dict[str, Quantity] = {}
+    gross = Decimal(0)
+    count = 0
+    busy: list[str] = []
+    for position in desk.positions.open.values():
+        if position.intent_id == intent_id or position.state not in RESERVED:
+            continue
+        count += 1
+        busy.append(position.pair)
+        most = position.requested_quantity if position.entry_may_fill else position.filled_quantity
+        held = max(Decimal(0), most - position.exited_quantity)
+        quantities[position.pair] = Quantity(quantities.get(position.pair, Decimal(0)) + held)
+        rate = account_rate(desk, position.pair, world)
+        last = position.last
+        price = last.average_entry if last.average_entry is not None else last.entry_price
+        gross += times(times(held, price), rate if rate is not None else Decimal(1))
+    day = fx_day(world.now.wall)
+    today = [item for item in desk.positions.lately if fx_day(item.at) == day]
+    return Exposure(
+        quantities=quantities,
+        gross=Money(gross),
+        open_positions=count,
+        entries_today=sum(item.entries for item in today),
+        loss_today=Money(-sum((item.realized for item in today), Decimal(0))),
+        busy=tuple(busy),
+        drifting=tuple(symbol for symbol in desk.drifts.by_instrument if symbol),
+        foreign=foreign_of(desk, world),
+    )
+
+
+def foreign_of(desk: Desk, world: World) -> tuple[str, ...]:
+    """Instruments where the last complete picture shows a holding or an order that is not ours."""
+    if world.snapshot is None:
+        return ()
+    held = (h.symbol for h in world.snapshot.positions if h.quantity and not desk.positions.by_pair.get(h.symbol))
+    orders = (
+        order.echo.symbol for order in world.snapshot.orders if order.echo is not None and not parsed_ref(order.ref)
+    )
+    return tuple(dict.fromkeys((*held, *orders)))
+
+
+def entry_lights_before(desk: Desk, world: World, intent_id: str) -> Refusal | None:
+    """What forbids approving an intent already: a kill in its scope, a stale context, a limit. The rest is the engine's."""
+    proposal = desk.signals.proposal(intent_id)
+    shown = desk.evidence.latest(intent_id)
+    if proposal is None or shown is None:
+        return refusal(Reason.EVIDENCE_MISSING, detail=intent_id)
+    signal = proposal.signal
+    policy = policy_of(desk)
+    kill = kill_flags.kill_refusal(desk.kill_flags, signal.strategy, signal.pair, world.latch)
+    stale = _stale(desk, policy, signal, world)
+    sizing = shown.evidence.sizing
+    limits = limit_refusal(
+        policy, exposure_of(desk, world, intent_id), desk.genesis.mode, signal.pair, sizing.quantity, sizing.notional
+    )
+    return merged(light for light in (kill, stale, limits) if light is not None)
+
+
+def _stale(desk: Desk, policy: Policy | None, signal: CanonicalSignal, world: World) -> Refusal | None:
+    if policy is None:
+        return refusal(Reason.POLICY_MISSING)
+    return stale_gate.stale_refusal(desk.anchors, context_of(signal), policy.stale_after, world.now)
+
+
+def entry_lights(desk: Desk, position: Open, world: World, spent: bool) -> Lights:
+    """All thirteen lights of an approved entry; `spent` in the last look, when the token was used by this very append."""
+    intent_id = position.intent_id
+    proposal, shown = desk.signals.proposal(intent_id), desk.evidence.latest(intent_id)
+    assert proposal is not None and shown is not None, "an approved intent keeps its signal and its evidence"
+    genesis, signal, policy = desk.genesis, proposal.signal, policy_of(desk)
+    sizing = shown.evidence.sizing
+    drifts = tuple(drift.identity for drift in blocking(desk.drifts, signal.pair))
+    instrument = world.instruments.get(signal.pair)
+    status = None if instrument is None else market_status(instrument, world.now.wall, world.hours.get(signal.pair))
+    link = world.link
+    return Lights(
+        account=guards.account_light(genesis.mode, Account(genesis.account, genesis.account_mask), world.accounts),
+        port=guards.port_light(genesis.mode, world.port),
+        mode=guards.mode_light(genesis.mode, world.run.mode, world.run.allow_live, paper_validated(desk, world)),
+        lease=guards.lease_light(world.run.epoch, -1 if desk.tenure.released else desk.tenure.epoch),
+        kill=kill_flags.kill_refusal(desk.kill_flags, signal.strategy, signal.pair, world.latch),
+        stale=_stale(desk, policy, signal, world),
+        limits=limit_refusal(
+            policy, exposure_of(desk, world, intent_id), genesis.mode, signal.pair, sizing.quantity, sizing.notional
+        ),
+        drift=guards.drift_light(
+            is_reconciled(desk.observations, desk.sessions.session, desk.sessions.connected_seq), drifts
+        ),
+        link=guards.link_light(link.up and link.synchronised, link.round_trip_age, link.in_restart_window, link.skew),
+        session=refusal(Reason.HOURS_UNKNOWN) if status is None else session_refusal(status),
+        price=_price_light(desk, position, proposal, shown, policy, world),
+        token=_token_light(desk, position, shown, world, spent),
+        pacing=guards.pacing_light(world.entry_budget, len(shown.evidence.lines)),
+    )
+
+
+def paper_validated(desk: Desk, world: World) -> bool:
+    """Whether a human signed that this very build passed its validation on paper."""
+    return any(d.type == "paper-validation" and d.subject == world.run.version for d in desk.approvals.recent.values())
+
+
+def _price_light(
+    desk: Desk, position: Open, proposal: Proposal, shown: Shown, policy: Policy | None, world: World
+) -> Refusal | None:
+    signal, instrument = proposal.signal, world.instruments.get(proposal.signal.pair)
+    if policy is None or instrument is None:
+        return refusal(Reason.QUOTE_MISSING, detail="no policy or no contract card")
+    signed = signed_decision(desk, position.intent_id)
+    reference = mid(signed.live.bid, signed.live.ask) if signed is not None and signed.live is not None else None
+    return price_refusal(
+        world.quotes.get(signal.pair),
+        world.now,
+        sec_type=instrument.sec_type,
+        side=signal.side,
+        stop=signal.stop,
+        reference=reference if reference is not None else Price(signal.entry),
+        drift_bps_max=signed.drift_bps_max if signed is not None else 0,
+        spread_bps_max=policy.spread_bps_max,
+        delayed_allowed=policy.delayed_quotes,
+    )
+
+
+def signed_decision(desk: Desk, intent_id: str) -> Decide | None:
+    """What the human signed about an intent, read from the stored bytes."""
+    decided = desk.approvals.decided.get(intent_id)
+    recorded = desk.approvals.recent.get(decided.seq) if decided is not None else None
+    if recorded is None:
+        return None
+    says = read_statement(recorded.signed.statement.encode()).says
+    return says if isinstance(says, Decide) else None
+
+
+def _token_light(desk: Desk, position: Open, shown: Shown, world: World, spent: bool) -> Refusal | None:
+    """Signature, order hash and life. The signature was checked again by this run, over the bytes that are stored."""
+    use = tokens.Use(
+        token_id=position.token_id or "",
+        intent_id=position.intent_id,
+        order_hash=shown.evidence.order_hash,
+        evidence_hash=shown.leaf,
+        order_ref=position.order_ref or "",
+        account=desk.genesis.account,
+        mode=desk.genesis.mode,
+        epoch=world.run.epoch if world.run.epoch is not None else -1,
+    )
+    judge = tokens.judge_spent if spent else tokens.judge_use
+    said = judge(desk.tokens, use, world.now)
+    unsigned = None if _is_signed(desk, position, world) else refusal(Reason.TOKEN_SIGNATURE)
+    return merged(light for light in (said, unsigned) if light is not None)
+
+
+def _is_signed(desk: Desk, position: Open, world: World) -> bool:
+    decided = desk.approvals.decided.get(position.intent_id)
+    if decided is None or not desk.approvals.is_approved(position.intent_id, decided.seq):
+        return False
+    recorded, checked = desk.approvals.recent.get(decided.seq), world.verified.get(decided.seq)
+    return recorded is not None and checked is not None and _same(recorded.signed.statement, checked)
+
+
+def _same(statement: str, checked: Checked) -> bool:
+    return checked.statement == statement.encode()
+
+
+def flags_for(
+    desk: Desk,
+    world: World,
+    signal: CanonicalSignal,
+    sizing: Sizing,
+    instrument: Instrument,
+    policy: Policy,
+) -> tuple[str, ...]:
+    """The lights that the human sees: kills by name, what blocks, what asks for care, and how fresh the picture is."""
+    flags: list[str] = []
+    for flag in kill_flags.active(desk.kill_flags, signal.strategy, signal.pair):
+        flags.append(evidence.kill_flag(f"{flag.type} {flag.scope}"))
+    if world.latch is not False:
+        flags.append(evidence.kill_flag("HALT latch"))
+    limits = limit_refusal(
+        policy,
+        exposure_of(desk, world, signal.intent_id),
+        desk.genesis.mode,
+        signal.pair,
+        sizing.quantity,
+        sizing.notional,
+    )
+    if limits is not None:
+        flags.extend(evidence.red(reason.value) for reason in limits.reasons)
+    drifts = blocking(desk.drifts, signal.pair)
+    flags.extend(evidence.red(f"drift {drift.cause}") for drift in drifts)
+    if not is_reconciled(desk.observations, desk.sessions.session, desk.sessions.connected_seq):
+        flags.append(evidence.red("not reconciled in this session"))
+    twin = desk.signals.twin_of(signal)
+    if twin is not None and twin != signal.intent_id:
+        flags.append(evidence.amber(f"same trade as {twin[:8]}"))
+    if sizing.stated is not None and sizing.stated > sizing.computed:
+        flags.append(evidence.amber("stated size above computed"))
+    status = market_status(instrument, world.now.wall, world.hours.get(signal.pair))
+    if session_refusal(status) is not None:
+        flags.append(evidence.amber(f"market {status.value}"))
+    run = desk.observations.complete
+    if run is not None:
+        flags.append(evidence.info(f"recon {int((world.now.wall - run.ts).total_seconds())} s, {len(drifts)} drifts"))
+    flags.append(evidence.info("feed live" if world.link.up else "feed down"))
+    return tuple(flags)

@@ -1,0 +1,123 @@
+"""Compare the book with the broker's whole picture, and say what differs. Nothing is corrected, by either side.
+
+A reconciliation leaves an observation of what it saw, a drift bead for every divergence that is news, and alerts. A whole
+picture is also the executions answer that an unfilled end has been waiting for, and the proof that a human's
+"the broker corrected it" needs.
+"""
+
+from __future__ import annotations
+
+from phoenix_core.beads import Body, Draft, PositionEvent, Proof, ProofKind, Settlement, Settles
+from phoenix_core.desk import Desk
+from phoenix_core.effects import Reconcile
+from phoenix_core.facts import BrokerStatus, Snapshot
+from phoenix_core.rulings import Ruling, granted, settling
+from phoenix_core.trade.order_book import End, Known, Over, Standing
+from phoenix_core.trade.positions import Open, changed
+from phoenix_core.values import ZERO, Money, SecType, State
+from phoenix_core.watch.alerts import drift_answered, may_raise, resolved
+from phoenix_core.watch.codes import Code, alert, drift_alert
+from phoenix_core.watch.compare import Agreement, Book, OrderRow, compare
+from phoenix_core.watch.drift import news, proven
+from phoenix_core.watch.market_hours import fx_day
+from phoenix_core.watch.observations import snapshot_seen, suspects_of
+from phoenix_core.world import World
+
+Beads = list[Body | Draft | None]
+UNKNOWN_MAX = 3
+
+
+def reconciled(desk: Desk, snapshot: Snapshot, world: World, key: str) -> Ruling:
+    """What one picture of the broker leaves."""
+    finding = compare(book_of(desk, snapshot, world), snapshot, suspects_of(desk.observations))
+    bodies: Beads = [snapshot_seen(snapshot, finding)]
+    for drift in news(desk.drifts, finding.found, snapshot.session, desk.sessions.connected_seq):
+        bodies.append(drift)
+        bodies.append(drift_alert(drift, f"{key}|{drift.identity}"))
+    if finding.agreement is Agreement.UNKNOWN:
+        if desk.observations.unknown_streak + 1 >= UNKNOWN_MAX:
+            told = may_raise(desk.alerts, Code.RECONCILIATION_UNKNOWN, "reconciliation", world.now.wall)
+            bodies.append(alert(Code.RECONCILIATION_UNKNOWN, "reconciliation", key) if told else None)
+        return _settled(desk, granted("reconciliation", *bodies), snapshot)
+    bodies.append(resolved(desk.alerts, Code.RECONCILIATION_UNKNOWN, "reconciliation", "broker"))
+    for answer in proven(desk.drifts, set(finding.shown), desk.head.size):
+        drift_open = desk.drifts.open[answer.identity]
+        bodies.extend((answer, drift_answered(desk.alerts, drift_open, answer.resolved_by)))
+    bodies.extend(_ended_unfilled(desk, snapshot, key))
+    return _settled(desk, granted("reconciliation", *bodies), snapshot)
+
+
+def _settled(desk: Desk, ruling: Ruling, snapshot: Snapshot) -> Ruling:
+    """A picture that began after an obligation to look arose has met it."""
+    met = tuple(
+        Settles(*key, Settlement.DONE)
+        for key, effect in desk.owed.items()
+        if isinstance(effect, Reconcile) and snapshot.complete
+    )
+    return settling(ruling, *met)
+
+
+def book_of(desk: Desk, snapshot: Snapshot, world: World) -> Book:
+    """What Phoenix believes, as plain values."""
+    rows = {ref: _row(order) for ref, order in desk.orders.open.items() if order.standing is not Standing.RECORDED}
+    cash = tuple(symbol for symbol, card in world.instruments.items() if card.sec_type is SecType.CASH)
+    day = fx_day(world.now.wall)
+    realized = Money(sum((item.realized for item in desk.positions.lately if fx_day(item.at) == day), ZERO))
+    return Book(
+        account=desk.genesis.account,
+        session=desk.sessions.session,
+        holdings=desk.positions.nets,
+        orders=rows,
+        ended={**desk.orders.ends, **desk.orders.done},
+        baseline={holding.symbol: holding.quantity for holding in desk.genesis.baseline},
+        touched={**desk.orders.touched, **desk.fills.touched},
+        cash=cash,
+        realized=realized if snapshot.realized is not None else None,
+    )
+
+
+def _row(order: Known) -> OrderRow:
+    return OrderRow(
+        ref=order.ref,
+        symbol=order.line.symbol,
+        role=order.role,
+        side=order.line.side,
+        quantity=order.line.quantity,
+        filled=order.filled,
+        status=_STATUS.get(order.standing, BrokerStatus.UNKNOWN),
+        perm_id=order.perm_ids[-1] if order.perm_ids else 0,
+        group=order.group,
+    )
+
+
+_STATUS = {
+    Standing.WORKING: BrokerStatus.SUBMITTED,
+    Standing.HELD: BrokerStatus.PRESUBMITTED,
+    Standing.INACTIVE: BrokerStatus.INACTIVE,
+}
+
+
+def _ended_unfilled(desk: Desk, snapshot: Snapshot, key: str) -> Beads:
+    """Entries that the broker ended with nothing filled, and whose executions this later picture does not show."""
+    bodies: Beads = []
+    for position in (*desk.positions.in_state(State.SUBMITTED), *desk.positions.in_state(State.STALLED)):
+        over = desk.orders.end_of(position.order_ref or "")
+        if over is not None and _is_proven(position, over, snapshot):
+            bodies.extend(_end(desk, position, over, key))
+    return bodies
+
+
+def _is_proven(position: Open, over: Over, snapshot: Snapshot) -> bool:
+    unfilled = over.filled == 0 and position.filled_quantity == 0 and over.end in (End.CANCELLED, End.REJECTED)
+    later = snapshot.complete and snapshot.began.wall >= over.at
+    return unfilled and later and all(e.ref != position.order_ref for e in snapshot.executions)
+
+
+def _end(desk: Desk, position: Open, over: Over, key: str) -> Beads:
+    event = PositionEvent.REJECTED if over.end is End.REJECTED else PositionEvent.CANCELLED
+    proof = Proof(ProofKind.BROKER_MESSAGE, over.message or position.order_ref or "")
+    reasons = (over.reason,) if over.reason else ()
+    return [
+        changed(position, event, proof, reasons=reasons),
+        resolved(desk.alerts, Code.POSITION_STALLED, position.position_id, "broker"),
+    ]

@@ -1,0 +1,149 @@
+"""From an approval to the frames: all thirteen lights green, token spent, order recorded, in one durable append.
+
+A transient red light (link, pacing) leaves the intent approved and `due` asks again while the token lives; every other
+red light takes the permission back. Nothing here touches a broker: the frames are an effect of the recorded bead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from attrs import frozen
+
+from phoenix_core.acts.approve import stale_beads
+from phoenix_core.acts.lights import entry_lights
+from phoenix_core.beads import (
+    Body,
+    Order,
+    OrderEvent,
+    PositionEvent,
+    Proof,
+    ProofKind,
+    Settlement,
+    Settles,
+)
+from phoenix_core.desk import Desk
+from phoenix_core.effects import SendOrder
+from phoenix_core.gate import tokens
+from phoenix_core.gate.guards import verdict
+from phoenix_core.orders import Frame, Line, exit_ref, group_of, order_hash
+from phoenix_core.refusals import Reason, Refusal, refusal
+from phoenix_core.rulings import Ruling, denied, granted, settling
+from phoenix_core.trade.positions import Open, changed
+from phoenix_core.values import CommandId, OrderRef, Role, State
+from phoenix_core.watch.codes import Code, alert
+from phoenix_core.world import World
+
+# A wrong account, port or mode is no matter of timing: somebody or something is set up wrong, and a human must know.
+VIOLATIONS: Final = (Reason.ACCOUNT_MISMATCH, Reason.PORT_MISMATCH, Reason.MODE_MISMATCH, Reason.LIVE_NOT_ALLOWED)
+
+
+@frozen
+class Submit:
+    """Send what was approved."""
+
+    command_id: CommandId
+    intent_id: str
+
+
+@frozen
+class Withhold:
+    """The last look refused: the run that recorded the order handed no byte over, and says so."""
+
+    command_id: CommandId
+    key: tuple[int, int]
+    send: SendOrder
+    refusal: Refusal
+
+
+Command = Submit | Withhold
+
+
+def _submit(desk: Desk, command: Submit, world: World) -> Ruling:
+    position = desk.positions.open_of_intent(command.intent_id)
+    if position is None or position.state is not State.APPROVED:
+        return denied(refusal(Reason.WRONG_STATE, detail=command.intent_id))
+    no = verdict(entry_lights(desk, position, world, spent=False))
+    if no is None:
+        return _send(desk, position)
+    if no.is_transient:
+        return denied(no)
+    return _withdraw(desk, command, position, no, world)
+
+
+def _send(desk: Desk, position: Open) -> Ruling:
+    token, shown = desk.tokens.live_for(position.intent_id), desk.evidence.latest(position.intent_id)
+    assert token is not None and shown is not None, "green lights mean a live token and its evidence"
+    ref = OrderRef(token.order_ref)
+    frames = bracket_frames(ref, shown.evidence.lines)
+    return granted(
+        position.intent_id,
+        tokens.used(token),
+        changed(position, PositionEvent.SUBMITTED, Proof(ProofKind.RULE, token.id)),
+        Order(
+            event=OrderEvent.RECORDED,
+            position_id=position.position_id,
+            ref=ref,
+            frames=frames,
+            group=group_of(ref, 1),
+            mandate=f"evidence:{shown.leaf}",
+            token_id=token.id,
+        ),
+        facts={"order_ref": ref},
+    )
+
+
+def bracket_frames(ref: OrderRef, lines: tuple[Line, ...]) -> tuple[Frame, ...]:
+    """The frames of a native bracket: the entry under its own reference, the exits as its first generation."""
+    return tuple(
+        Frame(ref if line.role is Role.ENTRY else exit_ref(ref, line.role, 1), 1, order_hash((line,)), line)
+        for line in lines
+    )
+
+
+def exit_frames(lines: tuple[tuple[OrderRef, Line], ...]) -> tuple[Frame, ...]:
+    """First revisions of exit orders."""
+    return tuple(Frame(ref, 1, order_hash((line,)), line) for ref, line in lines)
+
+
+def _withdraw(desk: Desk, command: Submit, position: Open, no: Refusal, world: World) -> Ruling:
+    token = desk.tokens.live_for(position.intent_id)
+    expired = no.headline in (Reason.TOKEN_EXPIRED, Reason.TOKEN_OTHER_RUN)
+    reasons = tuple(reason.value for reason in no.reasons)
+    event = PositionEvent.TOKEN_EXPIRED if expired else PositionEvent.WITHDRAWN
+    bodies: list[Body | None] = []
+    if token is not None:
+        bodies.append(tokens.expired(token, no.headline) if expired else tokens.revoked(token, no.reasons))
+    bodies.append(changed(position, event, Proof(ProofKind.RULE, no.headline.value), reasons=reasons))
+    if Reason.STATE_CONFLICT in no.reasons:
+        bodies.extend(stale_beads(desk, position.intent_id, "submit", command.command_id, world))
+    if any(reason in VIOLATIONS for reason in no.reasons):
+        bodies.append(alert(Code.GUARD_VIOLATION, position.intent_id, command.command_id, reason=no.headline.value))
+    return denied(no, *bodies)
+
+
+def _withhold(desk: Desk, command: Withhold, world: World) -> Ruling:
+    if command.key not in desk.owed:
+        return denied(refusal(Reason.NOTHING_TO_DO, detail="answered already"))
+    send = command.send
+    dropped = Order(
+        event=OrderEvent.DROPPED,
+        position_id=send.position_id,
+        ref=send.ref,
+        frames=(),
+        role=send.frames[0].line.role,
+        reason=" ".join(reason.value for reason in command.refusal.reasons),
+    )
+    settled = Settles(*command.key, Settlement.DROPPED)
+    position = desk.positions.open.get(send.position_id)
+    if not send.is_entry:
+        told = alert(Code.CLOSE_NOT_SENT, send.position_id, command.command_id, reason=command.refusal.headline.value)
+        return settling(denied(command.refusal, dropped, told), settled)
+    assert position is not None and position.state is State.SUBMITTED, "only a submitted entry can be withheld"
+    reasons = tuple(reason.value for reason in command.refusal.reasons)
+    cancelled = changed(position, PositionEvent.WITHHELD, Proof(ProofKind.WITHHELD, send.ref), reasons=reasons)
+    return settling(denied(command.refusal, dropped, cancelled), settled)
+
+
+HANDLERS: Final[Mapping[type, Callable[[Desk, Any, World], Ruling]]] = {Submit: _submit, Withhold: _withhold}
