@@ -210,7 +210,8 @@ def _holdings(book: Book, snapshot: Snapshot, rows: frozenset[str] | None) -> It
     theirs: dict[str, Decimal] = {}
     for held in snapshot.positions:
         if (rows is None or held.symbol in rows) and _is_ours(held.account, book):
-            theirs[held.symbol] = _sum((theirs.get(held.symbol, ZERO), held.quantity))
+            more = theirs.get(held.symbol)
+            theirs[held.symbol] = held.quantity if more is None else ARITHMETIC.add(more, held.quantity)
     wanted = (*theirs, *book.holdings, *book.baseline) if rows is None else sorted(rows)
     for symbol in dict.fromkeys(wanted):
         ours, said = book.holdings.get(symbol, ZERO), theirs.get(symbol, ZERO)

@@ -18,6 +18,8 @@ from phoenix_core.watch.pacing import RUNS_MAX
 
 # A picture that differs in more rows than this is another account or another planet; a bead stays below 256 KiB.
 LISTED_MAX: Final = 1000
+# A quote every five seconds over the five minutes that evidence lives.
+QUOTES_CITABLE: Final = 60
 _PASS: Final = "pass"
 
 
@@ -61,6 +63,7 @@ class Observations:
 
     counts: dict[About, int] = Factory(dict)
     quotes: dict[str, LastQuote] = Factory(dict)
+    recent: dict[str, list[LastQuote]] = Factory(dict)  # what a screen that is open now may cite
     run: Run | None = None  # the last of all
     complete: Run | None = None  # the last complete one
     runs: list[datetime] = Factory(list)  # of the last twelve, for the rate
@@ -80,7 +83,8 @@ class Observations:
         if body.about is About.SNAPSHOT:
             self._ran(bead, body)
         elif body.about is About.QUOTE:
-            self.quotes[body.subject] = _quote_of(bead.seq, body)
+            quote = self.quotes[body.subject] = _quote_of(bead.seq, body)
+            self.recent[body.subject] = [*self.recent.get(body.subject, ()), quote][-QUOTES_CITABLE:]
         elif body.about is About.BUNNY:
             self.bunny[body.subject] = body.facts["verdict"] == _PASS
         elif body.about is About.DRILL:
