@@ -144,6 +144,15 @@ def read_json(data: bytes, limit: int = BEAD_MAX) -> Json:
     return value
 
 
+def is_canonical(data: bytes) -> bool:
+    """A line that is no bead: canonical like one, but with one code for all that it may not be."""
+    try:
+        read_json(data, LINE_MAX)
+    except Lie:
+        return False
+    return True
+
+
 def fits(data: bytes, limit: int) -> bool:
     """Bombs are weighed before they are opened."""
     return len(data) <= limit
@@ -605,9 +614,14 @@ class Lines:
         line = self.file.readline(LINE_MAX + 2)
         self.number += 1
         judge("TRUNCATED", line)
-        judge("TOO_LARGE", line[:-1], LINE_MAX)
         judge("BAD_LINE", line.endswith(b"\n"))
         return line[:-1]
+
+    def next_value(self) -> Json:
+        """The value of the next line, which is no bead."""
+        data = self.next()
+        judge("BAD_LINE", is_canonical(data))
+        return READER.read(data)
 
 
 @contextmanager
@@ -626,8 +640,9 @@ def check_bytes(file: BinaryIO, roots: Roots) -> Outline:
     judge("EMPTY", file.read(1))
     file.seek(0)
     with at("line 1"):
-        header = read_json(lines.next(), LINE_MAX)
-        judge("BAD_HEADER", header)
+        first_line = lines.next()
+        judge("BAD_HEADER", first_line)
+        header = READER.read(first_line)
         judge("OTHER_LOG", text_of(header, "origin"), roots.origin)
     tree, first, last = _check_beads(lines, whole_of(header, "size"))
     judge("EMPTY", tree.size)
@@ -665,7 +680,7 @@ def _check_texts(lines: Lines, count: int) -> frozenset[str]:
     hashes: list[str] = [""]
     for _ in range(count):
         with at(f"line {lines.number + 1}"):
-            line = read_json(lines.next(), LINE_MAX)
+            line = lines.next_value()
             judge("BAD_LINE", has_exactly(line, {"hash": str, "text": str}) and text_of(line, "hash") > hashes[-1])
             judge("BAD_TEXT", text_of(line, "hash"), text_of(line, "text"))
         hashes.append(text_of(line, "hash"))
@@ -676,7 +691,7 @@ def _check_notes(lines: Lines, count: int, tree: Tree, roots: Roots) -> tuple[No
     notes: list[Note] = []
     for _ in range(count):
         with at(f"line {lines.number + 1}"):
-            line = read_json(lines.next(), LINE_MAX)
+            line = lines.next_value()
             judge("BAD_LINE", has_exactly(line, {"checkpoint": str}))
             note = note_of(text_of(line, "checkpoint"))
             judge("BAD_CHECKPOINT", note, tree.size)
@@ -693,7 +708,7 @@ def _check_files(lines: Lines, count: int) -> None:
     last = ""
     for _ in range(count):
         with at(f"line {lines.number + 1}"):
-            line = read_json(lines.next(), LINE_MAX)
+            line = lines.next_value()
             judge("BAD_LINE", has_exactly(line, {"file": str, "text": str}) and text_of(line, "file") > last)
         last = text_of(line, "file")
 
@@ -1693,9 +1708,15 @@ def is_one_of(*words: object) -> Callable[[object], bool]:
     return lambda value: value in words
 
 
-def header_fits(value: Json) -> bool:
-    """The header of this version: its keys, its types, counts that no bomb hides in."""
-    if not isinstance(value, dict) or value.keys() != HEADER_KEYS or type(value["phoenix_export"]) is not int:
+def header_fits(data: bytes) -> bool:
+    """The header of this version: canonical, its keys, its types, counts that no bomb hides in."""
+    value = READER.read(data)
+    if (
+        not is_canonical(data)
+        or not isinstance(value, dict)
+        or value.keys() != HEADER_KEYS
+        or type(value["phoenix_export"]) is not int
+    ):
         return False
     counts = [value[name] for name in ("size", "texts", "checkpoints", "files")]
     texts = isinstance(value["origin"], str) and isinstance(value["root"], str)

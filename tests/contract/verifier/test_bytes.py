@@ -1,0 +1,309 @@
+"""The verifier on bytes: every attack has its code and its place; the honest twin is the day that they all change."""
+
+from __future__ import annotations
+
+import base64
+import json
+import subprocess
+import sys
+from hashlib import sha256
+from io import BytesIO
+from pathlib import Path
+from typing import Final
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from returns.pipeline import is_successful
+
+from phoenix_adapters import phoenix_verify
+from phoenix_adapters.beads.export import export_lines, read_export
+from phoenix_adapters.beads.memory import MemoryStore
+from phoenix_adapters.keys import note_verifier
+from phoenix_core.checkpoint import Checkpoint, Signer, ed25519_key_id, sign_note
+from tests.contract.verifier.byte_attacks import BYTE_ATTACKS, ByteAttack, honest, honest_lines
+from tests.contract.verifier.story import LOG, ORIGIN, Record, Story, witness_note, written
+
+Told = tuple[int, Record]
+
+
+def told(folder: Path, export: bytes, roots: Record, capsys: pytest.CaptureFixture[str], *words: str) -> Told:
+    """Exit code and what the verifier says, through its own command line."""
+    code = phoenix_verify.main([*written(folder, export, roots), "--json", *words])
+    return code, json.loads(capsys.readouterr().out)
+
+
+def said(told: Told) -> tuple[int, str, str]:
+    """Code and place of a lie."""
+    return told[0], str(told[1].get("code")), str(told[1].get("place"))
+
+
+class TestTheHonestDay:
+    """The honest twin of every attack: it is believed, and what is covered is said."""
+
+    @pytest.mark.parametrize("mode", ["MOCK", "PAPER", "LIVE"])
+    def test_it_is_true(self, mode: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """Exit 0, with the counts of the day."""
+        story = Story(mode).told()
+        code, found = told(tmp_path, story.export(), story.roots(), capsys)
+        assert (code, found["verdict"], found["beads"], found["screens_carried"]) == (0, "TRUE", 63, "4 of 4")
+        counts = found["counts"]
+        assert isinstance(counts, dict)
+        assert (counts["approvals"], counts["tokens issued"], counts["tokens used"]) == (4, 4, 2)
+        assert (counts["rejections"], counts["operators enrolled"], counts["operators revoked"]) == (1, 2, 1)
+
+    def test_a_stores_export_is_the_same(self) -> None:
+        """The story writes what a store writes, byte for byte: the attacks are made on real exports."""
+        story, store = honest(), MemoryStore()
+        signer = Signer(ORIGIN, ed25519_key_id(ORIGIN, LOG.public.point), LOG.private.sign)
+        sizes = [int(note.split("\n")[1]) for note in story.notes]
+        for start, stop in zip([0, *sizes], [*sizes, len(story.beads)], strict=True):
+            assert is_successful(store.append(store.head(), story.beads[start:stop], story.texts))
+            if stop in sizes:
+                assert is_successful(store.checkpoint(ORIGIN, signer))
+        assert b"".join(export_lines(store, ORIGIN, LOG.public.point)) == story.export()
+
+    def test_it_runs_alone(self, tmp_path: Path) -> None:
+        """As a script, in a folder of its own, with no package in sight: the text for people says what is covered."""
+        script = tmp_path / "phoenix_verify.py"
+        script.write_text(Path(phoenix_verify.__file__).read_text())
+        words = written(tmp_path, honest().export(), honest().roots())
+        command = [sys.executable, "-I", "-S", str(script), *words]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.startswith("TRUE\n")
+        assert "UNWITNESSED: the last 63 of 63 beads" in done.stdout
+
+
+@pytest.mark.parametrize("attack", BYTE_ATTACKS, ids=lambda attack: attack.name)
+def test_each_attack_on_bytes_has_its_code(
+    attack: ByteAttack, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit 1, the code, the place."""
+    assert said(told(tmp_path, attack.export(), honest().roots(), capsys)) == (1, attack.code, attack.place)
+
+
+# The desk's own reader knows no roots, so that a header may say what it likes; an empty log is a log to it; a missing
+# mark it calls no JSON; and checkpoints in the wrong order it calls bad checkpoints.
+ELSEWHERE: Final = {"more beads than there is time", "the export of another log", "no bead at all"} | {
+    "a byte order mark",
+    "checkpoints from the last to the first",
+}
+
+
+@pytest.mark.parametrize("attack", BYTE_ATTACKS, ids=lambda attack: attack.name)
+def test_the_desks_own_reader_agrees(attack: ByteAttack) -> None:
+    """Two readers with no line in common give the same code to the same bytes."""
+    found = read_export(BytesIO(attack.export()), note_verifier(ORIGIN, LOG.public.point))
+    if attack.name in ELSEWHERE:
+        return
+    assert not is_successful(found)
+    assert str(found.failure().reason) == attack.code
+
+
+class TestOutsideCheckpoints:
+    """What only somebody outside can see: found with a checkpoint, and said to be unseen without."""
+
+    def cut(self) -> Story:
+        """The day without its end, perfectly sealed: an old backup, a cut tail."""
+        story = honest()
+        return Story(beads=story.beads[:40], notes=story.notes[:1], texts=story.texts)
+
+    def forked(self) -> Story:
+        """A day of the same length with another end, by who owns host and log key."""
+        beat = {"beat": lambda drafts: [(kind, body | {"status": "DEGRADED"}) for kind, body in drafts]}
+        return Story(edits=beat).told()
+
+    def test_unseen_without(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """A cut tail and a fork are perfectly good logs; the unwitnessed tail says how much that may be."""
+        for story in (self.cut(), self.forked()):
+            code, found = told(tmp_path, story.export(), honest().roots(), capsys)
+            assert (code, found["unwitnessed_tail"]) == (0, len(story.beads))
+
+    @pytest.mark.parametrize("kind", ["log", "witness", "cosignature"])
+    def test_seen_with(self, kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """A checkpoint by the log or a witness, kept outside: BEHIND, FORKED; the honest day agrees with it."""
+        kept, roots = tmp_path / "kept", honest().roots()
+        if kind == "cosignature":
+            note, key = cosigned(honest(), 63)
+            roots = roots | {"witnesses": [key]}
+        else:
+            signer = Signer(ORIGIN, ed25519_key_id(ORIGIN, LOG.public.point), LOG.private.sign)
+            log = sign_note(Checkpoint(ORIGIN, 63, honest().root()), signer)
+            note = log if kind == "log" else witness_note(honest(), 63)
+        kept.write_text(note)
+        words = ("--checkpoint", str(kept))
+        code, found = told(tmp_path, honest().export(), roots, capsys, *words)
+        assert (code, found["unwitnessed_tail"], found["witnessed_to"]) == (0, 0, 63)
+        place = f"checkpoint {kept}"
+        assert said(told(tmp_path, self.cut().export(), roots, capsys, *words)) == (1, "BEHIND", place)
+        assert said(told(tmp_path, self.forked().export(), roots, capsys, *words)) == (1, "FORKED", place)
+
+    def test_seen_with_a_notification(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """The size and eight digits of the root, as every notification shows them, are enough."""
+        words = ("--seen", f"63:{honest().root().hex()[:8]}")
+        code, found = told(tmp_path, honest().export(), honest().roots(), capsys, *words)
+        assert (code, found["unwitnessed_tail"]) == (0, 0)
+        place = " ".join(words).removeprefix("--")
+        assert said(told(tmp_path, self.cut().export(), honest().roots(), capsys, *words)) == (1, "BEHIND", place)
+        assert said(told(tmp_path, self.forked().export(), honest().roots(), capsys, *words)) == (1, "FORKED", place)
+
+    def test_one_of_another_log(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """A witness that speaks of another log is a lie about this one."""
+        known = note_verifier("witness.example", honest().eve.public.point)
+        signer = Signer(known.name, known.key_id, honest().eve.private.sign)
+        (tmp_path / "kept").write_text(sign_note(Checkpoint("phoenix.example/other", 1, b"r" * 32), signer))
+        words = ("--checkpoint", str(tmp_path / "kept"))
+        found = said(told(tmp_path, honest().export(), honest().roots(), capsys, *words))
+        assert found == (1, "OTHER_LOG", f"checkpoint {tmp_path / 'kept'}")
+
+    @pytest.mark.parametrize("text", ["", "no checkpoint", "signed by nobody that the roots know"])
+    def test_one_that_nobody_believes(self, text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """What no key of the roots signed proves nothing either way: cannot decide."""
+        if text.startswith("signed"):
+            eve = honest().eve
+            signer = Signer(ORIGIN, ed25519_key_id(ORIGIN, eve.public.point), eve.private.sign)
+            text = sign_note(Checkpoint(ORIGIN, 63, honest().root()), signer)
+        (tmp_path / "kept").write_text(text)
+        words = ("--checkpoint", str(tmp_path / "kept"))
+        assert said(told(tmp_path, honest().export(), honest().roots(), capsys, *words))[:2] == (2, "NOT_BELIEVED")
+        assert said(told(tmp_path, honest().export(), honest().roots(), capsys, "--seen", "63"))[:2] == (
+            2,
+            "NOT_BELIEVED",
+        )
+
+
+def cosigned(story: Story, size: int) -> tuple[str, str]:
+    """A witness's timestamped cosignature (C2SP tlog-cosignature), and its key's line."""
+    name, point = "witness.example", story.eve.public.point
+    key_id = sha256(name.encode() + b"\n\x04" + point).digest()[:4]
+    text = Checkpoint(ORIGIN, size, story.root(size)).text()
+    raw = (1_795_000_000).to_bytes(8, "big")
+    raw += story.eve.private.sign(f"cosignature/v1\ntime 1795000000\n{text}".encode())
+    line = f"\u2014 {name} {base64.b64encode(key_id + raw).decode()}\n"
+    return f"{text}\n{line}", f"{name}+{key_id.hex()}+{base64.b64encode(bytes([4]) + point).decode()}"
+
+
+class TestCannotDecide:
+    """Neither yes nor no has its own exit code; nothing that goes wrong ever looks like a yes."""
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"phoenix_roots": 2},
+            {"operators": []},
+            {"operators": ["ssh-rsa AAAA"]},
+            {"operators": ["ssh-ed25519"]},
+            {"operators": None},
+            {"log": "phoenix.example/main+00000000+AAAA"},
+            {"log": None},
+            {"origin": 7},
+            {"extra": 1},
+            {"witnesses": ["x"]},
+        ],
+        ids=str,
+    )
+    def test_bad_roots(self, changes: Record, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """Without roots nothing can be decided, and a forgotten or mistyped one is no licence."""
+        roots = honest().roots() | changes
+        assert said(told(tmp_path, honest().export(), roots, capsys))[:2] == (2, "BAD_ROOTS")
+
+    def test_missing_files(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """No export, no roots, no checkpoint where one was named."""
+        words = written(tmp_path, honest().export(), honest().roots())
+        for bad, code in (
+            (["/nowhere", *words[1:]], "UNREADABLE"),
+            ([*words[:2], "/nowhere"], "BAD_ROOTS"),
+            ([*words, "--checkpoint", "/nowhere"], "UNREADABLE"),
+        ):
+            assert phoenix_verify.main([*bad, "--json"]) == 2
+            assert json.loads(capsys.readouterr().out)["code"] == code
+
+    def test_an_unknown_kind(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """A bead of a later version may mean anything."""
+        story = Story(edits={"beat": lambda drafts: [("TELEPATHY", body) for _, body in drafts]}).told()
+        assert said(told(tmp_path, story.export(), story.roots(), capsys))[:2] == (2, "UNKNOWN_KIND")
+
+    def test_a_file_that_changes_under_the_reader(self, tmp_path: Path) -> None:
+        """The second reading compares every bead with the first."""
+        story, roots_file = honest(), tmp_path / "roots.json"
+        roots_file.write_text(json.dumps(story.roots()))
+        roots = phoenix_verify.read_roots(str(roots_file))
+        outline = phoenix_verify.check_bytes(BytesIO(story.export()), roots)
+        changed = BytesIO(story.export().replace(b"HEALTHY", b"WEALTHY"))
+        with pytest.raises(phoenix_verify.Undecided, match="CHANGING"):
+            phoenix_verify.check_meaning(changed, outline, roots)
+
+    def test_an_exception_is_never_true(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Whatever a bug of the verifier raises, wherever: exit 2."""
+        for name in ("check_bytes", "check_outside", "check_meaning"):
+            with monkeypatch.context() as patched:
+                patched.setattr(phoenix_verify, name, lambda *_: 1 // 0)
+                found = said(told(tmp_path, honest().export(), honest().roots(), capsys))
+            assert found[:2] == (2, "STUMBLED")
+
+    def test_an_empty_file(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """Nothing is not a true log."""
+        assert said(told(tmp_path, b"", honest().roots(), capsys))[:2] == (1, "EMPTY")
+
+    def test_a_line_without_an_end(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """The last newline belongs to the file."""
+        export = honest().export()[:-1]
+        assert said(told(tmp_path, export, honest().roots(), capsys))[:2] == (1, "BAD_LINE")
+
+
+def test_every_byte_counts() -> None:
+    """One bit of any byte of a short log's export, the key that nobody reads from there apart: never true."""
+    story = Story()
+    story.opens()
+    story.people()
+    story.screen("one")
+    story.checkpoint()
+    export = story.export()
+    roots = phoenix_verify.Roots(
+        ORIGIN, story.mode, "", known_key(story), (), frozenset({story.boss.public.fingerprint})
+    )
+    assert phoenix_verify.check_bytes(BytesIO(export), roots).tree.size == len(story.beads)
+    key = export.index(b'"log_key":"') + len(b'"log_key":"')
+    missed = []
+    for place in (*range(key), *range(key + 44, len(export))):
+        changed = bytearray(export)
+        changed[place] ^= 1
+        try:
+            phoenix_verify.check_bytes(BytesIO(bytes(changed)), roots)
+        except (phoenix_verify.Lie, phoenix_verify.Undecided):
+            continue
+        missed.append(place)
+    assert missed == []
+
+
+def known_key(story: Story) -> phoenix_verify.NoteKey:
+    """The log's key as the roots name it."""
+    key = phoenix_verify.note_key(str(story.roots()["log"]))
+    assert key is not None
+    return key
+
+
+class TestNothingEscapes:
+    """Whatever the file holds, the verifier answers with one of its three codes."""
+
+    @given(st.binary(max_size=300) | st.text(max_size=100).map(str.encode))
+    def test_noise(self, data: bytes) -> None:
+        """Noise is a lie."""
+        roots = phoenix_verify.Roots(ORIGIN, "PAPER", "", known_key(honest()), (), frozenset())
+        with pytest.raises(phoenix_verify.Lie):
+            phoenix_verify.check_bytes(BytesIO(data), roots)
+
+    @given(st.integers(0, len(honest_lines()) - 1), st.integers(0, 400), st.binary(min_size=1, max_size=4))
+    def test_noise_in_a_line(self, number: int, column: int, noise: bytes) -> None:
+        """Noise somewhere in an honest export."""
+        roots = phoenix_verify.Roots(ORIGIN, "PAPER", "", known_key(honest()), (), frozenset())
+        lines = list(honest_lines())
+        lines[number] = lines[number][:column] + noise + lines[number][column:]
+        try:
+            phoenix_verify.check_bytes(BytesIO(b"\n".join(lines) + b"\n"), roots)
+        except phoenix_verify.Lie:
+            return
+        assert number == 0, "only the header's own word on its key may be noise"
