@@ -1,173 +1,194 @@
 """What was traded: each execution once, the latest revision of each counts, and nothing is ever summed twice.
 
-An execution id ends in a revision (`...01`, `...02`): a higher one replaces the family's quantity and price, zero is a
-bust. A commission may come before its execution, or never. Executions stated by an operator give way to real ones.
+An execution id ends in a revision (`...01`, `...02`): a higher one replaces its family's quantity and price, zero is a
+bust. A commission may come before its execution, or never. What an operator stated gives way, unit for unit, to the
+executions of the same order that arrive later, so that the sum never dips while they come in.
+
+A position whose entries and exits are equal is *flat*. The latest flat ones are kept whole; older ones are written on
+one line of text each, from which everything comes back when a late fact touches it: a year of trading stays small, and
+a duplicate of any day is still known.
 """
 
 from __future__ import annotations
 
-import re
+from collections.abc import Mapping
+from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
-from attrs import Factory, define, frozen
+from attrs import Factory, define, evolve
 
 from phoenix_core.beads import Bead, Execution, ExecutionEvent
-from phoenix_core.facts import ExecutionSaid
-from phoenix_core.values import NO_QUANTITY, ZERO, Money, Named, Price, Quantity, Role, Side, divide, times
+from phoenix_core.facts import CommissionSaid, ExecutionSaid
+from phoenix_core.orders import REF_LENGTH
+from phoenix_core.trade.executions import (
+    Charge,
+    Fill,
+    Totals,
+    family_of,
+    fills_of_line,
+    later,
+    line_of,
+    taken,
+    totals_of,
+)
+from phoenix_core.values import ARITHMETIC, ZERO, Named, Price, Quantity, Role, Side
 
-_REVISED: Final = re.compile(r"(.+)\.([0-9]{2})", re.ASCII)
-
-
-def family_of(exec_id: str) -> tuple[str, int]:
-    """(family, revision) of an execution id; an id without a revision is its own family."""
-    match = _REVISED.fullmatch(exec_id)
-    return (match[1], int(match[2])) if match is not None else (exec_id, 1)
+# Resynchronisations tell the executions of the day again and again; these many flat positions answer without a search.
+FLAT_KEPT: Final = 256
+# Commissions, and executions that are none of ours, which never found their position: the oldest are let go.
+STRAYS_KEPT: Final = 1024
 
 
 class Answer(Named):
-    """What an execution adds."""
+    """What a fact about an execution adds."""
 
     NEW = "NEW"
     CORRECTION = "CORRECTION"
     KNOWN = "KNOWN"
 
 
-@frozen
-class Fill:
-    """The latest revision of one execution."""
-
-    family: str
-    revision: int
-    role: Role
-    side: Side
-    quantity: Quantity
-    price: Price
-    stated: bool = False
-
-
-@frozen
-class Totals:
-    """What the executions of a position add up to."""
-
-    entered: Quantity = NO_QUANTITY
-    exited: Quantity = NO_QUANTITY
-    average_entry: Price | None = None
-    average_exit: Price | None = None
-    realized: Money = Money(ZERO)  # in the instrument's currency, before commissions
-    commission: Money = Money(ZERO)
-
-
 @define
 class Fills:
-    """Executions by family. Those of ended positions shrink to the family's latest revision."""
+    """Every execution there ever was, by position and family."""
 
-    fills: dict[str, list[Fill]] = Factory(dict)  # position -> its executions, in order of arrival
-    revisions: dict[str, int] = Factory(dict)  # family -> latest revision, for ever: duplicates stay known
-    owners: dict[str, str] = Factory(dict)  # family -> position, for ever: a correction finds its way
-    commissions: dict[str, dict[str, Decimal]] = Factory(dict)  # position -> family -> amount
-    early: dict[str, Decimal] = Factory(dict)  # commissions whose execution has not come yet, by family
+    whole: dict[str, tuple[Fill, ...]] = Factory(dict)  # position -> its executions, in order of arrival
+    owners: dict[str, str] = Factory(dict)  # family -> position, of those
+    flat: dict[str, int] = Factory(dict)  # those of them with nothing left -> since which bead, oldest first
+    shelf: dict[str, str] = Factory(dict)  # position -> the same on one line, once it has long been flat
+    shelved: dict[str, str] = Factory(dict)  # entry reference -> position, of those
+    early: dict[str, Charge] = Factory(dict)  # family -> a charge whose execution has not come
+    strays: dict[str, int] = Factory(dict)  # family -> latest revision, of executions of no order of ours
+    touched: dict[str, datetime] = Factory(dict)  # symbol -> its last execution
 
     def fold(self, bead: Bead) -> None:
         """Fold EXECUTION."""
         body = bead.body
-        assert isinstance(body, Execution), "fills fold EXECUTION beads"
+        if not isinstance(body, Execution):
+            return
         if body.event is ExecutionEvent.COMMISSION:
             self._charge(body)
-            return
-        self.revisions[body.family] = body.revision or 1
-        if body.position_id is None or body.side is None or body.quantity is None or body.price is None:
-            return
-        self.owners[body.family] = body.position_id
-        stated = body.event is ExecutionEvent.STATED
-        fill = Fill(
-            body.family, body.revision or 1, body.role or Role.ENTRY, body.side, body.quantity, body.price, stated
-        )
-        known = self.fills.setdefault(body.position_id, [])
-        # A real execution replaces what was only stated about the same order's role, and an earlier revision of itself.
-        known[:] = [f for f in known if f.family != fill.family and not (f.stated and not stated and f.role is fill.role)]
-        known.append(fill)
-        amount = self.early.pop(body.family, None)
-        if amount is not None:
-            self.commissions.setdefault(body.position_id, {})[body.family] = amount
-
-    def _charge(self, body: Execution) -> None:
-        assert body.commission is not None, "a commission has an amount"
-        owner = self.owners.get(body.family)
-        if owner is None:
-            self.early[body.family] = body.commission
+        elif body.position_id is None:
+            self.strays[body.family] = body.revision or 0
+            _keep_latest(self.strays, STRAYS_KEPT)
         else:
-            self.commissions.setdefault(owner, {})[body.family] = body.commission
+            self._take(body.position_id, fill_in(body, bead.ts), bead.seq)
+        if body.symbol is not None:
+            self.touched[body.symbol] = bead.ts
 
     def answer(self, said: ExecutionSaid) -> Answer:
-        """What this execution adds over what is known."""
+        """What an execution adds over what is known: a lower or equal revision adds nothing, whatever it says."""
         family, revision = family_of(said.exec_id)
-        known = self.revisions.get(family)
+        known = self.strays.get(family)
+        for fill in self.of(self._owner(family, said.ref)):
+            known = fill.revision if fill.family == family else known
         if known is None:
             return Answer.NEW
         return Answer.CORRECTION if revision > known else Answer.KNOWN
 
     def is_charged(self, exec_id: str) -> bool:
-        """Whether the commission of an execution is known already."""
-        family, _ = family_of(exec_id)
-        owner = self.owners.get(family)
-        return family in self.early or (owner is not None and family in self.commissions.get(owner, {}))
+        """Whether the commission of an execution is known: that of this revision, or of a later one."""
+        family, revision = family_of(exec_id)
+        known = self.early.get(family)
+        for fill in self.of(self._owner(family, "")):
+            known = fill.charge if fill.family == family else known
+        return known is not None and known.revision >= revision
+
+    def of(self, position_id: str) -> tuple[Fill, ...]:
+        """The executions of a position, the latest revision of each, in order of arrival."""
+        line = self.shelf.get(position_id)
+        return self.whole.get(position_id, ()) if line is None else fills_of_line(line)
 
     def totals(self, position_id: str, plus: Fill | None = None) -> Totals:
         """What a position's executions add up to, with one more taken in as `fold` would."""
-        fills = list(self.fills.get(position_id, ()))
-        if plus is not None:
-            fills = [
-                f for f in fills if f.family != plus.family and not (f.stated and not plus.stated and f.role is plus.role)
-            ]
-            fills.append(plus)
-        return _totals(fills, sum(self.commissions.get(position_id, {}).values(), ZERO))
+        fills = self.of(position_id)
+        return totals_of(fills if plus is None else taken(fills, plus))
+
+    def executed(self, position_id: str) -> Mapping[str, Quantity]:
+        """What each order of a position executed, by reference."""
+        sums: dict[str, Decimal] = {}
+        for fill in self.of(position_id):
+            sums[fill.ref] = ARITHMETIC.add(sums.get(fill.ref, ZERO), fill.quantity)
+        return {ref: Quantity(total) for ref, total in sums.items()}
+
+    def _owner(self, family: str, ref: str) -> str:
+        return self.owners.get(family) or self.shelved.get(ref[:REF_LENGTH], "")
+
+    def _take(self, position_id: str, fill: Fill, seq: int) -> None:
+        early = self.early.pop(fill.family, None)
+        self._put(position_id, taken(self.of(position_id), fill if early is None else evolve(fill, charge=early)), seq)
+
+    def _charge(self, body: Execution) -> None:
+        assert body.commission is not None and body.currency is not None, "a commission is an amount in a currency"
+        charge = Charge(body.revision or 0, body.commission, body.currency)
+        owner = self.owners.get(body.family)
+        if owner is None:
+            self.early[body.family] = later(self.early.get(body.family), charge)
+            _keep_latest(self.early, STRAYS_KEPT)
+            return
+        self.whole[owner] = tuple(
+            evolve(fill, charge=later(fill.charge, charge)) if fill.family == body.family else fill
+            for fill in self.whole[owner]
+        )
+
+    def _put(self, position_id: str, fills: tuple[Fill, ...], seq: int) -> None:
+        if self.shelf.pop(position_id, None) is not None:
+            del self.shelved[_entry_of(fills)]
+        self.whole[position_id] = fills
+        self.owners.update((fill.family, position_id) for fill in fills)
+        self.flat.pop(position_id, None)
+        if totals_of(fills).held == 0:
+            self.flat[position_id] = seq
+        if len(self.flat) > FLAT_KEPT:
+            self._shelve(next(iter(self.flat)))
+
+    def _shelve(self, position_id: str) -> None:
+        del self.flat[position_id]
+        fills = self.whole.pop(position_id)
+        for fill in fills:
+            del self.owners[fill.family]
+        self.shelf[position_id] = line_of(fills)
+        self.shelved[_entry_of(fills)] = position_id
 
 
-def _totals(fills: list[Fill], commission: Decimal) -> Totals:
-    entries = [f for f in fills if not f.role.is_exit]
-    exits = [f for f in fills if f.role.is_exit]
-    entered, paid = _sum(entries)
-    exited, received = _sum(exits)
-    average_entry = Price(divide(paid, entered)) if entered else None
-    average_exit = Price(divide(received, exited)) if exited else None
-    realized = ZERO
-    if average_entry is not None and average_exit is not None and fills:
-        closed = min(entered, exited)
-        sign = entries[0].side.sign
-        realized = times(times(Decimal(sign), average_exit - average_entry), closed)
-    return Totals(
-        Quantity(entered),
-        Quantity(exited),
-        _rounded(average_entry),
-        _rounded(average_exit),
-        Money(realized.quantize(CENT)),
-        Money(commission),
+def _entry_of(fills: tuple[Fill, ...]) -> str:
+    """The 28 characters that a position's executions share; one that was attributed by hand may carry none."""
+    return next((fill.ref[:REF_LENGTH] for fill in fills if fill.ref), fills[0].family)
+
+
+def _keep_latest(kept: dict[str, int] | dict[str, Charge], most: int) -> None:
+    if len(kept) > most:
+        del kept[next(iter(kept))]
+
+
+# --- what is written -------------------------------------------------------------------------------------------------
+
+
+def fill_of(said: ExecutionSaid, role: Role, at: datetime) -> Fill:
+    """An execution as the totals take it in, before it is recorded."""
+    family, revision = family_of(said.exec_id)
+    return Fill(family, revision, said.ref, role, said.side, said.quantity, said.price, at)
+
+
+def fill_in(body: Execution, at: datetime) -> Fill:
+    """The fill that a bead records."""
+    assert body.role is not None and body.side is not None, "an execution of ours has a role and a side"
+    assert body.quantity is not None and body.price is not None, "an execution of ours has a quantity and a price"
+    return Fill(
+        family=body.family,
+        revision=body.revision or 0,
+        ref=body.ref or "",
+        role=body.role,
+        side=body.side,
+        quantity=body.quantity,
+        price=body.price,
+        at=at,
+        stated=body.event is ExecutionEvent.STATED,
     )
 
 
-def _sum(fills: list[Fill]) -> tuple[Decimal, Decimal]:
-    quantity = sum((f.quantity for f in fills), ZERO)
-    return quantity, sum((times(f.quantity, f.price) for f in fills), ZERO)
-
-
-CENT: Final = Decimal("0.01")
-# Averages of exact prices are exact fractions; ten places are a hundred times finer than any tick.
-AVERAGE_STEP: Final = Decimal("0.0000000001")
-
-
-def _rounded(price: Price | None) -> Price | None:
-    return None if price is None else Price(price.quantize(AVERAGE_STEP))
-
-
-def fill_of(said: ExecutionSaid, role: Role) -> Fill:
-    """An execution as the totals take it in."""
-    family, revision = family_of(said.exec_id)
-    return Fill(family, revision, role, said.side, said.quantity, said.price)
-
-
 def execution(said: ExecutionSaid, answer: Answer, position_id: str | None, role: Role | None) -> Execution:
-    """The bead of an execution that adds something."""
+    """The bead of an execution that adds something; without a position it is of no order of ours."""
     assert answer is not Answer.KNOWN, "what is known leaves nothing"
     family, revision = family_of(said.exec_id)
     return Execution(
@@ -185,4 +206,47 @@ def execution(said: ExecutionSaid, answer: Answer, position_id: str | None, role
         price=said.price,
         at=said.at,
         message=said.message,
+    )
+
+
+def charged(said: CommissionSaid) -> Execution:
+    """The bead of a commission that adds something."""
+    family, revision = family_of(said.exec_id)
+    return Execution(
+        event=ExecutionEvent.COMMISSION,
+        exec_id=said.exec_id,
+        family=family,
+        revision=revision,
+        commission=said.amount,
+        currency=said.currency,
+        message=said.message,
+    )
+
+
+def stated(
+    exec_id: str,
+    position_id: str,
+    ref: str,
+    role: Role,
+    symbol: str,
+    side: Side,
+    quantity: Quantity,
+    price: Price,
+    at: datetime,
+) -> Execution:
+    """The bead of what an operator states from the broker's papers: an adoption, a resolved stall, an attribution."""
+    family, revision = family_of(exec_id)
+    return Execution(
+        event=ExecutionEvent.STATED,
+        exec_id=exec_id,
+        family=family,
+        position_id=position_id,
+        ref=ref or None,
+        role=role,
+        revision=revision,
+        symbol=symbol,
+        side=side,
+        quantity=quantity,
+        price=price,
+        at=at,
     )

@@ -1,37 +1,27 @@
-"""The life of a position: nine states, one table, and no way around it.
+"""Every position: what it is now, how it is written down, and how it is found again.
 
-A signal is born PROPOSED. A human approves it (a token is issued), the engine sends it (the token is spent in the same
-append), and from then on only the broker's word, or a named human's, moves it: to FILLED by the first execution, to
-MANAGED once the broker's own echo shows stop and target standing, to CLOSED when nothing is held and nothing works.
-Silence never ends an order: a timer can only make it STALLED, which is loud and has no time limit. CANCELLED and
-REJECTED after sending need the broker's end with nothing filled, and an executions answer from after it that knows
-nothing of the order; else a human decides. CLOSED, CANCELLED and REJECTED are never left: they have no rows.
-
-Whatever is not a row of `TRANSITIONS` is refused, changes nothing, and leaves a bead that says so. Which event a fact
-about an entry order amounts to, if any, is the second table, `ANSWERS`.
+A position is its latest bead (`Open`); its next one is made by `changed` from that and an event of the table of
+`transitions.py`, and taken in by `Positions`, where a bead that the table does not allow is a bug. An ended one shrinks
+to a small record, found by id, intent or reference for as long as the desk lives: a late fact must know whose it is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import ROUND_FLOOR, Decimal
-from typing import Final
+from typing import Final, TypedDict, Unpack
 
 from attrs import Factory, define, evolve, frozen
 from returns.pipeline import is_successful
-from returns.result import Failure, Result, Success
 
-from phoenix_core.beads import Bead, CanonicalSignal, Outcome, Position, PositionEvent, Proof, ProofKind
+from phoenix_core.beads import Bead, Outcome, Position, PositionEvent, Proof
 from phoenix_core.orders import REF_LENGTH
-from phoenix_core.refusals import Reason, Refusal, refusal
+from phoenix_core.trade.transitions import BIRTHS, SENT, TERMINAL, TRANSITIONS, move
 from phoenix_core.values import (
     ARITHMETIC,
-    NO_QUANTITY,
     ZERO,
     IntentId,
     Money,
-    Named,
     OrderRef,
     PositionId,
     Price,
@@ -40,121 +30,8 @@ from phoenix_core.values import (
     State,
     derived_id,
     divide,
+    times,
 )
-
-_S, _E = State, PositionEvent
-
-TRANSITIONS: Final[Mapping[tuple[State, PositionEvent], State]] = {
-    (_S.PROPOSED, _E.APPROVED): _S.APPROVED,  # the token is issued in the same append
-    (_S.PROPOSED, _E.PASSED): _S.CANCELLED,  # the human says no
-    (_S.PROPOSED, _E.WITHDRAWN): _S.CANCELLED,  # Reality: stale, killed, expired, superseded before anyone decided
-    (_S.APPROVED, _E.SUBMITTED): _S.SUBMITTED,  # the token is spent in the same append
-    (_S.APPROVED, _E.TOKEN_EXPIRED): _S.CANCELLED,  # what the documents call EXPIRED
-    (_S.APPROVED, _E.WITHDRAWN): _S.CANCELLED,  # Reality: minds change, kills come, contexts age, prices move
-    (_S.SUBMITTED, _E.WITHHELD): _S.CANCELLED,  # Reality: the last look refused; only by the run that sent no byte
-    (_S.SUBMITTED, _E.FILLED): _S.FILLED,  # the first execution, whole or partial
-    (_S.SUBMITTED, _E.STALLED): _S.STALLED,  # no acknowledgement in 60 s, or an outcome that nobody knows
-    (_S.SUBMITTED, _E.REJECTED): _S.REJECTED,  # on the broker's evidence only
-    (_S.SUBMITTED, _E.CANCELLED): _S.CANCELLED,  # Reality: the broker confirms a cancel with nothing filled
-    (_S.STALLED, _E.ACKNOWLEDGED): _S.SUBMITTED,  # Reality: a late acknowledgement of a working order
-    (_S.STALLED, _E.FILLED): _S.FILLED,  # a late fill
-    (_S.STALLED, _E.REJECTED): _S.REJECTED,  # Reality: a late reject
-    (_S.STALLED, _E.CANCELLED): _S.CANCELLED,  # Reality: the broker confirms, or a named operator signs
-    (_S.FILLED, _E.PROTECTED): _S.MANAGED,  # the broker's echo of stop and target is the mandate
-    (_S.FILLED, _E.CLOSED): _S.CLOSED,  # Reality: closed before protection stood
-    (_S.MANAGED, _E.CLOSED): _S.CLOSED,  # by stop, target, time or human
-}
-# Births stand outside the table: an accepted signal, or a signed adoption of exposure that had no owner.
-BIRTHS: Final[Mapping[PositionEvent, State]] = {_E.PROPOSED: _S.PROPOSED, _E.ADOPTED: _S.FILLED}
-TERMINAL: Final = (_S.CLOSED, _S.CANCELLED, _S.REJECTED)
-SENT: Final = (_S.SUBMITTED, _S.STALLED, _S.FILLED, _S.MANAGED)  # the broker may know of it
-
-# Long enough for a slow broker, short enough that a human hears of silence while it still matters.
-STALLED_AFTER: Final = timedelta(seconds=60)
-# An approval covers this much working life; what is not filled by then gets a cancel request, never an end.
-WORKING_LIFE: Final = timedelta(seconds=90)
-
-
-def move(state: State, event: PositionEvent) -> Result[State, Refusal]:
-    """The state that an event leads to; everything that is not in the table is refused and changes nothing."""
-    to = TRANSITIONS.get((state, event))
-    if to is None:
-        return Failure(refusal(Reason.ILLEGAL_TRANSITION, detail=f"{event} while {state}"))
-    return Success(to)
-
-
-class EntrySaid(Named):
-    """What a broker's fact about an entry order amounts to, once it is known to be news."""
-
-    ACKNOWLEDGED = "ACKNOWLEDGED"  # working, with a permanent id
-    ANNOTATED = "ANNOTATED"  # held, inactive, pending, another echo: something to know, no end
-    EXECUTED = "EXECUTED"  # an execution, or a correction that leaves something filled
-    BUSTED = "BUSTED"  # a correction that leaves nothing filled
-    FILLED_WORD = "FILLED_WORD"  # `Filled` without its executions: these are asked for, and they count
-    ENDED = "ENDED"  # cancelled or refused by the broker's word; what it filled is not yet proven
-    CANCEL_PROVEN = "CANCEL_PROVEN"  # ended, nothing filled, and an executions answer from after it agrees
-    REJECT_PROVEN = "REJECT_PROVEN"  # the same of an order that the broker refused
-    KNOWN = "KNOWN"  # a known fact again
-
-
-class Answer(Named):
-    """What becomes of a fact that moves nothing."""
-
-    KEEPS = "KEEPS"  # recorded as ORDER or EXECUTION, with no event
-    LATE = "LATE"  # outside the order's life: an observation, a CRITICAL drift, a kill where exposure changes
-    NOTHING = "NOTHING"  # no bead at all
-
-
-_SAID = EntrySaid
-_IN_LIFE: Final[Mapping[EntrySaid, PositionEvent | Answer]] = {
-    **dict.fromkeys(EntrySaid, Answer.KEEPS),
-    _SAID.KNOWN: Answer.NOTHING,
-}
-_WAITING: Final[Mapping[EntrySaid, PositionEvent | Answer]] = {
-    **_IN_LIFE,
-    _SAID.EXECUTED: _E.FILLED,
-    _SAID.CANCEL_PROVEN: _E.CANCELLED,
-    _SAID.REJECT_PROVEN: _E.REJECTED,
-}
-# A broker that speaks of an order which our log has not sent, or has ended, knows something that we do not.
-_OUTSIDE: Final[Mapping[EntrySaid, PositionEvent | Answer]] = {
-    **dict.fromkeys(EntrySaid, Answer.LATE),
-    _SAID.KNOWN: Answer.NOTHING,
-}
-_BY_STATE: Final[Mapping[State, Mapping[EntrySaid, PositionEvent | Answer]]] = {
-    **dict.fromkeys((_S.PROPOSED, _S.APPROVED, *TERMINAL), _OUTSIDE),
-    _S.SUBMITTED: _WAITING,
-    _S.STALLED: {**_WAITING, _SAID.ACKNOWLEDGED: _E.ACKNOWLEDGED},
-    _S.FILLED: _IN_LIFE,
-    _S.MANAGED: _IN_LIFE,
-}
-# The second table: (state, what was said of the entry) -> the event that it is, or what becomes of it instead.
-ANSWERS: Final[Mapping[tuple[State, EntrySaid], PositionEvent | Answer]] = {
-    (state, said): _BY_STATE[state][said] for state in State for said in EntrySaid
-}
-
-
-def entry_answer(state: State, said: EntrySaid) -> PositionEvent | Answer:
-    """Which event a fact about the entry is (the table above then moves), or KEEPS, LATE, NOTHING."""
-    return ANSWERS[state, said]
-
-
-class Ending(Named):
-    """How near its end a filled position is."""
-
-    HOLDS = "HOLDS"
-    CLOSING = "CLOSING"  # nothing held, something still works: it stays as it is, `closing: true`
-    CLOSED = "CLOSED"  # nothing held, and the broker confirmed the end of every order
-
-
-def ending(filled: Quantity, exited: Quantity, all_orders_ended: bool) -> Ending:
-    """CLOSED is net zero and nothing working; a bust to zero is net zero too (its outcome is BUSTED)."""
-    if filled != exited:
-        return Ending.HOLDS
-    return Ending.CLOSED if all_orders_ended else Ending.CLOSING
-
-
-# --- the slice --------------------------------------------------------------------------------------------------------
 
 
 @frozen
@@ -165,6 +42,7 @@ class Open:
     seq: int
     born_at: datetime
     since: datetime  # in this state
+    approved_at: datetime | None = None
     submitted_at: datetime | None = None
     filled_at: datetime | None = None
 
@@ -199,14 +77,34 @@ class Open:
         return self.last.side
 
     @property
-    def order_ref(self) -> OrderRef | None:
-        """The 28 characters of its entry, once a human has signed."""
-        return None if self.last.order_ref is None else OrderRef(self.last.order_ref)
+    def order_ref(self) -> OrderRef:
+        """The 28 characters of its entry; empty until a human has signed."""
+        return OrderRef(self.last.order_ref or "")
 
     @property
     def token_id(self) -> str | None:
         """The token that its entry is sent on."""
         return self.last.token_id
+
+    @property
+    def entry_price(self) -> Price:
+        """Where the plan meant to enter."""
+        return self.last.entry_price
+
+    @property
+    def stop_price(self) -> Price:
+        """Where the plan gives up."""
+        return self.last.stop_price
+
+    @property
+    def target_price(self) -> Price:
+        """Where the plan is done."""
+        return self.last.target_price
+
+    @property
+    def average_entry(self) -> Price | None:
+        """What its entry executed at, on average."""
+        return self.last.average_entry
 
     @property
     def requested_quantity(self) -> Quantity:
@@ -229,9 +127,19 @@ class Open:
         return ARITHMETIC.subtract(self.filled_quantity, self.exited_quantity)
 
     @property
+    def entry_working(self) -> bool:
+        """Whether its entry was sent and has no end yet."""
+        return self.last.entry_working
+
+    @property
     def entry_may_fill(self) -> bool:
         """Whether more may still be bought (or sold) on its one approval."""
-        return self.state in (State.APPROVED, State.SUBMITTED, State.STALLED) or self.last.entry_working
+        return self.state in (State.APPROVED, State.SUBMITTED, State.STALLED) or self.entry_working
+
+    @property
+    def closing(self) -> bool:
+        """Whether nothing is held any more, and something still works."""
+        return self.last.closing
 
 
 @frozen
@@ -253,12 +161,14 @@ class Traded:
     """What one bead added to a trading session: an entry that left, or money that was realised."""
 
     at: datetime
-    entries: int = 0
-    realized: Money = Money(ZERO)
+    entries: int
+    realized: Money
 
 
 # A trading session, its weekend and a holiday: nobody asks for the sums of anything longer ago.
 TRADED_KEPT: Final = timedelta(days=5)
+# An autopsy follows its close at once; this many closed positions wait for theirs whole.
+CLOSED_KEPT: Final = 64
 
 
 @define
@@ -267,31 +177,33 @@ class Positions:
 
     open: dict[str, Open] = Factory(dict)
     ended: dict[str, Ended] = Factory(dict)
+    closed: dict[str, Open] = Factory(dict)  # the latest CLOSED ones, whole: `since` is when
     by_ref: dict[str, str] = Factory(dict)  # the entry's 28 characters -> position, open or ended
-    in_state: dict[State, dict[str, datetime]] = Factory(dict)  # open ones -> since when, oldest first
+    by_state: dict[State, dict[str, datetime]] = Factory(dict)  # open ones -> since when, oldest first
     by_pair: dict[str, tuple[str, ...]] = Factory(dict)  # those that the broker may know of
-    held: dict[str, Decimal] = Factory(dict)  # signed, by instrument; what is zero is left out
-    traded: dict[int, Traded] = Factory(dict)  # by bead
+    nets: dict[str, Decimal] = Factory(dict)  # what is held, signed, by instrument; zeros are left out
+    lately: list[Traded] = Factory(list)
 
     def fold(self, bead: Bead) -> None:
         """Fold POSITION. A bead that the table does not allow is a bug of ours, wherever it came from."""
         body = bead.body
         if not isinstance(body, Position):
             return
-        was = self.open.pop(body.position_id, None)
-        _assert_legal(body, was, body.position_id in self.ended)
+        name = body.position_id
+        was = self.open.pop(name, None)
+        _assert_legal(body, was, name in self.ended)
         if was is not None:
-            del self.in_state[was.state][body.position_id]
+            del self.by_state[was.state][name]
         now = _next(body, was, bead)
         self._count(was, now, bead)
-        self._hold(was, body)
+        self._hold(was, now)
         if body.order_ref is not None:
-            self.by_ref[body.order_ref] = body.position_id
+            self.by_ref[body.order_ref] = name
         if body.state in TERMINAL:
-            self.ended[body.position_id] = _retired(body, bead.seq)
+            self._retire(now)
         else:
-            self.open[body.position_id] = now
-            self.in_state.setdefault(body.state, {})[body.position_id] = now.since
+            self.open[name] = now
+            self.by_state.setdefault(body.state, {})[name] = now.since
 
     def open_of_intent(self, intent_id: str) -> Open | None:
         """The open position of an intent."""
@@ -301,52 +213,56 @@ class Positions:
         """The position of an intent, open or ended."""
         return self.find(position_id_of(intent_id))
 
-    def of_ref(self, ref: str) -> Open | Ended | None:
-        """The position that an order of ours belongs to, by the first 28 characters of its reference."""
-        position_id = self.by_ref.get(ref[:REF_LENGTH])
-        return None if position_id is None else self.find(position_id)
+    def open_of_ref(self, ref: str) -> Open | None:
+        """The open position that an order of ours belongs to, by the first 28 characters of its reference."""
+        return self.open.get(self.by_ref.get(ref[:REF_LENGTH], ""))
 
-    def find(self, position_id: str) -> Open | Ended | None:
-        """A position by its id."""
+    def ended_of_ref(self, ref: str) -> Ended | None:
+        """The ended position that an order of ours belonged to."""
+        return self.ended.get(self.by_ref.get(ref[:REF_LENGTH], ""))
+
+    def find(self, name: str) -> Open | Ended | None:
+        """A position by its id, or by that of its intent."""
+        position_id = name if name in self.open or name in self.ended else position_id_of(name)
         return self.open.get(position_id) or self.ended.get(position_id)
 
-    def those_in(self, *states: State) -> tuple[Open, ...]:
-        """The open positions in these states, longest there first within each."""
-        return tuple(self.open[name] for state in states for name in self.in_state.get(state, {}))
+    def in_state(self, state: State) -> tuple[Open, ...]:
+        """The open positions in a state, longest there first."""
+        return tuple(self.open[name] for name in self.by_state.get(state, {}))
 
     def net(self, pair: str) -> Decimal:
         """What the desk holds of an instrument by its own executions, signed."""
-        return self.held.get(pair, ZERO)
-
-    def traded_since(self, start: datetime) -> Traded:
-        """Entries that left and money realised since the trading session began."""
-        entries, realized = 0, ZERO
-        for traded in self.traded.values():
-            if traded.at >= start:
-                entries, realized = entries + traded.entries, ARITHMETIC.add(realized, traded.realized)
-        return Traded(start, entries, Money(realized))
+        return self.nets.get(pair, ZERO)
 
     def _count(self, was: Open | None, now: Open, bead: Bead) -> None:
         before = ZERO if was is None else was.last.realized or ZERO
         gained = ARITHMETIC.subtract(now.last.realized or ZERO, before)
         entries = 1 if now.last.event is PositionEvent.SUBMITTED else 0
         if entries or gained:
-            self.traded[bead.seq] = Traded(bead.ts, entries, Money(gained))
-            for seq in [seq for seq, traded in self.traded.items() if traded.at < bead.ts - TRADED_KEPT]:
-                del self.traded[seq]
+            self.lately = [traded for traded in self.lately if traded.at >= bead.ts - TRADED_KEPT]
+            self.lately.append(Traded(bead.ts, entries, Money(gained)))
 
-    def _hold(self, was: Open | None, body: Position) -> None:
-        held = ARITHMETIC.subtract(body.filled_quantity, body.exited_quantity)
-        change = held if was is None else ARITHMETIC.subtract(held, was.held)
-        net = ARITHMETIC.add(self.net(body.pair), ARITHMETIC.multiply(body.side.sign, change))
-        self.held[body.pair] = net
+    def _hold(self, was: Open | None, now: Open) -> None:
+        change = now.held if was is None else ARITHMETIC.subtract(now.held, was.held)
+        net = ARITHMETIC.add(self.net(now.pair), times(Decimal(now.side.sign), change))
+        self.nets[now.pair] = net
         if net == 0:
-            del self.held[body.pair]
-        others = tuple(name for name in self.by_pair.pop(body.pair, ()) if name != body.position_id)
-        if body.state in SENT:
-            others = (*others, body.position_id)
-        if others:
-            self.by_pair[body.pair] = others
+            del self.nets[now.pair]
+        known = tuple(name for name in self.by_pair.pop(now.pair, ()) if name != now.position_id)
+        if now.state in SENT:
+            known = (*known, now.position_id)
+        if known:
+            self.by_pair[now.pair] = known
+
+    def _retire(self, now: Open) -> None:
+        last = now.last
+        self.ended[last.position_id] = Ended(
+            last.intent_id, last.state, last.order_ref, last.strategy, last.pair, last.outcome, last.realized, now.seq
+        )
+        if last.state is State.CLOSED:
+            self.closed[last.position_id] = now
+            if len(self.closed) > CLOSED_KEPT:
+                del self.closed[next(iter(self.closed))]
 
 
 def _assert_legal(body: Position, was: Open | None, ended: bool) -> None:
@@ -363,18 +279,17 @@ def _assert_legal(body: Position, was: Open | None, ended: bool) -> None:
 
 
 def _next(body: Position, was: Open | None, bead: Bead) -> Open:
-    filled_at = bead.ts if body.state is State.FILLED else None
     if was is None:
-        return Open(body, bead.seq, bead.ts, bead.ts, filled_at=filled_at)
-    submitted_at = bead.ts if body.event is PositionEvent.SUBMITTED else was.submitted_at
-    since = was.since if body.state is was.state else bead.ts
-    return Open(body, bead.seq, was.born_at, since, submitted_at, was.filled_at or filled_at)
+        return Open(body, bead.seq, bead.ts, bead.ts, filled_at=bead.ts if body.state is State.FILLED else None)
+    moved = {_WHEN[body.event]: bead.ts} if body.event in _WHEN else {}
+    return evolve(was, last=body, seq=bead.seq, since=was.since if body.state is was.state else bead.ts, **moved)
 
 
-def _retired(body: Position, seq: int) -> Ended:
-    return Ended(
-        body.intent_id, body.state, body.order_ref, body.strategy, body.pair, body.outcome, body.realized, seq
-    )
+_WHEN: Final = {
+    PositionEvent.APPROVED: "approved_at",
+    PositionEvent.SUBMITTED: "submitted_at",
+    PositionEvent.FILLED: "filled_at",
+}
 
 
 # --- what is written --------------------------------------------------------------------------------------------------
@@ -383,7 +298,7 @@ def _retired(body: Position, seq: int) -> Ended:
 RATIO_STEP: Final = Decimal("0.000001")
 
 
-def fill_ratio(filled: Quantity, requested: Quantity) -> Decimal:
+def ratio(filled: Quantity, requested: Quantity) -> Decimal:
     """The filled part of what was requested, 0 to 1, to six places downwards. The quantities beside it are exact."""
     if requested == 0:
         return ZERO
@@ -395,23 +310,51 @@ def position_id_of(intent_id: str) -> PositionId:
     return PositionId(derived_id("position", intent_id))
 
 
-def born(signal: CanonicalSignal) -> Position:
-    """The birth of a position by an accepted signal."""
-    return Position(
-        position_id=position_id_of(signal.intent_id),
-        intent_id=signal.intent_id,
-        state=State.PROPOSED,
-        signal_id=signal.signal_id,
-        strategy=signal.strategy,
-        pair=signal.pair,
-        side=signal.side,
-        entry_price=signal.entry,
-        stop_price=signal.stop,
-        target_price=signal.target,
-        partial_fill_ratio=ZERO,
-        filled_quantity=NO_QUANTITY,
-        requested_quantity=signal.quantity if signal.quantity is not None else NO_QUANTITY,
-        exited_quantity=NO_QUANTITY,
-        proof=Proof(ProofKind.RULE, signal.signal_id),
-        event=PositionEvent.PROPOSED,
-    )
+class Changes(TypedDict, total=False):
+    """What a change may say besides the event; what it does not name stays as it was."""
+
+    reasons: tuple[str, ...]  # of this change alone: never carried on
+    order_ref: str | None
+    token_id: str | None
+    evidence_hash: str | None
+    requested_quantity: Quantity
+    average_entry: Price | None
+    average_exit: Price | None
+    entry_working: bool
+    closing: bool
+    outcome: Outcome | None
+    realized: Money | None
+
+
+def changed(
+    position: Open,
+    event: PositionEvent | None,
+    proof: Proof,
+    *,
+    filled: Quantity | None = None,
+    exited: Quantity | None = None,
+    **changes: Unpack[Changes],
+) -> Position:
+    """The bead of a change, whole. Without an event only quantities (or, with the evidence, the size) changed.
+
+    An event that the table does not allow is a bug of whoever asks: where it may be, `move` is asked before.
+    """
+    last = position.last
+    state = last.state
+    if event is not None:
+        moved = move(state, event)
+        assert is_successful(moved), f"ask `move` before: {event} while {state}"
+        state = moved.unwrap()
+    filled = last.filled_quantity if filled is None else filled
+    exited = last.exited_quantity if exited is None else exited
+    assert event is not PositionEvent.FILLED or filled > 0, "only an execution fills"
+    assert event is not PositionEvent.CLOSED or filled == exited, "what is held is not closed"
+    assert state not in (State.CANCELLED, State.REJECTED) or filled == exited == 0, "what has traded can only be closed"
+    asked: Changes = {"reasons": (), **changes}
+    if event is PositionEvent.SUBMITTED:
+        asked["entry_working"] = True
+    if state in TERMINAL:
+        asked["entry_working"] = asked["closing"] = False
+    after = evolve(last, state=state, from_=last.state, event=event, proof=proof, **asked)
+    part = ratio(filled, after.requested_quantity)
+    return evolve(after, filled_quantity=filled, exited_quantity=exited, partial_fill_ratio=part)
