@@ -136,8 +136,12 @@ def copy_whole(source: apsw.Connection, target: str, vfs: str | None, check: Cal
         copy = apsw.Connection(partial, vfs=vfs)
         try:
             # One step under one read lock: writers go on, and nothing is copied twice.
-            with copy.backup("main", source, "main") as backup:
+            backup = copy.backup("main", source, "main")
+            try:
                 backup.step(-1)
+            finally:
+                # Forced: a step that failed has said so, and `check` reads what a good one left.
+                backup.close(True)
         finally:
             copy.close()
         head = check(partial)

@@ -361,8 +361,9 @@ class SqliteStore:
             return other.head()
 
     def close(self) -> None:
-        """Let go of the file; harmless to repeat."""
-        self._db.close()
+        """Let go of the file; harmless to repeat. What was acknowledged is durable: nothing met here takes it back."""
+        with suppress(apsw.Error):
+            self._db.close()
 
     def __enter__(self) -> Self:
         """Use the handle for a while."""
