@@ -93,7 +93,7 @@ class Approvals:
     decided: dict[str, Decided] = Factory(dict)
     recent: dict[int, Decision] = Factory(dict)  # the last signed decisions and commands, by their place in the log
     nonces: dict[str, int] = Factory(dict)  # nonce -> tree size of its statement, in order of the log
-    forgotten: int = -1  # the largest tree size of a nonce that is no longer remembered
+    forgotten: int = 0  # the largest tree size of a nonce that is no longer remembered
     validated: dict[str, int] = Factory(dict)  # builds that a human declared good on paper, and where in the log
 
     def fold(self, bead: Bead) -> None:
@@ -128,8 +128,7 @@ class Approvals:
     def _fold_decision(self, seq: int, body: Decision) -> None:
         statement = read_statement(body.signed.statement.encode())
         key = self.keys[body.signed.key]
-        if body.signed.counter:
-            self.keys[key.key] = evolve(key, counter=body.signed.counter)
+        self.keys[key.key] = evolve(key, counter=body.signed.counter)
         self.recent[seq] = body
         if len(self.recent) > REMEMBERED:
             del self.recent[next(iter(self.recent))]
@@ -296,7 +295,7 @@ def _of_a_first_use(approvals: Approvals, checked: Checked, statement: Statement
         yield Reason.STATEMENT_REPLAYED
     counted = approvals.keys[checked.key].counter if checked.key in approvals.keys else 0
     # A device that once counted does not stop counting: zero after seven is a copy.
-    if (checked.counter or counted) and checked.counter <= counted:
+    if counted and checked.counter <= counted:
         yield Reason.COUNTER_STUCK
 
 

@@ -29,7 +29,6 @@ from phoenix_core.beads import (
 )
 from phoenix_core.facts import Checked, Quote
 from phoenix_core.gate.approvals import (
-    REMEMBERED,
     Approvals,
     Decided,
     Expected,
@@ -219,6 +218,7 @@ BINDING: Final = (
     Attack("signature moved to another intent", about(HONEST, intent="intent-2"), Reason.STATEMENT_OTHER_INTENT),
     Attack("statement for another intent", said(HONEST, intent="intent-2"), Reason.STATEMENT_OTHER_INTENT),
     Attack("submit without evidence", about(HONEST, evidence=None), Reason.EVIDENCE_MISSING),
+    Attack("no evidence ever", about(HONEST, evidence=None, expires_at=None), Reason.EVIDENCE_MISSING),
     Attack("approve that names no evidence", said(HONEST, evidence=None), Reason.STATEMENT_OTHER_EVIDENCE),
     Attack("evidence replaced after approval", about(HONEST, evidence="leaf-15"), Reason.STATEMENT_OTHER_EVIDENCE),
     Attack("approve v1, send v2", said(HONEST, evidence="leaf-9"), Reason.STATEMENT_OTHER_EVIDENCE),
@@ -252,6 +252,7 @@ BINDING: Final = (
 KEYS: Final = (
     Attack("unknown key", checked(HONEST, key=MALLORY), Reason.KEY_UNKNOWN),
     Attack("not-yet-valid key", checked(framed(EARLY, tree_size=3), key=ALICE_TOO), Reason.KEY_NOT_YET_VALID),
+    Attack("before any key", framed(EARLY, tree_size=1), Reason.KEY_NOT_YET_VALID),
     Attack("presence 0", checked(HONEST, presence=False), Reason.PRESENCE_MISSING),
     Attack("presence 0 in LIVE", checked(LIVE, presence=False), Reason.PRESENCE_MISSING),
     Attack("verification 0 in LIVE", checked(LIVE, verification=False), Reason.VERIFICATION_MISSING),
@@ -471,13 +472,13 @@ class TestReplay:
     def test_a_forgotten_nonce_does_not_come_back(self) -> None:
         """Nonces are kept for the last 256 signatures; whatever co-signs an older history is a replay by that alone."""
         approvals = a_desk()
-        for n in range(REMEMBERED + 3):
+        for n in range(259):
             case = framed(evolve(HONEST, says=ValidatePaper("1", "r")), session=f"{n:032x}", tree_size=SIZE + n)
             approvals.fold(case.bead(SIZE + n))
-        assert len(approvals.nonces) == len(approvals.recent) == REMEMBERED
+        assert len(approvals.nonces) == len(approvals.recent) == 256
         assert approvals.forgotten == SIZE + 2
         assert min(approvals.recent) == SIZE + 3
-        size = SIZE + REMEMBERED + 3
+        size = SIZE + 259
         for session, tree_size, good in (
             (f"{2:032x}", SIZE + 2, False),
             ("aa" * 16, SIZE + 2, False),
@@ -490,7 +491,7 @@ class TestReplay:
     def test_the_horizon_never_goes_back(self) -> None:
         """Statements may land in another order than they were signed in; the largest forgotten size counts."""
         approvals = a_desk()
-        for n in range(REMEMBERED + 2):
+        for n in range(258):
             size = {0: SIZE + 9, 1: SIZE + 5}.get(n, SIZE + n)
             case = framed(evolve(HONEST, says=ValidatePaper("1", "r")), session=f"{n:032x}", tree_size=size)
             approvals.fold(case.bead(SIZE + 10 + n))
