@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import ClassVar, Final, get_args
 
 from attrs import fields, frozen
@@ -19,7 +20,7 @@ from phoenix_core.beads import Policy, Resolution, Verdict
 from phoenix_core.canonical import Json, decode, encode
 from phoenix_core.gate.screen import Live
 from phoenix_core.records import key_of, of_json, to_json
-from phoenix_core.values import BadInput, Mode, Named, Price, Quantity, Regime, Side, text_hash, utc_of, utc_text
+from phoenix_core.values import BadInput, Mode, Named, Price, Quantity, Regime, Side, plain, text_hash, utc_of, utc_text
 
 VERSION: Final = 1
 # A human decides within minutes; what may touch the market lives shorter than a market moves.
@@ -272,6 +273,7 @@ class Statement:
 _FRAME: Final = ("v", "type", "log", "tree_size", "tree_root", "account", "mode", "session", "at", "exp")
 _NONCE: Final = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _ROOT: Final = re.compile(r"[A-Za-z0-9+/]{43}=", re.ASCII)
+_POSITIVE: Final = ("quantity", "price", "stop", "target")
 _MODES: Final = {mode.value.lower(): mode for mode in Mode}
 
 
@@ -316,6 +318,10 @@ def read_statement(data: bytes) -> Statement:
         mend = "write this field, null where it does not apply" if odd[0] in closed else "leave it out"
         raise BadInput(odd[0], found.get(odd[0]), mend)
     says = of_json(cls, {key: value for key, value in found.items() if value is not None}, cls.type)
+    for name in _POSITIVE:
+        amount = getattr(says, name, None)
+        if isinstance(amount, Decimal) and amount <= 0:
+            raise BadInput(name, plain(amount), "write more than zero; the side says in which direction")
     size = frame["tree_size"]
     if type(size) is not int or size < 0:
         raise BadInput("tree_size", size, "write the number of beads")

@@ -268,6 +268,16 @@ class TestClosed:
         with pytest.raises(BadInput):
             read_statement(data)
 
+    @pytest.mark.parametrize("amount", ["0", "-1", "-0.5"])
+    @pytest.mark.parametrize("says", EXAMPLES)
+    def test_no_amount_is_zero_or_less(self, says: Says, amount: str) -> None:
+        """Quantities and prices are positive: a close of minus one would open something."""
+        whole = parsed(write_statement(stated(says)))
+        for name in whole.keys() & {"quantity", "price", "stop", "target"}:
+            with pytest.raises(BadInput, match="more than zero") as refused:
+                read_statement(spelt(whole | {name: amount}))
+            assert (refused.value.field, refused.value.value) == (name, amount)
+
     def test_another_spelling_is_another_statement(self) -> None:
         """White space, another order of keys, an escape that was not needed: not the bytes that were signed."""
         data = write_statement(stated())
