@@ -98,6 +98,11 @@ class GatewayServer:
         self.core = Gateway(self.setup, self.clock.now())
         self.director = Director(self.core)
 
+    @property
+    def listens(self) -> bool:
+        """Whether the port is open."""
+        return self._server is not None and self._server.is_serving()
+
     async def start(self) -> None:
         """Listen; a port of 0 takes a free one and says which in `port`."""
         self._running = True
