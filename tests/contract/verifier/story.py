@@ -98,6 +98,7 @@ class Story:
     says: Mapping[str, Say] = {}
     signs: Mapping[str, Sign] = {}
     waits: Mapping[str, float] = {}  # seconds more before a step
+    spells: Mapping[str, Callable[[bytes], bytes]] = {}  # how a statement is written
     beads: list[Sealed] = Factory(list)
     notes: list[str] = Factory(list)
     texts: dict[str, str] = Factory(dict)
@@ -140,7 +141,7 @@ class Story:
         said |= {"session": hashlib.sha256(step.encode()).hexdigest()[:32], "at": utc(self.now)}
         said |= {"exp": utc(self.now + timedelta(seconds=life_s))} | says
         self.says.get(step, _as_is)(said)
-        return encode(said)
+        return self.spells.get(step, bytes)(encode(said))
 
     def decision(self, step: str, pen: Pen, statement: bytes, subject: str) -> Draft:
         """The bead of a signed statement."""

@@ -1,0 +1,588 @@
+"""Attacks on what beads mean, by who owns the host and the log's key: chain, root and checkpoints fit every time.
+
+What they do not own are the operators' keys, and what the reader keeps: the roots. Each row changes one step of the
+honest day (`edits`: its beads; `says`: what is signed; `signs`: how; `waits`: when), or tells another day.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from attrs import frozen
+
+from phoenix_adapters.keys.openssh import armored
+from phoenix_adapters.keys.sshsig import to_be_signed
+from phoenix_core.canonical import Json
+from tests.contract.verifier.story import (
+    LINES,
+    NOON,
+    Draft,
+    Edit,
+    Record,
+    Say,
+    Sign,
+    Story,
+    frame,
+    line,
+    named,
+    order_hash,
+    utc,
+)
+from tests.keyring import Pen, forged, hardware_pen, software_pen
+
+ORDER: Final = 2**252 + 27742317777372353535851937790883648493
+EVE: Final = software_pen("eve")
+
+
+@frozen
+class MeaningAttack:
+    """What was done, and what must be said of it."""
+
+    name: str
+    code: str
+    tell: Callable[[], Story]
+
+
+def day(
+    mode: str = "PAPER",
+    edits: Mapping[str, Edit] | None = None,
+    says: Mapping[str, Say] | None = None,
+    signs: Mapping[str, Sign] | None = None,
+    waits: Mapping[str, float] | None = None,
+) -> Callable[[], Story]:
+    """The honest day with something changed."""
+    return lambda: Story(mode, edits or {}, says or {}, signs or {}, waits or {}).told()
+
+
+def edit(step: str, change: Edit, mode: str = "PAPER") -> Callable[[], Story]:
+    """The beads of one step changed before they are sealed."""
+    return day(mode, edits={step: change})
+
+
+def say(step: str, **changes: Json) -> Callable[[], Story]:
+    """Something else is signed at one step, by the same key."""
+    return day(says={step: lambda said: said.update(changes)})
+
+
+def sign(step: str, how: Sign, mode: str = "PAPER", **claims: Json) -> Callable[[], Story]:
+    """Something is signed in another way; the bead claims what it must."""
+    return day(mode, signs={step: how}, edits={step: body("DECISION", signed=claims)} if claims else {})
+
+
+def after(*more: Callable[[Story], None], mode: str = "PAPER") -> Callable[[], Story]:
+    """The honest day, and more."""
+
+    def tell() -> Story:
+        story = Story(mode).told()
+        for each in more:
+            each(story)
+        return story
+
+    return tell
+
+
+def body(kind: str, **changes: Json) -> Edit:
+    """Fields of the beads of one kind changed; an object's fields one by one."""
+
+    def changed(drafts: list[Draft]) -> list[Draft]:
+        return [(k, _merged(b, changes) if k == kind else b) for k, b in drafts]
+
+    return changed
+
+
+def _merged(old: Record, new: Mapping[str, Json]) -> Record:
+    merged = dict(old)
+    for name, value in new.items():
+        kept = old.get(name)
+        merged[name] = kept | value if isinstance(kept, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def drop(kind: str) -> Edit:
+    """The beads of one kind left out."""
+    return lambda drafts: [draft for draft in drafts if draft[0] != kind]
+
+
+def less(kind: str, field: str) -> Edit:
+    """A field left out."""
+
+    def changed(drafts: list[Draft]) -> list[Draft]:
+        return [(k, {name: v for name, v in b.items() if k != kind or name != field}) for k, b in drafts]
+
+    return changed
+
+
+def plus(*more: Draft) -> Edit:
+    """Beads added to the append."""
+    extra = [(kind, {"bead_id": named(f"plus {kind} {n}"), **fields}) for n, (kind, fields) in enumerate(more)]
+    return lambda drafts: [*drafts, *extra]
+
+
+def before(*more: Draft) -> Edit:
+    """Beads added at the beginning of the append."""
+    return lambda drafts: [*plus(*more)([]), *drafts]
+
+
+def twice(kind: str, **changes: Json) -> Edit:
+    """The beads of one kind a second time, changed."""
+
+    def changed(drafts: list[Draft]) -> list[Draft]:
+        again = [(k, b | {"bead_id": named(f"again {k}")} | changes) for k, b in drafts if k == kind]
+        return [*drafts, *again]
+
+    return changed
+
+
+def then(*edits: Edit) -> Edit:
+    """One change after another."""
+
+    def changed(drafts: list[Draft]) -> list[Draft]:
+        for each in edits:
+            drafts = each(drafts)
+        return drafts
+
+    return changed
+
+
+def lines(change: Callable[[list[Record]], list[Record]]) -> Edit:
+    """The frames of the recorded order changed."""
+
+    def changed(drafts: list[Draft]) -> list[Draft]:
+        out: list[Draft] = []
+        for kind, fields in drafts:
+            frames = fields.get("frames")
+            if isinstance(frames, list):
+                whole = [dict(each) for each in frames if isinstance(each, dict)]
+                fields = fields | {"frames": list[Json](change(whole))}
+            out.append((kind, fields))
+        return out
+
+    return changed
+
+
+def relined(number: int, **changes: Json) -> Edit:
+    """One line changed, its frame hashed anew."""
+
+    def changed(frames: list[Record]) -> list[Record]:
+        old = frames[number]["line"]
+        assert isinstance(old, dict)
+        frames[number] = frame(str(frames[number]["ref"]), old | changes)
+        return frames
+
+    return lines(changed)
+
+
+def reframed(number: int, **changes: Json) -> Edit:
+    """One frame changed."""
+
+    def changed(frames: list[Record]) -> list[Record]:
+        frames[number] = frames[number] | changes
+        return frames
+
+    return lines(changed)
+
+
+# how a signature may be made
+
+
+def forge(**parts: bytes | int) -> Sign:
+    """One part of the signature exchanged."""
+    return lambda pen, statement: forged(pen, statement, **parts)  # type: ignore[arg-type]  # the parts' own types
+
+
+def by(other: Pen) -> Sign:
+    """Another key signs."""
+    return lambda pen, statement: other.sign(statement)
+
+
+def flags(value: int) -> Sign:
+    """The device says this."""
+    return lambda pen, statement: pen.sign(statement, flags=value)
+
+
+def stuck(pen: Pen, statement: bytes) -> str:
+    """A copy of the device that has not counted."""
+    pen.counter = 0
+    return pen.sign(statement)
+
+
+def _inner(pen: Pen, statement: bytes) -> bytes:
+    text = "".join(pen.sign(statement).splitlines()[1:-1])
+    return base64.b64decode(text)[-83:]
+
+
+def second_s(pen: Pen, statement: bytes) -> str:
+    """S plus the order: equal, and spelt another way."""
+    inner = _inner(pen, statement)
+    s = int.from_bytes(inner[-32:], "little") + ORDER
+    return forged(pen, statement, inner=inner[:-32] + s.to_bytes(32, "little"))
+
+
+def weak_r(pen: Pen, statement: bytes) -> str:
+    """R is the neutral point, S what makes it true: only the owner of a key can do this, and no honest one does."""
+    half = hashlib.sha512(pen.private.private_bytes_raw()).digest()[:32]
+    secret = (int.from_bytes(half, "little") & ((1 << 254) - 8)) | 1 << 254
+    r = b"\1" + b"\0" * 31
+    message = to_be_signed(statement, "phoenix-approval@v1")
+    h = int.from_bytes(hashlib.sha512(r + pen.public.point + message).digest(), "little")
+    raw = r + (h * secret % ORDER).to_bytes(32, "little")
+    return forged(pen, statement, inner=b"\0\0\0\x0bssh-ed25519\0\0\0\x40" + raw)
+
+
+def armor(change: Callable[[str], str]) -> Sign:
+    """The text of the signature changed."""
+    return lambda pen, statement: change(pen.sign(statement))
+
+
+def bits(change: Callable[[bytes], bytes]) -> Sign:
+    """The bytes of the signature changed, in well-made armor."""
+
+    def changed(pen: Pen, statement: bytes) -> str:
+        text = "".join(pen.sign(statement).splitlines()[1:-1])
+        return armored(change(base64.b64decode(text)), "SSH SIGNATURE")
+
+    return changed
+
+
+ED: Final = b"\0\0\0\x0bssh-ed25519"
+WEAK: Final = ED + b"\0\0\0\x20" + b"\1" + b"\0" * 31
+TYPELESS: Final = b"\0\0\0\x07ssh-rsa\0\0\0\x20" + b"k" * 32
+WEB: Final = hardware_pen("hana", "webauthn.example").public.blob
+
+
+# other days
+
+
+def old_evidence(drafts: list[Draft]) -> list[Draft]:
+    """The evidence is replaced in the very append that approves the old one."""
+    fields: Record = {"intent_id": named("intent one"), "version": 2, "proposer": "uid:bot", "lines": LINES}
+    fields |= {"order_hash": order_hash(LINES), "flags": [], "expires_at": utc(NOON.replace(year=2027))}
+    return before(("EVIDENCE", fields))(drafts)
+
+
+def no_evidence(story: Story) -> None:
+    """An approval of an intent that has none."""
+    story.edits = {"evidence five": lambda drafts: [("HEARTBEAT", {"bead_id": drafts[0][1]["bead_id"]})]}
+    story.intent("five")
+    story.approve("five", story.boss)
+
+
+def moved_signature(story: Story) -> None:
+    """The evidence of one intent, signed for another."""
+    story.intent("five")
+    story.intent("six")
+    story.facts["evidence six"] = story.facts["evidence five"]
+    story.approve("six", story.boss)
+
+
+def approved_after_reject(story: Story) -> None:
+    """An intent that was rejected is approved."""
+    story.places["again"] = len(story.beads)
+    story.says = {"approve two": lambda said: said.update({"session": "a" * 32})}
+    story.edits = {"approve two": fresh_ids}
+    story.approve("two", story.boss)
+
+
+def fresh_ids(drafts: list[Draft]) -> list[Draft]:
+    """The same beads under new ids."""
+    return [(kind, fields | {"bead_id": named(f"fresh {fields['bead_id']}")}) for kind, fields in drafts]
+
+
+def resubmitted(name: str) -> Callable[[Story], None]:
+    """The token is spent again, or after its end."""
+
+    def tell(story: Story) -> None:
+        story.edits = {f"submit {name}": fresh_ids, f"sent {name}": fresh_ids}
+        story.submit(name)
+
+    return tell
+
+
+def after_revocation(story: Story) -> None:
+    """The revoked key approves."""
+    story.intent("five")
+    story.approve("five", story.hana)
+
+
+def back_again(story: Story) -> None:
+    """The revoked key is enrolled again, well signed."""
+    story.edits = {"enrol": fresh_ids}
+    story.says = {"enrol": lambda said: said.update({"session": "b" * 32})}
+    story.people()
+
+
+def replayed(story: Story) -> None:
+    """A DECISION copied whole to the end of the day."""
+    seq = story.places["close"]
+    story.append("replay", ("DECISION", {**story.beads[seq].body, "bead_id": named("replayed")}))
+
+
+def gone(drafts: list[Draft]) -> list[Draft]:
+    """Somebody revokes a key that nobody ever enrolled, with a true signature."""
+    return body("OPERATOR", key=EVE.key, public=EVE.public.line, assurance="software")(drafts)
+
+
+def unseen() -> Story:
+    """Who knows what the evidence will be has it approved before it is written."""
+    story = Story()
+
+    def early(said: Record) -> None:
+        size = story.places["evidence four"]
+        said.update({"tree_size": size, "tree_root": base64.b64encode(story.root(size)).decode()})
+
+    story.says = {"approve four": early}
+    return story.told()
+
+
+FLAG: Final[Record] = {"event": "RAISED", "flag": "flag-9", "type": "TEMPORARY", "reason": "stale"}
+ENROLLED_EVE: Final[Record] = {"event": "ENROLLED", "key": EVE.key, "public": EVE.public.line, "name": "eve"}
+OTHER_TERMS: Final[Record] = {"quantity": "1001", "side": "SELL", "order_type": "LIMIT", "tif": "GTC", "con_id": 1}
+OTHER_TERMS.update(
+    {"symbol": "GBPUSD", "account": "hmac:00", "exchange": "X", "outside_hours": True, "currency": "JPY"}
+)
+LEASE: Final[Record] = {"event": "TAKEN", "boot": "boot-2", "run": "run-2", "version": "0.1.0"}
+
+
+def unpaid(frames: list[Record]) -> list[Record]:
+    """The same entry once more, as another revision."""
+    return [each | {"revision": 2} for each in frames]
+
+
+def order_again(story: Story) -> None:
+    """An entry is recorded once more, long after its token was spent."""
+    seq = story.places["submit one"] + 2
+    order = {**story.beads[seq].body, "bead_id": named("again")}
+    story.edits = {"again": lines(unpaid)}
+    story.append("again", ("ORDER", order))
+
+
+def exit_late(story: Story) -> None:
+    """The order of a signed close, recorded when the close was long over."""
+    story.now = story.now.replace(hour=20)
+    seq = story.places["exit"]
+    story.edits = {"late": lines(unpaid)}
+    story.append("late", ("ORDER", {**story.beads[seq].body, "bead_id": named("late")}))
+
+
+def born(name: str, state: str, event: str, **more: Json) -> Draft:
+    """A position out of nowhere."""
+    fields: Record = {"position_id": named(f"position {name}"), "intent_id": named(f"intent {name}"), "state": state}
+    return "POSITION", fields | {"event": event} | more
+
+
+ROWS: Final[list[tuple[str, str, Callable[[], Story]]]] = [
+    ("no genesis", "NO_GENESIS", edit("genesis", drop("GENESIS"))),
+    ("two of them", "NO_GENESIS", edit("lease", plus(("GENESIS", {"origin": "o"})))),
+    ("a token without its epoch", "BAD_BODY", edit("approve one", less("T2_TOKEN", "epoch"))),
+    ("an event that no token has", "BAD_BODY", edit("approve one", body("T2_TOKEN", event="BLESSED"))),
+    ("the genesis of another log", "OTHER_LOG", edit("genesis", body("GENESIS", origin="phoenix.example/other"))),
+    ("the genesis of another mode", "OTHER_MODE", edit("genesis", body("GENESIS", mode="MOCK"))),
+    ("the genesis of another account", "OTHER_ACCOUNT", edit("genesis", body("GENESIS", account="hmac:00"))),
+    ("the genesis of another log key", "OTHER_LOG_KEY", edit("genesis", body("GENESIS", log_key="AAAA"))),
+    # people
+    ("a key under another's name", "OPERATOR_KEY", edit("enrol", body("OPERATOR", key=EVE.key))),
+    ("a software key called hardware", "OPERATOR_KEY", edit("genesis", body("OPERATOR", assurance="hardware"))),
+    ("a public key that is none", "OPERATOR_KEY", edit("enrol", body("OPERATOR", public="hello"))),
+    ("a key enrolled twice", "OPERATOR_TWICE", edit("enrol", twice("OPERATOR"))),
+    ("a revoked key that comes back", "OPERATOR_TWICE", after(back_again)),
+    ("a key enrolled by nobody", "OPERATOR_UNVOUCHED",
+     edit("lease", plus(("OPERATOR", ENROLLED_EVE | {"assurance": "software"})))),
+    ("another key than was signed for", "OPERATOR_UNVOUCHED",
+     edit("enrol", body("OPERATOR", key=EVE.key, public=EVE.public.line, assurance="software"))),
+    ("another name than was signed for", "OPERATOR_UNVOUCHED", edit("enrol", body("OPERATOR", name="eve"))),
+    ("a key revoked by nobody", "OPERATOR_UNVOUCHED", edit("revoke", drop("DECISION"))),
+    ("a key revoked that never was", "OPERATOR_UNKNOWN",
+     day(edits={"revoke": then(gone, body("DECISION", subject=EVE.key))},
+         says={"revoke": lambda said: said.update({"key": EVE.key})})),
+    ("a policy that nobody signed", "POLICY_UNSIGNED", edit("policy", drop("DECISION"))),
+    ("another policy than was signed", "POLICY_UNSIGNED", edit("policy", body("POLICY", drift_bps_max=900))),
+    # signatures
+    ("armor of another make", "SIG_ARMOR", sign("approve one", armor(lambda text: text.replace("SSH", "PGP")))),
+    ("armor with a line more", "SIG_ARMOR", sign("approve one", armor(lambda text: text + "\n"))),
+    ("armor broken elsewhere", "SIG_ARMOR", sign("approve one", armor(lambda text: text.replace("\n", "", 2)))),
+    ("letters that are no base64", "SIG_ARMOR", sign("approve one", armor(lambda text: text.replace("U1NI", "U1N!")))),
+    ("cut short", "SIG_TRUNCATED", sign("approve one", bits(lambda data: data[:-1]))),
+    ("trailing bytes", "SIG_TRAILING", sign("approve one", forge(tail=b"\0"))),
+    ("wrong magic", "SIG_MAGIC", sign("approve one", forge(magic=b"SSHSIH"))),
+    ("wrong version", "SIG_VERSION", sign("approve one", forge(version=2))),
+    ("an RSA key", "SIG_KEY_TYPE", sign("approve one", forge(blob=TYPELESS))),
+    ("a key that signs anything", "SIG_KEY_WEAK", sign("approve four", forge(blob=WEAK))),
+    ("a key of 31 bytes", "SIG_KEY_WEAK", sign("approve four", forge(blob=ED + b"\0\0\0\x1f" + b"k" * 31))),
+    ("a key made for a web site", "SIG_APPLICATION", sign("approve one", forge(blob=WEB))),
+    ("reserved bytes", "SIG_RESERVED", sign("approve one", forge(reserved=b"later"))),
+    ("an old hash", "SIG_HASH", sign("approve one", forge(hash_name=b"sha1"))),
+    ("a software signature by a FIDO key", "SIG_INNER_TYPE", sign("approve one", forge(inner=EVE.inner(b"")))),
+    ("a FIDO signature by a software key", "SIG_INNER_TYPE",
+     sign("approve four", forge(inner=hardware_pen("x").inner(b"")))),
+    ("a short signature", "SIG_LENGTH", sign("approve four", forge(inner=ED + b"\0\0\0\x3f" + b"s" * 63))),
+    ("flags that SSH does not carry", "SIG_FLAGS", sign("approve one", flags(0x45))),
+    ("a second spelling of S", "SIG_SCALAR", sign("approve four", second_s)),
+    ("a weak R", "SIG_POINT_WEAK", sign("approve four", weak_r)),
+    ("made for git", "SIGNATURE_NAMESPACE",
+     sign("approve four", lambda pen, statement: pen.sign(statement, namespace="git"))),
+    ("over another statement", "SIGNATURE_WRONG",
+     sign("approve four", lambda pen, statement: pen.sign(statement + b" "))),
+    ("made with another hash than it says", "SIGNATURE_WRONG", sign("approve four", forge(hash_name=b"sha256"))),
+    ("a flag set after signing", "SIGNATURE_WRONG",
+     sign("approve one", bits(lambda data: data[:-5] + bytes([data[-5] | 8]) + data[-4:]))),
+    ("a counter raised after signing", "SIGNATURE_WRONG",
+     sign("approve one", bits(lambda data: data[:-1] + bytes([data[-1] + 1])))),
+    ("a bit flipped in R", "SIGNATURE_WRONG", sign("approve four", bits(lambda data: data[:-60] + bytes(
+        [data[-60] ^ 1]) + data[-59:]))),
+    ("a signature half kept", "SIGNED_SHAPE", edit("approve one", body("DECISION", signed={"counter": "1"}))),
+    ("a touch that was not", "SIGNED_OTHERWISE", edit("approve four", body("DECISION", signed={"presence": True}))),
+    ("hardware that was not", "SIGNED_OTHERWISE",
+     edit("approve four", body("DECISION", signed={"assurance": "hardware"}))),
+    ("another key named", "SIGNED_OTHERWISE", edit("approve one", body("DECISION", signed={"key": EVE.key}))),
+    ("another counter named", "SIGNED_OTHERWISE", edit("approve one", body("DECISION", signed={"counter": 99}))),
+    ("a stranger's signature", "KEY_UNKNOWN", sign("approve four", by(EVE), key=EVE.key)),
+    ("a key that enrols itself", "KEY_UNKNOWN",
+     day(signs={"enrol": lambda pen, statement: hardware_pen("hana").sign(statement)},
+         edits={"enrol": body("DECISION", signed={"key": hardware_pen("hana").key, "assurance": "hardware",
+                                                   "presence": True, "verification": True, "counter": 1})})),
+    ("a key that is not yet valid", "KEY_NOT_YET_VALID",
+     day(says={"approve one": lambda said: said.update({"tree_size": 5})})),
+    ("a revoked key", "KEY_REVOKED", after(after_revocation)),
+    ("a software key where real money is", "KEY_IS_SOFTWARE",
+     day("LIVE", signs={"approve four": by(software_pen("anna"))},
+         edits={"approve four": body("DECISION", signed={"key": software_pen("anna").key, "assurance": "software",
+                                                          "presence": False, "verification": False, "counter": 0})})),
+    ("nobody touched the key", "PRESENCE_MISSING",
+     sign("approve one", flags(0), presence=False, verification=False)),
+    ("nobody typed the PIN where real money is", "VERIFICATION_MISSING",
+     sign("approve four", flags(1), "LIVE", verification=False)),
+    ("a copy of the security key", "COUNTER_STUCK", sign("reject", stuck, counter=1)),
+    # statements
+    ("a statement with a space", "STATEMENT_MALFORMED",
+     lambda: Story(spells={"close": lambda data: data.replace(b":", b": ", 1)}).told()),
+    ("a statement without an end", "STATEMENT_MALFORMED", say("approve four", exp=None)),
+    ("a statement that nobody knows", "STATEMENT_MALFORMED", say("close", type="close-all")),
+    ("a statement of another version", "STATEMENT_MALFORMED", say("close", v=2)),
+    ("a nonce that is none", "STATEMENT_MALFORMED", say("close", session="x")),
+    ("a statement that ends before it begins", "STATEMENT_MALFORMED", say("close", exp=utc(NOON))),
+    ("an approval without a screen", "STATEMENT_MALFORMED", say("approve four", render=None)),
+    ("a verdict of maybe", "STATEMENT_MALFORMED", say("approve four", verdict="maybe")),
+    ("signed for another log", "STATEMENT_OTHER_LOG", say("approve four", log="phoenix.example/other")),
+    ("signed on paper, used live", "STATEMENT_OTHER_MODE", say("approve four", mode="live")),
+    ("signed for another account", "STATEMENT_OTHER_ACCOUNT", say("approve four", account="hmac:00")),
+    ("signed over another history", "STATEMENT_OTHER_HISTORY",
+     say("approve four", tree_root=base64.b64encode(b"r" * 32).decode())),
+    ("signed over the future", "STATEMENT_OTHER_HISTORY", say("approve four", tree_size=999)),
+    ("signed once, used twice", "STATEMENT_REPLAYED", after(replayed)),
+    ("a nonce used twice", "STATEMENT_REPLAYED",
+     say("approve four", session=hashlib.sha256(b"close").hexdigest()[:32])),
+    ("recorded when it was over", "STATEMENT_EXPIRED", day(waits={"close": 100})),
+    ("signed for tomorrow", "STATEMENT_PRESIGNED",
+     say("approve four", at=utc(NOON.replace(day=19)), exp=utc(NOON.replace(day=19, minute=3)))),
+    ("signed for a day", "STATEMENT_PRESIGNED", say("approve four", exp=utc(NOON.replace(day=19)))),
+    ("a close signed for five minutes", "STATEMENT_PRESIGNED", say("close", exp=utc(NOON.replace(minute=3)))),
+    ("a reject used as an approve", "DECISION_OTHERWISE", edit("reject", body("DECISION", verdict="approve"))),
+    ("a decision on another intent", "DECISION_OTHERWISE",
+     edit("approve one", body("DECISION", subject=named("intent two")))),
+    ("a close used as a resume", "DECISION_OTHERWISE", edit("close", body("DECISION", type="resume"))),
+    ("approved after it was rejected", "DECIDED_ALREADY", after(approved_after_reject)),
+    # approvals
+    ("evidence of nothing", "EVIDENCE_UNPROPOSED", edit("evidence one", body("EVIDENCE", intent_id=named("x")))),
+    ("evidence of another order than it hashes", "EVIDENCE_ORDER",
+     edit("evidence one", body("EVIDENCE", lines=[line("ENTRY", quantity="9000", tif="DAY"), *LINES[1:]]))),
+    ("another spelling of a limit", "EVIDENCE_ORDER",
+     edit("evidence one", body("EVIDENCE", lines=[*LINES[:2], line("TARGET", limit="1.10")]))),
+    ("approved without evidence", "EVIDENCE_MISSING", after(no_evidence)),
+    ("the evidence replaced after signing", "STATEMENT_OTHER_EVIDENCE", edit("approve one", old_evidence)),
+    ("a signature moved to another intent", "STATEMENT_OTHER_EVIDENCE", after(moved_signature)),
+    ("signed before the evidence was there", "EVIDENCE_UNSEEN", unseen),
+    ("the evidence had expired", "EVIDENCE_EXPIRED", edit("evidence one", body("EVIDENCE", expires_at=utc(NOON)))),
+    ("a red light on the screen", "EVIDENCE_RED", edit("evidence one", body("EVIDENCE", flags=["RED drift open"]))),
+    ("a kill on the screen", "EVIDENCE_RED", edit("evidence one", body("EVIDENCE", flags=["KILL desk"]))),
+    ("another order than was shown", "STATEMENT_OTHER_ORDER", say("approve four", order="0" * 64)),
+    ("a screen without its hash", "STATEMENT_OTHER_RENDER",
+     say("approve four", render={"id": "term-1", "sha256": "none"})),
+    ("a price that nobody saw", "STATEMENT_OTHER_QUOTE",
+     say("approve four", live={"bid": "1.08", "ask": "1.0851", "age_ms": 2000})),
+    ("a price of another age", "STATEMENT_OTHER_QUOTE",
+     say("approve four", live={"bid": "1.085", "ask": "1.0851", "age_ms": 90_000})),
+    ("a price of another instrument", "STATEMENT_OTHER_QUOTE",
+     edit("quote four", body("OBSERVATION", subject="GBPUSD"))),
+    ("a drift beyond the policy", "DRIFT_TOO_WIDE", say("approve four", drift_bps_max=21)),
+    ("a drift below nothing", "DRIFT_TOO_WIDE", say("approve four", drift_bps_max=-1)),
+    ("approved by who proposed it", "PROPOSER_MAY_NOT_APPROVE",
+     day(edits={"genesis": body("POLICY", four_eyes=True), "evidence one": body("EVIDENCE", proposer="hana")})),
+    # tokens
+    ("a token without a decision", "TOKEN_WITHOUT_DECISION", edit("approve one", drop("DECISION"))),
+    ("a token out of a reject", "TOKEN_WITHOUT_DECISION", edit("reject", body("T2_TOKEN", event="ISSUED"))),
+    ("a second token for one decision", "TOKEN_TWICE", edit("approve one", twice("T2_TOKEN", id=named("more")))),
+    ("the same token twice", "TOKEN_TWICE", edit("approve one", twice("T2_TOKEN"))),
+    ("a token for other evidence", "TOKEN_OTHER_EVIDENCE", edit("approve one", body("T2_TOKEN", evidence_hash="0"))),
+    ("a token for another order", "TOKEN_OTHER_ORDER", edit("approve one", body("T2_TOKEN", order_hash="0"))),
+    ("a token with a forged reference", "TOKEN_OTHER_REF",
+     edit("approve one", body("T2_TOKEN", order_ref="P1" + "A" * 26))),
+    ("a token for another account", "TOKEN_OTHER_DESK", edit("approve one", body("T2_TOKEN", account="hmac:00"))),
+    ("a token for another mode", "TOKEN_OTHER_DESK", edit("approve one", body("T2_TOKEN", mode="LIVE"))),
+    ("a token for an hour", "TOKEN_LIFE",
+     edit("approve one", body("T2_TOKEN", expires_at=utc(NOON.replace(hour=20))))),
+    ("a token from tomorrow", "TOKEN_LIFE",
+     edit("approve one", body("T2_TOKEN", timestamp=utc(NOON.replace(day=19)),
+                              expires_at=utc(NOON.replace(day=19, minute=5))))),
+    ("a token after a restart", "TOKEN_OTHER_RUN", edit("submit one", before(("LEASE", LEASE)))),
+    ("a token of a run that is not there", "TOKEN_OTHER_RUN", edit("approve one", body("T2_TOKEN", epoch=0))),
+    ("a token that was never issued", "TOKEN_UNKNOWN", edit("submit one", body("T2_TOKEN", id=named("x")))),
+    ("a token changed on the way", "TOKEN_CHANGED", edit("submit one", body("T2_TOKEN", order_hash="0" * 64))),
+    ("a token used twice", "TOKEN_USED", after(resubmitted("one"))),
+    ("a token used after it expired", "TOKEN_EXPIRED", after(resubmitted("three"))),
+    ("a token used after it was revoked", "TOKEN_REVOKED", after(resubmitted("two"))),
+    ("a token used too late", "TOKEN_TOO_OLD", day(waits={"submit one": 299})),
+    ("a token spent without an order", "TOKEN_SPENT_FOR_NOTHING", edit("submit one", drop("ORDER"))),
+    ("a token spent without a submit", "TOKEN_SPENT_FOR_NOTHING", edit("submit one", drop("POSITION"))),
+    *[(f"a token used under a kill of {scope}", "KILL_FLAG_ACTIVE",
+       edit("submit one", before(("KILL_FLAG", FLAG | {"scope": scope}))))
+      for scope in ("desk", "strategy:meanrev", "instrument:EURUSD")],
+    ("a one-way kill that nobody lifted", "KILL_LIFTED_UNSIGNED", edit("clear", drop("DECISION"))),
+    # positions
+    ("a position born twice", "POSITION_BIRTH", edit("signal one", twice("POSITION"))),
+    ("a position of no signal", "POSITION_BIRTH", edit("lease", plus(born("x", "PROPOSED", "Proposed")))),
+    ("a position born submitted", "POSITION_BIRTH", edit("signal one", body("POSITION", state="SUBMITTED"))),
+    ("an adoption that nobody signed", "POSITION_BIRTH", edit("lease", plus(born("x", "FILLED", "Adopted")))),
+    ("a position that never was", "POSITION_UNKNOWN",
+     edit("more one", body("POSITION", position_id=named("position x")))),
+    ("a position from elsewhere", "POSITION_FROM", edit("protect one", body("POSITION", **{"from": "SUBMITTED"}))),
+    ("a filled position cancelled", "POSITION_MOVE",
+     edit("protect one", body("POSITION", event="Cancelled", state="CANCELLED"))),
+    ("a state changed by nothing", "POSITION_MOVE", edit("more one", body("POSITION", state="CLOSED"))),
+    ("an end that was left", "POSITION_MOVE",
+     after(lambda story: story.append("x", story.position("one", "MANAGED", "Protected", "CLOSED")))),
+    ("a tenth state", "POSITION_MOVE", edit("protect one", body("POSITION", state="EXPIRED"))),
+    ("a hand-written APPROVED row", "APPROVED_WITHOUT_TOKEN",
+     edit("approve one", then(drop("DECISION"), drop("T2_TOKEN")))),
+    ("approved with another's token", "APPROVED_WITHOUT_TOKEN",
+     edit("approve one", body("POSITION", token_id=named("x")))),
+    ("submitted without spending", "SUBMITTED_WITHOUT_TOKEN", edit("submit one", drop("T2_TOKEN"))),
+    ("filled by nothing", "FILLED_WITHOUT_EXECUTION", edit("fill one", drop("EXECUTION"))),
+    # orders
+    ("an order without frames", "FRAMES_SHAPE", edit("submit one", lines(lambda frames: []))),
+    ("two entries in one order", "FRAMES_SHAPE",
+     edit("submit one", lines(lambda frames: [*frames, frames[0] | {"revision": 2}]))),
+    ("a frame with more to say", "FRAMES_SHAPE", edit("submit one", reframed(0, transmit=True))),
+    ("a frame that is not what it hashes", "FRAME_HASH",
+     edit("submit one", reframed(0, line=line("ENTRY", tif="DAY", quantity="9000")))),
+    ("a frame recorded twice", "FRAME_TWICE",
+     after(lambda story: story.append("x", ("ORDER", {**story.beads[story.places["exit"]].body,
+                                                       "bead_id": named("twice")})))),
+    ("an entry that no token pays for", "ORDER_WITHOUT_TOKEN", after(order_again)),
+    ("an entry with a forged reference", "ORDER_OTHER_REF", edit("submit one", reframed(0, ref="P1" + "A" * 26))),
+    ("an exit under another letter", "ORDER_OTHER_REF", edit("submit one", reframed(1, ref="P1" + "A" * 26 + ".C1"))),
+    *[(f"an order with another {name}", "ORDER_OTHER_LINES", edit("submit one", relined(0, **{name: value})))
+      for name, value in OTHER_TERMS.items()],
+    ("a stop at another price", "ORDER_OTHER_LINES", edit("submit one", relined(1, trigger="1.07"))),
+    ("a parameter added at send", "ORDER_OTHER_LINES", edit("submit one", relined(0, limit="1.2"))),
+    ("an exit of no mandate", "MANDATE_MISSING", edit("exit", less("ORDER", "mandate"))),
+    ("an exit of evidence that nobody approved", "MANDATE_MISSING",
+     edit("exit", body("ORDER", mandate="evidence:" + "0" * 64))),
+    ("an exit of a decision that is none", "MANDATE_MISSING", edit("exit", body("ORDER", mandate="decision:0"))),
+    ("an exit of an old command", "MANDATE_OLD", after(exit_late)),
+    ("a frame sent without being recorded", "SENT_UNRECORDED",
+     edit("sent one", body("ORDER", ref="P1" + "A" * 26))),
+]  # fmt: skip
+MEANING_ATTACKS: Final = [MeaningAttack(*row) for row in ROWS]

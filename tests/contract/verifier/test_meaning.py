@@ -1,0 +1,212 @@
+"""The verifier on what beads mean: every attack by the owner of host and log key has its code; and no check is idle."""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Callable
+from functools import cache
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+
+from phoenix_adapters import phoenix_verify
+from phoenix_adapters.phoenix_verify import CHECKS, Lie, Undecided
+from tests.contract.verifier.byte_attacks import BYTE_ATTACKS, honest
+from tests.contract.verifier.meaning_attacks import MEANING_ATTACKS, MeaningAttack
+from tests.contract.verifier.story import Draft, Record, Story, named
+
+
+def roots_of(story: Story) -> phoenix_verify.Roots:
+    """The roots of a story, read."""
+    found = story.roots()
+    log = phoenix_verify.note_key(str(found["log"]))
+    assert log is not None
+    operators = frozenset({story.boss.public.fingerprint})
+    return phoenix_verify.Roots(str(found["origin"]), story.mode, str(found["account"]), log, (), operators)
+
+
+def verdict(export: bytes, roots: phoenix_verify.Roots) -> str:
+    """TRUE, the code of the first lie, or the reason for no decision."""
+    file = BytesIO(export)
+    try:
+        outline = phoenix_verify.check_bytes(file, roots)
+        phoenix_verify.check_meaning(file, outline, roots)
+    except (Lie, Undecided) as found:
+        return found.code
+    except Exception as error:  # noqa: BLE001 - with a check removed anything may happen, and none of it is TRUE
+        return repr(error)
+    return "TRUE"
+
+
+@cache
+def told(attack: MeaningAttack) -> tuple[bytes, phoenix_verify.Roots]:
+    """The export of an attack, and the honest roots it is held against."""
+    story = attack.tell()
+    return story.export(), roots_of(story)
+
+
+@pytest.mark.parametrize("mode", ["MOCK", "PAPER", "LIVE"])
+def test_the_honest_day_is_true(mode: str) -> None:
+    """The twin of every attack."""
+    story = Story(mode).told()
+    assert verdict(story.export(), roots_of(story)) == "TRUE"
+
+
+@pytest.mark.parametrize("attack", MEANING_ATTACKS, ids=lambda attack: attack.name)
+def test_each_attack_on_meaning_has_its_code(attack: MeaningAttack) -> None:
+    """The chain holds, the root fits, the checkpoints are signed; and yet."""
+    assert verdict(*told(attack)) == attack.code
+
+
+def test_a_lie_has_its_place(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The number of the bead, and a sentence that a person understands."""
+    story = next(attack for attack in MEANING_ATTACKS if attack.code == "TOKEN_CHANGED").tell()
+    (tmp_path / "export").write_bytes(story.export())
+    (tmp_path / "roots").write_text(json.dumps(story.roots()))
+    assert phoenix_verify.main([str(tmp_path / "export"), "--roots", str(tmp_path / "roots")]) == 1
+    said = capsys.readouterr().out
+    assert said == f"LIE  TOKEN_CHANGED  bead {story.places['submit one']}  not what it was when it was issued\n"
+
+
+Tell = Callable[[], Story]
+
+
+def honest_and(*more: Callable[[Story], None]) -> Tell:
+    """The honest day, and more that is honest too."""
+
+    def tell() -> Story:
+        story = Story().told()
+        for each in more:
+            each(story)
+        return story
+
+    return tell
+
+
+def adopted(story: Story) -> None:
+    """Exposure that had no owner gets one, signed."""
+    statement = story.statement("adopt", "adopt", {"symbol": "EURUSD"})
+    born: Record = {"position_id": named("position x"), "intent_id": named("intent x"), "state": "FILLED"}
+    story.append("adopt", story.decision("adopt", story.boss, statement, "EURUSD"),
+                 ("POSITION", born | {"event": "Adopted"}))  # fmt: skip
+
+
+def stalled(story: Story) -> None:
+    """Silence, a late acknowledgement, a late fill."""
+    story.append("stall", story.position("four", "STALLED", "Stalled", "SUBMITTED"))
+    story.append("late", story.position("four", "SUBMITTED", "Acknowledged", "STALLED"))
+    story.append("silence", story.position("four", "STALLED", "Stalled", "SUBMITTED"))
+    execution: Draft = ("EXECUTION", {"event": "FILL", "position_id": named("position four")})
+    story.append("fill", execution, story.position("four", "FILLED", "Filled", "STALLED"))
+
+
+def killed_elsewhere(story: Story) -> None:
+    """A flag over another strategy stops nobody here; one that a rule raised comes down by a rule."""
+    flag: Record = {"flag": "flag-9", "type": "TEMPORARY", "scope": "strategy:other"}
+    story.append("kill elsewhere", ("KILL_FLAG", flag | {"event": "RAISED"}))
+    story.intent("five")
+    story.approve("five", story.boss)
+    story.submit("five")
+    story.append("lift", ("KILL_FLAG", flag | {"event": "LIFTED"}))
+
+
+def withdrawn(story: Story) -> None:
+    """An intent that nobody decided on."""
+    story.intent("six")
+    story.append("withdraw", story.position("six", "CANCELLED", "Withdrawn", "PROPOSED"))
+
+
+def protected_again(story: Story) -> None:
+    """Exits placed again in the name of the approved evidence."""
+    seq = story.places["submit one"] + 2
+    order = story.beads[seq].body
+    frames = order["frames"]
+    assert isinstance(frames, list)
+    again: list[Record] = [frame | {"revision": 2} for frame in frames[1:] if isinstance(frame, dict)]
+    fields: Record = {"bead_id": named("again"), "event": "RECORDED", "position_id": order["position_id"]}
+    story.append("again", ("ORDER", fields | {"ref": again[0]["ref"], "frames": [*again], "mandate": order["mandate"]}))
+
+
+@pytest.mark.parametrize("more", [adopted, stalled, killed_elsewhere, withdrawn, protected_again])
+def test_other_honest_days_are_true(more: Callable[[Story], None]) -> None:
+    """What looks unusual and is allowed is no lie."""
+    story = honest_and(more)()
+    assert verdict(story.export(), roots_of(story)) == "TRUE"
+
+
+class TestNoCheckIsIdle:
+    """Each single check, removed, is missed: exactly the attacks with its code are no longer called by it."""
+
+    @pytest.fixture(params=sorted(CHECKS))
+    def removed(self, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+        """The table without one of its rows."""
+        monkeypatch.setitem(CHECKS, request.param, (lambda *_: True, ""))
+        return str(request.param)
+
+    def test_a_check_removed_is_noticed(self, removed: str) -> None:
+        """Every attack that this check alone names gets another verdict now."""
+        roots = roots_of(honest())
+        bytes_of = {attack.name: attack.export for attack in BYTE_ATTACKS if attack.code == removed}
+        meant = [attack for attack in MEANING_ATTACKS if attack.code == removed]
+        verdicts = {name: verdict(export(), roots) for name, export in bytes_of.items()}
+        verdicts |= {attack.name: verdict(*told(attack)) for attack in meant}
+        if removed == "BEHIND":
+            verdicts["an old backup"] = outside_verdict("99:00000000")
+        assert verdicts, f"no attack shows {removed}"
+        assert {name for name, found in verdicts.items() if found == removed} == set()
+
+    def test_the_others_still_stand(self, removed: str) -> None:
+        """The honest day is true with any check removed: what is missed is only ever what lies."""
+        assert verdict(honest().export(), roots_of(honest())) == "TRUE"
+
+    def test_only_the_table_says_lie(self) -> None:
+        """`judge` alone raises a Lie, asks exactly one row, and every row is asked somewhere.
+
+        So a check that is removed cannot change the verdict of an attack that another check names: up to that point
+        the removed one had found nothing.
+        """
+        tree = ast.parse(Path(phoenix_verify.__file__).read_text())
+        functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+        liars = [f.name for f in functions for node in ast.walk(f) if _calls(node, "Lie")]
+        assert liars == ["judge"]
+        asked = {
+            node.args[0].value
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Call) and _calls(node, "judge") and isinstance(node.args[0], ast.Constant)
+        }
+        flaws = {"TOO_DEEP", "NOT_JSON", "DUPLICATE_KEY", "FLOAT", "NUMBER_RANGE", "KEY_NOT_ASCII"}  # asked in a loop
+        assert asked | flaws == set(CHECKS)
+
+
+def outside_verdict(seen: str) -> str:
+    """What is said of the honest day against what a notification showed."""
+    tree = phoenix_verify.check_bytes(BytesIO(honest().export()), roots_of(honest())).tree
+    try:
+        phoenix_verify.check_outside(tree, roots_of(honest()), [], [seen])
+    except Lie as lie:
+        return lie.code
+    except IndexError:
+        return "there is no such root"
+    return "TRUE"
+
+
+def test_an_old_backup_is_behind() -> None:
+    """The one check that needs something from outside: an older log than was seen."""
+    assert outside_verdict("99:00000000") == "BEHIND"
+
+
+def _calls(node: ast.AST, name: str) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == name
+
+
+def test_it_imports_nothing_but_the_standard_library() -> None:
+    """One file, on its own: that is what makes it a second opinion."""
+    tree = ast.parse(Path(phoenix_verify.__file__).read_text())
+    modules = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    modules |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert modules == {
+        *("__future__", "argparse", "base64", "collections.abc", "contextlib", "dataclasses", "datetime", "functools"),
+        *("hashlib", "json", "re", "sys", "typing"),
+    }
