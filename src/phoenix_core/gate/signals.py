@@ -95,11 +95,13 @@ class Signals:
             assert body.signal is not None, "an accepted signal has its canonical form"
             assert body.expires_at is not None, "an accepted signal says until when it waits"
             signal, intent = body.signal, body.signal.intent_id
-            assert seen(self, signal) is Seen.NEW, f"intent {intent} was accepted before"
-            twin = _twin(signal)
+            assert intent not in self.bodies, f"intent {intent} was accepted before"
+            assert signal.signal_id not in self.intents, f"signal {signal.signal_id} was accepted before"
+            fields = to_json(signal)
+            twin = _twin(fields)
             self.open[intent] = Proposal(signal, body.channel, bead.seq, bead.ts, body.expires_at, twin)
             self.twins[twin] = intent
-            self.bodies[intent] = _body_hash(signal)
+            self.bodies[intent] = _hash_of(fields)
             self.intents[signal.signal_id] = intent
         self.heard.setdefault(body.digest, Heard(body.event, bead.ts, intent, body.reasons))
 
@@ -123,7 +125,7 @@ class Signals:
 
     def twin_of(self, signal: CanonicalSignal) -> str | None:
         """Another recent intent that proposes the same trade under another name: an amber light."""
-        intent = self.twins.get(_twin(signal))
+        intent = self.twins.get(_twin(to_json(signal)))
         return intent if intent != signal.intent_id else None
 
 
@@ -131,13 +133,8 @@ def _hash_of(fields: Mapping[str, Json]) -> str:
     return hashlib.sha256(encode(dict(fields))).hexdigest()
 
 
-def _body_hash(signal: CanonicalSignal) -> str:
-    return _hash_of(to_json(signal))
-
-
-def _twin(signal: CanonicalSignal) -> str:
+def _twin(fields: Mapping[str, Json]) -> str:
     """The trade itself, without its names and without what the proposer thinks of it."""
-    fields = to_json(signal)
     return _hash_of({name: fields[name] for name in ("strategy", "pair", "side", "entry", "stop", "target")})
 
 
@@ -146,7 +143,7 @@ def seen(signals: Signals, signal: CanonicalSignal) -> Seen:
     body, namesake = signals.bodies.get(signal.intent_id), signals.intents.get(signal.signal_id)
     if body is None and namesake is None:
         return Seen.NEW
-    return Seen.SAME if body == _body_hash(signal) else Seen.OTHER
+    return Seen.SAME if body == _hash_of(to_json(signal)) else Seen.OTHER
 
 
 def judge_signal(

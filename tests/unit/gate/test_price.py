@@ -172,6 +172,21 @@ class TestArithmetic:
             assert mid(Price(D("1.08495")), Price(D("1.08505"))) == D("1.085")
             assert judged(quote("100.2501", "100.2501")) == (Reason.PRICE_MOVED,)
 
+    def test_delay_is_not_allowed_unless_somebody_says_so(self) -> None:
+        """Left unsaid, a delayed quote is refused."""
+        no = price_refusal(
+            quote(delayed=True),
+            NOW,
+            sec_type=SecType.STOCK,
+            side=Side.BUY,
+            stop=Price(D(97)),
+            reference=Price(D(100)),
+            drift_bps_max=25,
+            spread_bps_max=20,
+        )
+        assert no is not None
+        assert no.reasons == (Reason.QUOTE_DELAYED,)
+
     def test_the_age_of_now_is_nothing(self) -> None:
         """A quote from this instant is new."""
         assert quote_age(quote(), NOW) == NONE

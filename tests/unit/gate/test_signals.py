@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phoenix_core.beads import CanonicalSignal, Lease, LeaseEvent, Signal, SignalEvent
-from phoenix_core.gate.cse import NOTE_CHARACTERS_MAX, OPTIONAL, REQUIRED, BadGeometry, read_signal, refusal_of
+from phoenix_core.gate.cse import OPTIONAL, REQUIRED, BadGeometry, read_signal, refusal_of
 from phoenix_core.gate.signals import (
     HEARD_FOR,
     PROPOSAL_LIFE,
@@ -180,7 +180,7 @@ class TestSchema:
             ("red_checks", "0", "00"),
             ("red_checks", 99, 100),
             ("red_checks", 1, True),
-            ("note", "n" * NOTE_CHARACTERS_MAX, "n" * (NOTE_CHARACTERS_MAX + 1)),
+            ("note", "n" * 4_000, "n" * 4_001),
             ("note", "two\nlines\tof \u05d0", "bell \u0007"),
             ("note", "\u202e stays in the words", "\ud800"),
             ("side", "BUY", "buy"),
@@ -393,8 +393,9 @@ class TestMemory:
         """A second acceptance in the log is a bug of ours."""
         signals = Signals()
         signals.fold(bead(1, accepted(signal())))
-        with pytest.raises(AssertionError, match="accepted before"):
-            signals.fold(bead(2, accepted(signal())))
+        for again in (signal(signal_id="sig-2"), signal(intent_id=intent(2))):
+            with pytest.raises(AssertionError, match="accepted before"):
+                signals.fold(bead(2, accepted(again)))
 
     @pytest.mark.parametrize("field", ["signal", "expires_at"])
     def test_an_accepted_signal_is_whole(self, field: str) -> None:
