@@ -207,7 +207,8 @@ def main(arguments: list[str], place: Path = PLACE, root: Path = REPOSITORY) -> 
     tried = []
     for target in wanted:
         tried.append(try_all(target, root))
-        print(f"{target.file}: {tried[-1].score:.1f} % of {len(tried[-1].fates)}", flush=True)
+        counts = ", ".join(f"{tried[-1].count(fate)} {fate.name.lower()}" for fate in Fate)
+        print(f"{target.file}: {tried[-1].score:.1f} % ({counts})", flush=True)
     if wanted == targets:
         (root / "docs" / "mutation.md").write_text(report(tried, reasons), "utf-8")
     found = list(complaints(tried, reasons, table["score_min"], whole=wanted == targets))
