@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from phoenix_core.beads import Order, OrderEvent, PositionEvent
-from phoenix_core.trade.order_book import End
+from phoenix_core.trade.order_life import End
 from phoenix_core.trade.transitions import TERMINAL
 from phoenix_core.values import Named, State
 
@@ -90,7 +90,7 @@ _PROVEN: Final = {End.CANCELLED: EntrySaid.CANCEL_PROVEN, End.REJECTED: EntrySai
 
 
 def entry_said(order: Order) -> EntrySaid:
-    """What the bead that a fact about the entry makes (`order_book.news`) amounts to."""
+    """What the bead that a fact about the entry makes (`order_words.news`) amounts to."""
     if order.event is OrderEvent.ENDED and order.status == End.FILLED.value:
         return EntrySaid.FILLED_WORD
     return _SAID_BY[order.event]

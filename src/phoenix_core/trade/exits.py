@@ -1,146 +1,317 @@
-"""How a position is left: its protection, its closes, and the four rules that keep an exit from becoming an entry.
+"""How a position is left, and the four rules that keep an exit from becoming an entry.
 
-A broker knows no "reduce only": a protective order whose position is gone opens the reverse one. So protection is never
-assumed: it is derived each time from what the broker echoed, and an exit frame leaves only within these rules:
+A broker knows no "reduce only": a protective order whose position is gone opens the reverse one. So an exit frame
+leaves only within these rules, read at the last look with the frame's own order among the working ones:
 
     X1  executed exits + the largest working member of each exit group <= executed entries + the unfilled rest of the
-        native parent that a group hangs on
-    X2  every exit names its mandate, or a signed close younger than 60 s
-    X3  account, port, mode, lease and liveness hold
-    X4  a native child has its parent's size; any other exit <= min(booked, last complete picture + our executions since)
+        native parent that a group hangs on; what only lessens that sum may always go
+    X2  every exit names the mandate of its position, or a signed command younger than 60 s
+    X3  account, port, mode, lease and liveness hold: the guards' lights, which the act hands in
+    X4  a native child has its parent's size; any other exit is at most what is booked, and at most what the last
+        complete picture showed with our executions since; only a close typed by hand under doubt takes its own size
+
+Quantities are those of our executions, never the broker's running sums: what two sources say at different moments must
+not be added up.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import reduce
 from typing import Final
 
 from attrs import evolve, frozen
+from returns.result import Failure, Result, Success
 
-from phoenix_core.beads import Evidence
-from phoenix_core.orders import Line
-from phoenix_core.refusals import Reason, Refusal, refusal
-from phoenix_core.trade.order_book import Known, Standing
+from phoenix_core.facts import Snapshot
+from phoenix_core.orders import Frame, Line
+from phoenix_core.refusals import Reason, Refusal, merged, refusal
+from phoenix_core.trade.executions import Fill, Totals, totals_of
+from phoenix_core.trade.fills import Fills
+from phoenix_core.trade.order_book import Orders
+from phoenix_core.trade.order_life import Known
 from phoenix_core.trade.positions import Open
-from phoenix_core.values import ZERO, Named, OrderType, Price, Quantity, Role, Tif
+from phoenix_core.values import (
+    ARITHMETIC,
+    ZERO,
+    Named,
+    OrderType,
+    Quantity,
+    Role,
+    SecType,
+    Tif,
+)
 
-# An exit that the broker has not answered for ten seconds is not protection.
-UNANSWERED_AFTER: Final = timedelta(seconds=10)
 # A signed exit acts on the market that the human saw.
 SIGNED_FOR: Final = timedelta(seconds=60)
+# What a wall clock may step back without anybody having set it.
+WALL_BACK_MAX: Final = timedelta(seconds=2)
 # How long a close waits for the ends of the protection that it replaces.
 PROTECTION_ENDS_WITHIN: Final = timedelta(seconds=3)
-# A person needs the day's remaining minutes, not a race: what an approval covers of working life.
-WORKS_FOR: Final = timedelta(seconds=90)
+# A currency pair's position is virtual at the broker: a cross-check, no book.
+CASH_UNEXPLAINED_MAX: Final = Decimal(1000)
+PAIR: Final = (Role.STOP, Role.TARGET)
 
 
-class Protection(Named):
-    """What stands between a position and the market, as the broker echoes it."""
+@frozen
+class Stake:
+    """Everything that an exit of a position is judged by: its executions, and its orders with and without an end."""
 
-    NONE = "NONE"
-    PENDING = "PENDING"
-    FULL = "FULL"
-    SHORT = "SHORT"
-    EXCESS = "EXCESS"
-    UNKNOWN = "UNKNOWN"
+    position: Open
+    fills: tuple[Fill, ...]
+    orders: tuple[Known, ...]
 
     @property
-    def stands(self) -> bool:
-        """Whether every unit that is held is covered."""
-        return self in (Protection.FULL, Protection.EXCESS)
+    def totals(self) -> Totals:
+        """What its executions add up to."""
+        return totals_of(self.fills)
+
+    @property
+    def held(self) -> Decimal:
+        """What is left of it by our executions; below zero where more was sold than bought."""
+        return self.totals.held
+
+    @property
+    def entry(self) -> Known | None:
+        """Its entry; an adopted position has none."""
+        return next((order for order in self.orders if order.role is Role.ENTRY), None)
+
+    @property
+    def entry_rest(self) -> Decimal:
+        """What its entry may still execute."""
+        return ZERO if self.entry is None else self.rest_of(self.entry)
+
+    @property
+    def exits(self) -> tuple[Known, ...]:
+        """Its exits without an end: any of them may execute, acknowledged or not."""
+        return tuple(order for order in self.orders if order.role.is_exit and order.end is None)
+
+    @property
+    def pair(self) -> tuple[Known, ...]:
+        """Its protection, as far as it works."""
+        return tuple(order for order in self.exits if order.role in PAIR)
+
+    def executed(self, ref: str) -> Decimal:
+        """What one order of it executed."""
+        return _sum(fill.quantity for fill in self.fills if fill.ref == ref)
+
+    def rest_of(self, order: Known) -> Decimal:
+        """What an order of it may still execute."""
+        return order.rest_after(self.executed(order.ref))
 
 
-def protection_of(position: Open, exits: tuple[Known, ...], entry_rest: Decimal, now: datetime) -> Protection:
-    """Derived from the working exits: side, prices, quantity, GTC, one group for both.
+def stake_of(position: Open, orders: Orders, fills: Fills) -> Stake:
+    """The stake of a position, as the slices have it."""
+    return Stake(position, fills.of(position.position_id), orders.of(position.position_id))
 
-    `entry_rest` is what the entry may still fill: the pair may be larger than what is held by that much.
+
+def _sum(amounts: Iterable[Decimal]) -> Decimal:
+    return reduce(ARITHMETIC.add, amounts, ZERO)
+
+
+# --- X1 to X4 ---------------------------------------------------------------------------------------------------------
+
+
+def working_exits(stake: Stake, before: Collection[str] = ()) -> Decimal:
+    """The largest member of each exit group, summed: what could execute at the most.
+
+    Of the orders named in `before`, as it was before their last revision.
     """
-    pair = {order.role: order for order in exits if order.role in (Role.STOP, Role.TARGET)}
-    if len(pair) < 2 or position.held <= 0:
-        return Protection.NONE
-    stop, target = pair[Role.STOP], pair[Role.TARGET]
-    if any(order.standing in (Standing.UNKNOWN, Standing.INACTIVE) for order in (stop, target)):
-        return Protection.UNKNOWN
-    waiting = [order for order in (stop, target) if not order.acknowledged or order.echo is None]
-    if waiting:
-        silent = any(order.sent_at is not None and now - order.sent_at >= UNANSWERED_AFTER for order in waiting)
-        return Protection.UNKNOWN if silent else Protection.PENDING
-    if not all(_echoes_mandate(order, position) for order in (stop, target)):
-        return Protection.NONE
-    if stop.echo_group != target.echo_group or not stop.echo_group:
-        return Protection.NONE
-    covered = min(stop.rest, target.rest)
-    if covered < position.held:
-        return Protection.SHORT
-    return Protection.EXCESS if max(stop.rest, target.rest) > position.held + entry_rest else Protection.FULL
+    largest: dict[str, Decimal] = {}
+    for order in stake.exits:
+        counted = _before(order) if order.ref in before else order
+        if counted is not None:
+            group = order.group or order.ref
+            largest[group] = max(largest.get(group, ZERO), stake.rest_of(counted))
+    return _sum(largest.values())
 
 
-def _echoes_mandate(order: Known, position: Open) -> bool:
-    echo, line = order.echo, order.line
-    assert echo is not None, "asked only of echoed orders"
-    same_price = echo.trigger == line.trigger and echo.limit == line.limit
-    return echo.side is position.side.other and echo.tif is Tif.GTC and same_price
+def _before(order: Known) -> Known | None:
+    if order.revision == 1:
+        return None
+    return evolve(order, frames=order.frames[:-1]) if len(order.frames) > 1 else order
 
 
-def working_exits(exits: tuple[Known, ...]) -> Decimal:
-    """The largest member of each exit group, summed: what could execute at the most."""
-    groups: dict[str, Decimal] = {}
-    for order in exits:
-        if order.end is None:
-            groups[order.group] = max(groups.get(order.group, ZERO), order.rest)
-    return sum(groups.values(), ZERO)
+def exits_allowed(stake: Stake) -> Decimal:
+    """What working exits may add up to: what is held, and what the native parent of a working group may still fill."""
+    hangs = any(order.native for order in stake.exits)
+    return ARITHMETIC.add(stake.held, stake.entry_rest if hangs else ZERO)
 
 
-def x1_refusal(position: Open, exits: tuple[Known, ...], entry_rest: Decimal) -> Refusal | None:
-    """X1, of the exits as they would stand with the frames in question among them."""
-    allowed = position.held + entry_rest
-    working = working_exits(exits)
-    if working <= allowed:
+def x1_refusal(stake: Stake, refs: Collection[str]) -> Refusal | None:
+    """X1, with the orders of these frames among the working ones already."""
+    working, allowed = working_exits(stake), exits_allowed(stake)
+    if working <= allowed or working <= working_exits(stake, refs):
         return None
     return refusal(Reason.EXIT_TOO_LARGE, detail=f"exits of {working} over {allowed} held or still to fill")
 
 
-def x2_refusal(mandate: str | None, signed_at: datetime | None, now: datetime) -> Refusal | None:
-    """X2: a mandate inside approved evidence, or a signed command younger than a minute."""
-    if mandate is None:
-        return refusal(Reason.EXIT_WITHOUT_MANDATE)
-    if mandate.startswith("evidence:"):
+def exit_mandate(position: Open) -> str:
+    """The name of what gives a position's protection the right to exist: the evidence that was approved."""
+    evidence = position.last.evidence_hash
+    return f"adoption:{position.order_ref}" if evidence is None else f"evidence:{evidence}"
+
+
+def x2_refusal(position: Open, mandate: str | None, signed_at: datetime | None, now: datetime) -> Refusal | None:
+    """X2: the position's own mandate, or a command that a human signed less than a minute ago."""
+    if mandate == exit_mandate(position):
         return None
-    if signed_at is None:
-        return refusal(Reason.EXIT_WITHOUT_MANDATE, detail="its decision is not known")
-    if now - signed_at >= SIGNED_FOR or now < signed_at - timedelta(seconds=2):
-        return refusal(Reason.EXIT_EXPIRED, detail="signed more than 60 s ago")
+    if mandate is None or signed_at is None:
+        return refusal(Reason.EXIT_WITHOUT_MANDATE, detail=f"{mandate or 'nothing'} is no mandate of this position")
+    if now >= signed_at + SIGNED_FOR or now < signed_at - WALL_BACK_MAX:
+        return refusal(Reason.EXIT_EXPIRED, detail="not signed within the last 60 s")
     return None
 
 
-def x4_refusal(quantity: Decimal, booked: Decimal, pictured: Decimal | None) -> Refusal | None:
-    """X4, of an exit that is no native child: no larger than what is booked and what the broker showed."""
-    allowed = booked if pictured is None else min(booked, pictured)
-    if quantity <= allowed:
+def pictured(stake: Stake, snapshot: Snapshot | None, session: int, baseline: Decimal = ZERO) -> Decimal | None:
+    """What the broker showed as held in this session's last complete picture, with our executions recorded since.
+
+    `baseline` is what was there before Phoenix. None: there is no picture to go by. In a currency pair a picture close
+    to the book says that the book is right.
+    """
+    if snapshot is None or not snapshot.complete or snapshot.session != session:
         return None
-    return refusal(Reason.EXIT_WRONG_SIZE, detail=f"{quantity} over {allowed}")
-
-
-def protection_lines(
-    entry: Line, evidence: Evidence | None, position: Open, quantity: Quantity, stop: Price, target: Price
-) -> tuple[Line, Line]:
-    """Stop and target of a position, for the quantity that is held."""
-    base = evolve(
-        entry, side=position.side.other, quantity=quantity, tif=Tif.GTC, limit=None, trigger=None, outside_hours=False
+    position = stake.position
+    shown = _sum(held.quantity for held in snapshot.positions if held.symbol == position.pair)
+    since = _sum(
+        fill.quantity.copy_negate() if fill.role.is_exit else fill.quantity
+        for fill in stake.fills
+        if fill.at >= snapshot.began.wall
     )
-    return (
-        evolve(base, role=Role.STOP, order_type=OrderType.STOP, trigger=stop),
-        evolve(base, role=Role.TARGET, order_type=OrderType.LIMIT, limit=target),
+    ours = ARITHMETIC.multiply(position.side.sign, ARITHMETIC.subtract(shown, baseline))
+    there = ARITHMETIC.add(ours, since)
+    cash = any(order.line.sec_type is SecType.CASH for order in stake.orders)
+    if cash and abs(ARITHMETIC.subtract(there, stake.held)) <= CASH_UNEXPLAINED_MAX:
+        return stake.held
+    return there
+
+
+def x4_refusal(stake: Stake, frames: Iterable[Frame], there: Decimal | None, typed: bool = False) -> Refusal | None:
+    """X4 of every frame; `there` is what `pictured` says.
+
+    `typed`: a close by hand whose size a human typed, under an open drift or without a picture; it takes that size.
+    """
+    return merged(no for frame in frames if (no := _x4(stake, frame, there, typed)) is not None)
+
+
+def _x4(stake: Stake, frame: Frame, there: Decimal | None, typed: bool) -> Refusal | None:
+    quantity = frame.line.quantity
+    native = any(order.native and order.ref == frame.ref for order in stake.exits)
+    if native and stake.entry is not None and stake.entry.end is None:
+        parent = stake.entry.line.quantity
+        wrong = refusal(Reason.EXIT_WRONG_SIZE, detail=f"{quantity} where its parent has {parent}")
+        return None if quantity == parent else wrong
+    if typed and frame.line.role is Role.CLOSE:
+        return None
+    if there is None and frame.line.role is Role.CLOSE:
+        return refusal(Reason.EXIT_WRONG_SIZE, detail="no complete picture of the broker's: type the size")
+    allowed = stake.held if there is None else min(stake.held, there)
+    rest = ARITHMETIC.subtract(quantity, stake.executed(frame.ref))
+    if rest <= allowed:
+        return None
+    return refusal(Reason.EXIT_WRONG_SIZE, detail=f"{rest} over {allowed} booked and shown")
+
+
+def bracket_refusal(frames: tuple[Frame, ...]) -> Refusal | None:
+    """X4 of a native bracket: one entry, and children of its size on the other side."""
+    entries = [frame.line for frame in frames if frame.line.role is Role.ENTRY]
+    children = [frame.line for frame in frames if frame.line.role.is_exit]
+    if len(entries) != 1:
+        return refusal(Reason.EXIT_WRONG_SIZE, detail="a bracket has one entry")
+    entry = entries[0]
+    if all(child.quantity == entry.quantity and child.side is entry.side.other for child in children):
+        return None
+    return refusal(Reason.EXIT_WRONG_SIZE, detail="a child has its parent's size, on the other side")
+
+
+def exit_refusal(
+    stake: Stake,
+    frames: tuple[Frame, ...],
+    mandate: str | None,
+    signed_at: datetime | None,
+    now: datetime,
+    there: Decimal | None,
+    lights: tuple[Refusal | None, ...],
+    typed: bool = False,
+) -> Refusal | None:
+    """The last look of an exit: every red light among X1 to X4."""
+    refs = [frame.ref for frame in frames]
+    judged = (
+        *lights,
+        x1_refusal(stake, refs),
+        x2_refusal(stake.position, mandate, signed_at, now),
+        x4_refusal(stake, frames, there, typed),
     )
+    return merged(light for light in judged if light is not None)
 
 
-def close_line(entry: Line, position: Open, quantity: Quantity) -> Line:
-    """A close at the market, for the day."""
+# --- closes -----------------------------------------------------------------------------------------------------------
+
+
+class Step(Named):
+    """What a close does next."""
+
+    SEND = "SEND"
+    CANCEL_FIRST = "CANCEL_FIRST"  # the protection, and then look again
+    WAIT = "WAIT"  # for the ends that were asked for
+    GIVE_UP = "GIVE_UP"  # nothing is sent; a human is asked
+
+
+@frozen
+class ClosePlan:
+    """How a position is closed: what is cancelled now, and what is sent, if anything is."""
+
+    step: Step
+    quantity: Quantity
+    group: str = ""  # of the protection, where the broker lets a close share it; empty: a group of its own
+    cancels: tuple[str, ...] = ()
+
+
+def close_plan(stake: Stake, shares_group: bool, now: datetime) -> Result[ClosePlan, Refusal]:
+    """One live close per position. It shares the group of its protection where it can, else that ends first.
+
+    Either way the rest of the entry is asked to end: an approval to leave is none to buy more.
+    """
+    if any(order.role is Role.CLOSE for order in stake.exits):
+        return Failure(refusal(Reason.CLOSE_ALREADY_WORKING))
+    if stake.held <= 0:
+        return Failure(refusal(Reason.NOTHING_TO_CLOSE))
+    quantity = Quantity(stake.held)
+    rest = entry_to_cancel(stake)
+    groups = {order.group for order in stake.pair}
+    if not groups or (shares_group and len(groups) == 1):
+        return Success(ClosePlan(Step.SEND, quantity, min(groups, default=""), rest))
+    unasked = tuple(order.ref for order in stake.pair if order.cancel_requested_at is None)
+    if unasked:
+        return Success(ClosePlan(Step.CANCEL_FIRST, quantity, cancels=(*rest, *unasked)))
+    asked_at = min(order.cancel_requested_at or now for order in stake.pair)
+    late = now - asked_at >= PROTECTION_ENDS_WITHIN
+    return Success(ClosePlan(Step.GIVE_UP if late else Step.WAIT, quantity, cancels=rest))
+
+
+def entry_to_cancel(stake: Stake) -> tuple[str, ...]:
+    """The entry, where it may still fill and nobody asked for its end yet."""
+    entry = stake.entry
+    return () if entry is None or entry.end is not None or entry.cancel_requested_at is not None else (entry.ref,)
+
+
+def entry_line(stake: Stake) -> Line | None:
+    """What a position was entered by, which its exits are made from; of an adopted one, its exits turned round."""
+    if stake.entry is not None:
+        return stake.entry.line
+    line = stake.orders[0].line if stake.orders else None
+    return None if line is None else evolve(line, role=Role.ENTRY, side=line.side.other)
+
+
+def close_line(entry: Line, quantity: Quantity) -> Line:
+    """A close at the market, for the day, outside regular hours where the market is."""
+    side = entry.side.other
     return evolve(
         entry,
         role=Role.CLOSE,
-        side=position.side.other,
+        side=side,
         quantity=quantity,
         order_type=OrderType.MARKET,
         tif=Tif.DAY,
@@ -149,19 +320,6 @@ def close_line(entry: Line, position: Open, quantity: Quantity) -> Line:
     )
 
 
-@frozen
-class Orphans:
-    """Working exits above what the broker shows as held: these orders will OPEN a position."""
-
-    symbol: str
-    working: Decimal
-    held: Decimal
-    refs: tuple[str, ...]
-
-
-def orphans(symbol: str, exits: tuple[Known, ...], entry_rest: Decimal, held: Decimal) -> Orphans | None:
-    """Counted and allowed for as in X1, against a complete picture."""
-    working = working_exits(exits)
-    if working <= abs(held) + entry_rest:
-        return None
-    return Orphans(symbol, working, held, tuple(order.ref for order in exits if order.end is None))
+def time_exit_due(position: Open, span: timedelta | None, now: datetime) -> bool:
+    """Whether the mandate's time exit has come. No mandate names one unless the policy does."""
+    return span is not None and position.filled_at is not None and now >= position.filled_at + span

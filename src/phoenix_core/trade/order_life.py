@@ -1,0 +1,207 @@
+"""One order: what it says, what the broker echoed, and what each bead about it changes.
+
+It ends only by the broker's word (`Filled`, `Cancelled`, a completed order), by a code of the closed list on an order
+that was never acknowledged, by a frame of which no byte left, or by a human's signed word. Inactive and pending-cancel
+are no ends: either may still fill.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Final
+
+from attrs import evolve, frozen
+
+from phoenix_core.beads import Bead, Order, OrderEvent
+from phoenix_core.orders import Frame, Line
+from phoenix_core.values import ARITHMETIC, NO_QUANTITY, Named, Quantity, Role
+
+
+class Standing(Named):
+    """Where an order stands."""
+
+    RECORDED = "RECORDED"  # durable; whether its frame left is not yet known
+    SENT = "SENT"
+    WORKING = "WORKING"
+    HELD = "HELD"
+    INACTIVE = "INACTIVE"  # may still fill
+    UNKNOWN = "UNKNOWN"
+    ENDED = "ENDED"
+
+
+class End(Named):
+    """How an order ended."""
+
+    FILLED = "FILLED"
+    CANCELLED = "CANCELLED"
+    REJECTED = "REJECTED"
+    DROPPED = "DROPPED"  # never left: no byte of it was handed over
+
+
+@frozen
+class Known:
+    """An order of a position that is not yet forgotten, with or without an end."""
+
+    position_id: str
+    role: Role
+    group: str
+    mandate: str
+    native: bool  # an exit that was handed over with its entry, as the broker's own child of it
+    frames: tuple[Frame, ...]  # what it may say at the broker: the last is what was asked, an earlier one may stand
+    recorded_at: datetime  # of the last revision
+    recorded_seq: int
+    standing: Standing = Standing.RECORDED
+    sent_at: datetime | None = None  # of the last revision
+    acknowledged: bool = False
+    answered: bool = False  # the broker's word on the last revision is known
+    order_id: int = 0
+    session: int = 0
+    perm_ids: tuple[int, ...] = ()
+    filled: Quantity = NO_QUANTITY  # by the broker's word on the order; executions are the book
+    echo: Line | None = None
+    echo_group: str = ""
+    cancel_requested_at: datetime | None = None
+    cancel_sent_at: datetime | None = None
+    cancel_refused: bool = False
+    end: End | None = None
+    ended_at: datetime | None = None
+    code: int = 0
+    reason: str = ""
+    message: str = ""  # of its last word
+
+    @property
+    def ref(self) -> str:
+        """Its reference."""
+        return self.frames[-1].ref
+
+    @property
+    def line(self) -> Line:
+        """What was asked of the broker last."""
+        return self.frames[-1].line
+
+    @property
+    def revision(self) -> int:
+        """Which revision that was."""
+        return self.frames[-1].revision
+
+    @property
+    def quantity_at_most(self) -> Quantity:
+        """The largest total that may stand at the broker: until a change is answered, the old size may be the one."""
+        said = [frame.line.quantity for frame in self.frames]
+        if self.echo is not None:
+            said = [self.echo.quantity] if self.answered else [*said, self.echo.quantity]
+        return max(said)
+
+    @property
+    def rest(self) -> Decimal:
+        """What it may still execute by the broker's word."""
+        return self.rest_after(self.filled)
+
+    def rest_after(self, executed: Decimal) -> Decimal:
+        """What it may still execute once this much is in the book; nothing once it has ended."""
+        if self.end is not None:
+            return Decimal(0)
+        return max(Decimal(0), ARITHMETIC.subtract(self.quantity_at_most, executed))
+
+
+@frozen
+class Over:
+    """How an order ended: what is kept of it."""
+
+    end: End
+    at: datetime
+    filled: Quantity
+    message: str = ""
+    reason: str = ""
+
+
+def over(known: Known) -> Over:
+    """How an order ended."""
+    assert known.end is not None and known.ended_at is not None, "only an ended order is over"
+    return Over(known.end, known.ended_at, known.filled, known.message, known.reason)
+
+
+_STANDING: Final = {
+    OrderEvent.SENT: Standing.SENT,
+    OrderEvent.ACKNOWLEDGED: Standing.WORKING,
+    OrderEvent.HELD: Standing.HELD,
+    OrderEvent.INACTIVE: Standing.INACTIVE,
+    OrderEvent.UNKNOWN: Standing.UNKNOWN,
+    OrderEvent.ENDED: Standing.ENDED,
+}
+
+
+def revised(known: Known, frame: Frame, bead: Bead) -> Known:
+    """An order of which another revision was recorded: what it said before may stand until the broker answers."""
+    assert frame.revision > known.revision, f"{frame.ref} goes from revision {known.revision} to {frame.revision}"
+    return evolve(
+        known,
+        frames=(*known.frames, frame),
+        recorded_at=bead.ts,
+        recorded_seq=bead.seq,
+        standing=Standing.RECORDED,
+        sent_at=None,
+        answered=False,
+    )
+
+
+def applied(known: Known, body: Order, at: datetime) -> Known:
+    """An order after one more bead about it."""
+    if body.event is OrderEvent.DROPPED:
+        return _dropped(known, body, at)
+    standing = known.standing if known.end is not None else _STANDING.get(body.event, known.standing)
+    after = evolve(known, standing=standing, message=body.message or known.message)
+    if body.perm_id and body.perm_id not in known.perm_ids:
+        after = evolve(after, perm_ids=(*known.perm_ids, body.perm_id))
+    if body.order_id:
+        after = evolve(after, order_id=body.order_id, session=body.session or known.session)
+    if body.filled is not None:
+        after = evolve(after, filled=max(known.filled, body.filled))
+    if body.echo is not None:
+        after = evolve(after, echo=body.echo, echo_group=body.echo_group or "")
+    if body.code or body.reason:
+        after = evolve(after, code=body.code or known.code, reason=body.reason or known.reason)
+    return _answered(_marked(after, body, at))
+
+
+def _marked(known: Known, body: Order, at: datetime) -> Known:
+    match body.event:
+        case OrderEvent.SENT:
+            return evolve(known, sent_at=at)
+        case OrderEvent.ACKNOWLEDGED | OrderEvent.CHANGED:
+            return evolve(known, acknowledged=True)
+        case OrderEvent.HELD:
+            return evolve(known, acknowledged=known.acknowledged or bool(known.perm_ids))
+        case OrderEvent.CANCEL_REQUESTED:
+            return evolve(known, cancel_requested_at=known.cancel_requested_at or at, cancel_refused=False)
+        case OrderEvent.CANCEL_SENT:
+            return evolve(known, cancel_sent_at=at)
+        case OrderEvent.CANCEL_REFUSED:
+            return evolve(known, cancel_refused=True)
+        case OrderEvent.ENDED:
+            return evolve(known, end=End(body.status), ended_at=known.ended_at or at)
+        case _:
+            return known
+
+
+def _answered(known: Known) -> Known:
+    """The broker's word is on the last revision once it echoes it; a first revision is answered by any word."""
+    asked, echo = known.frames[-1], known.echo
+    first = asked.revision == 1 and (known.acknowledged or known.end is not None)
+    if first or (echo is not None and _same_terms(echo, asked.line)):
+        return evolve(known, frames=(asked,), answered=True)
+    return known
+
+
+def _same_terms(echo: Line, line: Line) -> bool:
+    """Whether an echo has the terms that a change may change."""
+    return (echo.quantity, echo.limit, echo.trigger) == (line.quantity, line.limit, line.trigger)
+
+
+def _dropped(known: Known, body: Order, at: datetime) -> Known:
+    """No byte of the last revision left: an order never was, a change never happened."""
+    if len(known.frames) == 1:
+        return evolve(known, standing=Standing.ENDED, end=End.DROPPED, ended_at=at, reason=body.reason or "")
+    standing = Standing.WORKING if known.acknowledged else Standing.UNKNOWN
+    return evolve(known, frames=known.frames[:-1], standing=standing, answered=known.acknowledged)

@@ -1,0 +1,125 @@
+"""What the broker's words about an order add to what is known of it: at most one bead, and none for a word again.
+
+The client library's own idea of an order's status never reaches this file, and a code is no end unless it is in the
+closed list and the order was never acknowledged.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from phoenix_core.beads import Order, OrderEvent
+from phoenix_core.facts import BrokerStatus, ErrorSaid, ExecutionSaid, OrderSaid
+from phoenix_core.trade.order_life import End, Known, Standing
+from phoenix_core.values import text_hash
+
+# The codes that end an order which was never acknowledged. Every other code is an observation: several of them are
+# information about an order that is alive, and reading one as an end has cost others a position.
+ENDING_CODES: Final = frozenset({103, 106, 107, 109, 110, 111, 133, 200, 201, 203, 321, 434, 460, 10289})
+# The codes that say: held, not refused.
+HOLDING_CODES: Final = frozenset({399, 404})
+# The codes that say: this cancel did nothing. What became of the order, only its own status says.
+NOT_CANCELLED_CODES: Final = frozenset({135, 136, 161, 10147, 10148})
+
+
+def end_said(said: OrderSaid) -> End | None:
+    """The end that the broker's word on an order amounts to, if it is one."""
+    if said.status is BrokerStatus.FILLED:
+        return End.FILLED
+    if said.completed and said.status is BrokerStatus.INACTIVE:
+        return End.REJECTED
+    return End.CANCELLED if said.completed or said.status is BrokerStatus.CANCELLED else None
+
+
+def news(known: Known, said: OrderSaid) -> tuple[Order, ...]:
+    """What a word adds over what is known: at most one bead, and none where it says nothing new."""
+    if known.end is not None:
+        return ()
+    end = end_said(said)
+    if end is not None:
+        refused = end is End.CANCELLED and known.code in ENDING_CODES
+        return (_body(known, said, OrderEvent.ENDED, End.REJECTED if refused else end),)
+    event = _event_of(known, said)
+    return () if event is None else (_body(known, said, event),)
+
+
+def _event_of(known: Known, said: OrderSaid) -> OrderEvent | None:
+    acknowledges = said.status.is_working and said.perm_id != 0
+    if said.status is BrokerStatus.INACTIVE and not said.held:
+        return None if known.standing is Standing.INACTIVE else OrderEvent.INACTIVE
+    if said.held and known.standing is not Standing.HELD:
+        return OrderEvent.HELD
+    if acknowledges and not said.held and known.standing is not Standing.WORKING:
+        return OrderEvent.ACKNOWLEDGED
+    if said.perm_id and known.perm_ids and said.perm_id not in known.perm_ids:
+        return OrderEvent.CHANGED
+    differs = said.echo is not None and (said.echo, said.group) != (known.echo, known.echo_group)
+    return OrderEvent.CHANGED if acknowledges and (differs or said.filled > known.filled) else None
+
+
+def contradicts(known: Known, said: OrderSaid) -> bool:
+    """Whether a word about an ended order is more than the end again: it works, or it executed more than it had."""
+    if known.end is None or said.completed:
+        return False
+    filled_after_all = said.status is BrokerStatus.FILLED and known.end is not End.FILLED
+    may_fill = said.status.is_working or (said.status is BrokerStatus.INACTIVE and known.end is not End.REJECTED)
+    return may_fill or filled_after_all or said.filled > known.filled
+
+
+def error_news(known: Known, said: ErrorSaid) -> tuple[Order, ...]:
+    """What a code about an order adds to what is known of it; what is not in a list of ours is for an observation.
+
+    A listed refusal ends an order that was never acknowledged. Of an acknowledged entry it is kept: should the broker
+    then cancel the order, it was a reject. An exit's change that is refused leaves the exit as it stood.
+    """
+    if said.code in ENDING_CODES and not known.acknowledged and known.end in (None, End.CANCELLED):
+        return (_coded(known, said, OrderEvent.ENDED, End.REJECTED.value),)
+    if known.end is not None:
+        return ()
+    if said.code in HOLDING_CODES:
+        return () if known.standing is Standing.HELD else (_coded(known, said, OrderEvent.HELD),)
+    if said.code in ENDING_CODES and known.revision == 1:
+        return (_coded(known, said, OrderEvent.INACTIVE),)
+    if said.code in NOT_CANCELLED_CODES and known.cancel_requested_at is not None and not known.cancel_refused:
+        return (_coded(known, said, OrderEvent.CANCEL_REFUSED),)
+    return ()
+
+
+def _coded(known: Known, said: ErrorSaid, event: OrderEvent, status: str | None = None) -> Order:
+    return Order(
+        event=event,
+        position_id=known.position_id,
+        ref=known.ref,
+        role=known.role,
+        revision=known.revision,
+        status=status,
+        code=said.code,
+        reason=f"code {said.code}",
+        message=said.message,
+        session=said.session,
+    )
+
+
+def _body(known: Known, said: OrderSaid, event: OrderEvent, end: End | None = None) -> Order:
+    return Order(
+        event=event,
+        position_id=known.position_id,
+        ref=known.ref,
+        role=known.role,
+        revision=known.revision,
+        status=said.status.value if end is None else end.value,
+        perm_id=said.perm_id or None,
+        order_id=said.order_id or None,
+        filled=None if said.completed else said.filled,
+        remaining=said.remaining,
+        echo=said.echo,
+        echo_group=said.group or None,
+        reason=text_hash(said.reason) if said.reason else None,
+        message=said.message,
+        session=said.session,
+    )
+
+
+def is_of(known: Known, said: ExecutionSaid) -> bool:
+    """Whether an execution under an order's reference can be that order's: the same instrument, the same side."""
+    return (said.symbol, said.side) == (known.line.symbol, known.line.side)

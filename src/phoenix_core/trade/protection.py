@@ -1,0 +1,170 @@
+"""What stands between a position and the market, and what may be done about it.
+
+Protection is never assumed: it is derived each time from what the broker echoed, beside the state. What was lost is
+placed again at most once, and only after a complete picture shows the whole position and no protection; after that only
+a human decides. Sizes follow what is held by revisions; a native pair keeps its parent's size while that may fill.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Final
+
+from attrs import evolve
+
+from phoenix_core.facts import BrokerStatus, OrderSaid, Snapshot
+from phoenix_core.orders import Frame, Line, order_hash
+from phoenix_core.refusals import Reason, Refusal, refusal
+from phoenix_core.trade.exits import PAIR, Stake, exits_allowed, pictured, working_exits
+from phoenix_core.trade.order_life import Known, Standing
+from phoenix_core.values import ARITHMETIC, ZERO, Named, OrderRef, OrderType, Price, Quantity, Role, Tif
+
+# An exit that the broker has not answered for ten seconds is not protection.
+UNANSWERED_AFTER: Final = timedelta(seconds=10)
+# What is lost is placed again once; a second loss has a cause that only a human can find.
+PLACED_MAX: Final = 2
+
+
+class Protection(Named):
+    """What protects a position, as the broker echoes it."""
+
+    NONE = "NONE"
+    PENDING = "PENDING"
+    FULL = "FULL"
+    SHORT = "SHORT"
+    EXCESS = "EXCESS"
+    UNKNOWN = "UNKNOWN"
+
+    @property
+    def stands(self) -> bool:
+        """Whether every unit that is held is covered."""
+        return self in (Protection.FULL, Protection.EXCESS)
+
+
+def is_unanswered(order: Known, now: datetime) -> bool:
+    """Whether a frame has gone without an answer for too long, whether or not we know that it left."""
+    asked_at = order.sent_at or order.recorded_at
+    return order.end is None and not order.answered and now - asked_at >= UNANSWERED_AFTER
+
+
+def protection_of(stake: Stake, now: datetime) -> Protection:
+    """Derived from the broker's echo: side, prices, GTC, hours, one group for both, and the quantity.
+
+    FULL is at least what is held, and at most that with what the entry may still fill.
+    """
+    pair = {order.role: order for order in stake.pair}
+    if stake.held <= 0:
+        return Protection.EXCESS if stake.exits else Protection.NONE
+    if len(pair) < len(PAIR):
+        return Protection.NONE
+    orders = tuple(pair.values())
+    doubtful = (Standing.UNKNOWN, Standing.INACTIVE)
+    if any(order.standing in doubtful or is_unanswered(order, now) for order in orders):
+        return Protection.UNKNOWN
+    if any(not order.answered or order.echo is None for order in orders):
+        return Protection.PENDING
+    if not all(_is_mandate(order) for order in orders) or len({order.echo_group for order in orders}) > 1:
+        return Protection.NONE
+    rests = [stake.rest_of(order) for order in orders]
+    if min(rests) < stake.held:
+        return Protection.SHORT
+    most = ARITHMETIC.add(stake.held, stake.entry_rest)
+    return Protection.EXCESS if max(rests) > most or len(stake.pair) > len(PAIR) else Protection.FULL
+
+
+def _is_mandate(order: Known) -> bool:
+    """Whether the echo is what was asked, in all but quantity, and in a group at all, whatever the broker named it."""
+    assert order.echo is not None, "asked only of echoed orders"
+    return _terms(order.echo) == _terms(order.line) and bool(order.echo_group)
+
+
+def _terms(line: Line) -> tuple[object, ...]:
+    return (line.side, line.order_type, line.limit, line.trigger, line.tif, line.outside_hours, line.con_id)
+
+
+def placing_refusal(stake: Stake, snapshot: Snapshot | None, session: int, baseline: Decimal = ZERO) -> Refusal | None:
+    """Whether the mandate's protection may be placed now, as far as nobody signs for it."""
+    if stake.held <= 0:
+        return refusal(Reason.NOTHING_TO_CLOSE)
+    if stake.exits:
+        return refusal(Reason.PROTECTION_STILL_WORKS)
+    stops = [order for order in stake.orders if order.role is Role.STOP and not order.mandate.startswith("decision:")]
+    placed = len({order.group for order in stops})
+    if placed == 0:
+        return None  # the first placement does not wait for a picture
+    if placed >= PLACED_MAX:
+        return refusal(Reason.EXIT_WITHOUT_MANDATE, detail="placed again once already: a human decides")
+    if snapshot is None or not _shows_loss(stake, snapshot, session, baseline):
+        detail = "a complete picture must show the whole position and no protection"
+        return refusal(Reason.SNAPSHOTS_MISSING, detail=detail)
+    return None
+
+
+def _shows_loss(stake: Stake, snapshot: Snapshot, session: int, baseline: Decimal) -> bool:
+    touched = [order.ended_at for order in stake.orders if order.ended_at is not None]
+    touched += [fill.at for fill in stake.fills]
+    ours = {order.ref for order in stake.orders if order.role.is_exit}
+    later = all(at <= snapshot.began.wall for at in touched)
+    absent = not any(said.ref in ours and _works(said) for said in snapshot.orders)
+    return later and absent and pictured(stake, snapshot, session, baseline) == stake.held
+
+
+def _works(said: OrderSaid) -> bool:
+    return not said.completed and said.status not in (BrokerStatus.FILLED, BrokerStatus.CANCELLED)
+
+
+def orphans(stake: Stake, snapshot: Snapshot, session: int, baseline: Decimal = ZERO) -> tuple[str, ...]:
+    """The working exits that would OPEN a position: above what a complete picture shows, allowed for as in X1."""
+    there = pictured(stake, snapshot, session, baseline)
+    if there is None:
+        return ()
+    rest = ARITHMETIC.subtract(exits_allowed(stake), stake.held)
+    if working_exits(stake) <= ARITHMETIC.add(max(ZERO, there), rest):
+        return ()
+    return tuple(order.ref for order in stake.exits)
+
+
+# --- lines and frames -------------------------------------------------------------------------------------------------
+
+
+def exit_line(entry: Line, role: Role, order_type: OrderType, quantity: Quantity, price: Price) -> Line:
+    """One protective order: the other side, good till cancelled, in regular hours."""
+    return evolve(
+        entry,
+        role=role,
+        side=entry.side.other,
+        quantity=quantity,
+        order_type=order_type,
+        tif=Tif.GTC,
+        outside_hours=False,
+        limit=price if order_type is OrderType.LIMIT else None,
+        trigger=price if order_type is OrderType.STOP else None,
+    )
+
+
+def protection_lines(entry: Line, quantity: Quantity, stop: Price, target: Price) -> tuple[Line, Line]:
+    """Stop and target of a position, for the quantity that is held."""
+    return (
+        exit_line(entry, Role.STOP, OrderType.STOP, quantity, stop),
+        exit_line(entry, Role.TARGET, OrderType.LIMIT, quantity, target),
+    )
+
+
+def resized(order: Known, quantity: Quantity) -> Frame:
+    """The next revision of a working exit, for another quantity; nothing else of it changes."""
+    line = evolve(order.line, quantity=quantity)
+    return Frame(OrderRef(order.ref), order.revision + 1, order_hash((line,)), line)
+
+
+def resizes(stake: Stake) -> tuple[Frame, ...]:
+    """The revisions that make a standing pair fit what is held: grown after a fill, shrunk after a partial end.
+
+    None while a native pair's parent may fill, and none while the last revision is not answered.
+    """
+    pair = stake.pair
+    hangs = any(order.native for order in pair) and stake.entry_rest > 0
+    if stake.held <= 0 or hangs or not all(order.answered for order in pair):
+        return ()
+    wrong = (order for order in pair if stake.rest_of(order) != stake.held)
+    return tuple(resized(order, Quantity(ARITHMETIC.add(stake.held, stake.executed(order.ref)))) for order in wrong)
