@@ -14,16 +14,17 @@ from attrs import Factory, define, evolve, frozen
 
 from phoenix_core.beads import Alert, AlertEvent, Bead
 from phoenix_core.values import Severity
-from phoenix_core.watch.codes import CODES, MINUTE, WARNING_REPEAT, drift_code
+from phoenix_core.watch.codes import CODES, WARNING_REPEAT, drift_code
 from phoenix_core.watch.codes import Code as Code  # whoever raises an alert finds its words here
 from phoenix_core.watch.codes import alert as alert
 from phoenix_core.watch.drift import OpenDrift
 from phoenix_core.watch.pacing import has_passed
 
-# A message of ten lines is read; the rest of a flood is counted. Five seconds gather what belongs together.
+# A message of ten lines is read; the rest of a flood is counted. Five seconds gather what belongs together, and six
+# messages a minute are what a person still looks at.
 BATCH_MAX: Final = 10
 BATCH_WINDOW: Final = timedelta(seconds=5)
-MESSAGES_PER_MINUTE: Final = 6
+BATCH_GAP: Final = timedelta(seconds=10)
 
 
 @define
@@ -63,7 +64,7 @@ class Alerts:
     by_subject: dict[str, str] = Factory(dict)  # `code|subject` -> id of the open alert
     unsent: dict[str, Unsent] = Factory(dict)  # by alert id, oldest first
     warned: dict[str, datetime] = Factory(dict)  # `code|subject` of the WARNINGs of the last hour, oldest first
-    messages: list[datetime] = Factory(list)  # when the last messages that were not CRITICAL went out
+    batched_at: datetime | None = None  # when a message that was not CRITICAL last went out
     raised: int = 0
 
     def fold(self, bead: Bead) -> None:
@@ -100,9 +101,8 @@ class Alerts:
 
     def _sent(self, bead: Bead, body: Alert) -> None:
         taken = self.unsent.pop(body.alert, None)
-        urgent = taken is None or taken.severity is Severity.CRITICAL
-        if not urgent and bead.ts not in self.messages[-1:]:  # the alerts of one batch are sent at one instant
-            self.messages = [*self.messages, bead.ts][-MESSAGES_PER_MINUTE:]
+        if taken is not None and taken.severity is not Severity.CRITICAL:
+            self.batched_at = bead.ts
 
     def _answered(self, body: Alert) -> None:
         answered = self.open.get(body.alert)
@@ -188,7 +188,7 @@ def sent(alerts: Alerts, message: Message, channel: str) -> tuple[Alert, ...]:
 
 def next_messages(alerts: Alerts, now: datetime) -> tuple[Message, ...]:
     """What goes out now: every CRITICAL alone and first, at once; then, where the throttle allows, all the rest as one
-    batch. A batch waits 5 s for company or until ten wait, and there are at most six in a minute."""
+    batch. A batch waits 5 s for company or until ten wait, and there is one every 10 s at most."""
     waiting = tuple(alerts.unsent.values())
     urgent = tuple(
         Message(Severity.CRITICAL, (one.id,), _line(one)) for one in waiting if one.severity is Severity.CRITICAL
@@ -201,8 +201,7 @@ def next_messages(alerts: Alerts, now: datetime) -> tuple[Message, ...]:
 
 def _may_batch(alerts: Alerts, rest: list[Unsent], now: datetime) -> bool:
     gathered = len(rest) >= BATCH_MAX or has_passed(rest[0].raised_at, now, BATCH_WINDOW)
-    lately = sum(not has_passed(at, now, MINUTE) for at in alerts.messages)
-    return gathered and lately < MESSAGES_PER_MINUTE
+    return gathered and (alerts.batched_at is None or has_passed(alerts.batched_at, now, BATCH_GAP))
 
 
 def _batch(rest: list[Unsent]) -> Message:
