@@ -187,6 +187,11 @@ class TestArithmetic:
         assert no is not None
         assert no.reasons == (Reason.QUOTE_DELAYED,)
 
+    @pytest.mark.parametrize(("back", "age"), [(2 * SECOND, NONE), (2 * SECOND + MICROSECOND, None)])
+    def test_a_wall_clock_may_step_back_two_seconds(self, back: timedelta, age: timedelta | None) -> None:
+        """Up to there the other clock is believed; beyond, neither is."""
+        assert quote_age(quote(at=evolve(NOW, wall=NOW.wall + back)), NOW) == age
+
     def test_the_age_of_now_is_nothing(self) -> None:
         """A quote from this instant is new."""
         assert quote_age(quote(), NOW) == NONE

@@ -147,6 +147,20 @@ class TestSchema:
             assert caught.value.field == field
             assert len(caught.value.value) <= 120
 
+    def test_of_what_is_no_text_only_the_type_is_told(self) -> None:
+        """However deep or large it is: a list in a list, a hundred thousand times, is a list."""
+        deep: list[object] = []
+        for _ in range(100_000):
+            deep = [deep]
+        for value, told in ((deep, "list"), (10**5000, "int"), (100, "int"), (1.5, "float"), (True, "bool")):
+            with pytest.raises(BadInput) as caught:
+                read_signal(document(entry=value))
+            assert caught.value.value == told
+        while deep:  # let go from the outside in: a chain that long is not left to the interpreter's stack
+            (inner,) = deep
+            assert isinstance(inner, list)
+            deep = inner
+
     @pytest.mark.parametrize("field", NAMES)
     def test_what_is_no_name_is_refused(self, field: str) -> None:
         """Control characters, look-alikes, paths, markup, formulas, lengths: no identifier holds them."""
