@@ -810,7 +810,7 @@ SHAPES: Final[dict[str, dict[str, type]]] = {
     | {"evidence_hash": str, "order_hash": str, "order_ref": str, "account": str, "mode": str, "boot": str}
     | {"ticks": int, "epoch": int, "final": bool},
     "KILL_FLAG": {"event": str, "flag": str, "type": str, "scope": str},
-    "POSITION": {"position_id": str, "intent_id": str, "state": str},
+    "POSITION": {"position_id": str, "intent_id": str, "state": str, "proof": dict},
     "ORDER": {"event": str, "position_id": str, "ref": str, "frames": list},
     "EXECUTION": {"event": str},
     "OBSERVATION": {"about": str, "subject": str, "facts": dict},
@@ -937,8 +937,9 @@ class Desk:
     refs: set[str] = field(default_factory=set)
     frames: set[tuple[str, int]] = field(default_factory=set)  # recorded: reference, revision
     recorded: set[str] = field(default_factory=set)  # references
-    mandates: set[str] = field(default_factory=set)  # leaves of approved evidence
+    mandates: dict[str, str] = field(default_factory=dict)  # leaves of approved evidence, with their intents
     positions: dict[str, str] = field(default_factory=dict)
+    intent_of: dict[str, str] = field(default_factory=dict)  # by position
     executed: set[str] = field(default_factory=set)
     signed_to: int = 0  # the largest history that an operator co-signed
     counts: dict[str, int] = field(default_factory=dict)
@@ -1277,7 +1278,7 @@ def _take_verdict(desk: Desk, bead: Bead, statement: Record, key: str, signed: b
         judge("DRIFT_TOO_WIDE", desk, statement)
         judge("PROPOSER_MAY_NOT_APPROVE", desk, evidence, key)
         desk.approvals[intent] = Approval(statement, entry_ref(signed), evidence)
-        desk.mandates.add(evidence.leaf)
+        desk.mandates[evidence.leaf] = intent
     desk.decided[intent] = verdict
     desk.count({"approve": "approvals", "reject": "rejections"}[verdict])
 
@@ -1505,7 +1506,8 @@ def take_position(desk: Desk, bead: Bead, append: Append) -> None:
     """A position is born, moves by the table, or changes in quantity only."""
     position, event = bead.says("position_id"), bead.body.get("event")
     if event in BIRTHS:
-        judge("POSITION_BIRTH", desk, bead, append)
+        judge("POSITION_BIRTH", desk, bead)
+        desk.intent_of[position] = bead.says("intent_id")
     else:
         judge("POSITION_UNKNOWN", desk, position)
         judge("POSITION_FROM", desk, bead)
@@ -1516,16 +1518,35 @@ def take_position(desk: Desk, bead: Bead, append: Append) -> None:
         judge("SUBMITTED_WITHOUT_TOKEN", bead, append)
     if event == "Filled":
         judge("FILLED_WITHOUT_EXECUTION", desk, bead, append)
+    judge("RESOLVED_UNSIGNED", desk, bead)
     desk.positions[position] = bead.says("state")
 
 
-def is_born_well(desk: Desk, bead: Bead, append: Append) -> bool:
+def is_born_well(desk: Desk, bead: Bead) -> bool:
     """PROPOSED by an accepted signal, FILLED by a signed adoption, and only once."""
     if bead.says("position_id") in desk.positions or bead.says("state") != BIRTHS[bead.says("event")]:
         return False
     if bead.says("event") == "Proposed":
         return bead.says("intent_id") in desk.intents
-    return any(other.kind == "DECISION" and other.body["type"] == "adopt" for other in append)
+    return _proving_statement(desk, bead).get("type") == "adopt"
+
+
+def _proving_statement(desk: Desk, bead: Bead) -> Record:
+    """The signed statement that a position's bead names as its proof; an empty one where it names none."""
+    proof = record_of(bead.body, "proof")
+    name = str(proof.get("id"))
+    named = proof.get("type") == "OPERATOR_DECISION" and name.isdigit()
+    return desk.statements.get(int(name), {}) if named else {}
+
+
+def is_resolved_by_signature(desk: Desk, bead: Bead) -> bool:
+    """Who ends a STALLED position in a human's name shows that human's signature on exactly this."""
+    before, proof = desk.positions.get(bead.says("position_id")), record_of(bead.body, "proof")
+    if before != "STALLED" or proof.get("type") != "OPERATOR_DECISION":
+        return True
+    statement = _proving_statement(desk, bead)
+    names = (bead.body["position_id"], bead.body["intent_id"])
+    return statement.get("type") == "resolve-stalled" and statement.get("position") in names
 
 
 def is_position(desk: Desk, position: str) -> bool:
@@ -1652,11 +1673,18 @@ def lines_are_the_evidences(desk: Desk, token: Bead, frames: list[Record]) -> bo
 
 
 def has_a_mandate(desk: Desk, bead: Bead) -> bool:
-    """An exit stands on evidence that was approved or on a signed command."""
+    """An exit stands on the approved evidence of its position, or on a signed command about it."""
     kind, _, name = str(bead.body.get("mandate")).partition(":")
+    intent = desk.intent_of.get(bead.says("position_id"))
     if kind == "evidence":
-        return name in desk.mandates
-    return kind == "decision" and name.isdigit() and int(name) in desk.statements
+        return intent is not None and desk.mandates.get(name) == intent
+    statement = desk.statements.get(int(name), {}) if kind == "decision" and name.isdigit() else {}
+    if statement.get("type") == "adopt":
+        return True
+    return statement.get("type") in ("close", "protect") and statement.get("position") in (
+        intent,
+        bead.body["position_id"],
+    )
 
 
 def mandate_is_young(desk: Desk, bead: Bead) -> bool:
@@ -1927,6 +1955,7 @@ CHECKS: Final[dict[str, Check]] = {
     "APPROVED_WITHOUT_TOKEN": (has_its_token, "approved without a token in the same append"),
     "SUBMITTED_WITHOUT_TOKEN": (spends_its_token, "submitted without spending its token in the same append"),
     "FILLED_WITHOUT_EXECUTION": (was_executed, "filled by nothing"),
+    "RESOLVED_UNSIGNED": (is_resolved_by_signature, "a stalled position ended in a human's name without a signature"),
     "FRAMES_SHAPE": (frames_fit, "the frames are not whole, or one role stands twice"),
     "FRAME_HASH": (frames_hash_their_lines, "a frame is not the one that was hashed"),
     "FRAME_TWICE": (frames_are_new, "a frame was recorded before"),

@@ -359,6 +359,17 @@ def order_again(story: Story) -> None:
     story.append("again", ("ORDER", order))
 
 
+def ended_by_nobody(proof: str) -> Callable[[Story], None]:
+    """A stalled position is ended in a human's name: of nobody, or of a signature on something else."""
+
+    def tell(story: Story) -> None:
+        story.append("stall", story.position("four", "STALLED", "Stalled", "SUBMITTED"))
+        named_proof: Record = {"type": "OPERATOR_DECISION", "id": str(story.places.get(proof, proof))}
+        story.append("end", story.position("four", "CANCELLED", "Cancelled", "STALLED", proof=named_proof))
+
+    return tell
+
+
 def exit_late(story: Story) -> None:
     """The order of a signed close, recorded when the close was long over."""
     story.now = story.now.replace(hour=20)
@@ -370,6 +381,7 @@ def exit_late(story: Story) -> None:
 def born(name: str, state: str, event: str, **more: Json) -> Draft:
     """A position out of nowhere."""
     fields: Record = {"position_id": named(f"position {name}"), "intent_id": named(f"intent {name}"), "state": state}
+    fields["proof"] = {"type": "OPERATOR_DECISION", "id": "4"}  # a decision, and no adoption
     return "POSITION", fields | {"event": event} | more
 
 
@@ -560,6 +572,8 @@ ROWS: Final[list[tuple[str, str, Callable[[], Story]]]] = [
      edit("approve one", body("POSITION", token_id=named("x")))),
     ("submitted without spending", "SUBMITTED_WITHOUT_TOKEN", edit("submit one", drop("T2_TOKEN"))),
     ("filled by nothing", "FILLED_WITHOUT_EXECUTION", edit("fill one", drop("EXECUTION"))),
+    ("a stalled position ended by nobody", "RESOLVED_UNSIGNED", after(ended_by_nobody("SHA256:x"))),
+    ("a stalled position ended by another signature", "RESOLVED_UNSIGNED", after(ended_by_nobody("close"))),
     # orders
     ("an order without frames", "FRAMES_SHAPE", edit("submit one", lines(lambda frames: []))),
     ("two entries in one order", "FRAMES_SHAPE",
@@ -580,6 +594,9 @@ ROWS: Final[list[tuple[str, str, Callable[[], Story]]]] = [
     ("an exit of no mandate", "MANDATE_MISSING", edit("exit", less("ORDER", "mandate"))),
     ("an exit of evidence that nobody approved", "MANDATE_MISSING",
      edit("exit", body("ORDER", mandate="evidence:" + "0" * 64))),
+    ("an exit of another position's command", "MANDATE_MISSING",
+     edit("exit", body("ORDER", position_id=named("position four")))),
+    ("an exit of another kind of command", "MANDATE_MISSING", edit("exit", body("ORDER", mandate="decision:4"))),
     ("an exit of a decision that is none", "MANDATE_MISSING", edit("exit", body("ORDER", mandate="decision:0"))),
     ("an exit of an old command", "MANDATE_OLD", after(exit_late)),
     ("a frame sent without being recorded", "SENT_UNRECORDED",

@@ -240,6 +240,7 @@ class Story:
     def position(self, name: str, state: str, event: str | None, came_from: str | None, **more: Json) -> Draft:
         """A bead of an intent's position."""
         body: Record = {"position_id": named(f"position {name}"), "intent_id": named(f"intent {name}"), "state": state}
+        body["proof"] = {"type": "RULE", "id": "the rule"}
         body |= {"event": event} if event else {}
         return "POSITION", body | ({"from": came_from} if came_from else {}) | more
 

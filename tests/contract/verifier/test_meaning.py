@@ -15,7 +15,7 @@ from phoenix_adapters import phoenix_verify
 from phoenix_adapters.phoenix_verify import CHECKS, Lie, Undecided
 from tests.contract.verifier.byte_attacks import BYTE_ATTACKS, honest
 from tests.contract.verifier.meaning_attacks import MEANING_ATTACKS, MeaningAttack
-from tests.contract.verifier.story import Draft, Record, Story, named
+from tests.contract.verifier.story import Draft, Record, Story, frame, line, named
 
 
 def roots_of(story: Story) -> phoenix_verify.Roots:
@@ -86,11 +86,25 @@ def honest_and(*more: Callable[[Story], None]) -> Tell:
 
 
 def adopted(story: Story) -> None:
-    """Exposure that had no owner gets one, signed."""
+    """Exposure that had no owner gets one, signed; the engine carries it out."""
     statement = story.statement("adopt", "adopt", {"symbol": "EURUSD"})
+    story.append("adopt", story.decision("adopt", story.boss, statement, "EURUSD"))
     born: Record = {"position_id": named("position x"), "intent_id": named("intent x"), "state": "FILLED"}
-    story.append("adopt", story.decision("adopt", story.boss, statement, "EURUSD"),
-                 ("POSITION", born | {"event": "Adopted"}))  # fmt: skip
+    born["proof"] = {"type": "OPERATOR_DECISION", "id": str(story.places["adopt"])}
+    ref = "P1" + "B" * 26 + ".S1"
+    order: Record = {"event": "RECORDED", "position_id": named("position x"), "ref": ref}
+    order |= {"frames": [frame(ref, line("STOP"))], "mandate": f"decision:{story.places['adopt']}"}
+    story.append("adopted", ("POSITION", born | {"event": "Adopted"}), ("ORDER", order))
+
+
+def resolved(story: Story) -> None:
+    """A stalled position that a human ends, with a signature."""
+    story.append("stall", story.position("four", "STALLED", "Stalled", "SUBMITTED"))
+    subject = named("position four")
+    statement = story.statement("resolve", "resolve-stalled", {"position": subject, "as": "cancelled"})
+    story.append("resolve", story.decision("resolve", story.boss, statement, subject))
+    proof: Record = {"type": "OPERATOR_DECISION", "id": str(story.places["resolve"])}
+    story.append("resolved", story.position("four", "CANCELLED", "Cancelled", "STALLED", proof=proof))
 
 
 def stalled(story: Story) -> None:
@@ -129,7 +143,7 @@ def protected_again(story: Story) -> None:
     story.append("again", ("ORDER", fields | {"ref": again[0]["ref"], "frames": [*again], "mandate": order["mandate"]}))
 
 
-@pytest.mark.parametrize("more", [adopted, stalled, killed_elsewhere, withdrawn, protected_again])
+@pytest.mark.parametrize("more", [adopted, resolved, stalled, killed_elsewhere, withdrawn, protected_again])
 def test_other_honest_days_are_true(more: Callable[[Story], None]) -> None:
     """What looks unusual and is allowed is no lie."""
     story = honest_and(more)()
