@@ -167,8 +167,6 @@ class Traded:
 
 # A trading session, its weekend and a holiday: nobody asks for the sums of anything longer ago.
 TRADED_KEPT: Final = timedelta(days=5)
-# An autopsy follows its close at once; this many closed positions wait for theirs whole.
-CLOSED_KEPT: Final = 64
 
 
 @define
@@ -177,7 +175,6 @@ class Positions:
 
     open: dict[str, Open] = Factory(dict)
     ended: dict[str, Ended] = Factory(dict)
-    closed: dict[str, Open] = Factory(dict)  # the latest CLOSED ones, whole: `since` is when
     by_ref: dict[str, str] = Factory(dict)  # the entry's 28 characters -> position, open or ended
     by_state: dict[State, dict[str, datetime]] = Factory(dict)  # open ones -> since when, oldest first
     by_pair: dict[str, tuple[str, ...]] = Factory(dict)  # those that the broker may know of
@@ -259,10 +256,6 @@ class Positions:
         self.ended[last.position_id] = Ended(
             last.intent_id, last.state, last.order_ref, last.strategy, last.pair, last.outcome, last.realized, now.seq
         )
-        if last.state is State.CLOSED:
-            self.closed[last.position_id] = now
-            if len(self.closed) > CLOSED_KEPT:
-                del self.closed[next(iter(self.closed))]
 
 
 def _assert_legal(body: Position, was: Open | None, ended: bool) -> None:
