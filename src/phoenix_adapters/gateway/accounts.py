@@ -102,6 +102,10 @@ class Account:
         self.reported[con_id] = (holding.quantity, holding.average)
         return self.reported[con_id]
 
+    def forget_flat(self) -> None:
+        """A new day no longer mentions what was flat at the end of the last one."""
+        self.reported = {con_id: shown for con_id, shown in self.reported.items() if shown[0]}
+
     def stock_value(self, market: Market, now: datetime) -> Decimal:
         """The stocks at the middle of their quotes, in dollars."""
         return sum((held.quantity * market.mid(one, now) for one, held in self._stocks()), ZERO)

@@ -147,7 +147,7 @@ def _transfer(gateway: Gateway, given: Given) -> None:
 def _error(gateway: Gateway, given: Given) -> None:
     for session in _sessions(gateway, given):
         gateway.board.send(
-            session, "error", id=given.get("id", "-1"), code=given["code"], message=given.get("text", "")
+            session, "error", id=given.get("id", "-1"), code=_must(given, "code"), message=given.get("text", "")
         )
 
 
@@ -164,6 +164,10 @@ def _drop(gateway: Gateway, given: Given) -> None:
 def _raw(gateway: Gateway, given: Given) -> None:
     for session in _sessions(gateway, given):
         gateway.board.raw(session, tuple(given["fields"].split("|")))
+
+
+def _restart(gateway: Gateway, given: Given) -> None:
+    gateway.restart(int(_must(given, "seconds")) if "seconds" in given else None)
 
 
 def _calm(gateway: Gateway, given: Given) -> None:
@@ -206,7 +210,7 @@ ACTS: Final[Mapping[str, Act]] = {
     ),
     "restart": Act(
         "close all connections and the port for so many seconds",
-        lambda gateway, given: gateway.restart(int(given["seconds"]) if "seconds" in given else None), (), ("seconds",),
+        _restart, (), ("seconds",),
     ),
     "log_out": Act("nobody is logged in any more", lambda gateway, given: gateway.log_out()),
     "log_in": Act("a human logs in", lambda gateway, given: gateway.log_in()),

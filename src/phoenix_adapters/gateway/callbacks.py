@@ -60,10 +60,10 @@ class Callbacks:
 
     def status(self, order: Order) -> None:
         """Its status and quantities."""
-        if self.faults.takes("drop_status"):
+        if self.faults.takes("drop_status", order.sent):
             return
-        times = 2 if self.faults.takes("duplicate_status") else 1
-        record = records.status(order, self.faults.has("unset_avg_price"))
+        times = 2 if self.faults.takes("duplicate_status", order.sent) else 1
+        record = records.status(order, self.faults.has("unset_avg_price", order.sent))
         self._say(partial(self._status, order, record, times))
 
     def _status(self, order: Order, record: Record, times: int) -> None:
@@ -73,16 +73,15 @@ class Callbacks:
 
     def execution(self, execution: Execution) -> None:
         """A fill, or a correction of one."""
-        if self.faults.has("drop_exec"):
+        if self.faults.has("drop_exec", execution.order.sent):
             return
-        execution.told = True
-        unset = self.faults.has("unset_avg_price")
+        unset = self.faults.has("unset_avg_price", execution.order.sent)
         record = records.execution(execution, "-1", self.written(execution.at), unset)
         self._say(partial(self._to_hearers, execution.order, "execDetails", record))
 
     def commission(self, execution: Execution) -> None:
         """What a fill cost."""
-        if self.faults.has("drop_exec"):
+        if self.faults.has("drop_exec", execution.order.sent):
             return
         self._say(partial(self._to_hearers, execution.order, "commissionReport", records.commission(execution)))
 

@@ -14,7 +14,7 @@ from phoenix_adapters.gateway.faults import Faults
 from phoenix_adapters.gateway.instruments import Listing, find
 from phoenix_adapters.gateway.market import Market
 from phoenix_adapters.gateway.orders import Book
-from phoenix_adapters.wire import WireError, number
+from phoenix_adapters.wire import WireError, number, whole
 
 KINDS: Final = ("MKT", "LMT", "STP", "STP LMT")
 TIFS: Final = ("", "DAY", "GTC", "IOC", "FOK")
@@ -23,11 +23,10 @@ _VALIDATING: Final = "Error validating request.-'bM' : cause - "
 
 @frozen
 class No:
-    """An error; `order` says that an order was made for it, which ends Inactive."""
+    """An error in TWS's number and words."""
 
     code: int
     text: str
-    order: bool = False
 
 
 NO_DEFINITION: Final = No(200, "No security definition has been found for the request")
@@ -43,9 +42,9 @@ _FAULTS: Final[Mapping[str, No]] = {
 }
 
 
-def by_fault(faults: Faults) -> No | None:
+def by_fault(faults: Faults, record: Mapping[str, str]) -> No | None:
     """The refusal that a misfortune causes now."""
-    return next((no for name, no in _FAULTS.items() if faults.takes(name)), None)
+    return next((no for name, no in _FAULTS.items() if faults.takes(name, record)), None)
 
 
 def account_of(record: Mapping[str, str], accounts: Mapping[str, Account]) -> Account | No:
@@ -96,10 +95,10 @@ def numbers(record: Mapping[str, str], listing: Listing) -> tuple[Decimal, Decim
 
 def id_of(record: Mapping[str, str], client_id: int, book: Book) -> No | None:
     """An order id has to be higher than all that this client used before."""
-    written = record["orderId"]
-    if not written.isdigit() or int(written) < 1:
+    order_id = whole(record["orderId"])
+    if order_id is None or order_id < 1:
         return No(321, _VALIDATING + "Invalid order id")
-    return No(103, "Duplicate order id") if int(written) < book.next_id(client_id) else None
+    return No(103, "Duplicate order id") if order_id < book.next_id(client_id) else None
 
 
 def margin_of(
@@ -119,5 +118,4 @@ def insufficient(equity: Decimal, needed: Decimal) -> No:
         201,
         "Order rejected - reason:YOUR ORDER IS NOT ACCEPTED. IN ORDER TO OBTAIN THE DESIRED POSITION YOUR EQUITY WITH"
         f" LOAN VALUE [{cents(equity)} USD] MUST EXCEED THE INITIAL MARGIN [{cents(needed)} USD]",
-        order=True,
     )

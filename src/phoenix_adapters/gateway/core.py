@@ -27,7 +27,7 @@ from phoenix_adapters.gateway.records import written_time
 from phoenix_adapters.gateway.schedule import Schedule
 from phoenix_adapters.gateway.sessions import PENDING, Listen, Output, Session, Switchboard
 from phoenix_adapters.gateway.venue import Timing, Venue
-from phoenix_adapters.wire import VERSION_MAX, WireError, from_client, versions
+from phoenix_adapters.wire import VERSION_MAX, WireError, from_client, versions, whole
 
 ACCOUNT: Final = "DU1234567"
 FARMS: Final = (
@@ -160,6 +160,7 @@ class Gateway:
         """Executions and completed orders of yesterday are gone."""
         self.venue.book.forget(self.schedule.now)
         for account in self.venue.accounts.values():
+            account.forget_flat()
             account.opened_with = account.margin(self.venue.market, self.schedule.now).net_liquidation
 
     def _end_of_login(self) -> None:
@@ -202,6 +203,8 @@ class Gateway:
             if not self._paced(session):
                 return
             message = from_client(fields, session.version)
+            if any(whole(message.record.get(key, "0")) is None for key in ("reqId", "marketRuleId")):
+                raise WireError("Unable to parse data.")
         except WireError as error:
             self.board.send(session, "error", code=320, message=f"Error reading request. {error}")
             return
@@ -227,7 +230,7 @@ class Gateway:
         self.board.raw(session, (str(session.version), stamp), "hello")
 
     def _start(self, session: Session, written: str) -> None:
-        client_id = int(written) if written.isdigit() else 0
+        client_id = whole(written) or 0
         if self.faults.takes("client_id_taken") or self.board.of_client(client_id) is not None:
             text = "Unable to connect as the client id is already in use. Retry with a unique client id."
             self.board.send(session, "error", code=326, message=text)

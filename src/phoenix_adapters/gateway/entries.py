@@ -12,7 +12,7 @@ from phoenix_adapters.gateway.checks import No
 from phoenix_adapters.gateway.instruments import Listing
 from phoenix_adapters.gateway.orders import MANUAL, Order, Stage
 from phoenix_adapters.gateway.venue import Venue
-from phoenix_adapters.wire import Record
+from phoenix_adapters.wire import Record, whole
 
 _REFUSED_CANCEL: Final = {
     10147: "OrderId {id} that needs to be cancelled is not found.",
@@ -24,9 +24,9 @@ _REFUSED_CANCEL: Final = {
 
 def place(venue: Venue, client_id: int, record: Record) -> None:
     """A place frame: a new order, or the modification of one."""
-    if venue.faults.takes("never_ack") or venue.faults.has("restart_rollback_ids"):
+    if venue.faults.takes("never_ack", record) or venue.faults.has("restart_rollback_ids"):
         return
-    existing = venue.book.by_id.get((client_id, int(record["orderId"]))) if record["orderId"].isdigit() else None
+    existing = venue.book.by_id.get((client_id, whole(record["orderId"]) or 0))
     if existing is not None:
         modify(venue, existing, record)
         return
@@ -42,7 +42,7 @@ def place(venue: Venue, client_id: int, record: Record) -> None:
         return
     for order in _family(made):
         venue.when_linked(partial(_send, venue, order))
-    if venue.faults.takes("two_permids"):
+    if venue.faults.takes("two_permids", record):
         twin = _make(venue, client_id, record, check_id=False)
         assert not isinstance(twin, No), "what was taken once is taken twice"
         venue.book.add(twin)
@@ -50,7 +50,9 @@ def place(venue: Venue, client_id: int, record: Record) -> None:
 
 
 def _refuse(venue: Venue, client_id: int, record: Record, no: No) -> None:
-    order_id = int(record["orderId"]) if record["orderId"].lstrip("-").isdigit() else -1
+    order_id = whole(record["orderId"])
+    if order_id is None:
+        order_id = -1
     if no.code != 103:
         venue.book.last_id[client_id] = max(order_id, venue.book.last_id.get(client_id, 0))
     venue.tells.refusal(client_id, order_id, no.code, no.text)
@@ -58,7 +60,7 @@ def _refuse(venue: Venue, client_id: int, record: Record, no: No) -> None:
 
 def _make(venue: Venue, client_id: int, record: Record, check_id: bool = True) -> Order | No:
     """The order that a frame asks for, or the first reason against it."""
-    no = (checks.by_fault(venue.faults) or checks.id_of(record, client_id, venue.book)) if check_id else None
+    no = (checks.by_fault(venue.faults, record) or checks.id_of(record, client_id, venue.book)) if check_id else None
     if no is not None:
         return no
     account, listing = checks.account_of(record, venue.accounts), checks.listing_of(record)
@@ -71,12 +73,12 @@ def _make(venue: Venue, client_id: int, record: Record, check_id: bool = True) -
         return figures
     parent = None
     if record["parentId"] not in ("", "0"):
-        parent = venue.book.by_id.get((client_id, int(record["parentId"])))
+        parent = venue.book.by_id.get((client_id, whole(record["parentId"]) or 0))
         if parent is None:
             return No(135, f"Can't find order with id ={record['parentId']}")
     quantity, limit, stop = figures
     return Order(
-        venue.book.next_perm_id(), client_id, int(record["orderId"]), account, listing, record, record["action"],
+        venue.book.next_perm_id(), client_id, whole(record["orderId"]) or 0, account, listing, record, record["action"],
         quantity, record["orderType"], limit, stop, record["tif"], venue.now, *_group(venue, record, parent), parent,
     )  # fmt: skip
 
@@ -84,10 +86,10 @@ def _make(venue: Venue, client_id: int, record: Record, check_id: bool = True) -
 def _group(venue: Venue, record: Record, parent: Order | None) -> tuple[str, int]:
     """The one-cancels-all group; the broker puts the children of one parent into one of its own if none is named."""
     named = record["ocaGroup"]
-    if named and venue.faults.has("oca_renamed"):
+    if named and venue.faults.has("oca_renamed", record):
         named = f"{named}.R"
     if named:
-        return named, int(record["ocaType"] or 0) or 3
+        return named, whole(record["ocaType"]) or 3
     return (str(parent.perm_id), 3) if parent is not None else ("", 0)
 
 
@@ -107,8 +109,8 @@ def _send(venue: Venue, order: Order) -> None:
     order.stage = Stage.SENT
     parent_gone = order.parent is not None and order.parent.ended is not None and order.parent.filled == 0
     if parent_gone:
-        no: No | None = No(201, "Order rejected - reason:Parent order is being cancelled.", order=True)
-    elif venue.faults.takes("reject_margin"):
+        no: No | None = No(201, "Order rejected - reason:Parent order is being cancelled.")
+    elif venue.faults.takes("reject_margin", order.sent):
         margin = order.account.margin(venue.market, venue.now)
         no = checks.insufficient(margin.net_liquidation, margin.net_liquidation * 2)
     elif order.parent is None:
@@ -124,10 +126,10 @@ def _send(venue: Venue, order: Order) -> None:
         no = None
     if no is not None:
         venue.after(venue.timing.ack_ms, partial(_reject, venue, order, no))
-    elif venue.faults.has("held_dialog"):
+    elif venue.faults.has("held_dialog", order.sent):
         return
     else:
-        late = venue.faults.seconds("late_ack")
+        late = venue.faults.seconds("late_ack", order.sent)
         act = partial(life.acknowledge, venue, order)
         if late is None:
             venue.after(venue.timing.ack_ms, act)
@@ -144,7 +146,7 @@ def _reject(venue: Venue, order: Order, no: No) -> None:
     if order.stage is Stage.DONE:
         return
     venue.inactive(order, no)
-    if venue.faults.takes("fill_after_reject"):
+    if venue.faults.takes("fill_after_reject", order.sent):
         venue.after(venue.timing.match_ms, partial(_fill_the_dead, venue, order))
 
 
@@ -162,7 +164,7 @@ def modify(venue: Venue, order: Order, record: Record) -> None:
         else:
             say(103, "Duplicate order id")
         return
-    if venue.faults.takes("readonly"):
+    if venue.faults.takes("readonly", record):
         say(checks.READ_ONLY.code, checks.READ_ONLY.text)
         return
     figures = checks.numbers(record, order.listing)
@@ -172,7 +174,7 @@ def modify(venue: Venue, order: Order, record: Record) -> None:
     if record["orderType"] != order.kind:
         say(329, "Order modify failed. Cannot change to the new order type.")
         return
-    if record["action"] != order.action or record["symbol"] != order.listing.symbol:
+    if record["action"] != order.action or checks.listing_of(record) is not order.listing:
         say(105, "Order being modified does not match original order.")
         return
     if order.stage is Stage.UNTRANSMITTED:
@@ -205,13 +207,14 @@ def _modified(
 
 def cancel(venue: Venue, client_id: int, order_id: int) -> None:
     """A cancel frame."""
-    if venue.faults.takes("cancel_lost"):
+    order = venue.book.by_id.get((client_id, order_id))
+    sent = order.sent if order is not None else None
+    if venue.faults.takes("cancel_lost", sent):
         return
-    if venue.faults.takes("readonly"):
+    if venue.faults.takes("readonly", sent):
         venue.tells.refusal(client_id, order_id, checks.READ_ONLY.code, checks.READ_ONLY.text)
         return
-    order = venue.book.by_id.get((client_id, order_id))
-    refused = venue.faults.take("cancel_refused")
+    refused = venue.faults.take("cancel_refused", sent)
     if order is None or refused:
         code = int(refused or 10147)
         words = _REFUSED_CANCEL.get(code, "Cancel refused.")
@@ -230,13 +233,13 @@ def cancel_order(venue: Venue, order: Order) -> None:
     if order.stage is Stage.UNTRANSMITTED:
         venue.cancelled(order)
         return
-    forever = venue.faults.takes("pending_cancel_forever")
-    if forever or not venue.faults.takes("cancel_without_pending"):
+    forever = venue.faults.takes("pending_cancel_forever", order.sent)
+    if forever or not venue.faults.takes("cancel_without_pending", order.sent):
         order.status = "PendingCancel"
         venue.tells.status(order)
     if forever:
         return
-    if venue.faults.takes("fill_beats_cancel"):
+    if venue.faults.takes("fill_beats_cancel", order.sent):
         venue.schedule.at(venue.now, partial(_fill_now, venue, order))
     # A cancel never overtakes the order that it is for.
     bounds = (venue.timing.match_ms[1], venue.timing.cancel_ms[1] * 2)
@@ -257,7 +260,7 @@ def _cancelled(venue: Venue, order: Order) -> None:
         venue.tells.error(order, 10148, text)
         return
     venue.cancelled(order)
-    later = venue.faults.seconds("fill_after_cancel")
+    later = venue.faults.seconds("fill_after_cancel", order.sent)
     if later is not None:
         venue.schedule.at(venue.now + later, partial(_fill_the_dead, venue, order))
 

@@ -1,7 +1,9 @@
 """The menu of misfortunes, by name.
 
 A fault is off until it is switched on, at the start (`--fault NAME`) or at run time (a script, a test). `NAME` stays on
-until it is switched off; `NAME=ARGUMENT` gives it its argument; `NAME*3` lets it happen three times.
+until it is switched off; `NAME=ARGUMENT` gives it its argument; `NAME@WORD` keeps it to the orders that the word fits:
+their action, their order type, `parent` or `child`, or how their reference ends; `NAME*3` lets it happen three times.
+All at once: `late_ack=30@child*1`.
 """
 
 from __future__ import annotations
@@ -9,9 +11,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal, InvalidOperation
-from typing import Final
+from typing import Final, TypeAlias
 
 from attrs import define, field, frozen
+
+Sent: TypeAlias = Mapping[str, str] | None  # the fields of the order that a misfortune might befall
 
 
 @frozen
@@ -116,7 +120,18 @@ class UnknownFault(ValueError):
 @define
 class _On:
     argument: str
+    only: str
     left: int | None
+
+    def fits(self, sent: Sent) -> bool:
+        """Whether it is kept to no orders, or to such as this one."""
+        if not self.only:
+            return True
+        if sent is None:
+            return False
+        role = "child" if sent.get("parentId", "0") not in ("", "0") else "parent"
+        ends = sent.get("orderRef", "").endswith(self.only)
+        return ends or self.only in (sent.get("action"), sent.get("orderType"), role)
 
 
 @define
@@ -126,52 +141,54 @@ class Faults:
     _on: dict[str, _On] = field(factory=dict)
 
     def switch_on(self, asked: str) -> str:
-        """Switch on `NAME`, `NAME=ARGUMENT`, `NAME*TIMES` or both; the name."""
+        """Switch on `NAME`, with `=ARGUMENT`, `@WORD` and `*TIMES` if wanted, in that order; the name."""
         rest, _, times = asked.partition("*")
+        rest, _, only = rest.partition("@")
         name, given, argument = rest.partition("=")
         if name not in MENU:
             raise UnknownFault(f"no fault is named {name!r}; the menu has {', '.join(MENU)}")
         if times and not (times.isdigit() and int(times)):
             raise UnknownFault(f"{asked!r}: {times!r} is not a number of times")
-        self._on[name] = _On(argument if given else MENU[name].argument, int(times) if times else None)
+        usual = MENU[name].argument
+        if given and not usual:
+            raise UnknownFault(f"{name} has no argument")
+        if given and usual.replace(".", "").isdigit():
+            self.number(argument)
+        self._on[name] = _On(argument if given else MENU[name].argument, only, int(times) if times else None)
         return name
 
     def switch_off(self, name: str) -> None:
         """Switch one off."""
         self._on.pop(name, None)
 
-    def clear(self) -> None:
-        """Switch all off."""
-        self._on.clear()
-
     def on(self) -> tuple[str, ...]:
         """The names that are on."""
         return tuple(self._on)
 
-    def has(self, name: str) -> bool:
-        """Whether this misfortune is on; asking uses nothing up."""
-        assert name in MENU, name
-        return name in self._on
-
-    def take(self, name: str) -> str | None:
-        """The argument of a misfortune that happens now, or None; one of its times is used up."""
+    def has(self, name: str, sent: Sent = None) -> bool:
+        """Whether this misfortune is on, and fits the order that was sent so; asking uses nothing up."""
         assert name in MENU, name
         on = self._on.get(name)
-        if on is None:
+        return on is not None and on.fits(sent)
+
+    def take(self, name: str, sent: Sent = None) -> str | None:
+        """The argument of a misfortune that happens now, or None; one of its times is used up."""
+        if not self.has(name, sent):
             return None
+        on = self._on[name]
         if on.left is not None:
             on.left -= 1
             if on.left == 0:
                 del self._on[name]
         return on.argument
 
-    def takes(self, name: str) -> bool:
+    def takes(self, name: str, sent: Sent = None) -> bool:
         """Whether a misfortune happens now."""
-        return self.take(name) is not None
+        return self.take(name, sent) is not None
 
-    def seconds(self, name: str) -> timedelta | None:
+    def seconds(self, name: str, sent: Sent = None) -> timedelta | None:
         """The delay of a misfortune that happens now."""
-        argument = self.take(name)
+        argument = self.take(name, sent)
         return None if argument is None else timedelta(seconds=float(self.number(argument)))
 
     def concerns(self, name: str, subject: str) -> bool:

@@ -176,7 +176,7 @@ def show_quote(desk: Desk, session: Session, req_id: str) -> None:
     listing = session.quotes[req_id]
     quote = desk.venue.market.quote(listing, desk.venue.now)
     before = session.shown.get(req_id)
-    if desk.faults.has("quotes_frozen") or quote == before:
+    if desk.faults.has("quotes_frozen") or not desk.venue.linked or quote == before:
         return
     session.shown[req_id] = quote
     _tick(desk, session, req_id, _BID, quote.bid, quote.bid_size)
@@ -221,10 +221,6 @@ def _managed_accounts(desk: Desk, session: Session, record: Record) -> None:
     desk.board.send(session, "managedAccounts", accounts=",".join(desk.venue.accounts))
 
 
-def _data_type(desk: Desk, session: Session, record: Record) -> None:
-    session.market_data_type = record["marketDataType"]
-
-
 def _ignore(desk: Desk, session: Session, record: Record) -> None:
     """Some requests have no answer."""
 
@@ -246,6 +242,6 @@ INQUIRIES: Final[Mapping[str, Handler]] = {
     "reqCurrentTime": _current_time,
     "reqIds": _ids,
     "reqManagedAccts": _managed_accounts,
-    "reqMarketDataType": _data_type,
+    "reqMarketDataType": _ignore,
     "setServerLogLevel": _ignore,
 }

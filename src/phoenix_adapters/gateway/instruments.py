@@ -8,7 +8,7 @@ from typing import Final
 
 from attrs import frozen
 
-from phoenix_adapters.wire import Record
+from phoenix_adapters.wire import Record, whole
 
 
 @frozen
@@ -105,7 +105,7 @@ def find(record: Mapping[str, str]) -> list[Listing]:
     """The listings that a request's contract can mean: by contract id, else by what fields it fills."""
     con_id = record.get("conId", "")
     if con_id not in ("", "0"):
-        known = BY_CON_ID.get(int(con_id)) if con_id.isdigit() else None
+        known = BY_CON_ID.get(whole(con_id) or 0)
         return [known] if known else []
     return [one for one in LISTINGS if _fits(one, record)]
 

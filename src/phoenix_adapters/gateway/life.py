@@ -40,17 +40,17 @@ def acknowledge(venue: Venue, order: Order) -> None:
         return
     faults = venue.faults
     order.status = "PreSubmitted"
-    if faults.takes("tif_preset_10349"):
+    if faults.takes("tif_preset_10349", order.sent):
         order.tif = "DAY"
         venue.tells.error(order, 10349, "Order TIF was set to DAY based on order preset.")
-    if faults.takes("price_preset"):
+    if faults.takes("price_preset", order.sent):
         tick = order.listing.tick
         order.limit = order.limit and order.limit + tick
         order.stop = order.stop and order.stop + tick
     order.stage = Stage.WAITING
     order.why_held = _held_by(order)
-    silent = faults.takes("drop_ack")
-    if faults.takes("fill_before_ack"):
+    silent = faults.takes("drop_ack", order.sent)
+    if faults.takes("fill_before_ack", order.sent):
         silent = True
         after_its_fill = timedelta(milliseconds=2 * venue.timing.match_ms[1])
         venue.schedule.at(venue.now + after_its_fill, partial(_tell_late, venue, order))
@@ -69,13 +69,13 @@ def _tell_late(venue: Venue, order: Order) -> None:
 def _presets(venue: Venue, order: Order) -> None:
     """What else the broker says of an order that it took."""
     faults = venue.faults
-    code = faults.take("unknown_code")
+    code = faults.take("unknown_code", order.sent)
     if code:
         venue.tells.error(order, int(code), "Something that no list of codes explains.")
-    own_will = faults.seconds("broker_cancels")
+    own_will = faults.seconds("broker_cancels", order.sent)
     if own_will is not None:
         venue.schedule.at(venue.now + own_will, partial(venue.give_up, order, "by the exchange"))
-    if order.listing.is_fx and order.quantity < IDEALPRO_MINIMUM and faults.has("odd_lot_399"):
+    if order.listing.is_fx and order.quantity < IDEALPRO_MINIMUM and faults.has("odd_lot_399", order.sent):
         text = f"Your order size is below the {order.listing.symbol} {IDEALPRO_MINIMUM} IdealPro minimum"
         venue.tells.error(order, 399, f"Order Message:\nWarning: {text} and will be routed as an odd lot order.")
 
@@ -92,14 +92,14 @@ def admit(venue: Venue, order: Order, told: bool = True) -> None:
     opens, closes = session_at(order.listing, venue.now, order.outside_hours)
     if order.tif in ("", "DAY"):
         venue.schedule.at(closes, partial(expire, venue, order))
-    if venue.faults.has("inactive"):
+    if venue.faults.has("inactive", order.sent):
         order.status = "Inactive"
         venue.tells.status(order)
-    elif venue.faults.has("inactive_locate"):
+    elif venue.faults.has("inactive_locate", order.sent):
         order.status, order.why_held = "Inactive", "locate"
         venue.tells.error(order, 404, SHORTABLE)
         venue.tells.status(order)
-    elif opens > venue.now or venue.faults.has("held_399"):
+    elif opens > venue.now or venue.faults.has("held_399", order.sent):
         when = f"{opens.astimezone(NEW_YORK):%Y-%m-%d %H:%M:%S} US/Eastern"
         venue.tells.error(
             order,
@@ -134,7 +134,7 @@ def route(venue: Venue, order: Order, told: bool = True) -> None:
         return
     venue.book.start(order)
     order.why_held = "trigger" if order.stop is not None and not order.triggered else ""
-    rests = order.kind == "LMT" or venue.faults.has("never_fill")
+    rests = order.kind == "LMT" or venue.faults.has("never_fill", order.sent)
     if rests:
         order.status = "Submitted"
     if told and (rests or order.stop is not None):
@@ -166,7 +166,7 @@ def expire(venue: Venue, order: Order) -> None:
 
 def attempt(venue: Venue, order: Order) -> None:
     """Fill the order soon if the price allows; it is asked for again when the moment has come."""
-    if order.stage is not Stage.WORKING or order.matching or venue.faults.has("never_fill"):
+    if order.stage is not Stage.WORKING or order.matching or venue.faults.has("never_fill", order.sent):
         return
     if not is_open(order.listing, venue.now, order.outside_hours):
         return
@@ -176,7 +176,7 @@ def attempt(venue: Venue, order: Order) -> None:
     _trigger(venue, order, matching.triggered(order, quote))
     if order.stage is not Stage.WORKING or matching.price(order, quote) is None or not matching.quantity(order, quote):
         return
-    slow = venue.faults.seconds("slow_fill") if order.not_before is None else None
+    slow = venue.faults.seconds("slow_fill", order.sent) if order.not_before is None else None
     if slow is not None:
         order.not_before = venue.now + slow
         venue.schedule.at(order.not_before, partial(attempt, venue, order))
@@ -216,16 +216,16 @@ def _partly(venue: Venue, order: Order) -> Callable[[], None] | None:
     if order.filled or order.remaining < 2:
         return None
     half = (order.remaining / 2).to_integral_value(ROUND_UP)
-    pause = venue.faults.seconds("partial_fill")
+    pause = venue.faults.seconds("partial_fill", order.sent)
     if pause is not None:
         order.not_before = venue.now + pause
         return partial(venue.schedule.at, order.not_before, partial(attempt, venue, order))
-    if venue.faults.takes("partial_then_cancel"):
+    if venue.faults.takes("partial_then_cancel", order.sent):
         return partial(venue.after, venue.timing.cancel_ms, partial(venue.give_up, order))
-    if venue.faults.takes("partial_then_reject"):
+    if venue.faults.takes("partial_then_reject", order.sent):
         no = insufficient(ZERO, ZERO)
         return partial(venue.after, venue.timing.cancel_ms, partial(venue.give_up, order, no=no))
-    if venue.faults.has("partial_hold"):
+    if venue.faults.has("partial_hold", order.sent):
         order.capped_at = half
         return lambda: None
     return None
@@ -234,7 +234,7 @@ def _partly(venue: Venue, order: Order) -> Callable[[], None] | None:
 def execute(venue: Venue, order: Order, quantity: Decimal, price: Decimal) -> None:
     """So much of the order fills at this price, whatever its stage: money moves, and its owner hears it."""
     if quantity == order.remaining:
-        extra = venue.faults.take("overfill")
+        extra = venue.faults.take("overfill", order.sent)
         quantity += Decimal(extra) if extra is not None else 0
     fee = commission(venue, order.listing, quantity, price)
     realized = order.account.book(order.listing, quantity * order.sign, price, fee)
@@ -280,22 +280,22 @@ def _announce(venue: Venue, order: Order, execution: Execution) -> None:
         "status": partial(tells.status, order),
         "commission": partial(tells.commission, execution),
     }
-    if faults.takes("commission_first"):
+    if faults.takes("commission_first", order.sent):
         sequence = ["commission", "execution", "open", "status"]
-    elif faults.takes("status_before_exec"):
+    elif faults.takes("status_before_exec", order.sent):
         sequence = ["open", "status", "execution"]
     else:
         sequence = ["execution", "open", "status"]
-    if faults.takes("duplicate_exec"):
+    if faults.takes("duplicate_exec", order.sent):
         sequence.append("execution")
     order.told = True
     for step in sequence:
         say[step]()
-    if faults.takes("two_exec_ids"):
+    if faults.takes("two_exec_ids", order.sent):
         tells.execution(evolve(execution, exec_id=venue.book.next_exec_id()))
-    if "commission" in sequence or faults.takes("commission_never"):
+    if "commission" in sequence or faults.takes("commission_never", order.sent):
         return
-    late = faults.seconds("commission_late")
+    late = faults.seconds("commission_late", order.sent)
     if late is not None:
         venue.schedule.at(venue.now + late, say["commission"])
     else:
@@ -304,7 +304,7 @@ def _announce(venue: Venue, order: Order, execution: Execution) -> None:
 
 def _position(venue: Venue, order: Order) -> None:
     tell = partial(venue.tells.position, order.account, order.listing)
-    lag = venue.faults.seconds("position_lag")
+    lag = venue.faults.seconds("position_lag", order.sent)
     if lag is not None:
         venue.schedule.at(venue.now + lag, tell)
     else:
@@ -313,7 +313,7 @@ def _position(venue: Venue, order: Order) -> None:
 
 def _reduce_group(venue: Venue, order: Order, quantity: Decimal) -> None:
     """One cancels all: type 1 cancels the others, types 2 and 3 take from them in proportion what filled."""
-    if order.oca_type == 3 and venue.faults.takes("oca_race"):
+    if order.oca_type == 3 and venue.faults.takes("oca_race", order.sent):
         venue.schedule.at(venue.now + _CORRECTED_AFTER, partial(_reduce_group, venue, order, quantity))
         return
     for other in venue.book.group_of(order):
@@ -330,7 +330,8 @@ def _reduce_group(venue: Venue, order: Order, quantity: Decimal) -> None:
 
 def _second_thoughts(venue: Venue, execution: Execution) -> None:
     """Corrections and busts come later, under the same id with a higher last part."""
-    fraction = "0" if venue.faults.takes("bust") else venue.faults.take("exec_correction")
+    sent = execution.order.sent
+    fraction = "0" if venue.faults.takes("bust", sent) else venue.faults.take("exec_correction", sent)
     if fraction is None:
         return
     shares = (execution.shares * Decimal(fraction)).to_integral_value(ROUND_UP)

@@ -103,7 +103,6 @@ class Execution:
     average: Decimal
     commission: Decimal
     realized: Decimal | None
-    told: bool = False
 
 
 @define

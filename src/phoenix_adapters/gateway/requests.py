@@ -11,7 +11,7 @@ from phoenix_adapters.gateway.desk import Desk, Handler, error, send_all
 from phoenix_adapters.gateway.inquiries import INQUIRIES
 from phoenix_adapters.gateway.orders import MANUAL, Order
 from phoenix_adapters.gateway.sessions import Session
-from phoenix_adapters.wire import Record
+from phoenix_adapters.wire import Record, whole
 
 _ONLY_CLIENT_0: Final = No(
     321, "Error validating request.-'b1' : cause - Only the default client (i.e 0) can auto bind orders."
@@ -68,8 +68,9 @@ def _what_if(desk: Desk, session: Session, record: Record) -> None:
 
 def _cancel(desk: Desk, session: Session, record: Record) -> None:
     assert session.client_id is not None
-    if record["orderId"].lstrip("-").isdigit():
-        entries.cancel(desk.venue, session.client_id, int(record["orderId"]))
+    order_id = whole(record["orderId"])
+    if order_id is not None:
+        entries.cancel(desk.venue, session.client_id, order_id)
 
 
 def _cancel_everything(desk: Desk, session: Session, record: Record) -> None:
@@ -108,8 +109,6 @@ def _all_open_orders(desk: Desk, session: Session, record: Record) -> None:
 def _auto_open_orders(desk: Desk, session: Session, record: Record) -> None:
     if session.client_id != MANUAL:
         error(desk, session, "-1", _ONLY_CLIENT_0)
-        return
-    session.auto_bind = record["autoBind"] in ("1", "True")
 
 
 def _completed_orders(desk: Desk, session: Session, record: Record) -> None:

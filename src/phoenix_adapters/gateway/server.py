@@ -136,10 +136,12 @@ class GatewayServer:
             return
         self._poking = True
         now = self.clock.now()
-        self.core.advance(now)
-        for output in self.core.take():
-            self._perform(output)
-        self._poking = False
+        try:
+            self.core.advance(now)
+            for output in self.core.take():
+                self._perform(output)
+        finally:
+            self._poking = False
         if self._timer is not None:
             self._timer.cancel()
         due = self.core.due()
@@ -153,7 +155,7 @@ class GatewayServer:
         self.poke()
 
     def fault(self, asked: str) -> None:
-        """Switch a misfortune on: `NAME`, `NAME=ARGUMENT`, `NAME*TIMES`."""
+        """Switch a misfortune on: `NAME`, `NAME=ARGUMENT`, `NAME@WORD`, `NAME*TIMES`."""
         self.act("fault", name=asked)
 
     def clear(self, name: str) -> None:

@@ -30,8 +30,6 @@ class Session:
     version: int = PENDING
     client_id: int | None = None
     positions: bool = False
-    auto_bind: bool = False
-    market_data_type: str = "1"
     updates: set[str] = field(factory=set)
     multi: dict[str, str] = field(factory=dict)
     summaries: dict[str, str] = field(factory=dict)

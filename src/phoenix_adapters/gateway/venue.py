@@ -108,7 +108,7 @@ class Venue:
         self.book.end(order, self.now)
         if status == "Filled":
             return
-        if order.filled == 0 or self.faults.takes("children_die_with_parent"):
+        if order.filled == 0 or self.faults.takes("children_die_with_parent", order.sent):
             for child in order.children:
                 if child.stage is not Stage.DONE:
                     self.cancelled(child, "Parent order is cancelled")
@@ -130,9 +130,9 @@ class Venue:
 
     def inactive(self, order: Order, no: No) -> None:
         """The order is rejected, and its owner hears it in the order of the day."""
-        status = "Cancelled" if self.faults.takes("reject_as_cancelled") else "Inactive"
+        status = "Cancelled" if self.faults.takes("reject_as_cancelled", order.sent) else "Inactive"
         self.end(order, status, no.text)
-        if self.faults.takes("reject_status_first"):
+        if self.faults.takes("reject_status_first", order.sent):
             self.tells.status(order)
             self.tells.error(order, no.code, no.text)
         else:

@@ -1,4 +1,4 @@
-from phoenix_adapters.wire.framing import UNSET_DOUBLE, UNSET_INTEGER, Unframer, WireError, frame, number, text
+from phoenix_adapters.wire.framing import UNSET_DOUBLE, UNSET_INTEGER, Unframer, WireError, frame, number, text, whole
 from phoenix_adapters.wire.layout import Layout, Record
 from phoenix_adapters.wire.messages import (
     CLIENT,
@@ -37,4 +37,5 @@ __all__ = [
     "to_client",
     "to_server",
     "versions",
+    "whole",
 ]

@@ -17,6 +17,7 @@ LENGTH_BYTES: Final = 4
 # Nothing that either side says is near it, so a longer one is a stream out of step; TWS drops such a peer.
 FRAME_BYTES_MAX: Final = 16 * 1024 * 1024
 
+INTEGER_DIGITS_MAX: Final = 20  # a 64-bit integer and its sign
 UNSET_DOUBLE: Final = "1.7976931348623157E308"
 UNSET_INTEGER: Final = "2147483647"
 
@@ -49,6 +50,12 @@ def number(written: str) -> Decimal | None:
     if not value.is_finite():
         raise WireError(f"{written[:40]!r} is not a finite number")
     return None if value > Decimal("1.7E308") else value
+
+
+def whole(written: str) -> int | None:
+    """An integer in ASCII digits, or None: other scripts' digits are no numbers to TWS."""
+    digits = written.removeprefix("-")
+    return int(written) if digits.isascii() and digits.isdigit() and len(digits) < INTEGER_DIGITS_MAX else None
 
 
 def frame(fields: Iterable[str]) -> bytes:

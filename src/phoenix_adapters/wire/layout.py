@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from attrs import frozen
 
-from phoenix_adapters.wire.framing import WireError
+from phoenix_adapters.wire.framing import WireError, whole
 
 Record: TypeAlias = dict[str, str]
 
@@ -91,9 +91,9 @@ def _write(items: tuple[Item, ...], record: Mapping[str, str], version: int, fie
             if item.since <= version < item.before:
                 fields.append(record.get(item.name, item.default))
         elif isinstance(item, Rows):
-            count = record.get(item.name, "0")
-            fields.append(count)
-            for row in range(int(count)):
+            rows = record.get(item.name, "0")
+            fields.append(rows)
+            for row in range(int(rows)):
                 at = f"{item.name}.{row}."
                 each = item.each + item.more.get(record.get(at + item.each[0].name, ""), ())
                 fields += [record.get(at + one.name, one.default) for one in each]
@@ -119,10 +119,11 @@ def _read(
         elif isinstance(item, Rows):
             written = _at(layout, item.name, fields, position)
             position += 1
-            if written and not written.isdigit():
+            count = whole(written or "0")
+            if count is None or count < 0:
                 raise WireError(f"{layout.name}.{item.name} is a count, not {written[:40]!r}")
-            record[item.name] = written or "0"
-            for row in range(int(written or 0)):
+            record[item.name] = str(count)
+            for row in range(count):
                 each = item.each + item.more.get(_at(layout, item.name, fields, position), ())
                 for one in each:
                     record[f"{item.name}.{row}.{one.name}"] = _at(layout, one.name, fields, position)

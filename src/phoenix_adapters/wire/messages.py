@@ -11,7 +11,7 @@ from typing import Final
 
 from attrs import frozen
 
-from phoenix_adapters.wire.framing import UNSET_DOUBLE, WireError, text
+from phoenix_adapters.wire.framing import UNSET_DOUBLE, WireError, text, whole
 from phoenix_adapters.wire.layout import Field, If, Layout, Record, Rows, decode, encode, known, plain
 from phoenix_adapters.wire.orders import COMPLETED_ORDER, CONTRACT_11, CONTRACT_12, OPEN_ORDER, PLACE_ORDER
 
@@ -189,6 +189,7 @@ def hello(first: int = VERSION_MIN, last: int = VERSION_MAX) -> str:
 def versions(said: str) -> tuple[int, int]:
     """The range of versions in a client's opening field, which may be followed by options."""
     first, dots, last = said.split(" ", 1)[0].removeprefix("v").partition("..")
-    if not first.isdigit() or (dots and not last.isdigit()):
+    lowest, highest = whole(first), whole(last if dots else first)
+    if lowest is None or highest is None:
         raise WireError(f"{said[:40]!r} is no version range")
-    return int(first), int(last or first)
+    return lowest, highest

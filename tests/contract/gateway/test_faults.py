@@ -587,7 +587,7 @@ def test_a_fault_can_happen_a_number_of_times() -> None:
     assert [market(stage, client) for _ in range(3)] == [[], [], FILLED]
 
 
-@pytest.mark.parametrize("asked", ["no_such", "never_ack*0", "never_ack*x", ""])
+@pytest.mark.parametrize("asked", ["no_such", "never_ack*0", "never_ack*x", "never_ack=5", "late_ack=soon", ""])
 def test_what_is_not_on_the_menu_is_refused_by_name(asked: str) -> None:
     """An unknown name or a senseless number is an error, and the menu is in it."""
     with pytest.raises(UnknownFault):
@@ -606,3 +606,20 @@ def test_a_cancel_is_refused_with_the_code_asked_for(code: str) -> None:
     assert client.story(order) == [code]
     client.ask("reqOpenOrders")
     assert client.got("openOrder")
+
+
+@pytest.mark.parametrize(
+    ("word", "hit"), [("STP", [False, False, True]), ("child", [False, True, True]), ("SELL", [False, True, True]),
+                      ("parent", [True, False, False]), (".T1", [False, True, False])],
+)  # fmt: skip
+def test_a_fault_can_be_kept_to_the_orders_that_a_word_fits(word: str, hit: list[bool]) -> None:
+    """By order type, side, place in the bracket, or the end of the reference."""
+    stage = Stage.up(faults=(f"two_permids@{word}", f"duplicate_status@{word}"))
+    client = stage.connect()
+    parent = client.place(transmit=0, orderRef="x")
+    exits = {"action": "SELL", "tif": "GTC", "parentId": parent}
+    target = client.place(orderType="LMT", lmtPrice="1.2", transmit=0, orderRef="x.T1", **exits)
+    stop = client.place(orderType="STP", auxPrice="1.1", orderRef="x.S1", **exits)
+    stage.wait()
+    first = [client.got("orderStatus", orderId=one)[:2] for one in (parent, target, stop)]
+    assert [one[0] == one[1] for one in first] == hit

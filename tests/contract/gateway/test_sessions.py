@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, time, timedelta
+from random import Random
 
 import pytest
 from attrs import evolve
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from phoenix_adapters.gateway.sessions import Close
-from phoenix_adapters.wire import VERSION_MIN, hello
+from phoenix_adapters.wire import CLIENT, VERSION_MIN, hello
 from tests.contract.gateway.stage import CALM, EURUSD, WEDNESDAY, Stage
 from tests.showing import shows
 
+WILD = ["", "0", "1", "2", "-1", "x", "12087792", "EUR", "CASH", "USD", "BUY", "MKT", "LMT", "nan", "1e400", "²", "All"]
 PACED = evolve(CALM, messages_per_second=50)
 
 
@@ -341,3 +345,19 @@ def test_the_clock_may_jump_a_week_without_work_for_every_tick() -> None:
     client.forget()
     stage.until(WEDNESDAY + timedelta(days=7))
     assert 100 < len(client.got("tickPrice", tickType=1)) <= 1_100
+
+
+@pytest.mark.parametrize("name", sorted(CLIENT))
+@given(st.integers(0, 2**32))
+@settings(max_examples=10)
+def test_no_request_however_senseless_breaks_the_gateway(name: str, seed: int) -> None:
+    """Any fields in any message: an answer or an error, and the next client trades."""
+    fields = Random(seed).choices(WILD, k=150)
+    stage = Stage.up()
+    client = stage.connect()
+    client.say((str(CLIENT[name].id), *fields))
+    stage.wait()
+    other = stage.connect(8)
+    order = other.place()
+    stage.wait()
+    assert other.status(order) == "Filled"
