@@ -122,7 +122,4 @@ class Callbacks:
         values = list(records.account_values(account, self.market, now))
         for session in listeners:
             self.board.send(session, "updatePortfolio", portfolio)
-            for key, value, currency in values:
-                self.board.send(
-                    session, "updateAccountValue", key=key, value=value, currency=currency, account=account.name
-                )
+            self.board.account_values(session, account.name, values)

@@ -47,12 +47,11 @@ def _account_updates(desk: Desk, session: Session, record: Record) -> None:
         desk.board.send(session, "error", code=321, message=f"Invalid account code '{record['account']}'.")
         return
     if record["subscribe"] in ("0", "False"):
-        session.updates.discard(account.name)
+        session.updates.pop(account.name, None)
         return
-    session.updates.add(account.name)
+    session.updates[account.name] = {}
     market, now = desk.venue.market, desk.venue.now
-    for key, value, currency in records.account_values(account, market, now):
-        desk.board.send(session, "updateAccountValue", key=key, value=value, currency=currency, account=account.name)
+    desk.board.account_values(session, account.name, records.account_values(account, market, now))
     for listing in records.listings_held(account):
         desk.board.send(session, "updatePortfolio", records.portfolio(account, listing, market, now))
     desk.board.send(session, "updateAccountTime", time=f"{now:%H:%M}")

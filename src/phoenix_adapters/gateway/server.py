@@ -48,6 +48,7 @@ class _Socket(asyncio.Protocol):
     number: int = 0
     transport: asyncio.Transport | None = None
     unframer: Unframer = field(factory=lambda: Unframer(hello=True))
+    unwritten: bytearray = field(factory=bytearray)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -69,6 +70,15 @@ class _Socket(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if self.server.sockets.pop(self.number, None) is not None:
             self.server.core.disconnected(self.server.clock.now(), self.number)
+
+    def flush(self) -> None:
+        """Write what was said in this turn, as one piece; hang up on a client that does not read."""
+        if self.transport is None or not self.unwritten:
+            return
+        self.transport.write(bytes(self.unwritten))
+        self.unwritten.clear()
+        if self.transport.get_write_buffer_size() > _UNREAD_BYTES_MAX:
+            self.abort()
 
     def abort(self) -> None:
         """Reset the connection; what was not yet written is lost."""
@@ -140,6 +150,8 @@ class GatewayServer:
             self.core.advance(now)
             for output in self.core.take():
                 self._perform(output)
+            for socket in list(self.sockets.values()):
+                socket.flush()
         finally:
             self._poking = False
         if self._timer is not None:
@@ -178,14 +190,13 @@ class GatewayServer:
         match output:
             case Send(number, fields):
                 socket = self.sockets.get(number)
-                if socket is not None and socket.transport is not None:
+                if socket is not None:
                     self._write_down(self.core.schedule.now, "out", number, fields)
-                    socket.transport.write(frame(fields))
-                    if socket.transport.get_write_buffer_size() > _UNREAD_BYTES_MAX:
-                        socket.abort()
+                    socket.unwritten += frame(fields)
             case Close(number):
                 socket = self.sockets.pop(number, None)
                 if socket is not None and socket.transport is not None:
+                    socket.flush()
                     socket.transport.close()
             case Listen(open):
                 if not open and self._server is not None:

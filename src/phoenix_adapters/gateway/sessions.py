@@ -7,7 +7,7 @@ of orders placed by hand.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Final, TypeAlias
 
@@ -30,7 +30,7 @@ class Session:
     version: int = PENDING
     client_id: int | None = None
     positions: bool = False
-    updates: set[str] = field(factory=set)
+    updates: dict[str, dict[tuple[str, str], str]] = field(factory=dict)
     multi: dict[str, str] = field(factory=dict)
     summaries: dict[str, str] = field(factory=dict)
     quotes: dict[str, Listing] = field(factory=dict)
@@ -91,6 +91,14 @@ class Switchboard:
         self.outputs.append(output)
         self._count()
         self.sent(session, name)
+
+    def account_values(self, session: Session, account: str, values: Iterable[tuple[str, str, str]]) -> None:
+        """The figures (key, value, currency) of an account that changed since this session was last told them."""
+        told = session.updates[account]
+        for key, value, currency in values:
+            if told.get((key, currency)) != value:
+                told[key, currency] = value
+                self.send(session, "updateAccountValue", key=key, value=value, currency=currency, account=account)
 
     def _count(self) -> None:
         if self._frames_left is None:
