@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from io import BytesIO
 from pathlib import Path
@@ -16,6 +16,15 @@ from phoenix_adapters.phoenix_verify import CHECKS, Lie, Undecided
 from tests.contract.verifier.byte_attacks import BYTE_ATTACKS, honest
 from tests.contract.verifier.meaning_attacks import MEANING_ATTACKS, MeaningAttack
 from tests.contract.verifier.story import Draft, Record, Story, frame, line, named
+from tests.showing import REPOSITORY
+
+
+@pytest.fixture(autouse=True, scope="module")
+def remembered_signatures() -> Iterator[None]:
+    """The honest signatures stand in every attack: each is verified once. (test_ed25519.py verifies them for real.)"""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(phoenix_verify, "ed25519", cache(phoenix_verify.ed25519))
+        yield
 
 
 def roots_of(story: Story) -> phoenix_verify.Roots:
@@ -224,3 +233,12 @@ def test_it_imports_nothing_but_the_standard_library() -> None:
         *("__future__", "argparse", "base64", "collections.abc", "contextlib", "dataclasses", "datetime", "functools"),
         *("hashlib", "json", "re", "sys", "typing"),
     }
+
+
+def test_the_page_names_every_check() -> None:
+    """docs/spec/verifier.md has one row for each check, with its code and its sentence, and no other."""
+    page = (REPOSITORY / "docs" / "spec" / "verifier.md").read_text("utf-8")
+    section = page.split("## Every check")[1].split("## What it does not check")[0]
+    rows = [tuple(cell.strip() for cell in row.strip("|").split("|")) for row in section.splitlines() if "|" in row]
+    found = {(row[0], row[1]) for row in rows} - {("code", "the lie"), ("---", "---")}
+    assert found == {(code, said) for code, (_, said) in CHECKS.items()}
