@@ -92,6 +92,7 @@ class TestEachRule:
         ("bid", "ask", "missing"),
         [
             ("100", "100", False),
+            ("0.00001", "0.00001", False),
             ("100.01", "100", True),
             ("0", "100", True),
             ("-1", "100", True),
@@ -101,7 +102,7 @@ class TestEachRule:
     )
     def test_a_quote_has_two_sides(self, bid: str, ask: str, missing: bool) -> None:
         """Crossed, or without a side, is no quote at all; locked is one."""
-        assert judged(quote(bid, ask)) == ((Reason.QUOTE_MISSING,) if missing else ())
+        assert judged(quote(bid, ask), stop="0.000001", reference=bid) == ((Reason.QUOTE_MISSING,) if missing else ())
         assert judged(None) == (Reason.QUOTE_MISSING,)
 
     @pytest.mark.parametrize(("ask", "wide"), [("100.1", False), ("100.10001", True)])
@@ -191,6 +192,28 @@ class TestArithmetic:
     def test_a_wall_clock_may_step_back_two_seconds(self, back: timedelta, age: timedelta | None) -> None:
         """Up to there the other clock is believed; beyond, neither is."""
         assert quote_age(quote(at=evolve(NOW, wall=NOW.wall + back)), NOW) == age
+
+    @pytest.mark.parametrize(
+        ("at", "told"),
+        [
+            (evolve(NOW, ticks=NOW.ticks - 10 * SECOND), "the quote is 10000 ms old"),
+            (evolve(NOW, boot="boot-b"), "the quote is of an unknown age"),
+        ],
+    )
+    def test_the_sentence_says_how_old(self, at: Moment, told: str) -> None:
+        """Where the clocks can say it."""
+        no = price_refusal(
+            quote(at=at),
+            NOW,
+            sec_type=SecType.STOCK,
+            side=Side.BUY,
+            stop=Price(D(97)),
+            reference=Price(D(100)),
+            drift_bps_max=25,
+            spread_bps_max=20,
+        )
+        assert no is not None
+        assert no.detail == told
 
     def test_the_age_of_now_is_nothing(self) -> None:
         """A quote from this instant is new."""

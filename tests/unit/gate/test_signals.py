@@ -161,6 +161,13 @@ class TestSchema:
             assert isinstance(inner, list)
             deep = inner
 
+    @pytest.mark.parametrize("field", sorted({*REQUIRED, *OPTIONAL} - {"red_checks"}))
+    def test_only_counts_are_numbers_in_the_document(self, field: str) -> None:
+        """Everything else is text, and a bare 7 is refused by name."""
+        with pytest.raises(BadInput) as caught:
+            read_signal(document(**{field: 7}))
+        assert caught.value.field == field
+
     @pytest.mark.parametrize("field", NAMES)
     def test_what_is_no_name_is_refused(self, field: str) -> None:
         """Control characters, look-alikes, paths, markup, formulas, lengths: no identifier holds them."""
