@@ -123,7 +123,11 @@ def release(venue: Venue, fault: str) -> None:
         elif fault == "partial_hold":
             order.capped_at = None
             attempt(venue, order)
-        elif order.stage is Stage.WAITING and (order.parent is None or order.parent.filled > 0):
+        elif (
+            order.stage is Stage.WAITING
+            and is_open(order.listing, venue.now, order.outside_hours)
+            and (order.parent is None or order.parent.filled > 0)
+        ):
             order.status, order.why_held = "PreSubmitted", ""
             admit(venue, order)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -15,6 +16,8 @@ from phoenix_adapters.gateway.sessions import Close, Listen, Send
 from phoenix_adapters.wire import hello, to_server
 from tests.contract.gateway.reader import Said, read
 
+# Every process has a loopback address of its own, so that two runs of the suite share the one allowed port.
+HOST = f"127.{64 + os.getpid() // 250 % 128}.{1 + os.getpid() % 250}.4"
 WEDNESDAY = datetime(2026, 11, 18, 19, 0, tzinfo=UTC)  # 14:00 in New York
 CALM = Setup(volatility=0.0, messages_per_second=None)
 EURUSD = {"symbol": "EUR", "secType": "CASH", "currency": "USD", "exchange": "IDEALPRO"}

@@ -28,9 +28,7 @@ from phoenix_adapters.gateway import (
 )
 from phoenix_adapters.gateway.script import Director
 from phoenix_adapters.wire import Unframer, frame, hello
-from tests.contract.gateway.stage import CALM, EURUSD, WEDNESDAY, Stage
-
-HOST = "127.31.4.2"
+from tests.contract.gateway.stage import CALM, EURUSD, HOST, WEDNESDAY, Stage
 
 
 def scripted(*lines: str) -> Stage:

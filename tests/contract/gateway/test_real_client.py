@@ -17,10 +17,9 @@ import pytest_asyncio
 from phoenix_adapters.gateway import Frame, GatewayServer, Setup
 from phoenix_adapters.wire import from_server
 from tests.contract.gateway.reader import read
-from tests.contract.gateway.stage import WEDNESDAY
+from tests.contract.gateway.stage import HOST, WEDNESDAY
 from tests.showing import shows
 
-HOST = "127.31.4.1"
 PATIENCE_S = 10.0
 
 
@@ -250,6 +249,37 @@ async def test_a_snapshot_that_never_ends_is_believed_by_the_library(scene: Scen
     scene.made.append(second)
     await second.connectAsync(HOST, scene.server.port, clientId=7, timeout=0.3)
     assert second.isConnected()
+
+
+class Standing:
+    """A clock that moves only by hand."""
+
+    def __init__(self, at: datetime) -> None:
+        self.at = at
+
+    def now(self) -> datetime:
+        """Where it was put."""
+        return self.at
+
+
+async def test_a_clock_moved_by_hand_carries_a_saturday_order_to_sunday() -> None:
+    """Between two pokes lie thirty hours; the order is held, and filled at 17:15 New York."""
+    clock = Standing(datetime(2026, 11, 21, 15, 0, tzinfo=UTC))
+    server = GatewayServer(HOST, 4002, Setup(), clock)
+    await server.start()
+    client = lib.IB()
+    await client.connectAsync(HOST, server.port, clientId=7, timeout=PATIENCE_S)
+    trade = client.placeOrder(EURUSD, lib.MarketOrder("BUY", 20_000, tif="GTC"))
+    await until(lambda: server.core.venue.book.live)
+    clock.at += timedelta(seconds=1)
+    await until(lambda: trade.order.permId)
+    assert not trade.fills
+    clock.at = datetime(2026, 11, 22, 22, 16, tzinfo=UTC)
+    server.poke()
+    await until(lambda: trade.fills)
+    assert trade.fills[0].execution.time == datetime(2026, 11, 22, 22, 15, tzinfo=UTC)
+    client.disconnect()
+    await server.stop()
 
 
 async def test_both_readers_agree_on_every_frame_that_the_client_got(scene: Scene) -> None:
