@@ -38,6 +38,7 @@ STATEMENT_MAX: Final = 16_384
 NOTE_MAX: Final = 8_192
 LINE_MAX: Final = 4 * 1024 * 1024
 COUNT_MAX: Final = 50_000_000  # a year of a busy desk is some millions
+AT_ONCE_MAX: Final = 5_000  # beads of one instant, which are looked at together; an append has some dozens
 NAMESPACE: Final = "phoenix-approval@v1"
 ZEROS: Final = "0" * 64
 CLOCK_BACK: Final = timedelta(seconds=2)
@@ -958,6 +959,8 @@ def check_meaning(file: BinaryIO, outline: Outline, roots: Roots) -> Desk:
             _check_append(desk, append)
             append = []
         append.append(bead)
+        if len(append) > AT_ONCE_MAX:
+            raise Undecided("TOO_MANY_AT_ONCE", f"more than {AT_ONCE_MAX} beads at {bead.ts}")
     _check_append(desk, append)
     return desk
 

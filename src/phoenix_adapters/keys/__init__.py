@@ -2,7 +2,15 @@
 
 from phoenix_adapters.keys.agent import identities
 from phoenix_adapters.keys.files import create, load, load_public, public_path
-from phoenix_adapters.keys.log_key import LogKey, create_log_key, load_log_key, note_verifier, parse_vkey, vkey
+from phoenix_adapters.keys.log_key import (
+    LogKey,
+    create_log_key,
+    load_log_key,
+    note_verifier,
+    parse_vkey,
+    roots_of,
+    vkey,
+)
 from phoenix_adapters.keys.openssh import Fault, KeyType, PrivateKey, PublicKey, parse_private_file, parse_public_line
 from phoenix_adapters.keys.signing import InProcess, Signs, ThroughAgent, ThroughKeygen
 from phoenix_adapters.keys.sshsig import Signature, parse_signature, verify
@@ -35,6 +43,7 @@ __all__ = [
     "parse_signature",
     "parse_vkey",
     "public_path",
+    "roots_of",
     "verify",
     "vkey",
 ]

@@ -6,13 +6,14 @@ Written as C2SP signed-note wants it, so that witnesses and monitors that Phoeni
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from pathlib import Path
 
 from attrs import field, frozen
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from phoenix_adapters.keys import files
-from phoenix_adapters.keys.openssh import KeyType, Malformed, of_base64
+from phoenix_adapters.keys.openssh import KeyType, Malformed, PublicKey, of_base64
 from phoenix_adapters.keys.sshsig import ed25519_verifies
 from phoenix_adapters.keys.trouble import KeyTrouble, Trouble
 from phoenix_core.checkpoint import ED25519, Signer, Verifying, ed25519_key_id
@@ -64,6 +65,21 @@ def note_verifier(name: str, public: bytes) -> Verifying:
 def vkey(name: str, public: bytes) -> str:
     """A public key of notes in one line, as signed-note writes it: `name+key id+base64`."""
     return f"{name}+{ed25519_key_id(name, public).hex()}+{base64.b64encode(ED25519 + public).decode()}"
+
+
+def roots_of(
+    origin: str, mode: str, account: str, log: bytes, founders: Sequence[tuple[PublicKey, str]]
+) -> dict[str, object]:
+    """What the founder of a desk keeps off the host, for the offline verifier (docs/spec/verifier.md, "The roots")."""
+    return {
+        "phoenix_roots": 1,
+        "origin": origin,
+        "mode": mode,
+        "account": account,
+        "log": vkey(origin, log),
+        "operators": [f"{key.line} {name}".rstrip() for key, name in founders],
+        "witnesses": [],
+    }
 
 
 def parse_vkey(text: str) -> Verifying | None:

@@ -19,10 +19,10 @@ from returns.pipeline import is_successful
 from phoenix_adapters import phoenix_verify
 from phoenix_adapters.beads.export import export_lines, read_export
 from phoenix_adapters.beads.memory import MemoryStore
-from phoenix_adapters.keys import note_verifier
+from phoenix_adapters.keys import note_verifier, roots_of
 from phoenix_core.checkpoint import Checkpoint, Signer, ed25519_key_id, sign_note
 from tests.contract.verifier.byte_attacks import BYTE_ATTACKS, ByteAttack, honest, honest_lines
-from tests.contract.verifier.story import LOG, ORIGIN, Record, Story, witness_note, written
+from tests.contract.verifier.story import ACCOUNT, LOG, ORIGIN, Draft, Record, Story, witness_note, written
 
 Told = tuple[int, Record]
 
@@ -223,6 +223,24 @@ class TestCannotDecide:
         """A bead of a later version may mean anything."""
         story = Story(edits={"beat": lambda drafts: [("TELEPATHY", body) for _, body in drafts]}).told()
         assert said(told(tmp_path, story.export(), story.roots(), capsys))[:2] == (2, "UNKNOWN_KIND")
+
+    def test_the_roots_that_phoenix_writes(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """What `roots_of` writes is read; the story's own roots are the same but for a witness."""
+        story = honest()
+        roots = roots_of(ORIGIN, "PAPER", ACCOUNT, LOG.public.point, [(story.boss.public, "boss")])
+        assert roots == story.roots() | {"witnesses": []}
+        (tmp_path / "roots").write_text(json.dumps(roots))
+        (tmp_path / "export").write_bytes(story.export())
+        assert phoenix_verify.main([str(tmp_path / "export"), "--roots", str(tmp_path / "roots")]) == 0
+        assert capsys.readouterr().out.startswith("TRUE")
+
+    def test_too_many_beads_of_one_instant(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """Beads of one instant are looked at together: a bomb of them is refused, no lie."""
+        story = Story()
+        story.opens()
+        beat: Draft = ("HEARTBEAT", {"status": "HEALTHY"})
+        story.append("bomb", *[beat] * 5_001)
+        assert said(told(tmp_path, story.export(), story.roots(), capsys))[:2] == (2, "TOO_MANY_AT_ONCE")
 
     def test_a_file_that_changes_under_the_reader(self, tmp_path: Path) -> None:
         """The second reading compares every bead with the first."""
