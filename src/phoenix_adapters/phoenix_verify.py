@@ -2040,7 +2040,11 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="one JSON document instead of text")
     arguments = parser.parse_args(words)
     code, told = judged(arguments)
-    sys.stdout.write(json.dumps(told) + "\n" if arguments.json else spelt(told))
+    try:
+        sys.stdout.write(json.dumps(told) + "\n" if arguments.json else spelt(told))
+        sys.stdout.flush()
+    except OSError:
+        return 2  # what nobody could read was not told
     return code
 
 

@@ -234,6 +234,14 @@ class TestCannotDecide:
         assert phoenix_verify.main([str(tmp_path / "export"), "--roots", str(tmp_path / "roots")]) == 0
         assert capsys.readouterr().out.startswith("TRUE")
 
+    def test_an_answer_that_nobody_reads(self, tmp_path: Path) -> None:
+        """A full disk under the answer: not a yes."""
+        words = written(tmp_path, honest().export(), honest().roots())
+        command = [sys.executable, "-I", phoenix_verify.__file__, *words]
+        with Path("/dev/full").open("w") as full:
+            done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, check=False, timeout=60)
+        assert done.returncode not in (0, 1)
+
     def test_too_many_beads_of_one_instant(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         """Beads of one instant are looked at together: a bomb of them is refused, no lie."""
         story = Story()
