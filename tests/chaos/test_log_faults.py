@@ -199,6 +199,7 @@ class Story:
                 assert seen == new, "what was acknowledged is not there"
             elif self.fault.kind is not Fault.UNKNOWN or path is self.path:
                 assert seen == OLD, f"{self.fault} promised that nothing was written"
+        assert not list(self.path.parent.glob("*.partial*")), "a backup that failed leaves nothing behind"
         with SqliteStore(self.path, ballast_bytes=0) as store:
             grow(store, 99)
 

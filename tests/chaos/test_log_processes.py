@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import random
 import select
+import signal
 import time
 from collections import Counter
 from multiprocessing.context import ForkServerContext, ForkServerProcess
@@ -74,6 +75,7 @@ def test_kill_nine(fork: ForkServerContext, tmp_path: Path) -> None:
         time.sleep(chance.uniform(0, 0.012))
         victim.kill()
         victim.join(10)
+        assert victim.exitcode == -signal.SIGKILL, "a writer ends by being killed, never by itself"
         acknowledged.take(drained(pipe))
         os.close(pipe)
         acknowledged.take(drained(survivor_pipe))

@@ -329,10 +329,11 @@ class SqliteStore:
 
     def _check_end(self) -> None:
         """The frontier says where the log ends; the last bead must say the same."""
-        head, _ = self._tip()
-        last = self._rows("SELECT max(seq) FROM beads")[0][0]
-        if (last is None and head != EMPTY) or (last is not None and self._head_at(_exactly(int, last) + 1) != head):
-            raise StoreFault(Fault.CORRUPT, f"the frontier ends at {head.size}, the beads do not")
+        # One view: between two looks somebody else may have written.
+        with self.view() as head:
+            last = self._rows("SELECT max(seq) FROM beads")[0][0]
+            if head != (EMPTY if last is None else self._head_at(_exactly(int, last) + 1)):
+                raise StoreFault(Fault.CORRUPT, f"the frontier ends at {head.size}, the beads do not")
 
     def _rows(self, sql: str, values: tuple[apsw.SQLiteValue, ...] = ()) -> list[tuple[object, ...]]:
         try:

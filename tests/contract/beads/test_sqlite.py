@@ -187,6 +187,20 @@ class TestByHand:
             list(store.read(0))
         assert caught.value.kind is Fault.CORRUPT
 
+    @shows("I7", "I23")
+    def test_the_last_bead_changed_under_an_open_handle(self, path: str) -> None:
+        """A bead that is whole and fits, but is not the one that was acknowledged, is found by the head."""
+        with SqliteStore(path) as store:
+            head = grow(store, 1, 2)
+            grow(store, 3)
+            (forged,) = sealed(head, 4)
+            disarmed(
+                path, f"UPDATE beads SET bytes = x'{forged.data.hex()}', leaf = x'{forged.leaf.hex()}' WHERE seq = 2"
+            )
+            assert len(list(store.read(0, 2))) == 2
+            with pytest.raises(StoreFault, match="not the one that was acknowledged"):
+                list(store.read(0))
+
     @pytest.mark.parametrize(
         "sql",
         [
@@ -248,6 +262,7 @@ class TestByHand:
         good = Path(path).read_bytes()
         for sql in (
             "UPDATE snapshots SET data = 'other'",
+            "UPDATE snapshots SET data = CAST('other' AS BLOB)",
             "UPDATE snapshots SET peaks = zeroblob(64)",
             "UPDATE snapshots SET peaks = x''",
             "UPDATE snapshots SET size = 5",
