@@ -166,7 +166,7 @@ def _findings(life: Life) -> Iterator[Finding]:
     if life.filled < life.requested:
         yield Finding.PARTIAL
     slippage = _slippage(life)
-    at_stake = abs(ARITHMETIC.subtract(life.planned_entry, life.stop))
+    at_stake = ARITHMETIC.subtract(life.planned_entry, life.stop).copy_abs()
     if slippage is not None and slippage > times(at_stake, SLIPPED_PART):
         yield Finding.ENTRY_SLIPPED
     if life.average_exit is None:

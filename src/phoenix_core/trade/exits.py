@@ -183,7 +183,7 @@ def pictured(stake: Stake, snapshot: Snapshot | None, session: int, baseline: De
     ours = ARITHMETIC.multiply(position.side.sign, ARITHMETIC.subtract(shown, baseline))
     there = ARITHMETIC.add(ours, since)
     cash = any(order.line.sec_type is SecType.CASH for order in stake.orders)
-    if cash and abs(ARITHMETIC.subtract(there, stake.held)) <= CASH_UNEXPLAINED_MAX:
+    if cash and ARITHMETIC.subtract(there, stake.held).copy_abs() <= CASH_UNEXPLAINED_MAX:
         return stake.held
     return there
 
