@@ -8,6 +8,7 @@ or gives one although it no longer survives.
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
@@ -99,7 +100,30 @@ class InPlace(MetaPathFinder, Loader):
         exec(self.code, module.__dict__)
 
 
-def _try(target: Target, source: str, seconds: int, storage: str) -> NoReturn:
+class QuickestFirst:
+    """A pytest plugin: the first run notes how long each test takes, the others begin with the quickest."""
+
+    def __init__(self, note: Path) -> None:
+        """Read the note, if it is written."""
+        self.note = note
+        self.seconds: dict[str, float] = json.loads(note.read_text("utf-8")) if note.exists() else {}
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Most mutants are noticed by most tests: ask the quick ones first."""
+        items.sort(key=lambda item: self.seconds.get(item.nodeid, 0.0))
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Remember."""
+        if report.when == "call":
+            self.seconds[report.nodeid] = report.duration
+
+    def pytest_sessionfinish(self) -> None:
+        """Write the note, once."""
+        if not self.note.exists():
+            self.note.write_text(json.dumps(self.seconds), "utf-8")
+
+
+def _try(target: Target, source: str, seconds: int, storage: Path) -> NoReturn:
     """In a process of its own: import the source as the module, run its tests, and tell by the exit code."""
     fate = Fate.STILLBORN
     try:
@@ -107,34 +131,33 @@ def _try(target: Target, source: str, seconds: int, storage: str) -> NoReturn:
         silence = os.open(os.devnull, os.O_WRONLY)
         os.dup2(silence, 1)
         os.dup2(silence, 2)
-        os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = storage  # what fails here must not be replayed in real runs
+        os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = str(storage)  # what fails here must not be replayed in real runs
         os.environ["HYPOTHESIS_PROFILE"] = "bite"
         sys.meta_path.insert(0, InPlace(target.module, target.file, source))
         import_module(target.module)
         fate = Fate.NOTICED
         quiet = ("-q", "-x", "--no-header", "-p", "no:cacheprovider", "-m", "not paper", "-W", EARLY)
-        if pytest.main([*quiet, *target.tests]) == pytest.ExitCode.OK:
+        if pytest.main([*quiet, *target.tests], [QuickestFirst(storage / "seconds.json")]) == pytest.ExitCode.OK:
             fate = Fate.SURVIVED
     finally:
         os._exit(fate.value)  # never back into the parent's code, whatever the mutant raised
 
 
-def fates(target: Target, sources: Sequence[str], seconds: int) -> Iterator[tuple[int, Fate]]:
+def fates(target: Target, sources: Sequence[str], seconds: int, storage: Path) -> Iterator[tuple[int, Fate]]:
     """Try these texts of a module, as many at once as there are processors; which met which fate, as they end."""
     running: dict[int, int] = {}
-    with tempfile.TemporaryDirectory(prefix="mutants-") as storage:
-        waiting = iter(enumerate(sources))
-        while True:
-            while len(running) < (os.cpu_count() or 1) and (following := next(waiting, None)) is not None:
-                number, source = following
-                process = os.fork()
-                if process == 0:
-                    _try(target, source, seconds, storage)
-                running[process] = number
-            if not running:
-                return
-            process, status = os.wait()
-            yield running.pop(process), _fate(status)
+    waiting = iter(enumerate(sources))
+    while True:
+        while len(running) < (os.cpu_count() or 1) and (following := next(waiting, None)) is not None:
+            number, source = following
+            process = os.fork()
+            if process == 0:
+                _try(target, source, seconds, storage)
+            running[process] = number
+        if not running:
+            return
+        process, status = os.wait()
+        yield running.pop(process), _fate(status)
 
 
 def _fate(status: int) -> Fate:
@@ -145,11 +168,13 @@ def _fate(status: int) -> Fate:
 def try_all(target: Target, root: Path) -> Tried:
     """Every mutant of a module, after its tests were seen to pass on the module as it is."""
     source = (root / target.file).read_text("utf-8")
-    began = time.monotonic()
-    assert dict(fates(target, [source], 600)) == {0: Fate.SURVIVED}, f"the tests of {target.file} do not pass as it is"
-    seconds = SECONDS_SPARE + 5 * int(time.monotonic() - began)
     found = list(mutants(source))
-    met = dict(fates(target, [mutant.source for mutant in found], seconds))
+    with tempfile.TemporaryDirectory(prefix="mutants-") as place:
+        began = time.monotonic()
+        as_it_is = dict(fates(target, [source], 600, Path(place)))
+        assert as_it_is == {0: Fate.SURVIVED}, f"the tests of {target.file} do not pass on it as it is"
+        seconds = SECONDS_SPARE + 5 * int(time.monotonic() - began)
+        met = dict(fates(target, [mutant.source for mutant in found], seconds, Path(place)))
     return Tried(target, tuple((mutant, met[number]) for number, mutant in enumerate(found)))
 
 
