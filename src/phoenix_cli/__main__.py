@@ -88,7 +88,9 @@ def cli(ctx: click.Context, home: str | None, json_: bool) -> None:
 def main() -> None:
     """Run the command line; refuse to run with assertions switched off."""
     if not __debug__:
-        sys.stderr.write("phoenix does not run under python -O: its assertions are part of its safety; run it without\n")
+        sys.stderr.write(
+            "phoenix does not run under python -O: its assertions are part of its safety; run it without\n"
+        )
         sys.exit(2)
     from phoenix_core.values import BadInput
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import click
-from attrs import evolve, frozen
+from attrs import evolve, fields, frozen
 
 from phoenix_core.values import BadInput, Mode
 
@@ -121,9 +121,13 @@ def load_settings(home: Home, environment: Mapping[str, str] | None = None) -> S
     for name, field in ENVIRONMENT.items():
         text = (os.environ if environment is None else environment).get(name)
         if text is not None and text != "":
-            settings = evolve(settings, **{field: _from_text(name, text, getattr(settings, field))})
+            settings = _evolve(settings, {field: _from_text(name, text, getattr(settings, field))})
     _ = mode_of(settings)
     return settings
+
+
+def _evolve(settings: Settings, changes: Mapping[str, Any]) -> Settings:
+    return evolve(settings, **changes)
 
 
 def _from_text(name: str, text: str, present: object) -> object:
@@ -149,7 +153,7 @@ def mode_of(settings: Settings) -> Mode:
 def settings_text(settings: Settings) -> str:
     """The configuration file that these settings are."""
     lines = ["# A Phoenix desk. Unknown keys refuse to start; the environment beats this file."]
-    for field in Settings.__attrs_attrs__:  # type: ignore[attr-defined]  # attrs adds it at run time
+    for field in fields(Settings):
         value = getattr(settings, field.name)
         shown = str(value).lower() if isinstance(value, bool) else f'"{value}"' if isinstance(value, str) else value
         lines.append(f"{field.name} = {shown}")

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from returns.result import Result
 
 from phoenix_core.chain import Conflict, Head, Sealed
-from phoenix_core.effects import Notify
 from phoenix_core.facts import Checked, Fact, Quote, Snapshot
 from phoenix_core.kernel import ClearedOrder
 from phoenix_core.refusals import Refusal
 from phoenix_core.values import Account, Instrument, Moment, Money
+from phoenix_core.watch.alerts import Message
 
 
 class Clock(Protocol):
@@ -115,7 +115,7 @@ class Broker(Protocol):
         ...
 
     def hand_over(self, cleared: ClearedOrder) -> None:
-        """Hand all frames of a cleared order to the transport, without blocking. FrameSaid facts tell what became of each."""
+        """Hand all frames of a cleared order to the transport, without blocking; FrameSaid facts tell of each."""
         ...
 
     def cancel(self, ref: str) -> None:
@@ -136,6 +136,14 @@ class Broker(Protocol):
 
     def instruments(self) -> Mapping[str, Instrument]:
         """The contract cards known in this session."""
+        ...
+
+    def hours(self) -> Mapping[str, tuple[tuple[datetime, datetime], ...]]:
+        """When each market trades by the contract's own card, as UTC spans."""
+        ...
+
+    def room(self) -> int:
+        """How many place frames may leave right now within the broker's message limits."""
         ...
 
     def accounts(self) -> tuple[Account, ...]:
@@ -160,8 +168,8 @@ class Notifier(Protocol):
 
     name: str
 
-    async def send(self, notice: Notify) -> bool:
-        """Deliver one notice; true once the channel accepted it."""
+    async def send(self, message: Message) -> bool:
+        """Deliver one message; true once the channel accepted it."""
         ...
 
 

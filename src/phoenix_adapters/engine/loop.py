@@ -19,9 +19,9 @@ from phoenix_adapters.engine.inputs import proposal_of
 from phoenix_adapters.engine.recorder import Recorder
 from phoenix_adapters.engine.responses import response_document
 from phoenix_core.acts.broker_said import Said
-from phoenix_core.acts.operate import Settle, TakeLease
+from phoenix_core.acts.operate import ReleaseLease, ReportSent, Settle, TakeLease
 from phoenix_core.acts.submit import Withhold
-from phoenix_core.beads import Bead, Settlement, Settles
+from phoenix_core.beads import Bead, Decision, Settlement, Settles
 from phoenix_core.effects import (
     AfterRestart,
     ArchiveInput,
@@ -34,12 +34,16 @@ from phoenix_core.effects import (
     SignCheckpoint,
     WriteResponse,
 )
-from phoenix_core.facts import Fact, LinkEvent, LinkSaid, Snapshot
+from phoenix_core.facts import CancelSaid, Checked, Fact, LinkEvent, LinkSaid, Snapshot
 from phoenix_core.kernel import clear, due
-from phoenix_core.ports import BeadStore, Broker, Clock, Notifier, Seam
+from phoenix_core.ports import BeadStore, Broker, Clock, Notifier, Seam, Verifier
 from phoenix_core.refusals import Refusal
 from phoenix_core.rulings import Accepted
 from phoenix_core.values import CommandId, Moment, derived_id
+from phoenix_core.watch.alerts import Message, next_messages
+from phoenix_core.watch.observations import next_look_at
+from phoenix_core.watch.pacing import RUNS_MAX, next_run, run_wanted_at
+from phoenix_core.watch.session import Step, next_step
 from phoenix_core.world import Link, Run, World
 
 Key = tuple[int, int]
@@ -59,13 +63,17 @@ class Engine:
     broker: Broker
     clock: Clock
     run: Run
+    verifier: Verifier
     notifiers: tuple[Notifier, ...] = ()
     seam: Seam | None = None
     latch: Callable[[], bool | None] = lambda: False
+    reconcile_every: timedelta = timedelta(minutes=5)
     checkpoint: Callable[[int], None] = lambda size: None
     on_bead: Callable[[Bead], None] = lambda bead: None
     recorder: Recorder = field(init=False)
-    _mine: set[Key] = Factory(set)
+    _verified: dict[int, Checked] = Factory(dict)
+    _telling: set[str] = Factory(set)
+    _mine: set[int] = Factory(set)
     _in_flight: set[Key] = Factory(set)
     _quiet: list[Settles] = Factory(list)
     _tasks: set[asyncio.Task[None]] = Factory(set)
@@ -97,10 +105,13 @@ class Engine:
             port=self.broker.port(),
             latch=self.latch(),
             instruments=self.broker.instruments(),
+            hours=self.broker.hours(),
             quotes=self.broker.quotes(),
             snapshot=snapshot,
             equity=snapshot.equity if snapshot is not None else None,
             margin_used=snapshot.margin_used if snapshot is not None else None,
+            verified=self._verified,
+            entry_budget=self.broker.room(),
         )
 
     # --- the life of a run ---
@@ -121,7 +132,9 @@ class Engine:
         for fact in self.broker.drain():
             self._hear(fact)
         self._take_inputs()
+        self._keep_link()
         self._probe()
+        self._keep_looking()
         for _ in range(DUE_ROUNDS_MAX):
             before = self.recorder.desk.head.size
             for command in due(self.recorder.desk, self.clock.now()):
@@ -134,7 +147,12 @@ class Engine:
         else:
             raise AssertionError("what is due asks for more without end")
         self._settle_quiet()
+        self._tell()
         await asyncio.sleep(0)
+
+    def stop(self, detail: str = "") -> None:
+        """The shutdown bead: no place frame leaves after it."""
+        _ = self.recorder.act(ReleaseLease(self._command_id("release"), detail))
 
     async def settle(self) -> None:
         """Let everything that was started in the background come to its end, then take it in."""
@@ -147,6 +165,8 @@ class Engine:
     def _hear(self, fact: Fact) -> None:
         if isinstance(fact, LinkSaid):
             self._note_link(fact)
+        if isinstance(fact, CancelSaid) and not fact.sent:
+            self._in_flight = {k for k in self._in_flight if not self._cancels(k, fact.ref)}
         _ = self.recorder.act(Said(self._command_id("fact"), fact))
         if isinstance(fact, LinkSaid) and fact.event is LinkEvent.CONNECTED:
             self._spawn(self._synchronise())
@@ -174,6 +194,10 @@ class Engine:
         self._inputs += 1
         return CommandId(derived_id(what, self.run.run, str(self._inputs)))
 
+    def _cancels(self, key: Key, ref: str) -> bool:
+        effect = self.recorder.desk.owed.get(key)
+        return isinstance(effect, CancelOrder) and effect.ref == ref
+
     # --- the link ---
 
     def _spawn(self, work: Coroutine[object, object, None]) -> None:
@@ -188,6 +212,31 @@ class Engine:
                 self._hear(LinkSaid(LinkEvent.CONNECT_FAILED, self.broker.session()))
         finally:
             self._connecting = False
+
+    def _keep_link(self) -> None:
+        """Try a lost link again, when and as often as the rules of `watch.session` say."""
+        if self._connecting or self._up:
+            return
+        asked = next_step(self.recorder.desk.sessions, self.clock.now().wall)
+        if asked.step is Step.ATTEMPT:
+            self._connecting = True
+            self._spawn(self._connect())
+
+    def _keep_looking(self) -> None:
+        """Reconcile when something asks for it, when it is time, and never more often than is allowed."""
+        if not self._synchronised or self._snapshotting:
+            return
+        desk, now = self.recorder.desk, self.clock.now().wall
+        seen = desk.observations
+        last = seen.run.ts if seen.run is not None else None
+        asked = any(isinstance(effect, Reconcile) for effect in desk.owed.values())
+        wanted = run_wanted_at(now if asked else None, last, now, self.reconcile_every)
+        moving = next_look_at(seen)
+        if moving is not None:
+            wanted = min(wanted, moving)
+        if next_run(wanted, tuple(seen.runs[-RUNS_MAX:]), now) <= now:
+            self._snapshotting = True
+            self._spawn(self._look())
 
     async def _synchronise(self) -> None:
         if await self.broker.resynchronise():
@@ -208,35 +257,41 @@ class Engine:
             self._probing = False
 
     async def _look(self) -> None:
-        if self._snapshotting:
-            return
         self._snapshotting = True
         try:
-            size = self.recorder.desk.head.size
             snapshot = await self.broker.snapshot()
+            for fact in self.broker.drain():
+                self._hear(fact)
             if snapshot.complete:
                 self._snapshot = snapshot
             _ = self.recorder.act(Said(self._command_id("snapshot"), snapshot))
-            for key, effect in tuple(self.recorder.desk.owed.items()):
-                if isinstance(effect, Reconcile) and key[0] < size:
-                    self._quiet.append(Settles(*key, Settlement.DONE))
         finally:
             self._snapshotting = False
-            self._in_flight = {k for k in self._in_flight if k in self.recorder.desk.owed}
 
     # --- effects ---
 
     def _recorded(self, bead: Bead, mine: bool) -> None:
         if mine:
-            self._mine.update((bead.seq, index) for index in range(8))
+            self._mine.add(bead.seq)
+        if isinstance(bead.body, Decision):
+            self._verify(bead.seq, bead.body)
         self.on_bead(bead)
+
+    def _verify(self, seq: int, decision: Decision) -> None:
+        """Check a signature again from the stored bytes; what does not verify, or not as recorded, opens nothing."""
+        signed = decision.signed
+        found = self.verifier.check(signed.statement.encode(), signed.signature)
+        if is_successful(found):
+            checked = found.unwrap()
+            if (checked.key, checked.presence, checked.counter) == (signed.key, signed.presence, signed.counter):
+                self._verified[seq] = checked
 
     def _perform(self) -> None:
         settled = {(s.seq, s.index) for s in self._quiet}
         for key, effect in tuple(self.recorder.desk.owed.items()):
             if key in self._in_flight or key in settled:
                 continue
-            if effect.after_restart is AfterRestart.LOOK_UP and key not in self._mine:
+            if effect.after_restart is AfterRestart.LOOK_UP and key[0] not in self._mine:
                 continue  # an earlier run's frame: looked up by its reference, never sent
             self._perform_one(key, effect)
 
@@ -249,9 +304,6 @@ class Engine:
                 if self._up:
                     self._in_flight.add(key)
                     self.broker.cancel(effect.ref)
-            case Notify():
-                self._in_flight.add(key)
-                self._spawn(self._notify(key, effect))
             case WriteResponse():
                 if self.seam is not None:
                     self.seam.respond(effect.intent_id, response_document(self.recorder.desk, effect.intent_id))
@@ -261,14 +313,12 @@ class Engine:
                     self.seam.archive(effect.name, effect.digest, effect.quarantined, effect.reason)
                 self._quiet.append(Settles(*key, Settlement.DONE))
             case Reconcile():
-                if self._synchronised:
-                    self._in_flight.add(key)
-                    self._spawn(self._look())
+                pass  # met by the next whole picture, see `_keep_looking`
             case SignCheckpoint():
                 self.checkpoint(effect.size)
                 self._quiet.append(Settles(*key, Settlement.DONE))
-            case CarryOut():
-                pass  # answered by a command of `due`, not by the outside world
+            case CarryOut() | Notify():
+                pass  # answered by a command of `due`, and by whole messages in `_tell`
 
     def _send(self, key: Key, send: SendOrder) -> None:
         """The last look and the hand-over, in one hold: a kill is either seen here or later than the frame."""
@@ -282,18 +332,29 @@ class Engine:
         command_id = CommandId(derived_id("withhold", self.run.run, str(key[0]), str(key[1])))
         _ = self.recorder.act(Withhold(command_id, key, send, cleared.failure()))
 
-    async def _notify(self, key: Key, notice: Notify) -> None:
-        delivered = ""
-        for notifier in self.notifiers:
-            try:
-                async with asyncio.timeout(NOTIFY_TIMEOUT.total_seconds()):
-                    if await notifier.send(notice):
-                        delivered = notifier.name
-                        break
-            except (TimeoutError, OSError):
+    def _tell(self) -> None:
+        """Hand what is to be told to the notifiers, CRITICAL first; nobody waits for them."""
+        if not self.notifiers:
+            return
+        for message in next_messages(self.recorder.desk.alerts, self.clock.now().wall):
+            if not self._telling.isdisjoint(message.alerts):
                 continue
-        if delivered or not self.notifiers:
-            self._quiet.append(Settles(*key, Settlement.DONE))
+            self._telling.update(message.alerts)
+            self._spawn(self._deliver(message))
+
+    async def _deliver(self, message: Message) -> None:
+        try:
+            for notifier in self.notifiers:
+                try:
+                    async with asyncio.timeout(NOTIFY_TIMEOUT.total_seconds()):
+                        taken = await notifier.send(message)
+                except (TimeoutError, OSError):
+                    continue
+                if taken:
+                    _ = self.recorder.act(ReportSent(self._command_id("sent"), message, notifier.name))
+                    return
+        finally:
+            self._telling.difference_update(message.alerts)
 
     def _settle_quiet(self) -> None:
         settles = tuple(s for s in self._quiet if (s.seq, s.index) in self.recorder.desk.owed)

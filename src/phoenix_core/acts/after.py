@@ -1,4 +1,4 @@
-"""What follows from a fact, in the same append: the position moves, the rest of an entry is cancelled, alerts are raised.
+"""What follows from a fact, in the same append: the position moves, a remainder is cancelled, alerts are raised.
 
 Each function looks at the desk as it will be once the fact's own bead is folded, because that is what the fact changed.
 """
@@ -6,6 +6,8 @@ Each function looks at the desk as it will be once the fact's own bead is folded
 from __future__ import annotations
 
 from decimal import Decimal
+
+from attrs import evolve
 
 from phoenix_core.acts.lights import account_rate
 from phoenix_core.beads import (
@@ -20,10 +22,12 @@ from phoenix_core.beads import (
 from phoenix_core.desk import Desk
 from phoenix_core.facts import ExecutionSaid
 from phoenix_core.trade.autopsy import Life, autopsy, outcome_of
-from phoenix_core.trade.exits import Protection, protection_of
-from phoenix_core.trade.fills import Answer, Totals, execution, fill_of
-from phoenix_core.trade.order_book import End, Known, applied
+from phoenix_core.trade.executions import Totals
+from phoenix_core.trade.exits import Stake, stake_of
+from phoenix_core.trade.fills import Answer, execution, fill_of
+from phoenix_core.trade.order_life import End, Known, applied
 from phoenix_core.trade.positions import Open, changed
+from phoenix_core.trade.protection import Protection, protection_of
 from phoenix_core.values import Money, Quantity, Role, State, plain, times
 from phoenix_core.watch.alerts import may_raise, resolved
 from phoenix_core.watch.codes import Code, alert, drift_alert
@@ -46,7 +50,7 @@ def cancel_request(known: Known, reason: str) -> Order:
 
 
 def stalled(desk: Desk, position: Open, why: str, key: str) -> Beads:
-    """A position whose order left and of which nothing certain is known: visible until somebody or something says more."""
+    """A position whose order left and of which nothing certain is known: visible until somebody says more."""
     told = alert(Code.POSITION_STALLED, position.position_id, f"{key}|{position.position_id}", reason=why)
     proof = Proof(ProofKind.RULE, why)
     return [changed(position, PositionEvent.STALLED, proof, reasons=(why,)), told]
@@ -61,8 +65,9 @@ def after_order(desk: Desk, known: Known, body: Order, world: World, key: str) -
     message = Proof(ProofKind.BROKER_MESSAGE, body.message or "")
     if known.role is Role.ENTRY:
         return _after_entry(desk, position, known, after, body, message, key)
-    exits = tuple(after if order.ref == after.ref else order for order in desk.orders.exits_of(position.position_id))
-    return _moved(desk, position, exits, desk.orders.entry_of(position.position_id), message, world, key)
+    stake = stake_of(position, desk.orders, desk.fills)
+    orders = tuple(after if order.ref == after.ref else order for order in stake.orders)
+    return _moved(desk, evolve(stake, orders=orders), message, world, key)
 
 
 def _after_entry(
@@ -75,8 +80,8 @@ def _after_entry(
     elif body.event is OrderEvent.HELD:
         bodies.append(alert(Code.ORDER_HELD, known.ref, key))
         bodies.append(None if known.cancel_requested_at else cancel_request(known, "held by the broker"))
-    elif body.event is OrderEvent.ENDED and position.state in HELD_STATES and position.last.entry_working:
-        bodies.append(changed(position, None, message, entry_working=False, closing=position.last.closing))
+    elif body.event is OrderEvent.ENDED and position.state in HELD_STATES and position.entry_working:
+        bodies.append(changed(position, None, message, entry_working=False, closing=position.closing))
     if body.event is OrderEvent.ENDED and body.status == End.REJECTED.value:
         bodies.append(alert(Code.ORDER_REJECTED, known.ref, key, reason=str(body.code or 0)))
     return bodies
@@ -140,29 +145,28 @@ def _overfill(desk: Desk, position: Open, said: ExecutionSaid, totals: Totals, k
     return [bead, drift_alert(bead, key)]
 
 
-def _moved(
-    desk: Desk, position: Open, exits: tuple[Known, ...], entry: Known | None, message: Proof, world: World, key: str
-) -> Beads:
+def _moved(desk: Desk, stake: Stake, message: Proof, world: World, key: str) -> Beads:
     """The position as its exits now stand: protected, without protection, or over."""
-    working = tuple(order for order in exits if order.end is None)
-    entry_open = entry is not None and entry.end is None
+    position, totals = stake.position, stake.totals
     if position.state not in HELD_STATES:
         return []
-    totals = desk.fills.totals(position.position_id)
-    if totals.exited >= totals.entered:
-        if working or entry_open:
+    if totals.held <= 0:
+        if any(order.end is None for order in stake.orders):
             return []
-        last = max(exits, key=lambda order: order.filled, default=None)
+        exits = [order for order in stake.orders if order.role.is_exit]
+        last = max(exits, key=lambda order: stake.executed(order.ref), default=None)
         return _closed(desk, position, totals, last.role if last is not None else None, message, world, key)
-    rest = position.requested_quantity - position.filled_quantity if position.last.entry_working else Decimal(0)
-    protection = protection_of(position, working, rest, world.now.wall)
+    return _protected(desk, position, protection_of(stake, world.now.wall), message, world, key)
+
+
+def _protected(desk: Desk, position: Open, protection: Protection, message: Proof, world: World, key: str) -> Beads:
     if protection is Protection.PENDING:
         return []
     subject = position.position_id
     if protection.stands:
         over = resolved(desk.alerts, Code.PROTECTION_LOST, subject, "broker")
         if position.state is State.FILLED:
-            return [changed(position, PositionEvent.PROTECTED, message, closing=position.last.closing), over]
+            return [changed(position, PositionEvent.PROTECTED, message, closing=position.closing), over]
         return [over]
     if position.state is State.MANAGED and may_raise(desk.alerts, Code.PROTECTION_LOST, subject, world.now.wall):
         return [alert(Code.PROTECTION_LOST, subject, key, pair=position.pair, protection=protection.value)]

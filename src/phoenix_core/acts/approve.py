@@ -1,4 +1,4 @@
-"""A human decides. What was signed is judged field by field, recorded with its signature, and opens the way for one order.
+"""A human decides. What was signed is judged field by field, recorded with its signature, and opens the way once.
 
 An approval leaves DECISION + T2_TOKEN(ISSUED) + POSITION(APPROVED) in one append; a reject ends the intent; any other
 signed command is recorded and waits for the engine. A refused signature leaves an observation: both attempts are kept.
@@ -70,7 +70,7 @@ RENDERER: Final = "term-1"
 
 @frozen
 class Sign:
-    """A signed statement arrived. `root` is this log's root at the statement's `tree_size`, `nonce` a fresh token id."""
+    """A signed statement arrived. `root` is this log's root at its `tree_size`; `token_id` was minted outside."""
 
     command_id: CommandId
     checked: Checked

@@ -45,7 +45,8 @@ from phoenix_core.orders import parsed_ref
 from phoenix_core.refusals import Reason, refusal
 from phoenix_core.rulings import Ruling, denied, granted
 from phoenix_core.trade.fills import Answer, charged, execution
-from phoenix_core.trade.order_book import ENDING_CODES, HOLDING_CODES, End, Known, news
+from phoenix_core.trade.order_life import Known
+from phoenix_core.trade.order_words import contradicts, error_news, news
 from phoenix_core.trade.positions import changed
 from phoenix_core.values import Account, CommandId, Facts, Role, State, plain
 from phoenix_core.watch.alerts import may_raise, resolved
@@ -87,6 +88,9 @@ def _order(desk: Desk, command: Said, said: OrderSaid, world: World) -> Ruling:
     known = desk.orders.find(said.ref)
     if known is None:
         return _late_word(desk, command, said)
+    if contradicts(known, said) and known.end is not None:
+        facts = {"status": said.status.value, "filled": plain(said.filled)}
+        return granted(said.ref, *_after_end(desk, command, said.ref, known.end.value, facts, said.message))
     bodies: Beads = list(news(known, said))
     strange = said.perm_id and known.perm_ids and said.perm_id not in known.perm_ids
     if strange:
@@ -99,11 +103,11 @@ def _order(desk: Desk, command: Said, said: OrderSaid, world: World) -> Ruling:
 
 
 def _late_word(desk: Desk, command: Said, said: OrderSaid) -> Ruling:
-    """A word about an order whose position is over, or that nothing in the log resolves."""
+    """A word about an order whose position is long over, or that nothing in the log resolves."""
     over = desk.orders.end_of(said.ref)
     facts = {"status": said.status.value, "filled": plain(said.filled)}
     if over is not None:
-        if said.status.is_working or said.filled > over.filled:
+        if not said.completed and (said.status.is_working or said.filled > over.filled):
             return granted(said.ref, *_after_end(desk, command, said.ref, over.end.value, facts, said.message))
         return granted(said.ref)
     if said.completed or not said.status.is_working:
@@ -157,7 +161,7 @@ def _execution(desk: Desk, command: Said, said: ExecutionSaid, world: World) -> 
 
 
 def _commission(desk: Desk, command: Said, said: CommissionSaid, world: World) -> Ruling:
-    if desk.fills.charge_answer(said) is Answer.KNOWN:
+    if desk.fills.is_charged(said.exec_id):
         return granted(said.exec_id)
     return granted(said.exec_id, charged(said))
 
@@ -171,29 +175,13 @@ def _error(desk: Desk, command: Said, said: ErrorSaid, world: World) -> Ruling:
     known = desk.orders.find(said.ref) if said.ref else None
     if known is None:
         return _session_error(desk, command, said, world)
-    if known.end is not None:
-        return granted(said.ref)
-    if said.code in HOLDING_CODES:
-        body = _order_body(known, said, OrderEvent.HELD)
-        return granted(said.ref, body, *after_order(desk, known, body, world, command.command_id))
-    if said.code in ENDING_CODES and not known.acknowledged:
-        body = _order_body(known, said, OrderEvent.ENDED, End.REJECTED.value)
-        return granted(said.ref, body, *after_order(desk, known, body, world, command.command_id))
-    return granted(said.ref, seen(About.UNKNOWN_CODE, said.ref, code=str(said.code), message=said.message))
-
-
-def _order_body(known: Known, said: ErrorSaid, event: OrderEvent, status: str | None = None) -> Order:
-    return Order(
-        event=event,
-        position_id=known.position_id,
-        ref=known.ref,
-        role=known.role,
-        status=status,
-        code=said.code,
-        reason=f"code {said.code}",
-        message=said.message,
-        session=said.session,
-    )
+    bodies: Beads = list(error_news(known, said))
+    for body in tuple(bodies):
+        assert isinstance(body, Order), "a code about an order makes an ORDER bead"
+        bodies.extend(after_order(desk, known, body, world, command.command_id))
+    if not bodies:
+        bodies.append(seen(About.UNKNOWN_CODE, said.ref, code=str(said.code), message=said.message))
+    return granted(said.ref, *bodies)
 
 
 def _session_error(desk: Desk, command: Said, said: ErrorSaid, world: World) -> Ruling:

@@ -1,4 +1,4 @@
-"""The signed commands that mend what only a human may mend: adopt, resolve, cancel orphans, resume, refresh the anchor."""
+"""The signed commands that mend what only a human may mend: adopt, resolve, cancel orphans, resume, refresh."""
 
 from __future__ import annotations
 
@@ -29,9 +29,10 @@ from phoenix_core.gate.stale_gate import EVERY
 from phoenix_core.orders import Frame, Line, entry_ref, exit_ref, group_of, order_hash
 from phoenix_core.refusals import Reason, Refusal, refusal
 from phoenix_core.rulings import Ruling, denied, granted
-from phoenix_core.trade import exits
+from phoenix_core.trade import protection
+from phoenix_core.trade.births import adopted
 from phoenix_core.trade.fills import stated
-from phoenix_core.trade.positions import Open, adopted, changed
+from phoenix_core.trade.positions import Open, changed
 from phoenix_core.values import (
     Account,
     CommandId,
@@ -126,7 +127,9 @@ def adopt(desk: Desk, said: says.Adopt, signed: Signed, world: World) -> Ruling:
 def _protection(body: Position, ref: OrderRef, line: Line, said: says.Adopt, signed: Signed) -> Order:
     frames: list[Frame] = []
     for role, kind in ((Role.STOP, OrderType.STOP), (Role.TARGET, OrderType.LIMIT)):
-        exit_line = exits.exit_line(line, role, kind, said.quantity, said.stop if role is Role.STOP else said.target)
+        exit_line = protection.exit_line(
+            line, role, kind, said.quantity, said.stop if role is Role.STOP else said.target
+        )
         frames.append(Frame(exit_ref(ref, role, 1), 1, order_hash((exit_line,)), exit_line))
     return Order(
         event=OrderEvent.RECORDED,
@@ -134,7 +137,7 @@ def _protection(body: Position, ref: OrderRef, line: Line, said: says.Adopt, sig
         ref=frames[0].ref,
         frames=tuple(frames),
         group=group_of(ref, 1),
-        mandate=f"decision:{signed.seq}",
+        mandate=f"adoption:{ref}",
     )
 
 

@@ -10,9 +10,11 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from attrs import frozen
+from returns.pipeline import is_successful
 
 from phoenix_core.acts import carry
 from phoenix_core.acts.after import cancel_request
+from phoenix_core.acts.last_look import baseline_of
 from phoenix_core.acts.submit import exit_frames
 from phoenix_core.beads import About, Decision, Draft, Observation, Order, OrderEvent, Settlement, Settles
 from phoenix_core.desk import Desk
@@ -21,9 +23,10 @@ from phoenix_core.gate import statements as says
 from phoenix_core.orders import Line, exit_ref, group_of
 from phoenix_core.refusals import Reason, Refusal, refusal
 from phoenix_core.rulings import Ruling, denied, granted, settling
-from phoenix_core.trade import exits
+from phoenix_core.trade import exits, protection
 from phoenix_core.trade.positions import Open
-from phoenix_core.values import CommandId, OrderRef, Price, Quantity, Role
+from phoenix_core.values import CommandId, OrderRef, Price, Quantity, Role, plain
+from phoenix_core.watch.drift import blocking
 from phoenix_core.world import World
 
 
@@ -37,14 +40,22 @@ class Carry:
 
 
 @frozen
-class Shrink:
-    """The entry ended partly filled: its protection shrinks to what is held."""
+class Resize:
+    """Protection follows what is held: shrunk after a partial end, grown after a later fill."""
 
     command_id: CommandId
     position_id: str
 
 
-Command = Carry | Shrink
+@frozen
+class Restore:
+    """What is held stands without protection: place the mandate's, if it may be placed without a human."""
+
+    command_id: CommandId
+    position_id: str
+
+
+Command = Carry | Resize | Restore
 
 
 def _carry(desk: Desk, command: Carry, world: World) -> Ruling:
@@ -72,8 +83,6 @@ def _is_verified(recorded: Decision, seq: int, world: World) -> bool:
 
 def _answered(command: Carry, recorded: Decision, ruling: Ruling) -> Ruling:
     """The ruling, settling the obligation; a refusal that would leave no bead leaves an observation."""
-    from returns.pipeline import is_successful
-
     granted_ = is_successful(ruling.result)
     if not ruling.drafts:
         facts = {"type": recorded.type, "outcome": "done" if granted_ else "refused"}
@@ -93,34 +102,34 @@ def _close(desk: Desk, said: says.Close, signed: carry.Signed, world: World) -> 
     position = carry.held_position(desk, said.position)
     if isinstance(position, Refusal):
         return denied(position)
-    working = desk.orders.exits_of(position.position_id)
-    if any(order.role is Role.CLOSE for order in working):
-        return denied(refusal(Reason.CLOSE_ALREADY_WORKING))
-    quantity = said.quantity if said.quantity is not None else Quantity(position.held)
-    if not 0 < quantity <= position.held:
-        return denied(refusal(Reason.EXIT_TOO_LARGE, detail=f"{quantity} of {position.held} held"))
-    entry = desk.orders.entry_of(position.position_id)
-    if entry is None:
-        return denied(refusal(Reason.UNKNOWN_POSITION, detail="its entry is not known"))
-    generation = desk.orders.next_generation(position.order_ref or "")
-    ref = exit_ref(OrderRef(position.order_ref or ""), Role.CLOSE, generation)
-    line = exits.close_line(entry.line, position, quantity)
-    # It joins the group of its protection: whichever executes first, the broker takes the others away.
-    group = next(
-        (order.group for order in working if order.group), group_of(OrderRef(position.order_ref or ""), generation)
-    )
-    rest = cancel_request(entry, "close") if entry.end is None and entry.cancel_requested_at is None else None
+    stake = exits.stake_of(position, desk.orders, desk.fills)
+    # A close joins the group of its protection: whichever executes first, the broker takes the others away.
+    planned = exits.close_plan(stake, True, world.now.wall)
+    entry = exits.entry_line(stake)
+    if not is_successful(planned) or entry is None:
+        return denied(planned.failure() if entry is not None else refusal(Reason.UNKNOWN_POSITION))
+    plan = planned.unwrap()
+    if plan.step is not exits.Step.SEND:
+        return denied(refusal(Reason.PROTECTION_STILL_WORKS, detail="its protection stands in more than one group"))
+    quantity = said.quantity if said.quantity is not None else plan.quantity
+    doubtful = blocking(desk.drifts, position.pair) or world.snapshot is None
+    if quantity > plan.quantity and not doubtful:
+        return denied(refusal(Reason.EXIT_TOO_LARGE, detail=f"{plain(quantity)} of {plain(plan.quantity)} held"))
+    entry_ref = OrderRef(position.order_ref)
+    generation = desk.orders.next_generation(entry_ref)
+    ref = exit_ref(entry_ref, Role.CLOSE, generation)
+    known = (desk.orders.find(name) for name in plan.cancels)
     return granted(
         position.position_id,
         Order(
             event=OrderEvent.RECORDED,
             position_id=position.position_id,
             ref=ref,
-            frames=exit_frames(((ref, line),)),
-            group=group,
+            frames=exit_frames(((ref, exits.close_line(entry, quantity)),)),
+            group=plan.group or group_of(entry_ref, generation),
             mandate=f"decision:{signed.seq}",
         ),
-        rest,
+        *(cancel_request(order, "close") for order in known if order is not None),
     )
 
 
@@ -128,25 +137,25 @@ def _protect(desk: Desk, said: says.Protect, signed: carry.Signed, world: World)
     position = carry.held_position(desk, said.position)
     if isinstance(position, Refusal):
         return denied(position)
-    working = desk.orders.exits_of(position.position_id)
-    if exits.working_exits(working) > 0:
+    stake = exits.stake_of(position, desk.orders, desk.fills)
+    entry = exits.entry_line(stake)
+    if stake.exits:
         return denied(refusal(Reason.PROTECTION_STILL_WORKS, detail="cancel or wait for the working exits first"))
-    entry = desk.orders.entry_of(position.position_id)
     if entry is None:
-        return denied(refusal(Reason.UNKNOWN_POSITION, detail="its entry is not known"))
-    stop = said.stop if said.stop is not None else position.last.stop_price
-    target = said.target if said.target is not None else position.last.target_price
-    return granted(
-        position.position_id,
-        protection_order(desk, position, entry.line, stop, target, f"decision:{signed.seq}"),
-    )
+        return denied(refusal(Reason.UNKNOWN_POSITION, detail="its orders are not known"))
+    stop = said.stop if said.stop is not None else position.stop_price
+    target = said.target if said.target is not None else position.target_price
+    order = protection_order(desk, position, Quantity(stake.held), entry, stop, target, f"decision:{signed.seq}")
+    return granted(position.position_id, order)
 
 
-def protection_order(desk: Desk, position: Open, entry_line: Line, stop: Price, target: Price, mandate: str) -> Order:
+def protection_order(
+    desk: Desk, position: Open, held: Quantity, entry: Line, stop: Price, target: Price, mandate: str
+) -> Order:
     """Record a new generation of protection for everything that is held."""
-    generation = desk.orders.next_generation(position.order_ref or "")
-    entry_ref = OrderRef(position.order_ref or "")
-    lines = exits.protection_lines(entry_line, Quantity(position.held), stop, target)
+    entry_ref = OrderRef(position.order_ref)
+    generation = desk.orders.next_generation(entry_ref)
+    lines = protection.protection_lines(entry, held, stop, target)
     refs = tuple((exit_ref(entry_ref, line.role, generation), line) for line in lines)
     return Order(
         event=OrderEvent.RECORDED,
@@ -158,19 +167,12 @@ def protection_order(desk: Desk, position: Open, entry_line: Line, stop: Price, 
     )
 
 
-def _shrink(desk: Desk, command: Shrink, world: World) -> Ruling:
+def _resize(desk: Desk, command: Resize, world: World) -> Ruling:
     position = desk.positions.open.get(command.position_id)
-    if position is None or position.last.entry_working:
+    frames = protection.resizes(exits.stake_of(position, desk.orders, desk.fills)) if position is not None else ()
+    if position is None or not frames:
         return denied(refusal(Reason.NOTHING_TO_DO))
-    pair = tuple(
-        order
-        for order in desk.orders.exits_of(position.position_id)
-        if order.role in (Role.STOP, Role.TARGET) and order.acknowledged and order.line.quantity > position.held
-    )
-    if not pair or position.held <= 0:
-        return denied(refusal(Reason.NOTHING_TO_DO))
-    shown = desk.evidence.thesis(position.intent_id)
-    frames = tuple(exits.resized(order, Quantity(position.held)) for order in pair)
+    known = desk.orders.find(frames[0].ref)
     return granted(
         position.position_id,
         Order(
@@ -178,10 +180,25 @@ def _shrink(desk: Desk, command: Shrink, world: World) -> Ruling:
             position_id=position.position_id,
             ref=frames[0].ref,
             frames=frames,
-            group=pair[0].group,
-            mandate=f"evidence:{shown.leaf}" if shown is not None else None,
+            group=known.group if known is not None else None,
+            mandate=exits.exit_mandate(position),
         ),
     )
+
+
+def _restore(desk: Desk, command: Restore, world: World) -> Ruling:
+    """Place the mandate's protection: the first time at once, once more only after a picture that shows its loss."""
+    position = desk.positions.open.get(command.position_id)
+    if position is None:
+        return denied(refusal(Reason.NOTHING_TO_DO))
+    stake = exits.stake_of(position, desk.orders, desk.fills)
+    no = protection.placing_refusal(stake, world.snapshot, world.link.session, baseline_of(desk, position.pair))
+    entry = exits.entry_line(stake)
+    if no is not None or entry is None:
+        return denied(no if no is not None else refusal(Reason.UNKNOWN_POSITION))
+    held, stop, target = Quantity(stake.held), position.stop_price, position.target_price
+    order = protection_order(desk, position, held, entry, stop, target, exits.exit_mandate(position))
+    return granted(position.position_id, order)
 
 
 _CARRIERS: Final[Mapping[type, Callable[[Desk, Any, carry.Signed, World], Ruling]]] = {
@@ -195,4 +212,8 @@ _CARRIERS: Final[Mapping[type, Callable[[Desk, Any, carry.Signed, World], Ruling
     says.RefreshAnchor: carry.refresh_anchor,
 }
 
-HANDLERS: Final[Mapping[type, Callable[[Desk, Any, World], Ruling]]] = {Carry: _carry, Shrink: _shrink}
+HANDLERS: Final[Mapping[type, Callable[[Desk, Any, World], Ruling]]] = {
+    Carry: _carry,
+    Resize: _resize,
+    Restore: _restore,
+}

@@ -6,7 +6,6 @@ an entry all thirteen lights are read again; for an exit X1 to X4. What it clear
 
 from __future__ import annotations
 
-from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
@@ -18,13 +17,13 @@ from phoenix_core.desk import Desk
 from phoenix_core.effects import SendOrder
 from phoenix_core.gate import guards
 from phoenix_core.gate.guards import verdict
-from phoenix_core.gate.statements import read_statement
+from phoenix_core.gate.statements import Close, Statement, read_statement
 from phoenix_core.orders import Frame, order_hash
 from phoenix_core.refusals import Reason, Refusal, merged, refusal
 from phoenix_core.trade import exits
-from phoenix_core.trade.order_book import Known
 from phoenix_core.trade.positions import Open
-from phoenix_core.values import Account, Role, State
+from phoenix_core.values import Account, State
+from phoenix_core.watch.drift import blocking
 from phoenix_core.world import World
 
 _SEAL: Final = object()
@@ -67,6 +66,9 @@ def _entry_refusal(desk: Desk, position: Open, send: SendOrder, world: World) ->
     found: list[Refusal] = []
     if order_hash(tuple(frame.line for frame in send.frames)) != approved:
         found.append(refusal(Reason.TOKEN_WRONG_ORDER, detail="these frames are not the order that was approved"))
+    whole = exits.bracket_refusal(send.frames)
+    if whole is not None:
+        found.append(whole)
     lights = verdict(entry_lights(desk, position, world, spent=True))
     if lights is not None:
         found.append(lights)
@@ -75,44 +77,38 @@ def _entry_refusal(desk: Desk, position: Open, send: SendOrder, world: World) ->
 
 def _exit_refusal(desk: Desk, position: Open, send: SendOrder, world: World) -> Refusal | None:
     genesis = desk.genesis
-    working = desk.orders.exits_of(position.position_id)
-    entry = desk.orders.entry_of(position.position_id)
-    rest = entry.rest if entry is not None and entry.end is None else Decimal(0)
+    stake = exits.stake_of(position, desk.orders, desk.fills)
     lights = (
         guards.account_light(genesis.mode, Account(genesis.account, genesis.account_mask), world.accounts),
         guards.port_light(genesis.mode, world.port),
         guards.mode_light(genesis.mode, world.run.mode, world.run.allow_live, paper_validated(desk, world)),
         guards.lease_light(world.run.epoch, -1 if desk.tenure.released else desk.tenure.epoch),
         None if world.link.up else refusal(Reason.LINK_DOWN),
-        exits.x1_refusal(position, working, rest),
-        exits.x2_refusal(send.mandate, _signed_at(desk, send.mandate), world.now.wall),
-        *(_sized(desk, position, frame, entry, world) for frame in send.frames),
     )
-    return merged(light for light in lights if light is not None)
+    signed = signed_exit(desk, send.mandate)
+    there = exits.pictured(stake, world.snapshot, world.link.session, baseline_of(desk, position.pair))
+    typed = signed is not None and isinstance(signed.says, Close) and signed.says.quantity is not None
+    doubtful = there is None or bool(blocking(desk.drifts, position.pair))
+    return exits.exit_refusal(
+        stake,
+        send.frames,
+        send.mandate,
+        signed.at if signed is not None else None,
+        world.now.wall,
+        there,
+        lights,
+        typed and doubtful,
+    )
 
 
-def _signed_at(desk: Desk, mandate: str | None) -> datetime | None:
+def baseline_of(desk: Desk, symbol: str) -> Decimal:
+    """What was held in an instrument before Phoenix was."""
+    return sum((h.quantity for h in desk.genesis.baseline if h.symbol == symbol), Decimal(0))
+
+
+def signed_exit(desk: Desk, mandate: str | None) -> Statement | None:
+    """The signed command that an exit names as its right to exist."""
     if mandate is None or not mandate.startswith("decision:"):
         return None
     recorded = desk.approvals.recent.get(int(mandate.partition(":")[2]))
-    return read_statement(recorded.signed.statement.encode()).at if recorded is not None else None
-
-
-def _sized(desk: Desk, position: Open, frame: Frame, entry: Known | None, world: World) -> Refusal | None:
-    """X4. A protection of executions that we saw does not wait for a picture; a close does, unless a human typed it."""
-    if frame.line.role is not Role.CLOSE:
-        rest = entry.rest if entry is not None and entry.end is None else Decimal(0)
-        return exits.x4_refusal(frame.line.quantity, position.held + rest, None)
-    return exits.x4_refusal(frame.line.quantity, position.held, _pictured(desk, position, world))
-
-
-def _pictured(desk: Desk, position: Open, world: World) -> Decimal | None:
-    """What the last complete picture shows as held, with our executions since; None where there is none to go by."""
-    snapshot = world.snapshot
-    if snapshot is None or not snapshot.complete or snapshot.session != world.link.session:
-        return None
-    touched = desk.fills.touched.get(position.pair)
-    if touched is not None and touched >= snapshot.began.wall:
-        return None  # executions since: our own book is the newer picture
-    held = sum((h.quantity for h in snapshot.positions if h.symbol == position.pair), Decimal(0))
-    return max(Decimal(0), held * position.side.sign)
+    return read_statement(recorded.signed.statement.encode()) if recorded is not None else None

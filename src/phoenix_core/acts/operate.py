@@ -22,16 +22,18 @@ from phoenix_core.beads import (
     Observation,
     Operator,
     Policy,
+    Settlement,
     Settles,
     Shadow,
     StateAnchor,
 )
 from phoenix_core.desk import Desk
+from phoenix_core.effects import Notify
 from phoenix_core.refusals import Reason, refusal
 from phoenix_core.rulings import Ruling, denied, granted, settling
 from phoenix_core.trust.revalidation import change
 from phoenix_core.values import CommandId, Facts, Regime, derived_id
-from phoenix_core.watch.alerts import acknowledged
+from phoenix_core.watch.alerts import Message, acknowledged, sent
 from phoenix_core.watch.codes import Code, alert
 from phoenix_core.world import World
 
@@ -96,6 +98,15 @@ class AnchorState:
 
 
 @frozen
+class ReportSent:
+    """A channel has taken a message: its alerts are told."""
+
+    command_id: CommandId
+    message: Message
+    channel: str
+
+
+@frozen
 class Settle:
     """What became of effects that leave no fact of their own."""
 
@@ -142,6 +153,7 @@ Command = (
     | RaiseKill
     | Acknowledge
     | AnchorState
+    | ReportSent
     | Settle
     | Observe
     | ChangeConfig
@@ -199,6 +211,19 @@ def _anchor(desk: Desk, command: AnchorState, world: World) -> Ruling:
     )
 
 
+def _report_sent(desk: Desk, command: ReportSent, world: World) -> Ruling:
+    told = sent(desk.alerts, command.message, command.channel)
+    if not told:
+        return granted("alerts")
+    names = set(command.message.alerts)
+    settled = (
+        Settles(*key, Settlement.DONE)
+        for key, effect in desk.owed.items()
+        if isinstance(effect, Notify) and effect.alert in names
+    )
+    return settling(granted("alerts", *told), *settled)
+
+
 def _settle(desk: Desk, command: Settle, world: World) -> Ruling:
     open_ones = tuple(s for s in command.settles if (s.seq, s.index) in desk.owed)
     if not open_ones:
@@ -237,6 +262,7 @@ HANDLERS: Final[Mapping[type, Callable[[Desk, Any, World], Ruling]]] = {
     RaiseKill: _raise_kill,
     Acknowledge: _acknowledge,
     AnchorState: _anchor,
+    ReportSent: _report_sent,
     Settle: _settle,
     Observe: _observe,
     ChangeConfig: _change_config,

@@ -21,7 +21,7 @@ from phoenix_core.gate.sizing import size
 from phoenix_core.gate.stale_gate import context_age, limit_for, stale_refusal
 from phoenix_core.refusals import Reason, Refusal, merged, refusal
 from phoenix_core.rulings import Ruling, denied, granted
-from phoenix_core.trade.positions import born
+from phoenix_core.trade.births import born
 from phoenix_core.values import CommandId, Money
 from phoenix_core.watch.codes import Code, alert
 from phoenix_core.world import World

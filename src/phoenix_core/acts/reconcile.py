@@ -7,12 +7,15 @@ picture is also the executions answer that an unfilled end has been waiting for,
 
 from __future__ import annotations
 
+from attrs import frozen
+
 from phoenix_core.beads import Body, Draft, PositionEvent, Proof, ProofKind, Settlement, Settles
 from phoenix_core.desk import Desk
 from phoenix_core.effects import Reconcile
 from phoenix_core.facts import BrokerStatus, Snapshot
 from phoenix_core.rulings import Ruling, granted, settling
-from phoenix_core.trade.order_book import End, Known, Over, Standing
+from phoenix_core.trade.order_book import Orders
+from phoenix_core.trade.order_life import End, Known, Over, Standing
 from phoenix_core.trade.positions import Open, changed
 from phoenix_core.values import ZERO, Money, SecType, State
 from phoenix_core.watch.alerts import drift_answered, may_raise, resolved
@@ -57,6 +60,17 @@ def _settled(desk: Desk, ruling: Ruling, snapshot: Snapshot) -> Ruling:
     return settling(ruling, *met)
 
 
+@frozen
+class EndedOrders:
+    """The references whose order has ended: asked one by one, never listed."""
+
+    orders: Orders
+
+    def __contains__(self, ref: object) -> bool:
+        """Whether the order of this reference has ended, however long ago."""
+        return isinstance(ref, str) and self.orders.has_ended(ref)
+
+
 def book_of(desk: Desk, snapshot: Snapshot, world: World) -> Book:
     """What Phoenix believes, as plain values."""
     rows = {ref: _row(order) for ref, order in desk.orders.open.items() if order.standing is not Standing.RECORDED}
@@ -68,7 +82,7 @@ def book_of(desk: Desk, snapshot: Snapshot, world: World) -> Book:
         session=desk.sessions.session,
         holdings=desk.positions.nets,
         orders=rows,
-        ended={**desk.orders.ends, **desk.orders.done},
+        ended=EndedOrders(desk.orders),
         baseline={holding.symbol: holding.quantity for holding in desk.genesis.baseline},
         touched={**desk.orders.touched, **desk.fills.touched},
         cash=cash,

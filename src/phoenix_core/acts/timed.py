@@ -15,7 +15,7 @@ from attrs import frozen
 
 from phoenix_core.acts.after import cancel_request, stalled
 from phoenix_core.acts.approve import grounds_for
-from phoenix_core.acts.exits import Carry, Shrink
+from phoenix_core.acts.exits import Carry, Resize, Restore
 from phoenix_core.acts.lights import policy_of
 from phoenix_core.acts.propose import Assemble
 from phoenix_core.acts.submit import Submit
@@ -37,12 +37,13 @@ from phoenix_core.gate import kill_flags, tokens
 from phoenix_core.gate.limits import daily_loss_reached
 from phoenix_core.refusals import Reason, refusal
 from phoenix_core.rulings import Ruling, denied, granted, settling
-from phoenix_core.trade.exits import UNANSWERED_AFTER
-from phoenix_core.trade.order_book import Standing
-from phoenix_core.trade.positions import changed
-from phoenix_core.trade.transitions import SENT, STALLED_AFTER, WORKING_LIFE
+from phoenix_core.trade.exits import stake_of
+from phoenix_core.trade.order_life import Standing
+from phoenix_core.trade.positions import Open, changed
+from phoenix_core.trade.protection import Protection, is_unanswered, protection_of, resizes
+from phoenix_core.trade.transitions import STALLED_AFTER, WORKING_LIFE
 from phoenix_core.values import ZERO, CommandId, Moment, Money, Role, State, derived_id
-from phoenix_core.watch.alerts import follow_ups
+from phoenix_core.watch.alerts import follow_ups, resolved
 from phoenix_core.watch.codes import Code, alert
 from phoenix_core.watch.drift import critical, kill_scope, proven
 from phoenix_core.watch.market_hours import fx_day
@@ -83,6 +84,14 @@ class Stall:
 @frozen
 class CancelRest:
     """Ask for the end of an entry that an approval no longer covers."""
+
+    command_id: CommandId
+    position_id: str
+
+
+@frozen
+class Manage:
+    """Stop and target stand as the mandate has them: the position is MANAGED."""
 
     command_id: CommandId
     position_id: str
@@ -139,9 +148,19 @@ class ObserveQuotes:
 
 
 Command = (
-    ExpireToken | Withdraw | Stall | CancelRest | Doubt | RaiseByRule | LiftByRule | Prove | Repeat | ObserveQuotes
+    Manage
+    | ExpireToken
+    | Withdraw
+    | Stall
+    | CancelRest
+    | Doubt
+    | RaiseByRule
+    | LiftByRule
+    | Prove
+    | Repeat
+    | ObserveQuotes
 )
-Due = Command | Assemble | Submit | Carry | Shrink
+Due = Command | Assemble | Submit | Carry | Resize | Restore
 
 
 def due(desk: Desk, now: Moment) -> tuple[Due, ...]:
@@ -190,28 +209,40 @@ def _due_to_orders(desk: Desk, now: Moment) -> Iterator[Due]:
             yield Stall(_id("stall", position.position_id, stamp), position.position_id, "NO_ACK")
     yield from _due_to_entries(desk, now)
     for order in desk.orders.open.values():
-        silent = order.sent_at is not None and now.wall - order.sent_at >= UNANSWERED_AFTER
-        if order.role.is_exit and order.standing is Standing.SENT and silent:
+        if (
+            order.role.is_exit
+            and order.standing in (Standing.SENT, Standing.RECORDED)
+            and is_unanswered(order, now.wall)
+        ):
             yield Doubt(_id("doubt", order.ref, str(order.revision)), order.ref)
 
 
 def _due_to_entries(desk: Desk, now: Moment) -> Iterator[Due]:
-    for position in [p for state in SENT for p in desk.positions.in_state(state)]:
-        entry = desk.orders.entry_of(position.position_id)
-        if entry is None:
-            continue
-        if entry.end is None and entry.cancel_requested_at is None and now.wall - entry.recorded_at >= WORKING_LIFE:
-            yield CancelRest(_id("rest", entry.ref), position.position_id)
-        if entry.end is not None and not position.last.entry_working and _is_oversized(desk, position.position_id):
-            yield Shrink(_id("shrink", entry.ref, str(position.filled_quantity)), position.position_id)
+    for order in desk.orders.open.values():
+        old = now.wall - order.recorded_at >= WORKING_LIFE
+        if order.role is Role.ENTRY and old and order.cancel_requested_at is None:
+            yield CancelRest(_id("rest", order.ref), order.position_id)
+    for position in desk.positions.in_state(State.FILLED):
+        yield from _due_to_protection(desk, position, now)
+    for position in desk.positions.in_state(State.MANAGED):
+        if not position.entry_working and not position.closing and _is_dirty(desk, position):
+            yield from _due_to_protection(desk, position, now)
 
 
-def _is_oversized(desk: Desk, position_id: str) -> bool:
-    position = desk.positions.open[position_id]
-    return position.held > 0 and any(
-        order.acknowledged and order.role is not Role.CLOSE and order.line.quantity > position.held
-        for order in desk.orders.exits_of(position_id)
-    )
+def _is_dirty(desk: Desk, position: Open) -> bool:
+    """Whether anything happened lately to what protects it; what stood and was not touched still stands."""
+    return position.pair in desk.orders.touched or position.pair in desk.fills.touched
+
+
+def _due_to_protection(desk: Desk, position: Open, now: Moment) -> Iterator[Due]:
+    stake = stake_of(position, desk.orders, desk.fills)
+    stands = protection_of(stake, now.wall)
+    if position.state is State.FILLED and stands.stands and stake.held > 0:
+        yield Manage(_id("manage", position.position_id), position.position_id)
+    elif resizes(stake):
+        yield Resize(_id("resize", position.position_id, str(desk.head.size)), position.position_id)
+    elif stands is Protection.NONE and not stake.exits and stake.held > 0:
+        yield Restore(_id("restore", position.position_id, str(desk.head.size)), position.position_id)
 
 
 def _due_to_signatures(desk: Desk) -> Iterator[Due]:
@@ -316,9 +347,22 @@ def _cancel_rest(desk: Desk, command: CancelRest, world: World) -> Ruling:
     return granted(entry.ref, cancel_request(entry, "an approval covers 90 s of working life"))
 
 
+def _manage(desk: Desk, command: Manage, world: World) -> Ruling:
+    position = desk.positions.open.get(command.position_id)
+    if position is None or position.state is not State.FILLED:
+        return denied(refusal(Reason.NOTHING_TO_DO))
+    stake = stake_of(position, desk.orders, desk.fills)
+    if stake.held <= 0 or not protection_of(stake, world.now.wall).stands:
+        return denied(refusal(Reason.NOTHING_TO_DO))
+    proof = Proof(ProofKind.BROKER_MESSAGE, stake.pair[0].message)
+    managed = changed(position, PositionEvent.PROTECTED, proof, closing=position.closing)
+    over = resolved(desk.alerts, Code.PROTECTION_LOST, position.position_id, "broker")
+    return granted(position.position_id, managed, over)
+
+
 def _doubt(desk: Desk, command: Doubt, world: World) -> Ruling:
     order = desk.orders.open.get(command.ref)
-    if order is None or order.standing is not Standing.SENT:
+    if order is None or not is_unanswered(order, world.now.wall):
         return denied(refusal(Reason.NOTHING_TO_DO))
     return granted(
         command.ref,
@@ -378,6 +422,7 @@ HANDLERS: Final[Mapping[type, Callable[[Desk, Any, World], Ruling]]] = {
     Withdraw: _withdraw,
     Stall: _stall,
     CancelRest: _cancel_rest,
+    Manage: _manage,
     Doubt: _doubt,
     RaiseByRule: _raise_by_rule,
     LiftByRule: _lift_by_rule,

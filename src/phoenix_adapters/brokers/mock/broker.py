@@ -1,4 +1,4 @@
-"""The chaos mock: a whole broker in memory, whose every misfortune is drawn from an injected random source.
+"""The chaos mock: a whole broker in memory, its every misfortune drawn from an injected random source.
 
 It keeps a truth of its own (orders, executions, holdings) and tells it as a broker would: in facts, late, twice or never.
 Nothing in it looks at Phoenix's log. `script` forces the fate of the next entry; `spoof` makes it lie about a holding.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import ROUND_FLOOR, Decimal
 from random import Random
 
@@ -251,6 +251,15 @@ class MockBroker:
     def instruments(self) -> Mapping[str, Instrument]:
         """The contract cards."""
         return self.cards
+
+    def hours(self) -> Mapping[str, tuple[tuple[datetime, datetime], ...]]:
+        """The mock's contracts trade around the clock; the desk's own tables say when markets do."""
+        now = self.clock.now().wall
+        return {symbol: ((now - timedelta(days=1), now + timedelta(days=7)),) for symbol in self.cards}
+
+    def room(self) -> int:
+        """The mock takes orders as fast as they come, up to the limit that everybody keeps."""
+        return 45
 
     def accounts(self) -> tuple[Account, ...]:
         """The one account there is."""

@@ -1,0 +1,93 @@
+"""How a desk begins: folders, keys, and the first beads. Done once; a second `init` finds the desk and says so."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from decimal import Decimal
+from pathlib import Path
+
+from attrs import frozen
+from returns.result import Result
+
+from phoenix_adapters.beads.sqlite import SqliteStore
+from phoenix_adapters.engine.recorder import Recorder
+from phoenix_adapters.keys import InProcess, LogKey, PublicKey, create, create_log_key, load, load_log_key, load_public
+from phoenix_cli.home import Home
+from phoenix_cli.wiring import account_of
+from phoenix_core.acts.operate import Initialise
+from phoenix_core.beads import Genesis, Limits, Operator, OperatorEvent, Policy
+from phoenix_core.gate.guards import PORTS
+from phoenix_core.ports import Clock
+from phoenix_core.refusals import Refusal
+from phoenix_core.rulings import Accepted
+from phoenix_core.values import Account, CommandId, Mode, Money, Quantity, derived_id, text_hash
+from phoenix_core.world import Run, World
+
+# What a new desk allows until its owner signs something else: enough to try everything, little enough to lose nothing.
+FIRST_LIMITS = Limits(
+    order_quantity_max=Quantity(Decimal(1_000_000)),
+    open_positions_max=6,
+    entries_per_day_max=50,
+    daily_loss_max=Money(Decimal(5_000)),
+)
+
+
+@frozen
+class Keys:
+    """The keys of a new desk."""
+
+    operator: PublicKey
+    log: LogKey
+    account: Account
+
+
+def make_keys(home: Home, account: str, operator: Path | None = None) -> Keys:
+    """Create the keys that are not there yet, or enrol the operator's own."""
+    home.make()
+    if operator is not None:
+        public = load_public(operator)
+    elif home.operator_key.exists():
+        public = load(home.operator_key).public
+    else:
+        public = create(home.operator_key, "phoenix operator").public
+    log = load_log_key(home.log_key) if home.log_key.exists() else create_log_key(home.log_key)
+    return Keys(public, log, account_of(account, desk_key(home)))
+
+
+def desk_key(home: Home) -> bytes:
+    """The key of the account hashes, made once."""
+    if not home.desk_key.exists():
+        descriptor = os.open(home.desk_key, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            _ = file.write(secrets.token_bytes(32))
+    return home.desk_key.read_bytes()
+
+
+def first_beads(keys: Keys, mode: Mode, currency: str, name: str = "operator") -> Initialise:
+    """Genesis, the first operator and the first policy, as one command."""
+    origin = f"phoenix.local/{keys.account.tag[:16]}"
+    genesis = Genesis(
+        origin=origin,
+        mode=mode,
+        account=keys.account.tag,
+        account_mask=keys.account.mask,
+        port=PORTS[mode],
+        desk_key_hash=text_hash(keys.account.tag),
+        log_key=keys.log.public_text,
+        currency=currency,
+    )
+    public = keys.operator
+    operator = Operator(OperatorEvent.ENROLLED, public.fingerprint, public.line, name, public.type.assurance)
+    return Initialise(CommandId(derived_id("init", origin)), genesis, operator, Policy(limits=FIRST_LIMITS))
+
+
+def found(store: SqliteStore, keys: Keys, mode: Mode, clock: Clock, currency: str) -> Result[Accepted, Refusal]:
+    """Write the first beads of a log."""
+    recorder = Recorder(store, lambda desk: World(clock.now(), Run(mode=mode)))
+    return recorder.act(first_beads(keys, mode, currency))
+
+
+def operator_of(home: Home) -> InProcess:
+    """The operator's software key, from the home."""
+    return InProcess(load(home.operator_key))
