@@ -77,7 +77,7 @@ def showings_of(path: str, text: str) -> Iterator[Showing]:
     """The marks of one file: on its tests and classes; any other (pytestmark, a row of a table) is the file's."""
     module = ast.parse(text, path)
     decorated: set[ast.AST] = set()
-    for node, owners in _definitions(module, ()):
+    for node, owners in definitions(module, ()):
         marks = [each for decorator in node.decorator_list for each in ast.walk(decorator)]
         decorated |= set(marks)
         if ids := _ids(path, marks):
@@ -87,23 +87,28 @@ def showings_of(path: str, text: str) -> Iterator[Showing]:
         yield Showing(path, ids)
 
 
-def _definitions(within: ast.AST, owners: tuple[str, ...]) -> Iterator[tuple[Definition, tuple[str, ...]]]:
+def definitions(within: ast.AST, owners: tuple[str, ...]) -> Iterator[tuple[Definition, tuple[str, ...]]]:
+    """Every function and class of a file with the classes around it."""
     for node in ast.iter_child_nodes(within):
         if isinstance(node, Definition):
             yield node, owners
             if isinstance(node, ast.ClassDef):
-                yield from _definitions(node, (*owners, node.name))
+                yield from definitions(node, (*owners, node.name))
 
 
 def _ids(path: str, nodes: list[ast.AST]) -> tuple[str, ...]:
     calls = [node for node in nodes if isinstance(node, ast.Call) and _named(node.func, "shows")]
-    for call in calls:
-        for argument in call.args:
-            if not (isinstance(argument, ast.Constant) and isinstance(argument.value, str)):
-                raise pytest.UsageError(f"{path}:{call.lineno}: shows() takes ids as plain strings")
-    return tuple(
-        dict.fromkeys(str(each.value) for call in calls for each in call.args if isinstance(each, ast.Constant))
-    )
+    return tuple(dict.fromkeys(id for call in calls for argument in call.args for id in _written(path, argument)))
+
+
+def _written(path: str, argument: ast.expr) -> tuple[str, ...]:
+    """The ids of one argument: a string, or a starred row of strings to keep lines short."""
+    row = argument.value if isinstance(argument, ast.Starred) else argument
+    each = row.elts if isinstance(row, ast.Tuple) else [row]
+    ids = tuple(one.value for one in each if isinstance(one, ast.Constant) and isinstance(one.value, str))
+    if len(ids) != len(each):
+        raise pytest.UsageError(f"{path}:{argument.lineno}: shows() takes ids as plain strings")
+    return ids
 
 
 def _named(node: ast.AST, name: str) -> bool:

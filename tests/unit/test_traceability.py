@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 import pytest
 
-from tests.showing import REPOSITORY, TABLE_FILE, Showing, promises, showings, showings_of, table
+from tests.showing import REPOSITORY, TABLE_FILE, Showing, definitions, promises, showings, showings_of, table
 
 MARKED: Final = '''
 import pytest
@@ -26,7 +28,7 @@ class TestDesk:
     def test_one(self) -> None:
         """A member."""
 
-@shows("M9")
+@shows("M9", *("M10", "M12"))
 async def test_two() -> None:
     """A test."""
 '''
@@ -47,7 +49,7 @@ def test_marks_are_found_where_they_stand() -> None:
     assert list(showings_of("t.py", MARKED)) == [
         Showing("t.py::TestDesk", ("I1", "X1")),
         Showing("t.py::TestDesk::test_one", ("L2",), "paper"),
-        Showing("t.py::test_two", ("M9",)),
+        Showing("t.py::test_two", ("M9", "M10", "M12")),
         Showing("t.py", ("F01",)),
     ]
 
@@ -76,6 +78,37 @@ def test_the_table_counts_and_says_what_is_not_yet_shown() -> None:
     assert "| `unit/test_x.py::test_y` *(slow)* |" in text
     assert text.count("**not yet**") == len(promises()) - 1
     assert f"| all | {len(promises())} | 1 | {len(promises()) - 1} |" in text
+
+
+def test_an_invariant_is_quoted_word_for_word() -> None:
+    """Where the docstring of a class begins with the id of an invariant, it goes on with what was promised."""
+    files = sorted((REPOSITORY / "tests").rglob("test_*.py"))
+    found = [quote for file in files for quote in quotes(file.name, file.read_text("utf-8"))]
+    assert [quote for quote in found if not faithful(*quote[1:])] == []
+
+
+def quotes(path: str, text: str) -> Iterator[tuple[str, str, str]]:
+    """The classes whose docstring begins with the id of an invariant: node, id, and the docstring on one line."""
+    for node, owners in definitions(ast.parse(text), ()):
+        said = " ".join((ast.get_docstring(node) or "").split())
+        promise = promises().get(said.partition(" ")[0].rstrip(":"))
+        if isinstance(node, ast.ClassDef) and promise is not None and promise.area.endswith("invariants"):
+            yield "::".join((path, *owners, node.name)), promise.id, said
+
+
+def faithful(id: str, said: str) -> bool:
+    """Whether it says what was promised; the short name before the colon may be written in its own way."""
+    promise = promises()[id]
+    words = promise.says.partition(": ")[2] if promise.area == "desk_invariants" else promise.says
+    return words.rstrip(".") in said
+
+
+def test_a_misquotation_is_found() -> None:
+    """Other words under the same id would be another promise."""
+    right = "INV-CSE-1: Only a schema-valid canonical signal reaches the gate."
+    wrong = "INV-CSE-1: Signals are checked."
+    assert list(quotes("t.py", f'class TestX:\n    """{wrong}"""')) == [("t.py::TestX", "INV-CSE-1", wrong)]
+    assert [faithful("INV-CSE-1", each) for each in (right, wrong)] == [True, False]
 
 
 def test_an_unknown_id_ends_the_run(tmp_path: Path) -> None:

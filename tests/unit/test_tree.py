@@ -39,7 +39,7 @@ def mth(entries: list[bytes]) -> bytes:
 
 
 class TestRoot:
-    """I7 chain: the root that a frontier keeps is the root of RFC 6962."""
+    """Of I7 (chain): the root that a frontier keeps is the root of RFC 6962."""
 
     @given(st.lists(st.binary(max_size=4), max_size=70))
     @shows("I7")

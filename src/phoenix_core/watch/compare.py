@@ -189,7 +189,7 @@ def _judged(
 
 
 def _in_motion(book: Book, snapshot: Snapshot, divergence: Divergence) -> bool:
-    """Whether anything that the divergence is about was touched from 2 s before the picture began (DECISIONS E4)."""
+    """Whether anything that the divergence is about was touched from 2 s before the picture began."""
     keys = book.touched if divergence.subject == DESK else (divergence.subject, *divergence.refs)
     moments = (book.touched[key] for key in keys if key in book.touched)
     return any(snapshot.began.wall - MOTION_BEFORE <= at <= snapshot.ended.wall + MOTION_AFTER_MAX for at in moments)

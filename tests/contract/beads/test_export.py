@@ -125,7 +125,7 @@ class TestHonest:
 
 
 class TestTampering:
-    """I7 chain: whatever is done to an export of a dozen beads is found, with its reason."""
+    """Tampering (I7): whatever is done to an export of a dozen beads is found, with its reason."""
 
     @shows("I7")
     def test_every_byte_of_every_field(self) -> None:

@@ -477,7 +477,7 @@ class TestReconcileReadonly:
 @shows("I12")
 class TestDriftCompleteAndQuiet:
     """I12: drift complete & quiet: a divergence between G and live that exists during one whole complete cycle, in a
-    row that is not in motion (DECISIONS E4), has an open drift bead at its end; a cycle over equal worlds adds no drift
+    row that is not in motion, has an open drift bead at its end; a cycle over equal worlds adds no drift
     bead; one divergence = one open drift until acknowledged."""
 
     @given(ours=worlds, runs=st.lists(st.tuples(worlds, st.booleans()), min_size=1, max_size=6))

@@ -60,7 +60,7 @@ resolutions: Final = st.sampled_from(Resolution)
 
 
 class TestWeights:
-    """What each cause amounts to, written a second time by hand from DECISIONS E5."""
+    """What each cause amounts to, written a second time by hand."""
 
     def test_severities_are_those_of_the_decisions(self) -> None:
         """CRITICAL: count, size or sign, unresolved reference, two perm ids, fact after end, overfill, orphan exit."""
