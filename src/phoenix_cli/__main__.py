@@ -92,12 +92,12 @@ def main() -> None:
             "phoenix does not run under python -O: its assertions are part of its safety; run it without\n"
         )
         sys.exit(2)
-    from phoenix_core.values import BadInput
-
     try:
         code = cli.main(prog_name="phoenix", standalone_mode=False)
-    except BadInput as error:
-        _bad_input(error.field, error.value, str(error))
+    except ValueError as error:
+        if not hasattr(error, "mend"):
+            raise
+        _bad_input(str(getattr(error, "field", "")), str(getattr(error, "value", "")), str(error))
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code if error.exit_code != 1 else 2)

@@ -1,7 +1,7 @@
 """A desk's home: its folders, its configuration, and what the environment says over it.
 
-Environment beats file. A key that the file may not have refuses to start and names the nearest right one: a typing error
-in a safety setting must not silently mean "default".
+Environment beats file. A key that the file may not have refuses to start and names the nearest right one: a typing
+error in a safety setting must not silently mean "default".
 """
 
 from __future__ import annotations

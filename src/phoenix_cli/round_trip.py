@@ -12,6 +12,7 @@ from returns.pipeline import is_successful
 
 from phoenix_adapters.beads.sqlite import SqliteStore
 from phoenix_adapters.brokers.mock.broker import MockBroker
+from phoenix_adapters.brokers.mock.market import CARDS
 from phoenix_adapters.clock import ManualClock, manual_clock
 from phoenix_adapters.engine.loop import Engine
 from phoenix_adapters.engine.recorder import Recorder
@@ -25,23 +26,11 @@ from phoenix_core.beads import Alert, Bead, Execution, Kind, Position
 from phoenix_core.chain import verify_chain
 from phoenix_core.desk import Desk
 from phoenix_core.trade.positions import Ended, Open
-from phoenix_core.values import Instrument, Mode, Price, Quantity, SecType, derived_id, plain, utc_text
+from phoenix_core.values import Mode, Price, derived_id, plain, utc_text
 from phoenix_core.world import Run, World
 
 # A Wednesday, 14:00 in New York: both markets are open, no holiday is near.
 START = datetime.fromisoformat("2026-11-18T14:00:00-05:00")
-EURUSD = Instrument(
-    "EURUSD",
-    "Euro / US dollar",
-    SecType.CASH,
-    "EUR",
-    "USD",
-    "IDEALPRO",
-    12087792,
-    Price(Decimal("0.00005")),
-    Quantity(Decimal(1)),
-    Quantity(Decimal(20000)),
-)
 
 
 @define
@@ -89,7 +78,7 @@ def set_stage(folder: Path, seed: int) -> Stage:
     clock = manual_clock(START)
     store = SqliteStore(home.log)
     _ = found(store, keys, Mode.MOCK, clock, "USD").unwrap()
-    broker = MockBroker(clock, keys.account, {"EURUSD": EURUSD}, Random(seed))
+    broker = MockBroker(clock, keys.account, {"EURUSD": CARDS["EURUSD"]}, Random(seed))
     broker.set_quote("EURUSD", Price(Decimal("1.08495")), Price(Decimal("1.08505")))
     tale = Tale()
     seam = FileSeam(

@@ -16,10 +16,13 @@ from attrs import frozen
 
 from phoenix_adapters.beads.sqlite import SqliteStore
 from phoenix_adapters.clock import HostClock, shift_to
+from phoenix_adapters.engine.loop import Engine
 from phoenix_adapters.engine.recorder import Recorder
+from phoenix_adapters.keys import LogKey, SshVerifier, load_log_key
+from phoenix_adapters.seams.files import FileSeam
 from phoenix_cli.home import Home, Settings, load_settings, mode_of
 from phoenix_core.desk import Desk
-from phoenix_core.ports import Clock
+from phoenix_core.ports import Broker, Clock, Notifier
 from phoenix_core.values import Account, BadInput, CommandId, Mode
 from phoenix_core.world import Run, World
 
@@ -113,3 +116,65 @@ def opened(home: Home) -> Iterator[Session]:
 
 
 ENGINE_ANSWERS_WITHIN = timedelta(seconds=2)
+
+
+def engine_of(session: Session, say: Callable[[str], None]) -> Engine:
+    """The engine of a home: its broker by the desk's mode, its seam, its notifiers, its checkpoints."""
+    home, settings, clock, store = session.home, session.settings, session.clock, session.store
+    mode = mode_of(settings)
+    key = load_log_key(home.log_key)
+    origin = session.genesis.origin
+    return Engine(
+        store,
+        broker_of(session),
+        clock,
+        Run(str(fresh_id()), None, mode, settings.allow_live, version_of()),
+        SshVerifier(),
+        notifiers=notifiers_of(say),
+        seam=FileSeam(
+            home.path / "intents/incoming",
+            home.path / "intents/archive",
+            home.path / "intents/quarantine",
+            home.path / "responses",
+        ),
+        latch=latch_of(home.halt_flag),
+        reconcile_every=timedelta(seconds=settings.reconcile_interval_sec),
+        checkpoint=lambda size: _checkpoint(store, origin, key),
+    )
+
+
+def _checkpoint(store: SqliteStore, origin: str, key: LogKey) -> None:
+    _ = store.checkpoint(origin, key.signer(origin))
+
+
+def version_of() -> str:
+    """Which build this is: what a paper validation is signed for."""
+    from importlib.metadata import version
+
+    return version("phoenix-desk")
+
+
+def broker_of(session: Session) -> Broker:
+    """The broker that the desk's mode names."""
+    genesis = session.genesis
+    account = Account(genesis.account, genesis.account_mask)
+    if genesis.mode is Mode.MOCK:
+        from random import Random
+
+        from phoenix_adapters.brokers.mock.broker import MockBroker
+        from phoenix_adapters.brokers.mock.chaos import ChaosMode
+        from phoenix_adapters.brokers.mock.market import CARDS, MockMarket
+
+        seed = os.environ.get("PHOENIX_MOCK_SEED")
+        dice = Random(int(seed)) if seed else Random()
+        chaos = ChaosMode(os.environ.get("PHOENIX_MOCK_CHAOS", "INSTANT").upper())
+        market = MockMarket(session.clock, Random(dice.random()))
+        return MockBroker(session.clock, account, CARDS, dice, chaos, market, currency=genesis.currency)
+    raise BadInput("mode", genesis.mode.value, "install the `ibkr` extra and start the gateway")
+
+
+def notifiers_of(say: Callable[[str], None]) -> tuple[Notifier, ...]:
+    """Every channel that the environment names, and always the console."""
+    from phoenix_adapters.notify.console import ConsoleNotifier
+
+    return (ConsoleNotifier(say),)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from phoenix_core.acts import approve, broker_said, exits, operate, propose, submit, timed
+from phoenix_core.acts import approve, broker_said, exits, operate, propose, submit, timed, vital
 from phoenix_core.acts.last_look import ClearedOrder, clear
 from phoenix_core.beads import Bead, bead_id_of, body_json, body_of
 from phoenix_core.chain import Head, Sealed, seal
@@ -29,6 +29,7 @@ Command = (
     | exits.Command
     | operate.Command
     | timed.Command
+    | vital.Command
 )
 
 # Each command has one handler. The tables of the families are joined here, and a test holds the union against `Command`.
@@ -40,6 +41,7 @@ _HANDLERS: Final[Mapping[type, Callable[[Desk, Any, World], Ruling]]] = {
     **exits.HANDLERS,
     **operate.HANDLERS,
     **timed.HANDLERS,
+    **vital.HANDLERS,
 }
 
 

@@ -166,7 +166,10 @@ class Broker(Protocol):
 class Notifier(Protocol):
     """A way to reach a human. It may fail and it may hang; nobody waits for it."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What the channel is called in the log."""
+        ...
 
     async def send(self, message: Message) -> bool:
         """Deliver one message; true once the channel accepted it."""

@@ -21,6 +21,7 @@ from phoenix_adapters.engine.responses import response_document
 from phoenix_core.acts.broker_said import Said
 from phoenix_core.acts.operate import ReleaseLease, ReportSent, Settle, TakeLease
 from phoenix_core.acts.submit import Withhold
+from phoenix_core.acts.vital import Beat, signs_of
 from phoenix_core.beads import Bead, Decision, Settlement, Settles
 from phoenix_core.effects import (
     AfterRestart,
@@ -41,6 +42,7 @@ from phoenix_core.refusals import Refusal
 from phoenix_core.rulings import Accepted
 from phoenix_core.values import CommandId, Moment, derived_id
 from phoenix_core.watch.alerts import Message, next_messages
+from phoenix_core.watch.health import JITTER_MAX, Earned, beat_due_at
 from phoenix_core.watch.observations import next_look_at
 from phoenix_core.watch.pacing import RUNS_MAX, next_run, run_wanted_at
 from phoenix_core.watch.session import Step, next_step
@@ -78,6 +80,7 @@ class Engine:
     _quiet: list[Settles] = Factory(list)
     _tasks: set[asyncio.Task[None]] = Factory(set)
     _inputs: int = 0
+    _committed: bool = False
     _round_trip: Moment | None = None
     _probing: bool = False
     _connecting: bool = False
@@ -148,6 +151,7 @@ class Engine:
             raise AssertionError("what is due asks for more without end")
         self._settle_quiet()
         self._tell()
+        self._beat()
         await asyncio.sleep(0)
 
     def stop(self, detail: str = "") -> None:
@@ -268,11 +272,25 @@ class Engine:
         finally:
             self._snapshotting = False
 
+    def _beat(self) -> None:
+        """A beat, when it is due and was earned: this loop runs, the store committed, the broker answered."""
+        desk, now = self.recorder.desk, self.clock.now()
+        last = desk.heartbeats.last_at
+        if now.wall < beat_due_at(last, jitter_of(desk.head.leaf), now.wall):
+            return
+        since = now.ticks - (now.wall - last) if last is not None else now.ticks
+        answered = self._round_trip is not None and (last is None or self._round_trip.ticks >= since)
+        earned = Earned(True, self._committed, answered, outage_declared=not self._up)
+        world = self.world()
+        signs = signs_of(desk, world, notifier_responds=len(self._telling) < UNTOLD_MAX)
+        _ = self.recorder.act(Beat(self._command_id("beat"), signs, earned))
+
     # --- effects ---
 
     def _recorded(self, bead: Bead, mine: bool) -> None:
         if mine:
             self._mine.add(bead.seq)
+            self._committed = True
         if isinstance(bead.body, Decision):
             self._verify(bead.seq, bead.body)
         self.on_bead(bead)
@@ -369,5 +387,13 @@ def evolve_run(run: Run, epoch: int) -> Run:
     return Run(run.run, epoch, run.mode, run.allow_live, run.version)
 
 
+def jitter_of(leaf: str) -> timedelta:
+    """A beat's jitter, drawn from the log itself: two desks drift apart, one desk repeats itself."""
+    span = int(leaf[:8], 16) / 0xFFFFFFFF * 2 - 1
+    return JITTER_MAX * span
+
+
+# So many alerts under way at once mean that no channel takes them.
+UNTOLD_MAX: Final = 20
 # A place frame needs a round trip no older than two seconds; asking twice as often leaves room for one lost answer.
 PROBE_EVERY: Final = timedelta(seconds=1)

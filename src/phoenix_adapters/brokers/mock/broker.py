@@ -1,6 +1,6 @@
 """The chaos mock: a whole broker in memory, its every misfortune drawn from an injected random source.
 
-It keeps a truth of its own (orders, executions, holdings) and tells it as a broker would: in facts, late, twice or never.
+It keeps a truth of its own (orders, executions, holdings) and tells it as brokers do: in facts, late, twice or never.
 Nothing in it looks at Phoenix's log. `script` forces the fate of the next entry; `spoof` makes it lie about a holding.
 """
 
@@ -15,6 +15,7 @@ from random import Random
 from attrs import Factory, define, evolve
 
 from phoenix_adapters.brokers.mock.chaos import ChaosMode, Fate, Fill, Lose, Partial, Reject, Silence, draw
+from phoenix_adapters.brokers.mock.market import MockMarket
 from phoenix_core.facts import (
     BrokerStatus,
     CancelSaid,
@@ -76,6 +77,7 @@ class MockBroker:
     cards: Mapping[str, Instrument]
     random: Random
     mode: ChaosMode = ChaosMode.INSTANT
+    market: MockMarket | None = None
     equity: Money = Money(Decimal("100000"))
     currency: str = "USD"
     _session: int = 0
@@ -145,6 +147,8 @@ class MockBroker:
 
     def drain(self) -> tuple[Fact, ...]:
         """Everything said by now."""
+        for quote in self.market.due() if self.market is not None else ():
+            self.set_quote(quote.symbol, quote.bid, quote.ask)
         now = self.clock.now().ticks
         due = sorted(entry for entry in self._later if entry[0] <= now) if self._later else []
         if due:

@@ -1,0 +1,150 @@
+"""`init` and `doctor`: how a desk begins, and whether it has everything it needs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from pathlib import Path
+
+import click
+
+from phoenix_cli.home import CONFIG_NAME, Home, Settings, home_at, load_settings, mode_of, settings_text
+from phoenix_cli.output import emit, refuse
+
+
+def home_of(ctx: click.Context) -> Home:
+    """The home that this command line names."""
+    return home_at(ctx.find_root().params.get("home"))
+
+
+@click.command("init")
+@click.option("--mode", type=click.Choice(["mock", "paper", "live"]), default="mock", help="What kind of money.")
+@click.option("--account", default="", help="The account number: DU... for paper, U... for live.")
+@click.option("--key", type=click.Path(exists=True, path_type=Path), help="Enrol this public key instead of a new one.")
+@click.option("--currency", default="USD", help="The account's base currency.")
+@click.pass_context
+def init_command(ctx: click.Context, mode: str, account: str, key: Path | None, currency: str) -> None:
+    """Make a home: folders, configuration, keys, the first bead.
+
+    Example: phoenix --home ~/desk init --mode paper --account DU1234567
+    """
+    from returns.pipeline import is_successful
+
+    from phoenix_adapters.beads.sqlite import SqliteStore
+    from phoenix_cli.founding import found, make_keys
+    from phoenix_cli.wiring import clock_of
+    from phoenix_core.gate.guards import PORTS, PREFIXES
+    from phoenix_core.values import BadInput, Mode
+
+    home = home_of(ctx)
+    wanted = Mode(mode.upper())
+    number = account or ("MOCK" if wanted is Mode.MOCK else "")
+    if not number.startswith(PREFIXES[wanted]):
+        raise BadInput("--account", number, f"a {mode} desk needs an account that begins with {PREFIXES[wanted]}")
+    if home.log.exists() and os.path.getsize(home.log) > 0 and home.config.exists():
+        refuse(ctx, ("DESK_EXISTS_ALREADY",), f"there is a desk in {home.path} already")
+    settings = Settings(mode=mode, account=number, port=PORTS[wanted], currency=currency)
+    keys = make_keys(home, number, key)
+    home.config.write_text(settings_text(settings), encoding="utf-8")
+    with SqliteStore(home.log) as store:
+        said = found(store, keys, wanted, clock_of(settings), currency)
+    if not is_successful(said):
+        refuse(ctx, tuple(r.value for r in said.failure().reasons), said.failure().detail)
+    document = {
+        "home": str(home.path),
+        "mode": mode,
+        "account": keys.account.mask,
+        "key": keys.operator.fingerprint,
+        "assurance": keys.operator.type.assurance,
+        "origin": said.unwrap().subject,
+    }
+    words = [
+        f"desk {document['origin']}: {wanted} {keys.account.mask}, home {home.path}",
+        f"operator key {keys.operator.fingerprint} ({keys.operator.type.assurance})",
+        "next: phoenix doctor, then phoenix run",
+    ]
+    emit(ctx, document, "\n".join(words))
+
+
+@click.command("doctor")
+@click.pass_context
+def doctor_command(ctx: click.Context) -> None:
+    """Look at everything a desk needs; each line ok, warn or fail with the mend.
+
+    Example: phoenix doctor
+    """
+    home = home_of(ctx)
+    checks = tuple(_checks(home))
+    worst = max((["ok", "warn", "fail"].index(level) for _, level, _ in checks), default=0)
+    document = {"ok": worst < 2, "checks": [{"name": n, "level": level, "detail": d} for n, level, d in checks]}
+    emit(ctx, document, "\n".join(f"{level:<5} {name:<10} {detail}" for name, level, detail in checks))
+    if worst == 2:
+        ctx.exit(1)
+
+
+def _checks(home: Home) -> list[tuple[str, str, str]]:
+    from phoenix_core.gate.guards import PORTS, PREFIXES
+
+    if not home.config.exists():
+        return [("home", "fail", f"no {CONFIG_NAME} in {home.path}: run `phoenix init`")]
+    settings = load_settings(home)
+    mode = mode_of(settings)
+    port_ok = settings.port == PORTS[mode]
+    prefix_ok = settings.account.startswith(PREFIXES[mode])
+    found = [
+        ("home", "ok", str(home.path)),
+        ("mode", "ok", mode.value),
+        ("port", "ok", str(settings.port)) if port_ok else ("port", "fail", f"{settings.port}, not {PORTS[mode]}"),
+        (
+            "account",
+            "ok" if prefix_ok else "fail",
+            f"{PREFIXES[mode]}*" if prefix_ok else "prefix does not fit the mode",
+        ),
+        _key(home),
+        *_log(home),
+        _disk(home),
+        ("halt", "warn" if home.halt_flag.exists() else "ok", "the latch is up" if home.halt_flag.exists() else "down"),
+    ]
+    if mode.value != "MOCK":
+        found.append(_gateway(settings))
+    return found
+
+
+def _key(home: Home) -> tuple[str, str, str]:
+    if not home.operator_key.exists():
+        return ("key", "warn", "no operator key in the home: sign with ssh-keygen or an agent")
+    loose = stat.S_IMODE(home.operator_key.stat().st_mode) & 0o077
+    return ("key", "fail", "its mode is open: chmod 600") if loose else ("key", "ok", "operator key, mode 0600")
+
+
+def _log(home: Home) -> list[tuple[str, str, str]]:
+    from returns.pipeline import is_successful
+
+    from phoenix_adapters.beads.sqlite import SqliteStore
+    from phoenix_core.chain import verify_chain
+
+    if not home.log.exists():
+        return [("log", "fail", "no beads.db: run `phoenix init`")]
+    with SqliteStore(home.log) as store:
+        verified = verify_chain(record.data for record in store.read(0))
+        size = store.head().size
+    if not is_successful(verified):
+        return [("log", "fail", f"does not verify: {verified.failure()}; open runbook RB-004")]
+    return [("log", "ok", f"{size} beads, the chain verifies")]
+
+
+def _disk(home: Home) -> tuple[str, str, str]:
+    free = shutil.disk_usage(home.path).free // 2**20
+    level = "ok" if free > 1024 else "warn" if free > 128 else "fail"
+    return ("disk", level, f"{free} MiB free")
+
+
+def _gateway(settings: Settings) -> tuple[str, str, str]:
+    import socket
+
+    try:
+        with socket.create_connection((settings.host, settings.port), timeout=2):
+            return ("gateway", "ok", f"{settings.host}:{settings.port} answers")
+    except OSError as error:
+        return ("gateway", "warn", f"{settings.host}:{settings.port}: {error}; start it, or see RB-001")

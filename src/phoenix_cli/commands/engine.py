@@ -1,0 +1,163 @@
+"""`run` and `watchdog`: the process that trades, and the one that watches it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from typing import TYPE_CHECKING
+
+import click
+
+from phoenix_cli.commands.desk import home_of
+from phoenix_cli.output import BUG, INTEGRITY, emit, fail, refuse
+
+if TYPE_CHECKING:
+    from phoenix_adapters.engine.loop import Engine
+    from phoenix_cli.wiring import Session
+
+# The CLI writes, the engine sees it: a fiftieth of a second is below what a human notices and costs no core.
+LOOP_EVERY_S = 0.02
+# What SIGTERM leaves the engine for protection that it still owes.
+OWED_WITHIN_S = 10.0
+
+
+@click.command("run")
+@click.option("--once", is_flag=True, help="Drain what is there, let it settle, and stop.")
+@click.pass_context
+def run_command(ctx: click.Context, once: bool) -> None:
+    """Run the engine in the foreground; SIGTERM stops it cleanly.
+
+    Example: phoenix run --once
+    """
+    from returns.pipeline import is_successful
+
+    from phoenix_cli.wiring import engine_of, opened
+    from phoenix_core.chain import verify_chain
+
+    with opened(home_of(ctx)) as session:
+        if not is_successful(verify_chain(record.data for record in session.store.read(0))):
+            fail(ctx, INTEGRITY, "the log does not verify: nothing is appended or sent; open runbook RB-004")
+        lease = session.store.lease(session.clock.now().boot)
+        if lease is None:
+            refuse(ctx, ("ENGINE_RUNS_ALREADY",), "another engine holds the lease of this desk")
+        with lease:
+            session.home.pid.write_text(f"{os.getpid()}\n", encoding="ascii")
+            engine = engine_of(session, lambda text: click.echo(text, err=True))
+            try:
+                asyncio.run(_live(engine, once))
+            except AssertionError as error:
+                click.echo(f"fail-stop, nothing more is sent: {error}", err=True)
+                ctx.exit(BUG)
+            finally:
+                session.home.pid.unlink(missing_ok=True)
+        emit(
+            ctx, {"beads": session.store.head().size, "stopped": True}, f"stopped at {session.store.head().size} beads"
+        )
+
+
+async def _live(engine: Engine, once: bool) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    started = await engine.start()
+    _ = started.unwrap()
+    for _round in range(4):
+        await engine.step()
+        await engine.settle()
+    for line in start_report(engine):
+        click.echo(line, err=True)
+    if once:
+        await _quieten(engine)
+    while not once and not stop.is_set():
+        await engine.step()
+        try:
+            await asyncio.wait_for(stop.wait(), LOOP_EVERY_S)
+        except TimeoutError:
+            continue
+    await _finish_protection(engine)
+    engine.stop("SIGTERM" if not once else "once")
+    for line in naked(engine):
+        click.echo(line, err=True)
+
+
+async def _quieten(engine: Engine) -> None:
+    """Steps until one leaves nothing behind."""
+    for _round in range(200):
+        before = engine.recorder.desk.head.size
+        await engine.step()
+        await engine.settle()
+        if engine.recorder.desk.head.size == before:
+            return
+        await asyncio.sleep(LOOP_EVERY_S)
+
+
+async def _finish_protection(engine: Engine) -> None:
+    from phoenix_core.values import State
+
+    waited = 0.0
+    while engine.recorder.desk.positions.in_state(State.FILLED) and waited < OWED_WITHIN_S:
+        await engine.step()
+        await asyncio.sleep(LOOP_EVERY_S)
+        waited += LOOP_EVERY_S
+
+
+def start_report(engine: Engine) -> list[str]:
+    """After every start: what is known, what the broker says, what is owed, what is yours to decide."""
+    from phoenix_core.values import State
+
+    desk = engine.recorder.desk
+    run = desk.observations.run
+    decide = [p.intent_id[:8] for p in desk.positions.in_state(State.STALLED)]
+    decide += [p.intent_id[:8] for p in desk.positions.in_state(State.PROPOSED)]
+    tokens = len(desk.tokens.live)
+    return [
+        f"known:  {desk.head.size} beads, {len(desk.positions.open)} open positions, {tokens} live tokens",
+        f"broker: session {desk.sessions.session}, {desk.sessions.state}, "
+        + (f"reconciliation {run.agreement}" if run is not None else "no picture yet"),
+        f"owed:   {len(desk.owed)} effects, {len(desk.orders.open)} orders without an end",
+        f"yours:  {', '.join(decide) if decide else 'nothing to decide'}; "
+        f"{len(desk.drifts.open)} drifts, {len(desk.kill_flags.standing)} kill flags",
+    ]
+
+
+def naked(engine: Engine) -> list[str]:
+    """What is left without protection when the engine stops."""
+    from phoenix_core.values import State
+
+    left = engine.recorder.desk.positions.in_state(State.FILLED)
+    return [f"NAKED: {p.pair} {p.held} held without confirmed protection ({p.position_id})" for p in left]
+
+
+@click.command("watchdog")
+@click.option("--once", is_flag=True, help="Look once and stop.")
+@click.option("--every", default=5.0, help="Seconds between looks.")
+@click.pass_context
+def watchdog_command(ctx: click.Context, once: bool, every: float) -> None:
+    """Say MISSED when the engine is dead.
+
+    Example: phoenix watchdog
+    """
+    import time
+
+    from phoenix_cli.wiring import opened
+
+    with opened(home_of(ctx)) as session:
+        while True:
+            missed = _look(session)
+            if missed or once:
+                emit(ctx, {"missed": missed}, f"missed {missed} beats" if missed else "the engine beats")
+            if once:
+                return
+            time.sleep(every)
+
+
+def _look(session: Session) -> int:
+    from phoenix_cli.wiring import fresh_id
+    from phoenix_core.acts.vital import Miss
+
+    _ = session.recorder.catch_up()
+    alive = session.store.leaseholder() is not None
+    _ = session.recorder.act(Miss(fresh_id(), alive))
+    return session.desk.heartbeats.miss_count

@@ -1,0 +1,89 @@
+"""Heartbeats: earned by the engine, missed by the watchdog, and what each obliges to be said."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from attrs import frozen
+
+from phoenix_core.beads import Health
+from phoenix_core.desk import Desk
+from phoenix_core.refusals import Reason, refusal
+from phoenix_core.rulings import Ruling, denied, granted
+from phoenix_core.values import CommandId, State
+from phoenix_core.watch.alerts import may_raise, resolved
+from phoenix_core.watch.codes import Code, alert, beat_code
+from phoenix_core.watch.health import Earned, Signs, diagnose, heartbeat, missed_beat
+from phoenix_core.world import World
+
+
+@frozen
+class Beat:
+    """The engine asks for its beat: what it saw, and what it did since the last one."""
+
+    command_id: CommandId
+    signs: Signs
+    earned: Earned
+
+
+@frozen
+class Miss:
+    """The watchdog asks whether a beat is missing."""
+
+    command_id: CommandId
+    process_alive: bool
+
+
+Command = Beat | Miss
+
+
+def _beat(desk: Desk, command: Beat, world: World) -> Ruling:
+    found = diagnose(command.signs, world.now.wall)
+    beat = heartbeat(found, command.earned)
+    if beat is None:
+        return denied(refusal(Reason.NOTHING_TO_DO, detail="not earned: " + ", ".join(command.earned.missing)))
+    degraded = found.health is not Health.HEALTHY
+    told = None
+    if degraded and may_raise(desk.alerts, Code.HEALTH_DEGRADED, "desk", world.now.wall):
+        reasons = " ".join(c.issue.value for c in found.complaints)
+        told = alert(Code.HEALTH_DEGRADED, "desk", command.command_id, reason=reasons)
+    over = [resolved(desk.alerts, code, "desk", "beat") for code in (Code.BEAT_MISSED, Code.BEATS_MISSED)]
+    if not degraded:
+        over.append(resolved(desk.alerts, Code.HEALTH_DEGRADED, "desk", "beat"))
+    return granted("beat", beat, told, *over)
+
+
+def _miss(desk: Desk, command: Miss, world: World) -> Ruling:
+    beat = missed_beat(desk.heartbeats, world.now.wall, command.process_alive)
+    if beat is None or desk.tenure.released:
+        return denied(refusal(Reason.NOTHING_TO_DO))
+    code = beat_code(beat)
+    told = None
+    if code is not None and may_raise(desk.alerts, code, "desk", world.now.wall):
+        told = alert(code, "desk", command.command_id, misses=str(beat.miss_count))
+    return granted("beat", beat, told)
+
+
+def signs_of(desk: Desk, world: World, notifier_responds: bool) -> Signs:
+    """What a check reads, gathered from the desk and the world."""
+    pending = [o for o in desk.orders.open.values() if not o.role.is_exit]
+    stalled = [p.since for p in desk.positions.in_state(State.STALLED)]
+    seen = desk.observations
+    return Signs(
+        ibkr_connected=world.link.up,
+        data_arriving=bool(world.quotes) or not desk.signals.open,
+        notifier_responds=notifier_responds,
+        orders_pending=len(pending),
+        orders_updated_at=min((o.recorded_at for o in pending), default=None),
+        positions_open=len(desk.positions.nets),
+        fills_updated_at=max(desk.fills.touched.values(), default=None),
+        confirmed_at=seen.complete.ts if seen.complete is not None else None,
+        reconciled_at=seen.complete.ts if seen.complete is not None else None,
+        started_at=desk.sessions.connected_at,
+        drift_unresolved=len(desk.drifts.open),
+        stalled_since=min(stalled, default=None),
+    )
+
+
+HANDLERS: Final[Mapping[type, Callable[[Desk, Any, World], Ruling]]] = {Beat: _beat, Miss: _miss}
