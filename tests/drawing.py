@@ -4,25 +4,20 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
-from importlib import import_module
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
+from phoenix_core.trade.transitions import TRANSITIONS
 from tests.showing import REPOSITORY
 
 README: Final = REPOSITORY / "README.md"
-TABLE: Final = REPOSITORY / "src" / "phoenix_core" / "trade" / "positions.py"
 BEGIN: Final = "<!-- transitions:begin -->\n"
 END: Final = "<!-- transitions:end -->\n"
+S = TypeVar("S")  # a state
+E = TypeVar("E")  # an event
 
 
-def transitions() -> Mapping[tuple[object, object], object]:
-    """The one table of the core: (state, event) to state."""
-    table: Mapping[tuple[object, object], object] = import_module("phoenix_core.trade.positions").TRANSITIONS
-    return table
-
-
-def diagram(table: Mapping[tuple[object, object], object]) -> str:
+def diagram(table: Mapping[tuple[S, E], S]) -> str:
     """The table as a Mermaid state diagram: births, moves in the order of the table, ends."""
     moves: dict[tuple[str, str], list[str]] = defaultdict(list)
     for (state, event), following in table.items():
@@ -45,7 +40,7 @@ def drawn(readme: str, picture: str) -> str:
 
 def main(readme: Path = README) -> None:
     """Write the README anew."""
-    readme.write_text(drawn(readme.read_text("utf-8"), diagram(transitions())), "utf-8")
+    readme.write_text(drawn(readme.read_text("utf-8"), diagram(TRANSITIONS)), "utf-8")
 
 
 if __name__ == "__main__":

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import sys
 import tempfile
-import time
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum
@@ -33,7 +33,8 @@ from tests.bite.mutants import Mutant, mutants
 
 PLACE: Final = Path(__file__).parent
 REPOSITORY: Final = PLACE.parent.parent
-SECONDS_SPARE = 10  # beside five times what the tests took: a mutant that takes longer hangs
+SECONDS_SPARE = 10.0  # of work, beside five times what the tests took: a mutant that works longer hangs
+WAITS_MAX: Final = 900  # seconds in all, for one that waits for ever instead; counted as noticed, like a crash
 # pytest would rewrite the assertions of its plugins; Hypothesis was imported before the fork and has none to rewrite.
 EARLY: Final = "ignore:Module already imported:pytest.PytestAssertRewriteWarning"
 
@@ -44,7 +45,7 @@ class Fate(Enum):
     SURVIVED = 0
     NOTICED = 1
     STILLBORN = 3
-    HUNG = -signal.SIGALRM
+    HUNG = -signal.SIGPROF
 
 
 @frozen
@@ -123,11 +124,12 @@ class QuickestFirst:
             self.note.write_text(json.dumps(self.seconds), "utf-8")
 
 
-def _try(target: Target, source: str, seconds: int, storage: Path) -> NoReturn:
+def _try(target: Target, source: str, seconds: float, storage: Path) -> NoReturn:
     """In a process of its own: import the source as the module, run its tests, and tell by the exit code."""
     fate = Fate.STILLBORN
     try:
-        signal.alarm(seconds)
+        signal.setitimer(signal.ITIMER_PROF, seconds)  # of its own work, however busy the machine is
+        signal.alarm(WAITS_MAX)
         silence = os.open(os.devnull, os.O_WRONLY)
         os.dup2(silence, 1)
         os.dup2(silence, 2)
@@ -143,7 +145,7 @@ def _try(target: Target, source: str, seconds: int, storage: Path) -> NoReturn:
         os._exit(fate.value)  # never back into the parent's code, whatever the mutant raised
 
 
-def fates(target: Target, sources: Sequence[str], seconds: int, storage: Path) -> Iterator[tuple[int, Fate]]:
+def fates(target: Target, sources: Sequence[str], seconds: float, storage: Path) -> Iterator[tuple[int, Fate]]:
     """Try these texts of a module, as many at once as there are processors; which met which fate, as they end."""
     running: dict[int, int] = {}
     waiting = iter(enumerate(sources))
@@ -170,12 +172,18 @@ def try_all(target: Target, root: Path) -> Tried:
     source = (root / target.file).read_text("utf-8")
     found = list(mutants(source))
     with tempfile.TemporaryDirectory(prefix="mutants-") as place:
-        began = time.monotonic()
-        as_it_is = dict(fates(target, [source], 600, Path(place)))
+        before = _worked()
+        as_it_is = dict(fates(target, [source], WAITS_MAX, Path(place)))
         assert as_it_is == {0: Fate.SURVIVED}, f"the tests of {target.file} do not pass on it as it is"
-        seconds = SECONDS_SPARE + 5 * int(time.monotonic() - began)
+        seconds = SECONDS_SPARE + 5 * (_worked() - before)
         met = dict(fates(target, [mutant.source for mutant in found], seconds, Path(place)))
     return Tried(target, tuple((mutant, met[number]) for number, mutant in enumerate(found)))
+
+
+def _worked() -> float:
+    """Seconds that the processors spent on children that have ended."""
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return spent.ru_utime + spent.ru_stime
 
 
 # --- what is said of it -----------------------------------------------------------------------------------------------

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Final
 
 import pytest
 
 from tests.bite.mutants import mutants
-from tests.showing import REPOSITORY
+from tests.bite.run import REPOSITORY
 
 
 @pytest.mark.parametrize(
@@ -62,6 +63,7 @@ def test_what_is_left_alone(source: str) -> None:
     assert list(mutants(source)) == []
 
 
+PLACE: Final = REPOSITORY / "tests" / "bite"
 RULE: Final = "LIMIT = 5\n\n\ndef may(age):\n    while age != age:\n        pass\n    return age < LIMIT\n"
 TESTS: Final = "from toy import may\n\ndef test_young(): assert may(4)\n\ndef test_old(): assert not may(6)\n"
 TABLE: Final = 'score_min = 60\n[module."src/toy.py"]\ntests = ["test_toy.py"]\n'
@@ -78,7 +80,7 @@ def session(tmp_path: Path, survivors: str) -> subprocess.CompletedProcess[str]:
     (tmp_path / "mutation.toml").write_text(TABLE, "utf-8")
     (tmp_path / "survivors.toml").write_text(survivors, "utf-8")
     run = "import sys; from pathlib import Path; from tests.bite import mutate; here = Path.cwd()\n"
-    run += "mutate.SECONDS_SPARE = 2; sys.path += [str(here / 'src')]; sys.exit(mutate.main([], here, here))"
+    run += "mutate.SECONDS_SPARE = 1.0; sys.path += [str(here / 'src')]; sys.exit(mutate.main([], here, here))"
     return subprocess.run(
         [sys.executable, "-c", run],
         cwd=tmp_path,
@@ -109,3 +111,13 @@ def test_reasons_are_printed_and_must_be_needed(tmp_path: Path) -> None:
     assert f"- `{SURVIVOR}`\n  Nobody is five." in text
     assert "| src/toy.py | 4 | 1 | 1 | 0 | 2 | 50.0 % |" in text
     assert "50.0 % noticed, less than 60 %" in ran.stdout
+
+
+def test_the_tables_have_not_rotted() -> None:
+    """Every module that is mutated and every test that stands for it is there; a reason is given for one of them."""
+    table = tomllib.loads((PLACE / "mutation.toml").read_text("utf-8"))
+    reasons = tomllib.loads((PLACE / "survivors.toml").read_text("utf-8"))
+    files = [file for module, row in table["module"].items() for file in (module, *row["tests"])]
+    assert [file for file in files if not (REPOSITORY / file).exists()] == []
+    assert reasons.keys() - table["module"].keys() == set()
+    assert table["score_min"] >= 95
