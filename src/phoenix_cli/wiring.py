@@ -19,7 +19,7 @@ from phoenix_adapters.clock import HostClock, shift_to
 from phoenix_adapters.engine.loop import Engine
 from phoenix_adapters.engine.recorder import Recorder
 from phoenix_adapters.keys import LogKey, SshVerifier, load_log_key
-from phoenix_adapters.seams.files import FileSeam
+from phoenix_adapters.seams.files import FileSeam, write_whole
 from phoenix_cli.home import Home, Settings, load_settings, mode_of
 from phoenix_core.desk import Desk
 from phoenix_core.ports import Broker, Clock, Notifier
@@ -30,8 +30,11 @@ if TYPE_CHECKING:
     from phoenix_core.beads import Genesis
 
 
-def clock_of(settings: Settings) -> HostClock:
-    """The host's clock, shifted where PHOENIX_CLOCK says so and may."""
+def clock_of(settings: Settings, home: Home | None = None) -> HostClock:
+    """The host's clock, shifted where PHOENIX_CLOCK says so and may.
+
+    The desk's clock starts at that instant when the first process asks, and all processes of the home share the shift.
+    """
     text = os.environ.get("PHOENIX_CLOCK", "")
     if not text:
         return HostClock()
@@ -39,7 +42,22 @@ def clock_of(settings: Settings) -> HostClock:
     loopback = settings.host.startswith("127.") or settings.host in ("localhost", "::1")
     if mode is Mode.LIVE or (mode is Mode.PAPER and not loopback):
         raise BadInput("PHOENIX_CLOCK", text, "a shifted clock is for MOCK and a gateway on loopback only; unset it")
-    return HostClock(shift_to(text))
+    return HostClock(shift_to(text) if home is None else _shared_shift(home, text))
+
+
+def _shared_shift(home: Home, text: str) -> timedelta:
+    """The shift that the first process with this PHOENIX_CLOCK found, kept in the home for the others."""
+    path = home.path / "run" / "clock"
+    try:
+        told, micros = path.read_text("utf-8").split("\n")[:2]
+        if told == text:
+            return timedelta(microseconds=int(micros))
+    except (OSError, ValueError):
+        pass  # nobody asked yet, or for another instant: this process is the first
+    shift = shift_to(text)
+    if path.parent.is_dir():
+        write_whole(path, f"{text}\n{shift // timedelta(microseconds=1)}\n")
+    return shift
 
 
 def account_of(number: str, desk_key: bytes) -> Account:
@@ -102,7 +120,7 @@ def opened(home: Home) -> Iterator[Session]:
     settings = load_settings(home)
     if not home.log.exists():
         raise BadInput("home", str(home.path), "there is no desk here yet; run `phoenix init` first")
-    clock = clock_of(settings)
+    clock = clock_of(settings, home)
     latch = latch_of(home.halt_flag)
     store = SqliteStore(home.log)
     try:

@@ -48,7 +48,7 @@ def init_command(ctx: click.Context, mode: str, account: str, key: Path | None, 
     keys = make_keys(home, number, key)
     home.config.write_text(settings_text(settings), encoding="utf-8")
     with SqliteStore(home.log) as store:
-        said = found(store, keys, wanted, clock_of(settings), currency)
+        said = found(store, keys, wanted, clock_of(settings, home), currency)
     if not is_successful(said):
         refuse(ctx, tuple(r.value for r in said.failure().reasons), said.failure().detail)
     document = {

@@ -1,0 +1,299 @@
+"""`inbox`, `show`, `approve`, `pass`: what a human decides on, and the decision."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from phoenix_cli.commands.desk import home_of
+from phoenix_cli.output import UNREACHABLE, USAGE, emit, fail, refuse
+
+if TYPE_CHECKING:
+    from returns.result import Result
+
+    from phoenix_cli.signing import Screen
+    from phoenix_cli.wiring import Session
+    from phoenix_core.gate.statements import Says
+    from phoenix_core.refusals import Refusal
+    from phoenix_core.rulings import Accepted
+
+# How long a command waits for the engine's acknowledging bead.
+ANSWER_WITHIN_S = 2.0
+# How long `approve` goes on watching for a fill once the order is out.
+FILL_WITHIN_S = 1.5
+COLUMNS, ROWS = 80, 24
+
+
+@click.command("inbox")
+@click.pass_context
+def inbox_command(ctx: click.Context) -> None:
+    """What waits for a human, with countdowns; STALLED positions come first.
+
+    Example: phoenix inbox
+    """
+    from phoenix_cli.wiring import opened
+    from phoenix_core.trade.positions import Open
+    from phoenix_core.values import State, plain, utc_text
+
+    with opened(home_of(ctx)) as session:
+        desk, now = session.desk, session.clock.now().wall
+
+        def row(position: Open) -> dict[str, object]:
+            proposal = desk.signals.proposal(position.intent_id)
+            shown = desk.evidence.latest(position.intent_id)
+            quantity = shown.evidence.sizing.quantity if shown is not None else position.requested_quantity
+            return {
+                "intent": position.intent_id,
+                "state": position.state.value,
+                "instrument": position.pair,
+                "side": position.side.value,
+                "quantity": plain(quantity),
+                "expires_at": utc_text(proposal.expires_at) if proposal is not None else None,
+            }
+
+        stalled = [row(p) for p in desk.positions.in_state(State.STALLED)]
+        waiting = [*desk.positions.in_state(State.PROPOSED), *desk.positions.in_state(State.APPROVED)]
+        intents = [row(p) for p in waiting]
+        words = [f"STALLED {r['instrument']} {r['side']} {r['quantity']}  {r['intent']}  (RB-003)" for r in stalled]
+        for r, position in zip(intents, waiting, strict=True):
+            proposal = desk.signals.proposal(position.intent_id)
+            left = proposal.expires_at - now if proposal is not None else None
+            clock = f"T {int(left.total_seconds()) // 60:02d}:{int(left.total_seconds()) % 60:02d}" if left else ""
+            words.append(f"{r['state']:<9} {r['instrument']} {r['side']} {r['quantity']}  {clock}  {r['intent']}")
+        emit(ctx, {"intents": intents, "stalled": stalled}, "\n".join(words) or "nothing waits")
+
+
+@click.command("show")
+@click.argument("intent")
+@click.pass_context
+def show_command(ctx: click.Context, intent: str) -> None:
+    """The evidence of an intent as the approve screen shows it.
+
+    Example: phoenix show 0b6c1d0e
+    """
+    from phoenix_cli.wiring import opened
+
+    with opened(home_of(ctx)) as session:
+        screen = _screen(ctx, session, intent)
+        emit(
+            ctx,
+            {"intent": screen.intent_id, "evidence": screen.leaf, "lines": list(screen.lines)},
+            "\n".join(screen.lines),
+        )
+
+
+def _screen(ctx: click.Context, session: Session, intent: str) -> Screen:
+    from phoenix_cli.signing import Screen, screen_of
+
+    found = screen_of(session.desk, whole_intent(session, intent), session.clock.now())
+    if not isinstance(found, Screen):
+        refuse_with(ctx, found)
+    assert isinstance(found, Screen), "refused otherwise"
+    return found
+
+
+def whole_intent(session: Session, name: str) -> str:
+    """The intent that a beginning of its id names."""
+    known = [*session.desk.signals.open]
+    near = [intent for intent in known if intent.startswith(name)]
+    return near[0] if len(near) == 1 else name
+
+
+def refuse_with(ctx: click.Context, no: Refusal, code: int = 1) -> None:
+    """Refuse with every reason."""
+    refuse(ctx, tuple(reason.value for reason in no.reasons), no.detail, code)
+
+
+@click.command("approve")
+@click.argument("intent")
+@click.option("--quantity", default=None, help="The quantity that you read on the screen, for scripts.")
+@click.option("--yes", is_flag=True, help="With --quantity: do not ask. MOCK and PAPER only.")
+@click.pass_context
+def approve_command(ctx: click.Context, intent: str, quantity: str | None, yes: bool) -> None:
+    """Look at the evidence; approve by typing the quantity. Enter alone declines.
+
+    Example: phoenix approve 0b6c1d0e --quantity 100 --yes
+    """
+    from phoenix_cli.wiring import opened
+    from phoenix_core.values import Mode, number, plain
+
+    with opened(home_of(ctx)) as session:
+        if session.store.leaseholder() is None or session.desk.tenure.released:
+            refuse(ctx, ("ENGINE_NOT_RUNNING",), "start `phoenix run` first")
+        screen = _wait_for_screen(ctx, session, intent)
+        shown = session.desk.evidence.latest(screen.intent_id)
+        assert shown is not None, "a screen shows evidence"
+        wanted = shown.evidence.sizing.quantity
+        if yes != (quantity is not None):
+            fail(ctx, USAGE, "--quantity and --yes go together")
+        if quantity is not None:
+            if session.genesis.mode is Mode.LIVE:
+                refuse(ctx, ("STATEMENT_WRONG_TYPE",), "a LIVE approval is typed by a human at a terminal")
+            if number(quantity, "--quantity") != wanted:
+                refuse(ctx, ("STATEMENT_OTHER_ORDER",), f"the evidence says {plain(wanted)}, not {quantity}")
+        else:
+            _ask(ctx, session, screen, plain(wanted), shown.evidence.flags)
+        _decide(ctx, session, screen)
+
+
+def _wait_for_screen(ctx: click.Context, session: Session, intent: str) -> Screen:
+    """The screen, once the engine has assembled the evidence."""
+    from phoenix_cli.signing import Screen, screen_of
+    from phoenix_core.refusals import Reason
+
+    until = time.monotonic() + ANSWER_WITHIN_S
+    while True:
+        found = screen_of(session.desk, whole_intent(session, intent), session.clock.now())
+        if isinstance(found, Screen):
+            return found
+        if found.headline is not Reason.EVIDENCE_MISSING or time.monotonic() > until:
+            refuse_with(ctx, found)
+        _ = session.store.wait(session.desk.head.size, 0.1)
+        _ = session.recorder.catch_up()
+
+
+def _ask(ctx: click.Context, session: Session, screen: Screen, quantity: str, flags: tuple[str, ...]) -> None:
+    """The human's part at the terminal: nothing typed ahead counts, Enter alone declines."""
+    import shutil
+
+    from phoenix_core.gate.screen import fits, match_words
+
+    if not sys.stdin.isatty() or not sys.stdout.isatty():
+        fail(ctx, USAGE, "an approval is typed at a terminal; scripts use --quantity Q --yes in MOCK and PAPER")
+    size = shutil.get_terminal_size()
+    if size.columns < COLUMNS or size.lines < ROWS or not fits(screen.lines):
+        fail(ctx, USAGE, f"the terminal must be {COLUMNS} x {ROWS} at least to show every fact")
+    _drop_typed_ahead()
+    click.echo("\n".join(screen.lines))
+    click.echo(f" code:  {'-'.join(match_words(screen.leaf))}")
+    instrument = screen.lines and any(flag.startswith("AMBER ") for flag in flags)
+    typed = click.prompt(" To approve type the quantity", default="", show_default=False)
+    if typed != quantity:
+        fail(ctx, 1, "declined: nothing was signed")
+    if instrument:
+        symbol = session.desk.signals.open[screen.intent_id].signal.pair
+        if click.prompt(" Amber lights: type the instrument too", default="", show_default=False) != symbol:
+            fail(ctx, 1, "declined: nothing was signed")
+
+
+def _drop_typed_ahead() -> None:
+    import termios
+
+    termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
+
+
+def _decide(ctx: click.Context, session: Session, screen: Screen) -> None:
+    from returns.pipeline import is_successful
+
+    from phoenix_core.values import utc_text
+
+    said = sign_and_act(ctx, session, screen.says)
+    if not is_successful(said):
+        refuse_with(ctx, said.failure())
+    facts = said.unwrap().facts
+    token = session.desk.tokens.live.get(facts["token"])
+    expires = utc_text(token.expires_at) if token is not None else None
+    outcome, words, reasons = _watch(session, screen.intent_id)
+    document: dict[str, object] = {
+        "intent": screen.intent_id,
+        "token": facts["token"],
+        "expires_at": expires,
+        "order_ref": facts["order_ref"],
+        "outcome": outcome,
+    }
+    if outcome == "NOT_SENT":
+        document |= {"refused": list(reasons), "detail": words}
+        emit(ctx, document, f"NOT SENT: {words}")
+        ctx.exit(1 if reasons else UNREACHABLE)
+    emit(ctx, document, words)
+
+
+def sign_and_act(
+    ctx: click.Context, session: Session, says: Says, texts: dict[str, str] | None = None, policy: object = None
+) -> Result[Accepted, Refusal]:
+    """Sign a statement with the operator's key and record it."""
+    from phoenix_adapters.keys import KeyTrouble, SshVerifier
+    from phoenix_cli.founding import operator_of
+    from phoenix_cli.signing import root_text, signed, statement_of
+    from phoenix_core.acts.approve import Sign
+    from phoenix_core.beads import Policy
+
+    desk = session.desk
+    statement = statement_of(desk, session.store, says, session.clock.now())
+    try:
+        key = operator_of(session.home)
+    except (KeyTrouble, OSError) as error:
+        fail(ctx, USAGE, f"the operator's key cannot be used: {error}")
+    root = root_text(session.store, desk.head.size)
+    command = signed(statement, key, SshVerifier(), root, texts, policy if isinstance(policy, Policy) else None)
+    if not isinstance(command, Sign):
+        refuse_with(ctx, command)
+    assert isinstance(command, Sign), "refused otherwise"
+    return session.recorder.act(command)
+
+
+def _watch(session: Session, intent: str) -> tuple[str, str, tuple[str, ...]]:
+    """What became of an approval: (outcome, words, reasons)."""
+    from phoenix_core.trade.positions import Ended, Open
+    from phoenix_core.values import State, plain
+
+    began = time.monotonic()
+    while True:
+        _ = session.recorder.catch_up()
+        position = session.desk.positions.of_intent(intent)
+        waited = time.monotonic() - began
+        if isinstance(position, Ended):
+            if position.state is State.CLOSED:
+                return "FILLED", "FILLED and closed again", ()
+            reasons = _reasons(session, intent)
+            return "NOT_SENT", f"{position.state}: {', '.join(reasons)}", reasons
+        if isinstance(position, Open) and position.filled_quantity > 0:
+            price = position.average_entry
+            at = plain(price) if price is not None else "?"
+            return "FILLED", f"FILLED {plain(position.filled_quantity)} @ {at}", ()
+        sent = isinstance(position, Open) and position.state in (State.SUBMITTED, State.STALLED)
+        if sent and waited > FILL_WITHIN_S:
+            return "SENT", f"SENT, {position.state if position is not None else ''}", ()
+        if not sent and waited > ANSWER_WITHIN_S:
+            return "NOT_SENT", "no engine answered within 2 s", ()
+        _ = session.store.wait(session.desk.head.size, 0.1)
+
+
+def _reasons(session: Session, intent: str) -> tuple[str, ...]:
+    """The reasons of the position's last bead."""
+    from phoenix_core.beads import Position
+    from phoenix_core.kernel import bead_of
+
+    for seq in range(session.desk.head.size - 1, -1, -1):
+        body = bead_of(next(session.store.read(seq, seq + 1))).body
+        if isinstance(body, Position) and body.intent_id == intent:
+            return body.reasons or (body.state.value,)
+    return ()
+
+
+@click.command("pass")
+@click.argument("intent")
+@click.option("--reason", required=True, help="Why not.")
+@click.pass_context
+def pass_command(ctx: click.Context, intent: str, reason: str) -> None:
+    """Say no to an intent; it is cancelled.
+
+    Example: phoenix pass 0b6c1d0e --reason "news in ten minutes"
+    """
+    from returns.pipeline import is_successful
+
+    from phoenix_cli.wiring import opened
+    from phoenix_core.beads import Verdict
+    from phoenix_core.gate.statements import Decide
+    from phoenix_core.values import text_hash
+
+    with opened(home_of(ctx)) as session:
+        whole = whole_intent(session, intent)
+        says = Decide(verdict=Verdict.REJECT, intent=whole, drift_bps_max=0)
+        said = sign_and_act(ctx, session, says, {text_hash(reason): reason})
+        if not is_successful(said):
+            refuse_with(ctx, said.failure())
+        emit(ctx, {"intent": whole, "state": "CANCELLED"}, f"CANCELLED {whole}")

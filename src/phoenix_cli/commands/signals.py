@@ -1,0 +1,132 @@
+"""`cse` and `propose`: a signal is written, and a signal is handed in."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from phoenix_cli.commands.desk import home_of
+from phoenix_cli.output import emit, refuse
+
+PAIRS = ("EURUSD", "GBPUSD", "USDJPY", "AUDUSD", "USDCAD", "NZDUSD")
+# A setup that makes sense for each pair, so that `cse --pair X` alone is a valid signal.
+SETUPS = {
+    "EURUSD": ("1.0850", "1.0820", "1.0910"),
+    "GBPUSD": ("1.2700", "1.2665", "1.2770"),
+    "USDJPY": ("150.00", "149.60", "150.80"),
+    "AUDUSD": ("0.6600", "0.6580", "0.6640"),
+    "USDCAD": ("1.3600", "1.3570", "1.3660"),
+    "NZDUSD": ("0.6100", "0.6080", "0.6140"),
+}
+
+
+@click.command("cse")
+@click.option("--signal", type=click.Choice(["READY", "FORMING", "NONE"]), required=True, help="How far the setup is.")
+@click.option("--pair", type=click.Choice(PAIRS), required=True, help="The currency pair.")
+@click.option("--confidence", default="0.85", help="0 to 1.")
+@click.option("--entry", default=None, help="Entry price, such as 1.0850.")
+@click.option("--stop", default=None, help="Stop price.")
+@click.option("--target", default=None, help="Target price.")
+@click.option("--setup-type", type=click.Choice(["FVG_ENTRY", "OTE_ENTRY", "BOS_ENTRY"]), default="FVG_ENTRY")
+@click.option("--strategy", default="mock_cse", help="Whose signal it is.")
+@click.option("--quantity", default=None, help="State a quantity instead of having it computed.")
+@click.option("--out", default=None, help="A file, or - for standard output; default: into intents/incoming/.")
+@click.pass_context
+def cse_command(
+    ctx: click.Context,
+    signal: str,
+    pair: str,
+    confidence: str,
+    entry: str | None,
+    stop: str | None,
+    target: str | None,
+    setup_type: str,
+    strategy: str,
+    quantity: str | None,
+    out: str | None,
+) -> None:
+    """Write one schema-valid signal as YAML; invalid combinations are refused, nothing is written.
+
+    Example: phoenix cse --signal READY --pair EURUSD --entry 1.0850 --stop 1.0820 --target 1.0910
+    """
+    from phoenix_adapters.codec import read_document
+    from phoenix_adapters.seams.files import write_whole
+    from phoenix_cli.home import load_settings
+    from phoenix_cli.wiring import clock_of, fresh_id
+    from phoenix_core.gate.cse import SCHEMA, read_signal
+    from phoenix_core.values import utc_text
+
+    home = home_of(ctx)
+    now = clock_of(load_settings(home), home).now().wall
+    usual = SETUPS[pair]
+    fields = {
+        "schema": SCHEMA,
+        "signal_id": f"mock-{fresh_id()[:13]}",
+        "intent_id": str(fresh_id()),
+        "signal": signal,
+        "pair": pair,
+        "setup_type": setup_type,
+        "confidence": confidence,
+        "entry": entry or usual[0],
+        "stop": stop or usual[1],
+        "target": target or usual[2],
+        "state_hash": "mock",
+        "strategy": strategy,
+        "created_at": utc_text(now),
+    }
+    if quantity is not None:
+        fields["quantity"] = quantity
+    text = "".join(f"{key}: {value}\n" for key, value in fields.items())
+    _ = read_signal(read_document(text.encode(), "cse"))
+    if out == "-":
+        click.echo(text, nl=False)
+        return
+    path = Path(out) if out else home.path / "intents/incoming/mock_intent.yaml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, text)
+    intent = fields["intent_id"]
+    emit(ctx, {"intent": intent, "file": str(path), "signal": signal}, f"{path}: intent {intent}")
+
+
+@click.command("propose")
+@click.argument("file")
+@click.pass_context
+def propose_command(ctx: click.Context, file: str) -> None:
+    """Hand a signal in; whatever comes ends as a proposal, a refusal or a quarantine, each with its bead.
+
+    Example: phoenix cse --signal READY --pair EURUSD --out - | phoenix propose -
+    """
+    import os
+
+    from returns.pipeline import is_successful
+
+    from phoenix_adapters.codec import DOCUMENT_MAX
+    from phoenix_adapters.engine.inputs import proposal_of
+    from phoenix_cli.wiring import opened
+    from phoenix_core.acts.propose import Propose
+    from phoenix_core.values import BadInput, utc_text
+
+    if file == "-":
+        data = sys.stdin.buffer.read(DOCUMENT_MAX + 1)
+    else:
+        path = Path(file)
+        if not path.is_file():
+            raise BadInput("FILE", file, "name a file that is there, or - for standard input")
+        data = path.read_bytes()[: DOCUMENT_MAX + 1]
+    with opened(home_of(ctx)) as session:
+        command = proposal_of("", data, f"cli:uid{os.getuid()}")
+        said = session.recorder.act(command)
+        if not is_successful(said):
+            refuse(ctx, tuple(r.value for r in said.failure().reasons), said.failure().detail)
+        assert isinstance(command, Propose), "only a proposal is accepted"
+        intent = command.incoming.signal.intent_id
+        position = session.desk.positions.of_intent(intent)
+        proposal = session.desk.signals.proposal(intent)
+        document = {
+            "intent": intent,
+            "state": position.state.value if position is not None else "PROPOSED",
+            "expires_at": utc_text(proposal.expires_at) if proposal is not None else None,
+        }
+        emit(ctx, document, f"{document['state']} {intent}, expires {document['expires_at']}")
