@@ -239,7 +239,7 @@ def the_core_names_no_any(source: Source) -> Iterator[str]:
     tabled = {
         id(each)
         for node in ast.walk(source.tree)
-        if isinstance(node, ast.AnnAssign) and _name(node.target).strip("_") == "HANDLERS"
+        if isinstance(node, ast.AnnAssign) and "Mapping[type, Callable[" in ast.unparse(node.annotation)
         for each in ast.walk(node.annotation)
     }
     for node in ast.walk(source.tree):
