@@ -164,6 +164,20 @@ class TestEveryLimit:
             context.prec = 3
             assert reasons(judged(Policy(WHOLE), Exposure(gross=Money(D("4000.01"))))) == (Reason.GROSS_LIMIT,)
 
+    def test_a_new_desk_has_nothing_reserved(self) -> None:
+        """Left unsaid, nothing is held, promised, lost or busy, and no policy was ever set."""
+        assert Exposure() == Exposure({}, Money(D(0)), 0, 0, Money(D(0)), (), (), ())
+        assert Policies() == Policies(None, -1)
+        assert judged(Policy(WHOLE), notional="0") is None
+
+    def test_the_sentence_names_amount_and_limit(self) -> None:
+        """What a human reads at three in the morning."""
+        no = judged(Policy(WHOLE), Exposure(open_positions=3, loss_today=Money(D("600.50"))), quantity="101")
+        assert no is not None
+        assert no.detail == (
+            "101 in one order, the limit is 100; 4 open positions, the limit is 3; 600.5 lost today, the limit is 600"
+        )
+
     def test_an_entry_has_a_size(self) -> None:
         """Nothing, or less, is judged by nobody."""
         with pytest.raises(AssertionError, match="quantity"):
