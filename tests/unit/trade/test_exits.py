@@ -1,0 +1,673 @@
+"""X1 to X4, one by one and together, and how a close is planned around the protection that stands."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from attrs import evolve
+from hypothesis import given
+from hypothesis import strategies as st
+
+from phoenix_core.beads import Order, OrderEvent
+from phoenix_core.facts import BrokerStatus, Held, Snapshot
+from phoenix_core.orders import Frame, Line, exit_ref, group_of
+from phoenix_core.refusals import Reason, Refusal, refusal
+from phoenix_core.trade.births import adopted
+from phoenix_core.trade.exits import (
+    PROTECTION_ENDS_WITHIN,
+    SIGNED_FOR,
+    WALL_BACK_MAX,
+    ClosePlan,
+    Stake,
+    Step,
+    bracket_refusal,
+    close_line,
+    close_plan,
+    entry_line,
+    entry_to_cancel,
+    exit_mandate,
+    exit_refusal,
+    exits_allowed,
+    pictured,
+    stake_of,
+    time_exit_due,
+    working_exits,
+    x1_refusal,
+    x2_refusal,
+    x4_refusal,
+)
+from phoenix_core.trade.fills import Answer, execution
+from phoenix_core.trade.order_words import news
+from phoenix_core.trade.protection import resized
+from phoenix_core.values import Moment, OrderType, Role, SecType, Side, Tif
+from tests.showing import shows
+from tests.unit.trade.samples import (
+    ACCOUNT,
+    CLOSE_REF,
+    EVIDENCE,
+    OTHER_REF,
+    REF,
+    RULE,
+    SECOND,
+    STOP_REF,
+    T0,
+    TARGET_REF,
+    Log,
+    bracket,
+    executed,
+    exit_lines,
+    fill,
+    frame,
+    order_bead,
+    order_said,
+    price,
+    quantity,
+    submitted,
+)
+from tests.unit.trade.samples import entry_line as an_entry
+
+B, E = BrokerStatus, OrderEvent
+MANDATE = f"evidence:{EVIDENCE}"
+
+
+def bought(log: Log, size: int, name: str = "A") -> None:
+    """An execution of the entry."""
+    side = log.position.side
+    fill(log, execution(executed(f"{name}.01", size, side=side), Answer.NEW, log.position.position_id, Role.ENTRY))
+
+
+def sold(log: Log, size: int, ref: str = STOP_REF, role: Role = Role.STOP, name: str = "Z") -> None:
+    """An execution of an exit."""
+    side = log.position.side.other
+    fill(log, execution(executed(f"{name}.01", size, ref=ref, side=side), Answer.NEW, log.position.position_id, role))
+
+
+def tell(log: Log, ref: str, status: BrokerStatus = B.SUBMITTED, filled: int = 0, size: int = 10) -> None:
+    """A word on an order, with the echo of its terms."""
+    echo = evolve(log.order(ref).line, quantity=quantity(size))
+    log.append(*news(log.order(ref), order_said(ref, status, filled, echo=echo, group="77")))
+
+
+def held(size: int = 10, filled: int = 10, sec_type: SecType = SecType.STOCK, side: Side = Side.BUY) -> Log:
+    """A bracket of which this much of the entry has filled, protection acknowledged."""
+    log = submitted(size, side, sec_type)
+    for ref in (REF, STOP_REF, TARGET_REF):
+        tell(log, ref, size=size)
+    bought(log, filled)
+    if filled == size:
+        tell(log, REF, B.FILLED, filled, size)
+    return log
+
+
+def close_frame(size: int, ref: str = CLOSE_REF, revision: int = 1) -> Frame:
+    """A close at the market."""
+    return frame(ref, close_line(an_entry(), quantity(size)), revision)
+
+
+def record(log: Log, *frames: Frame, group: str = "", mandate: str = "decision:9") -> tuple[str, ...]:
+    """Record frames of exits, as an act does before the last look; their references."""
+    name = log.position.position_id
+    log.append(Order(E.RECORDED, name, frames[0].ref, frames, group or group_of(REF, 2), mandate))
+    return tuple(each.ref for each in frames)
+
+
+def x1(log: Log, *frames: Frame, group: str = "", mandate: str = "decision:9") -> Refusal | None:
+    """What X1 says of frames once they are recorded."""
+    refs = record(log, *frames, group=group, mandate=mandate)
+    return x1_refusal(log.stake, refs)
+
+
+# --- the stake --------------------------------------------------------------------------------------------------------
+
+
+def test_what_a_stake_says() -> None:
+    """Quantities are those of our executions, whatever the broker's running sums say."""
+    log = held(filled=4)
+    tell(log, REF, filled=9)
+    tell(log, STOP_REF, filled=3)
+    stake = log.stake
+    assert (stake.totals.entered, stake.held, stake.entry_rest) == (Decimal(4), Decimal(4), Decimal(6))
+    assert [order.ref for order in stake.exits] == [order.ref for order in stake.pair] == [STOP_REF, TARGET_REF]
+    assert [stake.rest_of(order) for order in stake.exits] == [10, 10]
+    sold(log, 3)
+    assert [log.stake.rest_of(order) for order in log.stake.exits] == [7, 10]
+    assert (log.stake.executed(STOP_REF), log.stake.held) == (Decimal(3), Decimal(1))
+    record(log, close_frame(1))
+    assert [order.ref for order in log.stake.pair] == [STOP_REF, TARGET_REF]
+    assert [order.ref for order in log.stake.exits] == [STOP_REF, TARGET_REF, CLOSE_REF]
+
+
+def test_an_ended_entry_has_no_rest() -> None:
+    """What has ended fills no more; an adopted position has no entry at all."""
+    log = held(filled=4)
+    tell(log, REF, B.CANCELLED, 4)
+    assert log.stake.entry_rest == 0
+    assert adopted_stake().entry_rest == 0
+    assert adopted_stake().entry is None
+
+
+def adopted_stake() -> Stake:
+    """An adopted position, protected by what its adoption recorded."""
+    log = Log()
+    log.append(
+        adopted(
+            OTHER_REF,
+            pair="EURUSD",
+            side=Side.BUY,
+            quantity=quantity(10),
+            price=price("1.09"),
+            stop=price("1.08"),
+            target=price("1.10"),
+            strategy="london",
+            proof=RULE,
+        )
+    )
+    stop, target = exit_lines()
+    frames = (frame(exit_ref(OTHER_REF, Role.STOP, 1), stop), frame(exit_ref(OTHER_REF, Role.TARGET, 1), target))
+    record(log, *frames, group=group_of(OTHER_REF, 1))
+    return log.stake
+
+
+# --- X1 ---------------------------------------------------------------------------------------------------------------
+
+
+@shows("X1")
+class TestX1:
+    """X1: executed exits + the largest working member of each exit group <= executed entries + the unfilled rest of the
+    native parent that the group hangs on, checked at the socket.
+    """
+
+    def test_a_native_pair_hangs_on_its_parents_rest(self) -> None:
+        """A bracket of 10 with 4 filled: the pair of 10 is one group of 10, against 4 held and 6 to come."""
+        stake = held(filled=4).stake
+        assert working_exits(stake) == 10
+        assert exits_allowed(stake) == 10
+        assert x1_refusal(stake, [STOP_REF, TARGET_REF]) is None
+
+    @pytest.mark.parametrize(("size", "passes"), [(1, False), (10, False)])
+    def test_a_close_beside_a_standing_pair_is_too_much(self, size: int, passes: bool) -> None:
+        """In a group of its own it adds to what the pair may do, whatever its size."""
+        log = held()
+        refs = record(log, close_frame(size))
+        assert (x1_refusal(log.stake, refs) is None) is passes
+
+    @pytest.mark.parametrize(("size", "passes"), [(10, True), (11, False)])
+    def test_a_close_in_the_group_of_the_pair(self, size: int, passes: bool) -> None:
+        """Sharing the group, only the largest member counts."""
+        log = held()
+        refs = record(log, close_frame(size), group=group_of(REF, 1))
+        said = x1_refusal(log.stake, refs)
+        assert (said is None) is passes
+        assert passes or (said is not None and said.reasons == (Reason.EXIT_TOO_LARGE,))
+
+    @shows("F37")
+    def test_a_partial_exit_leaves_less_room(self) -> None:
+        """Partial 4 of 10, the pair cancelled: a close of 6 fits, one of 7 does not."""
+        log = held()
+        sold(log, 4)
+        for ref in (STOP_REF, TARGET_REF):
+            tell(log, ref, B.CANCELLED, 4)
+        assert exits_allowed(log.stake) == 6
+        six, seven = log.twin(), log.twin()
+        assert x1(six, close_frame(6)) is None
+        assert x1(seven, close_frame(7)) is not None
+
+    def test_two_groups_add_up(self) -> None:
+        """Each group may execute on its own."""
+        log = held()
+        for ref in (STOP_REF, TARGET_REF):
+            tell(log, ref, B.CANCELLED)
+        stop, target = exit_lines(6)
+        again = (frame(exit_ref(REF, Role.STOP, 2), stop), frame(exit_ref(REF, Role.TARGET, 2), target))
+        assert x1(log, *again) is None
+        four = (frame(exit_ref(REF, Role.CLOSE, 3), close_line(an_entry(), quantity(4))),)
+        assert x1(log, *four, group=group_of(REF, 3)) is None
+        one = (frame(exit_ref(REF, Role.CLOSE, 4), close_line(an_entry(), quantity(1))),)
+        assert x1(log, *one, group=group_of(REF, 4)) is not None
+
+    def test_orders_without_a_group_are_groups_of_their_own(self) -> None:
+        """No name is no common name."""
+        log = held()
+        for ref in (STOP_REF, TARGET_REF):
+            tell(log, ref, B.CANCELLED)
+        name = log.position.position_id
+        for n in (2, 3):
+            ref = exit_ref(REF, Role.CLOSE, n)
+            log.append(Order(E.RECORDED, name, ref, (frame(ref, close_line(an_entry(), quantity(6))),)))
+        assert working_exits(log.stake) == 12
+
+    def test_what_may_have_left_counts(self) -> None:
+        """Recorded, sent, doubtful, inactive: whatever has no end may execute."""
+        log = held()
+        for event in (E.UNKNOWN, E.INACTIVE, E.HELD):
+            log.append(order_bead(log.order(STOP_REF), event), order_bead(log.order(TARGET_REF), event))
+            assert working_exits(log.stake) == 10
+
+    def test_a_frame_that_lessens_may_always_go(self) -> None:
+        """The entry ended at 4, the pair of 10 stands: shrinking it is no new risk, growing it would be."""
+        log = held(filled=4)
+        tell(log, REF, B.CANCELLED, 4)
+        assert working_exits(log.stake) > exits_allowed(log.stake)
+        shrunk, grown = log.twin(), log.twin()
+        shrink = [resized(order, quantity(4)) for order in shrunk.stake.pair]
+        assert x1(shrunk, *shrink, group=group_of(REF, 1)) is None
+        grow = [resized(order, quantity(11)) for order in grown.stake.pair]
+        assert x1(grown, *grow, group=group_of(REF, 1)) is not None
+        record(shrunk, close_frame(1))
+        assert x1_refusal(shrunk.stake, [CLOSE_REF]) is not None
+
+    def test_a_change_counts_as_the_larger_until_it_is_answered(self) -> None:
+        """Shrunk to 4 but not answered: there is no room for another 6 yet."""
+        log = held()
+        shrink = [resized(order, quantity(4)) for order in log.stake.pair]
+        record(log, *shrink, group=group_of(REF, 1))
+        assert working_exits(log.stake) == 10
+        for ref in (STOP_REF, TARGET_REF):
+            log.append(order_bead(log.order(ref), E.SENT))
+            tell(log, ref, size=4)
+        assert working_exits(log.stake) == 4
+        assert x1_refusal(log.stake, [STOP_REF, TARGET_REF]) is None
+        assert working_exits(log.stake, [STOP_REF, TARGET_REF]) == 4  # answered: there is no before
+
+    def test_the_rest_counts_only_while_a_native_group_works(self) -> None:
+        """With the children gone, what the entry may still fill is no room for exits."""
+        log = held(filled=4)
+        for ref in (STOP_REF, TARGET_REF):
+            tell(log, ref, B.CANCELLED)
+        assert exits_allowed(log.stake) == 4
+        assert x1(log, close_frame(5)) is not None
+
+    @shows("F76")
+    def test_more_exited_than_entered_leaves_no_room_at_all(self) -> None:
+        """Already beyond zero: nothing may go that could trade, not even against the rest of the entry."""
+        log = held(filled=4)
+        sold(log, 5)
+        assert exits_allowed(log.stake) == 5  # a rest of 6, one of which is spoken for
+        tell(log, REF, B.CANCELLED, 4)
+        for ref in (STOP_REF, TARGET_REF):
+            tell(log, ref, B.CANCELLED, 5)
+        assert exits_allowed(log.stake) == -1
+        assert x1(log, close_frame(1)) is not None
+
+    @given(
+        entered=st.integers(0, 10),
+        exited=st.integers(0, 10),
+        cancelled=st.booleans(),
+        size=st.integers(1, 12),
+        shared=st.booleans(),
+    )
+    def test_against_counting_by_hand(
+        self, entered: int, exited: int, cancelled: bool, size: int, shared: bool
+    ) -> None:
+        """A close beside or within the pair, after any fills: allowed exactly when the sum of X1 says so."""
+        log = submitted()
+        if entered:
+            bought(log, entered)
+        if exited:
+            sold(log, exited)
+        if cancelled:
+            tell(log, REF, B.CANCELLED, entered)
+        refs = record(log, close_frame(size), group=group_of(REF, 1) if shared else group_of(REF, 2))
+        stop, target = max(0, 10 - exited), 10
+        rest = 0 if cancelled else 10 - entered
+        pair = max(stop, target)
+        working = max(pair, size) if shared else pair + size
+        passes = exited + working <= entered + rest or working <= pair
+        assert (x1_refusal(log.stake, refs) is None) is passes
+
+
+# --- X2 ---------------------------------------------------------------------------------------------------------------
+
+
+@shows("X2")
+class TestX2:
+    """X2: every exit frame names its mandate or a signed close younger than 60 s."""
+
+    def test_the_positions_own_mandate_never_gets_old(self) -> None:
+        """The evidence that was approved, by its leaf; of an adoption, its own reference."""
+        position = held().position
+        assert exit_mandate(position) == MANDATE
+        assert x2_refusal(position, MANDATE, None, T0 + timedelta(days=30)) is None
+        adoption = adopted_stake().position
+        assert exit_mandate(adoption) == f"adoption:{OTHER_REF}"
+        assert x2_refusal(adoption, f"adoption:{OTHER_REF}", None, T0) is None
+
+    @pytest.mark.parametrize("mandate", [None, "", "evidence:", f"evidence:{'f' * 64}", "decision:9"])
+    def test_anything_else_is_no_mandate(self, mandate: str | None) -> None:
+        """Another's evidence, or a decision of which nobody knows when it was signed."""
+        said = x2_refusal(held().position, mandate, None, T0)
+        assert said is not None
+        assert said.reasons == (Reason.EXIT_WITHOUT_MANDATE,)
+
+    def test_no_name_is_no_right_whenever_it_was_signed(self) -> None:
+        """A frame that names nothing does not go."""
+        said = x2_refusal(held().position, None, T0, T0)
+        assert said is not None
+        assert said.reasons == (Reason.EXIT_WITHOUT_MANDATE,)
+
+    @pytest.mark.parametrize(
+        ("age", "passes"),
+        [
+            (timedelta(0), True),
+            (SIGNED_FOR - timedelta(microseconds=1), True),
+            (SIGNED_FOR, False),
+            (-WALL_BACK_MAX, True),
+            (-WALL_BACK_MAX - timedelta(microseconds=1), False),
+        ],
+    )
+    def test_a_signed_exit_lives_sixty_seconds(self, age: timedelta, passes: bool) -> None:
+        """From its signature; a wall clock that was set back ends it too."""
+        said = x2_refusal(held().position, "decision:9", T0, T0 + age)
+        assert (said is None) is passes
+        assert passes or (said is not None and said.reasons == (Reason.EXIT_EXPIRED,))
+
+
+# --- X4 ---------------------------------------------------------------------------------------------------------------
+
+
+def picture(log: Log, shown: int, *, complete: bool = True) -> Snapshot:
+    """A picture of one holding (none, where it is zero), taken now."""
+    now = Moment(log.now, timedelta(0), "boot")
+    mine = (Held("EURUSD", Decimal(shown)),) if shown else ()
+    return Snapshot(1, now, now, complete, (*mine, Held("GBPUSD", Decimal(77))))
+
+
+@shows("X4")
+class TestX4:
+    """X4: a native child has its parent's size; any other exit <= min(booked, position in the last complete snapshot +
+    our executions since it).
+    """
+
+    def sizes(self, log: Log, size: int, there: int | None, typed: bool = False, role: Role = Role.CLOSE) -> bool:
+        """Whether an exit of this size passes."""
+        line = evolve(close_line(an_entry(), quantity(size)), role=role)
+        frames = [frame(exit_ref(REF, role, 2), line)]
+        said = x4_refusal(log.stake, frames, None if there is None else Decimal(there), typed)
+        assert said is None or said.reasons == (Reason.EXIT_WRONG_SIZE,)
+        return said is None
+
+    @pytest.mark.parametrize(
+        ("size", "there", "passes"), [(10, 10, True), (11, 12, False), (10, 9, False), (9, 9, True), (1, -4, False)]
+    )
+    def test_at_most_what_is_booked_and_what_was_shown(self, size: int, there: int, passes: bool) -> None:
+        """The smaller of the two counts."""
+        for role in (Role.CLOSE, Role.STOP):
+            assert self.sizes(held(), size, there, role=role) is passes
+
+    def test_without_a_picture_a_close_waits_for_a_human_and_protection_does_not(self) -> None:
+        """Executions that we saw are protected at once; a close needs a size that somebody typed."""
+        log = held()
+        assert not self.sizes(log, 1, None)
+        assert self.sizes(log, 10, None, role=Role.STOP)
+        assert not self.sizes(log, 11, None, role=Role.STOP)
+        assert self.sizes(log, 99, None, typed=True)
+        assert self.sizes(log, 99, 3, typed=True)
+        assert not self.sizes(log, 99, None, typed=True, role=Role.STOP)
+
+    def test_a_native_child_has_its_parents_size_while_that_lives(self) -> None:
+        """Not less and not more; once the parent has ended, it is an exit like any other."""
+        log = held(filled=4)
+        for size, passes in ((10, True), (4, False), (11, False)):
+            frames = [resized(order, quantity(size)) for order in log.stake.pair]
+            assert (x4_refusal(log.stake, frames, Decimal(4)) is None) is passes
+        tell(log, REF, B.CANCELLED, 4)
+        for size, passes in ((4, True), (5, False), (3, True)):
+            frames = [resized(order, quantity(size)) for order in log.stake.pair]
+            assert (x4_refusal(log.stake, frames, Decimal(4)) is None) is passes
+
+    def test_what_an_order_executed_is_part_of_its_size(self) -> None:
+        """A stop of 10 that executed 4 of it is, for 6 held, still a stop of 10."""
+        log = held()
+        sold(log, 4)
+        assert x4_refusal(log.stake, [resized(log.order(STOP_REF), quantity(10))], Decimal(6)) is None
+        assert x4_refusal(log.stake, [resized(log.order(STOP_REF), quantity(11))], Decimal(6)) is not None
+
+    def test_every_frame_is_judged(self) -> None:
+        """One that is too large is enough."""
+        log = held()
+        frames = [close_frame(3), close_frame(11, exit_ref(REF, Role.CLOSE, 3))]
+        assert x4_refusal(log.stake, frames, Decimal(10)) is not None
+        assert x4_refusal(log.stake, frames[:1], Decimal(10)) is None
+
+    @pytest.mark.parametrize(
+        ("lines", "passes"),
+        [
+            ((an_entry(), *exit_lines()), True),
+            ((an_entry(),), True),
+            ((an_entry(), *exit_lines(9)), False),
+            ((an_entry(), exit_lines()[0], exit_lines(9)[1]), False),
+            ((an_entry(), *exit_lines(side=Side.SELL)), False),
+            (exit_lines(), False),
+            ((an_entry(), an_entry(), *exit_lines()), False),
+        ],
+    )
+    def test_a_bracket_is_one_entry_and_children_of_its_size(self, lines: tuple[Line, ...], passes: bool) -> None:
+        """On the other side, as large, one parent."""
+        said = bracket_refusal(tuple(frame(REF, line) for line in lines))
+        assert (said is None) is passes
+        assert passes or (said is not None and said.reasons == (Reason.EXIT_WRONG_SIZE,))
+
+    def test_the_bracket_that_is_recorded_passes(self) -> None:
+        """The sample itself."""
+        assert bracket_refusal(bracket().frames) is None
+
+
+@shows("X4", "F66", "F80", "F81")
+class TestThePicture:
+    """What a complete picture of this session says of a position, with our executions since it began."""
+
+    def test_what_it_shows_and_what_came_since(self) -> None:
+        """Shown 4, and 6 bought, 3 sold after it: 7."""
+        log = submitted()
+        bought(log, 4)
+        log.wait(SECOND)
+        shot = picture(log, 4)
+        assert pictured(log.stake, shot, 1) == 4
+        bought(log, 6, "B")
+        sold(log, 3)
+        assert pictured(log.stake, shot, 1) == 7
+        log.wait(SECOND)
+        assert pictured(log.stake, picture(log, 7), 1) == 7
+
+    def test_a_short_position_is_held_the_other_way(self) -> None:
+        """Minus ten shown is ten held by a seller, and ten shown is minus ten."""
+        log = held(side=Side.SELL)
+        log.wait(SECOND)
+        assert pictured(log.stake, picture(log, -10), 1) == 10
+        assert pictured(log.stake, picture(log, 10), 1) == -10
+
+    def test_what_was_there_before_is_not_ours(self) -> None:
+        """The signed baseline is taken off."""
+        log = held()
+        log.wait(SECOND)
+        assert pictured(log.stake, picture(log, 15), 1, Decimal(5)) == 10
+
+    def test_what_a_complete_picture_leaves_out_is_zero(self) -> None:
+        """Closed by hand while we were down: nothing is there, and so no exit may be placed."""
+        log = held()
+        log.wait(SECOND)
+        shot = picture(log, 0)
+        assert pictured(log.stake, shot, 1) == 0
+        frames = [frame(exit_ref(REF, Role.STOP, 2), exit_lines()[0])]
+        assert x4_refusal(log.stake, frames, pictured(log.stake, shot, 1)) is not None
+
+    def test_an_incomplete_picture_says_nothing(self) -> None:
+        """Nor one of another session, nor none."""
+        log = held()
+        assert pictured(log.stake, None, 1) is None
+        assert pictured(log.stake, picture(log, 10, complete=False), 1) is None
+        assert pictured(log.stake, picture(log, 10), 2) is None
+
+    @pytest.mark.parametrize(("shown", "expected"), [(9000, 10_000), (11_000, 10_000), (8999, 8999), (11_001, 11_001)])
+    def test_a_currency_pair_is_a_cross_check(self, shown: int, expected: int) -> None:
+        """Within a thousand of the book the book is right; beyond, the picture counts."""
+        log = held(10_000, 10_000, SecType.CASH)
+        log.wait(SECOND)
+        assert pictured(log.stake, picture(log, shown), 1) == expected
+
+
+# --- together ---------------------------------------------------------------------------------------------------------
+
+
+@shows("X1", "X2", "X3", "X4")
+def test_the_last_look_of_an_exit_shows_every_red_light() -> None:
+    """X3 are the lights that the guards lit; all that is wrong is said, the headline first."""
+    log = held()
+    log.wait(SECOND)
+    record(log, close_frame(11))
+    frames, stake, now = (close_frame(11),), log.stake, log.now
+    lights = (None, refusal(Reason.ACCOUNT_MISMATCH), refusal(Reason.LEASE_LOST))
+    said = exit_refusal(stake, frames, "decision:9", now - SIGNED_FOR, now, Decimal(10), lights)
+    assert said is not None
+    assert said.reasons == (
+        Reason.ACCOUNT_MISMATCH,
+        Reason.LEASE_LOST,
+        Reason.EXIT_TOO_LARGE,
+        Reason.EXIT_EXPIRED,
+        Reason.EXIT_WRONG_SIZE,
+    )
+
+
+def test_a_right_exit_passes_the_last_look() -> None:
+    """Nothing wrong, nothing said; a typed size needs no picture."""
+    log = held()
+    record(log, close_frame(10), group=group_of(REF, 1))
+    frames = (close_frame(10),)
+    assert exit_refusal(log.stake, frames, "decision:9", log.now, log.now, Decimal(10), ()) is None
+    assert exit_refusal(log.stake, frames, "decision:9", log.now, log.now, None, ()) is not None
+    assert exit_refusal(log.stake, frames, "decision:9", log.now, log.now, None, (), typed=True) is None
+
+
+# --- closes -----------------------------------------------------------------------------------------------------------
+
+
+class TestAClose:
+    """One live close per position, beside or instead of the protection, never on top of it."""
+
+    def test_it_shares_the_group_of_its_protection(self) -> None:
+        """Where the broker allows that, it goes at once, for all that is held."""
+        log = held()
+        assert close_plan(log.stake, True, log.now).unwrap() == ClosePlan(Step.SEND, quantity(10), group_of(REF, 1))
+
+    def test_else_the_protection_ends_first(self) -> None:
+        """Asked, awaited, confirmed; only then is anything sent, and only what is left by then."""
+        log = held()
+        plan = close_plan(log.stake, False, log.now).unwrap()
+        assert plan == ClosePlan(Step.CANCEL_FIRST, quantity(10), cancels=(STOP_REF, TARGET_REF))
+        log.append(order_bead(log.order(STOP_REF), E.CANCEL_REQUESTED))
+        plan = close_plan(log.stake, False, log.now).unwrap()
+        assert (plan.step, plan.cancels) == (Step.CANCEL_FIRST, (TARGET_REF,))
+        log.wait(SECOND)
+        log.append(order_bead(log.order(TARGET_REF), E.CANCEL_REQUESTED))
+        assert close_plan(log.stake, False, log.now).unwrap() == ClosePlan(Step.WAIT, quantity(10))
+        sold(log, 3)
+        tell(log, STOP_REF, B.CANCELLED, 3)
+        assert close_plan(log.stake, False, log.now).unwrap().step is Step.WAIT
+        tell(log, TARGET_REF, B.CANCELLED)
+        assert close_plan(log.stake, False, log.now).unwrap() == ClosePlan(Step.SEND, quantity(7))
+
+    @pytest.mark.parametrize(
+        ("waited", "step"),
+        [
+            (PROTECTION_ENDS_WITHIN - timedelta(microseconds=1), Step.WAIT),
+            (PROTECTION_ENDS_WITHIN, Step.GIVE_UP),
+        ],
+    )
+    def test_after_three_seconds_a_human_is_asked(self, waited: timedelta, step: Step) -> None:
+        """Counted from the first request; nothing is sent on top of what may still execute."""
+        log = held()
+        log.append(order_bead(log.order(STOP_REF), E.CANCEL_REQUESTED))
+        log.wait(SECOND)
+        log.append(order_bead(log.order(TARGET_REF), E.CANCEL_REQUESTED))
+        assert close_plan(log.stake, False, T0 + waited).unwrap() == ClosePlan(step, quantity(10))
+
+    @shows("F74")
+    def test_the_rest_of_the_entry_is_cancelled_with_it(self) -> None:
+        """However it goes: an approval to leave is none to buy more. Asked once, not again."""
+        log = held(filled=4)
+        assert close_plan(log.stake, True, log.now).unwrap().cancels == (REF,)
+        assert close_plan(log.stake, False, log.now).unwrap().cancels == (REF, STOP_REF, TARGET_REF)
+        for ref in (STOP_REF, TARGET_REF):
+            log.append(order_bead(log.order(ref), E.CANCEL_REQUESTED))
+        assert close_plan(log.stake, False, log.now).unwrap().cancels == (REF,)
+        assert entry_to_cancel(log.stake) == (REF,)
+        log.append(order_bead(log.order(), E.CANCEL_REQUESTED))
+        assert entry_to_cancel(log.stake) == ()
+        assert entry_to_cancel(held().stake) == ()
+        assert entry_to_cancel(adopted_stake()) == ()
+
+    def test_without_protection_it_goes_at_once(self) -> None:
+        """In a group of its own."""
+        log = held()
+        for ref in (STOP_REF, TARGET_REF):
+            tell(log, ref, B.CANCELLED)
+        for shares in (True, False):
+            assert close_plan(log.stake, shares, log.now).unwrap() == ClosePlan(Step.SEND, quantity(10))
+
+    def test_two_groups_cannot_be_shared(self) -> None:
+        """Protection in two groups ends first, whatever the broker allows."""
+        log = held()
+        tell(log, TARGET_REF, B.CANCELLED)
+        ref = exit_ref(REF, Role.TARGET, 2)
+        record(log, frame(ref, exit_lines()[1]), mandate=MANDATE)
+        assert close_plan(log.stake, True, log.now).unwrap().step is Step.CANCEL_FIRST
+
+    def test_there_is_one(self) -> None:
+        """While one lives there is no second."""
+        log = held()
+        record(log, close_frame(10), group=group_of(REF, 1))
+        assert close_plan(log.stake, True, log.now).failure().reasons == (Reason.CLOSE_ALREADY_WORKING,)
+
+    @pytest.mark.parametrize("exited", [10, 11])
+    def test_nothing_held_is_nothing_to_close(self, exited: int) -> None:
+        """Net zero, or beyond it: a close would open."""
+        log = held()
+        sold(log, exited)
+        assert close_plan(log.stake, True, log.now).failure().reasons == (Reason.NOTHING_TO_CLOSE,)
+
+    @shows("F76")
+    @pytest.mark.parametrize("side", Side)
+    def test_its_line(self, side: Side) -> None:
+        """The other side, at the market, for the day: what it does is never more of the same."""
+        entry = evolve(an_entry(10, side), limit=price(1), order_type=OrderType.LIMIT)
+        line = close_line(entry, quantity(4))
+        assert (line.role, line.side, line.quantity) == (Role.CLOSE, side.other, Decimal(4))
+        assert (line.order_type, line.tif, line.limit, line.trigger) == (OrderType.MARKET, Tif.DAY, None, None)
+
+    def test_what_it_is_made_from(self) -> None:
+        """The entry's line; of an adoption, its protection turned round; of nothing, nothing."""
+        assert entry_line(held().stake) == an_entry()
+        turned = entry_line(adopted_stake())
+        assert turned is not None
+        assert (turned.role, turned.side, turned.con_id) == (Role.ENTRY, Side.BUY, an_entry().con_id)
+        assert entry_line(evolve(adopted_stake(), orders=())) is None
+
+
+@pytest.mark.parametrize(
+    ("span", "waited", "due"),
+    [
+        (None, timedelta(days=9), False),
+        (timedelta(hours=2), timedelta(hours=2), True),
+        (timedelta(hours=2), timedelta(hours=2) - timedelta(microseconds=1), False),
+    ],
+)
+def test_a_time_exit_is_due_only_where_a_mandate_names_one(
+    span: timedelta | None, waited: timedelta, due: bool
+) -> None:
+    """Counted from the first fill."""
+    assert time_exit_due(held().position, span, T0 + waited) is due
+
+
+def test_what_never_filled_has_no_time_exit() -> None:
+    """Before the first execution there is nothing to leave."""
+    assert not time_exit_due(submitted().position, timedelta(0), T0 + timedelta(days=1))
+
+
+def test_a_stake_is_what_the_slices_have() -> None:
+    """The same as by hand."""
+    log = held()
+    name = log.position.position_id
+    assert stake_of(log.position, log.orders, log.fills) == Stake(log.position, log.fills.of(name), log.orders.of(name))
+    assert log.order().line.account == ACCOUNT
