@@ -177,11 +177,11 @@ def the_client_stays_in_its_folder(source: Source) -> Iterator[str]:
 
 
 def wiring_alone_names_adapters(source: Source) -> Iterator[str]:
-    """In the command line only wiring.py knows which adapters there are."""
+    """In the command line only wiring/ knows which adapters there are."""
     for line, module in imports(source):
-        if source.module != "phoenix_cli.wiring" and _inside(module, ("phoenix_adapters",)):
+        if not source.module.startswith("phoenix_cli.wiring") and _inside(module, ("phoenix_adapters",)):
             if module != "phoenix_adapters" and not _inside(module, OPEN_TO_CLI):
-                yield f"{line}: {module} is for wiring.py to name"
+                yield f"{line}: {module} is for wiring/ to name"
 
 
 # --- what is never done -----------------------------------------------------------------------------------------------

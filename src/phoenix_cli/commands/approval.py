@@ -14,8 +14,8 @@ from phoenix_cli.output import UNREACHABLE, USAGE, emit, fail, refuse
 if TYPE_CHECKING:
     from returns.result import Result
 
-    from phoenix_cli.signing import Screen
-    from phoenix_cli.wiring import Session
+    from phoenix_cli.wiring.signing import Screen
+    from phoenix_cli.wiring.opening import Session
     from phoenix_core.gate.statements import Says
     from phoenix_core.refusals import Refusal
     from phoenix_core.rulings import Accepted
@@ -34,7 +34,7 @@ def inbox_command(ctx: click.Context) -> None:
 
     Example: phoenix inbox
     """
-    from phoenix_cli.wiring import opened
+    from phoenix_cli.wiring.opening import opened
     from phoenix_core.trade.positions import Open
     from phoenix_core.values import State, plain, utc_text
 
@@ -74,7 +74,7 @@ def show_command(ctx: click.Context, intent: str) -> None:
 
     Example: phoenix show 0b6c1d0e
     """
-    from phoenix_cli.wiring import opened
+    from phoenix_cli.wiring.opening import opened
 
     with opened(home_of(ctx)) as session:
         screen = _screen(ctx, session, intent)
@@ -86,7 +86,7 @@ def show_command(ctx: click.Context, intent: str) -> None:
 
 
 def _screen(ctx: click.Context, session: Session, intent: str) -> Screen:
-    from phoenix_cli.signing import Screen, screen_of
+    from phoenix_cli.wiring.signing import Screen, screen_of
 
     found = screen_of(session.desk, whole_intent(session, intent), session.clock.now())
     if not isinstance(found, Screen):
@@ -117,7 +117,7 @@ def approve_command(ctx: click.Context, intent: str, quantity: str | None, yes: 
 
     Example: phoenix approve 0b6c1d0e --quantity 100 --yes
     """
-    from phoenix_cli.wiring import opened
+    from phoenix_cli.wiring.opening import opened
     from phoenix_core.values import Mode, number, plain
 
     with opened(home_of(ctx)) as session:
@@ -141,7 +141,7 @@ def approve_command(ctx: click.Context, intent: str, quantity: str | None, yes: 
 
 def _wait_for_screen(ctx: click.Context, session: Session, intent: str) -> Screen:
     """The screen, once the engine has assembled the evidence."""
-    from phoenix_cli.signing import Screen, screen_of
+    from phoenix_cli.wiring.signing import Screen, screen_of
     from phoenix_core.refusals import Reason
 
     until = time.monotonic() + ANSWER_WITHIN_S
@@ -215,9 +215,9 @@ def sign_and_act(
     ctx: click.Context, session: Session, says: Says, texts: dict[str, str] | None = None, policy: object = None
 ) -> Result[Accepted, Refusal]:
     """Sign a statement with the operator's key and record it."""
-    from phoenix_adapters.keys import KeyTrouble, SshVerifier
-    from phoenix_cli.founding import operator_of
-    from phoenix_cli.signing import root_text, signed, statement_of
+    from phoenix_cli.wiring.edges import KeyTrouble, SshVerifier
+    from phoenix_cli.wiring.founding import operator_of
+    from phoenix_cli.wiring.signing import root_text, signed, statement_of
     from phoenix_core.acts.approve import Sign
     from phoenix_core.beads import Policy
 
@@ -285,7 +285,7 @@ def pass_command(ctx: click.Context, intent: str, reason: str) -> None:
     """
     from returns.pipeline import is_successful
 
-    from phoenix_cli.wiring import opened
+    from phoenix_cli.wiring.opening import opened
     from phoenix_core.beads import Verdict
     from phoenix_core.gate.statements import Decide
     from phoenix_core.values import text_hash

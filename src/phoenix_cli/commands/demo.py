@@ -22,7 +22,7 @@ def demo_command(ctx: click.Context, broker: str, seed: int) -> None:
     """
     import asyncio
 
-    from phoenix_cli.round_trip import round_trip
+    from phoenix_cli.wiring.round_trip import round_trip
 
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="phoenix-demo-") as folder:

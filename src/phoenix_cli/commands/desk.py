@@ -31,9 +31,9 @@ def init_command(ctx: click.Context, mode: str, account: str, key: Path | None, 
     """
     from returns.pipeline import is_successful
 
-    from phoenix_adapters.beads.sqlite import SqliteStore
-    from phoenix_cli.founding import found, make_keys
-    from phoenix_cli.wiring import clock_of
+    from phoenix_cli.wiring.edges import SqliteStore
+    from phoenix_cli.wiring.founding import found, make_keys
+    from phoenix_cli.wiring.opening import clock_of
     from phoenix_core.gate.guards import PORTS, PREFIXES
     from phoenix_core.values import BadInput, Mode
 
@@ -121,7 +121,7 @@ def _key(home: Home) -> tuple[str, str, str]:
 def _log(home: Home) -> list[tuple[str, str, str]]:
     from returns.pipeline import is_successful
 
-    from phoenix_adapters.beads.sqlite import SqliteStore
+    from phoenix_cli.wiring.edges import SqliteStore
     from phoenix_core.chain import verify_chain
 
     if not home.log.exists():

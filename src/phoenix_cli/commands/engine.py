@@ -14,7 +14,7 @@ from phoenix_cli.output import BUG, INTEGRITY, emit, fail, refuse
 
 if TYPE_CHECKING:
     from phoenix_adapters.engine.loop import Engine
-    from phoenix_cli.wiring import Session
+    from phoenix_cli.wiring.opening import Session
 
 # The CLI writes, the engine sees it: a fiftieth of a second is below what a human notices and costs no core.
 LOOP_EVERY_S = 0.02
@@ -32,7 +32,7 @@ def run_command(ctx: click.Context, once: bool) -> None:
     """
     from returns.pipeline import is_successful
 
-    from phoenix_cli.wiring import engine_of, opened
+    from phoenix_cli.wiring.opening import engine_of, opened
     from phoenix_core.chain import verify_chain
 
     with opened(home_of(ctx)) as session:
@@ -141,7 +141,7 @@ def watchdog_command(ctx: click.Context, once: bool, every: float) -> None:
     """
     import time
 
-    from phoenix_cli.wiring import opened
+    from phoenix_cli.wiring.opening import opened
 
     with opened(home_of(ctx)) as session:
         while True:
@@ -154,7 +154,7 @@ def watchdog_command(ctx: click.Context, once: bool, every: float) -> None:
 
 
 def _look(session: Session) -> int:
-    from phoenix_cli.wiring import fresh_id
+    from phoenix_cli.wiring.opening import fresh_id
     from phoenix_core.acts.vital import Miss
 
     _ = session.recorder.catch_up()

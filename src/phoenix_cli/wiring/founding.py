@@ -14,7 +14,7 @@ from phoenix_adapters.beads.sqlite import SqliteStore
 from phoenix_adapters.engine.recorder import Recorder
 from phoenix_adapters.keys import InProcess, LogKey, PublicKey, create, create_log_key, load, load_log_key, load_public
 from phoenix_cli.home import Home
-from phoenix_cli.wiring import account_of
+from phoenix_cli.wiring.opening import account_of
 from phoenix_core.acts.operate import Initialise
 from phoenix_core.beads import Genesis, Limits, Operator, OperatorEvent, Policy
 from phoenix_core.gate.guards import PORTS

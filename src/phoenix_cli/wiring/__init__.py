@@ -1,0 +1,1 @@
+"""The one place of the command line that names concrete adapters."""

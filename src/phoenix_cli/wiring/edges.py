@@ -1,0 +1,17 @@
+"""What commands need of adapters by name, in one list: everything else of them stays behind the ports."""
+
+from phoenix_adapters.beads.sqlite import SqliteStore
+from phoenix_adapters.codec import DOCUMENT_MAX, read_document
+from phoenix_adapters.engine.inputs import proposal_of
+from phoenix_adapters.keys import KeyTrouble, SshVerifier
+from phoenix_adapters.seams.files import write_whole
+
+__all__ = [
+    "DOCUMENT_MAX",
+    "KeyTrouble",
+    "SqliteStore",
+    "SshVerifier",
+    "proposal_of",
+    "read_document",
+    "write_whole",
+]
