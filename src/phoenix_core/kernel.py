@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from phoenix_core.acts import approve, broker_said, exits, operate, propose, submit, timed, vital
+from phoenix_core.acts import due as asked
 from phoenix_core.acts.last_look import ClearedOrder, clear
 from phoenix_core.beads import Bead, bead_id_of, body_json, body_of
 from phoenix_core.chain import Head, Sealed, seal
@@ -52,7 +53,7 @@ def decide(desk: Desk, command: Command, world: World) -> Ruling:
 
 def due(desk: Desk, now: Moment) -> tuple[Command, ...]:
     """What time, or a bead that somebody else wrote, asks of the desk now. Idempotent; needs no memory."""
-    return timed.due(desk, now)
+    return asked.due(desk, now)
 
 
 def sealed(head: Head, ts: datetime, command_id: CommandId, ruling: Ruling) -> tuple[Sealed, ...]:

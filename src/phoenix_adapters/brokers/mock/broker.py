@@ -16,6 +16,7 @@ from attrs import Factory, define, evolve
 
 from phoenix_adapters.brokers.mock.chaos import ChaosMode, Fate, Fill, Lose, Partial, Reject, Silence, draw
 from phoenix_adapters.brokers.mock.market import MockMarket
+from phoenix_adapters.brokers.mock.working import Working
 from phoenix_core.facts import (
     BrokerStatus,
     CancelSaid,
@@ -48,24 +49,6 @@ from phoenix_core.values import (
 )
 
 COMMISSION = Money(Decimal("2"))
-
-
-@define
-class Working:
-    """An order as the broker knows it."""
-
-    frame: Frame
-    group: str
-    perm_id: int
-    order_id: int
-    status: BrokerStatus = BrokerStatus.SUBMITTED
-    filled: Decimal = Decimal(0)
-    ends: bool = False
-
-    @property
-    def remaining(self) -> Decimal:
-        """What may still execute."""
-        return self.frame.line.quantity - self.filled
 
 
 @define

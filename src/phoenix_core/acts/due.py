@@ -1,0 +1,186 @@
+"""`due`: what time, or a bead that somebody else wrote, asks of the desk now.
+
+It is idempotent and needs no memory: it reads the desk and the moment, and answers what is to be done now. Each command
+has an id made from what it is about, so that asking twice, or in two processes, does it once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Final
+
+from phoenix_core.acts.approve import grounds_for
+from phoenix_core.acts.exits import Carry, Resize, Restore
+from phoenix_core.acts.lights import policy_of
+from phoenix_core.acts.propose import Assemble
+from phoenix_core.acts.submit import Submit
+from phoenix_core.acts.timed import (
+    CancelRest,
+    Command,
+    Doubt,
+    ExpireToken,
+    LiftByRule,
+    Manage,
+    ObserveQuotes,
+    Prove,
+    RaiseByRule,
+    Repeat,
+    Stall,
+    Withdraw,
+)
+from phoenix_core.beads import (
+    KillKind,
+)
+from phoenix_core.desk import Desk
+from phoenix_core.effects import CarryOut, SendOrder
+from phoenix_core.gate import kill_flags, tokens
+from phoenix_core.gate.limits import daily_loss_reached
+from phoenix_core.refusals import Reason
+from phoenix_core.trade.exits import stake_of
+from phoenix_core.trade.order_life import Standing
+from phoenix_core.trade.positions import Open
+from phoenix_core.trade.protection import Protection, is_unanswered, protection_of, resizes
+from phoenix_core.trade.transitions import STALLED_AFTER, WORKING_LIFE
+from phoenix_core.values import ZERO, CommandId, Moment, Money, Role, State, derived_id
+from phoenix_core.watch.alerts import follow_ups
+from phoenix_core.watch.drift import critical, kill_scope, proven
+from phoenix_core.watch.market_hours import fx_day
+from phoenix_core.watch.observations import proof_of_absence
+
+# The human cites a quote that the log holds; older than this the screen would cite another market.
+QUOTES_EVERY: Final = timedelta(seconds=5)
+
+Due = Command | Assemble | Submit | Carry | Resize | Restore
+
+
+def due(desk: Desk, now: Moment) -> tuple[Due, ...]:
+    """Everything that is to be done now, most urgent first. Only the engine asks."""
+    if desk.tenure.genesis is None or desk.tenure.released:
+        return ()
+    return (
+        *_due_to_kills(desk, now),
+        *_due_to_orders(desk, now),
+        *_due_to_signatures(desk),
+        *_due_to_intents(desk, now),
+        *_due_to_watch(desk, now),
+    )
+
+
+def _id(*parts: str) -> CommandId:
+    return CommandId(derived_id("due", *parts))
+
+
+def _due_to_kills(desk: Desk, now: Moment) -> Iterator[Due]:
+    raised = {flag.drift for flag in desk.kill_flags.standing.values()}
+    for drift in critical(desk.drifts):
+        if drift.identity not in raised:
+            kill = _id("drift-kill", drift.bead_id)
+            yield RaiseByRule(kill, KillKind.DRIFT, kill_scope(drift), drift.cause, "drift", drift.identity)
+    for flag in desk.kill_flags.standing.values():
+        if flag.type is not KillKind.ONE_WAY and not kill_flags.may_lift(flag, now, grounds_for(desk, flag, False, "")):
+            yield LiftByRule(_id("lift", flag.flag), flag.flag)
+    for token in desk.tokens.live.values():
+        position = desk.positions.open_of_intent(token.intent_id)
+        if position is not None and kill_flags.active(desk.kill_flags, position.strategy, position.pair):
+            yield Withdraw(_id("killed", token.id), token.intent_id, Reason.KILL_FLAG_ACTIVE.value)
+
+
+def _due_to_orders(desk: Desk, now: Moment) -> Iterator[Due]:
+    for key, effect in desk.owed.items():
+        if isinstance(effect, SendOrder) and key[0] < desk.tenure.epoch:
+            yield Stall(_id("unknown", str(key[0])), effect.position_id, "OUTCOME_UNKNOWN", key)
+    for position in desk.positions.in_state(State.SUBMITTED):
+        entry = desk.orders.find(position.order_ref or "")
+        if entry is None or entry.end is not None:
+            continue
+        waited = now.wall - position.since
+        if not entry.acknowledged and waited > STALLED_AFTER:
+            stamp = position.since.isoformat()
+            yield Stall(_id("stall", position.position_id, stamp), position.position_id, "NO_ACK")
+    yield from _due_to_entries(desk, now)
+    for order in desk.orders.open.values():
+        if (
+            order.role.is_exit
+            and order.standing in (Standing.SENT, Standing.RECORDED)
+            and is_unanswered(order, now.wall)
+        ):
+            yield Doubt(_id("doubt", order.ref, str(order.revision)), order.ref)
+
+
+def _due_to_entries(desk: Desk, now: Moment) -> Iterator[Due]:
+    for order in desk.orders.open.values():
+        old = now.wall - order.recorded_at >= WORKING_LIFE
+        if order.role is Role.ENTRY and old and order.cancel_requested_at is None:
+            yield CancelRest(_id("rest", order.ref), order.position_id)
+    for position in desk.positions.in_state(State.FILLED):
+        yield from _due_to_protection(desk, position, now)
+    for position in desk.positions.in_state(State.MANAGED):
+        if not position.entry_working and not position.closing and _is_dirty(desk, position):
+            yield from _due_to_protection(desk, position, now)
+
+
+def _is_dirty(desk: Desk, position: Open) -> bool:
+    """Whether anything happened lately to what protects it; what stood and was not touched still stands."""
+    return position.pair in desk.orders.touched or position.pair in desk.fills.touched
+
+
+def _due_to_protection(desk: Desk, position: Open, now: Moment) -> Iterator[Due]:
+    stake = stake_of(position, desk.orders, desk.fills)
+    stands = protection_of(stake, now.wall)
+    if position.state is State.FILLED and stands.stands and stake.held > 0:
+        yield Manage(_id("manage", position.position_id), position.position_id)
+    elif resizes(stake):
+        yield Resize(_id("resize", position.position_id, str(desk.head.size)), position.position_id)
+    elif stands is Protection.NONE and not stake.exits and stake.held > 0:
+        yield Restore(_id("restore", position.position_id, str(desk.head.size)), position.position_id)
+
+
+def _due_to_signatures(desk: Desk) -> Iterator[Due]:
+    for key, effect in desk.owed.items():
+        if isinstance(effect, CarryOut):
+            yield Carry(_id("carry", str(key[0])), key[0], key[1])
+
+
+def _due_to_intents(desk: Desk, now: Moment) -> Iterator[Due]:
+    for token in tokens.expired_tokens(desk.tokens, now, desk.tenure.epoch):
+        yield ExpireToken(_id("expire", token.id), token.id)
+    for position in desk.positions.in_state(State.APPROVED):
+        if desk.tokens.live_for(position.intent_id) is not None:
+            yield Submit(_id("submit", position.token_id or ""), position.intent_id)
+    waiting: list[str] = []
+    for position in desk.positions.in_state(State.PROPOSED):
+        proposal = desk.signals.proposal(position.intent_id)
+        if proposal is None or now.wall >= proposal.expires_at:
+            yield Withdraw(_id("expired", position.intent_id), position.intent_id, "PROPOSAL_EXPIRED")
+            continue
+        waiting.append(position.pair)
+        shown = desk.evidence.latest(position.intent_id)
+        if shown is None or now.wall >= shown.evidence.expires_at:
+            version = desk.evidence.next_version(position.intent_id)
+            yield Assemble(_id("assemble", position.intent_id, str(version)), position.intent_id)
+    stale = tuple(dict.fromkeys(s for s in waiting if _quote_is_old(desk, s, now)))
+    if stale:
+        yield ObserveQuotes(_id("quotes", str(desk.head.size)), stale)
+
+
+def _quote_is_old(desk: Desk, symbol: str, now: Moment) -> bool:
+    last = desk.observations.quotes.get(symbol)
+    return last is None or now.wall - last.at >= QUOTES_EVERY
+
+
+def _due_to_watch(desk: Desk, now: Moment) -> Iterator[Due]:
+    if follow_ups(desk.alerts, now.wall):
+        yield Repeat(_id("repeat", str(desk.head.size)))
+    proof = proof_of_absence(desk.observations)
+    if proof is not None and proven(desk.drifts, proof[0], proof[1]):
+        yield Prove(_id("prove", str(proof[1])))
+    policy = policy_of(desk)
+    day = fx_day(now.wall)
+    lost = Money(-sum((item.realized for item in desk.positions.lately if fx_day(item.at) == day), ZERO))
+    if daily_loss_reached(policy, lost) and not any(
+        f.raised_by == "daily_loss" for f in desk.kill_flags.standing.values()
+    ):
+        yield RaiseByRule(
+            _id("daily-loss", str(desk.head.size)), KillKind.ONE_WAY, kill_flags.DESK, "daily loss limit", "daily_loss"
+        )
