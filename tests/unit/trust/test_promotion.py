@@ -134,6 +134,8 @@ class TestPromotionEvidence:
         for needed, enough in ((25, False), (20, True), (0, True)):
             made = promotion.bundle("meanrev", RECORD, evolve(STANDING, sessions_needed=needed))
             assert is_successful(made) == enough
+        fewer = promotion.bundle("meanrev", evolve(RECORD, sessions=19), evolve(STANDING, sessions_needed=0))
+        assert not is_successful(fewer)
 
     @given(
         st.sampled_from(["max_drawdown", "worst_day", "sharpe", "sessions", "override_frequency", "autopsy_summary"])
