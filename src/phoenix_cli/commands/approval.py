@@ -14,8 +14,8 @@ from phoenix_cli.output import UNREACHABLE, USAGE, emit, fail, refuse
 if TYPE_CHECKING:
     from returns.result import Result
 
-    from phoenix_cli.wiring.signing import Screen
     from phoenix_cli.wiring.opening import Session
+    from phoenix_cli.wiring.signing import Screen
     from phoenix_core.gate.statements import Says
     from phoenix_core.refusals import Refusal
     from phoenix_core.rulings import Accepted
@@ -233,6 +233,41 @@ def sign_and_act(
         refuse_with(ctx, command)
     assert isinstance(command, Sign), "refused otherwise"
     return session.recorder.act(command)
+
+
+def wait_for_engine(
+    ctx: click.Context, session: Session, says: Says, texts: dict[str, str] | None = None
+) -> dict[str, str]:
+    """Sign a command that the engine carries out, and wait for its answer: what it said, or a refusal."""
+    from returns.pipeline import is_successful
+
+    from phoenix_core.beads import Settlement
+    from phoenix_core.kernel import bead_of
+
+    if session.store.leaseholder() is None or session.desk.tenure.released:
+        refuse(ctx, ("ENGINE_NOT_RUNNING",), "start `phoenix run` first")
+    before = session.desk.head.size
+    said = sign_and_act(ctx, session, says, texts)
+    if not is_successful(said):
+        refuse_with(ctx, said.failure())
+    decided = max(session.desk.approvals.recent)
+    until = time.monotonic() + ANSWER_WITHIN_S
+    looked = before
+    while time.monotonic() < until:
+        for record in session.store.read(looked):
+            looked = record.seq + 1
+            bead = bead_of(record)
+            answer = next((s for s in bead.settles if (s.seq, s.index) == (decided, 0)), None)
+            if answer is None:
+                continue
+            facts = dict(getattr(bead.body, "facts", {}))
+            if answer.outcome is Settlement.DONE:
+                _ = session.recorder.catch_up()
+                return facts
+            if answer.outcome is Settlement.FAILED:
+                refuse(ctx, tuple(facts.get("reasons", "REFUSED").split()), facts.get("detail", ""))
+        _ = session.store.wait(looked, 0.1)
+    fail(ctx, UNREACHABLE, "NOT SENT: no engine answered within 2 s")
 
 
 def _watch(session: Session, intent: str) -> tuple[str, str, tuple[str, ...]]:

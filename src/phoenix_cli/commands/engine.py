@@ -61,6 +61,8 @@ async def _live(engine: Engine, once: bool) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    # `halt` knocks on the door; the latch that it raised is read at every last look anyway.
+    loop.add_signal_handler(signal.SIGUSR1, lambda: None)
     started = await engine.start()
     _ = started.unwrap()
     for _round in range(4):

@@ -51,9 +51,8 @@ def cse_command(
 
     Example: phoenix cse --signal READY --pair EURUSD --entry 1.0850 --stop 1.0820 --target 1.0910
     """
-    from phoenix_cli.wiring.edges import read_document
-    from phoenix_cli.wiring.edges import write_whole
     from phoenix_cli.home import load_settings
+    from phoenix_cli.wiring.edges import read_document, write_whole
     from phoenix_cli.wiring.opening import clock_of, fresh_id
     from phoenix_core.gate.cse import SCHEMA, read_signal
     from phoenix_core.values import utc_text
@@ -102,8 +101,7 @@ def propose_command(ctx: click.Context, file: str) -> None:
 
     from returns.pipeline import is_successful
 
-    from phoenix_cli.wiring.edges import DOCUMENT_MAX
-    from phoenix_cli.wiring.edges import proposal_of
+    from phoenix_cli.wiring.edges import DOCUMENT_MAX, proposal_of
     from phoenix_cli.wiring.opening import opened
     from phoenix_core.acts.propose import Propose
     from phoenix_core.values import BadInput, utc_text

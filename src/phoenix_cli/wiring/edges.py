@@ -5,12 +5,14 @@ from phoenix_adapters.codec import DOCUMENT_MAX, read_document
 from phoenix_adapters.engine.inputs import proposal_of
 from phoenix_adapters.keys import KeyTrouble, SshVerifier
 from phoenix_adapters.seams.files import write_whole
+from phoenix_core.chain import StoreFault
 
 __all__ = [
     "DOCUMENT_MAX",
     "KeyTrouble",
     "SqliteStore",
     "SshVerifier",
+    "StoreFault",
     "proposal_of",
     "read_document",
     "write_whole",

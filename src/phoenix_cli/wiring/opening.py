@@ -121,7 +121,7 @@ def opened(home: Home) -> Iterator[Session]:
     if not home.log.exists():
         raise BadInput("home", str(home.path), "there is no desk here yet; run `phoenix init` first")
     clock = clock_of(settings, home)
-    latch = latch_of(home.halt_flag)
+    latch = latch_of(home.halt_flag, home.path / "run" / "HALT")
     store = SqliteStore(home.log)
     try:
         mode = mode_of(settings)
@@ -155,7 +155,7 @@ def engine_of(session: Session, say: Callable[[str], None]) -> Engine:
             home.path / "intents/quarantine",
             home.path / "responses",
         ),
-        latch=latch_of(home.halt_flag),
+        latch=latch_of(home.halt_flag, home.path / "run" / "HALT"),
         reconcile_every=timedelta(seconds=settings.reconcile_interval_sec),
         checkpoint=lambda size: _checkpoint(store, origin, key),
     )

@@ -18,8 +18,8 @@ from phoenix_adapters.engine.loop import Engine
 from phoenix_adapters.engine.recorder import Recorder
 from phoenix_adapters.keys import InProcess, LogKey, SshVerifier
 from phoenix_adapters.seams.files import FileSeam, write_whole
-from phoenix_cli.wiring.founding import found, make_keys, operator_of
 from phoenix_cli.home import Home
+from phoenix_cli.wiring.founding import found, make_keys, operator_of
 from phoenix_cli.wiring.signing import Screen, root_text, screen_of, signed, statement_of
 from phoenix_core.acts.approve import Sign
 from phoenix_core.beads import Alert, Bead, Execution, Kind, Position

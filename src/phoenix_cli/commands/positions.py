@@ -1,0 +1,283 @@
+"""`positions`, `close`, `protect`, `adopt`, `resolve-stalled`: what is held, and the signed decisions about it."""
+
+from __future__ import annotations
+
+import time
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import click
+
+from phoenix_cli.commands.approval import wait_for_engine
+from phoenix_cli.commands.desk import home_of
+from phoenix_cli.output import emit, refuse
+
+if TYPE_CHECKING:
+    from phoenix_cli.wiring.opening import Session
+    from phoenix_core.trade.positions import Ended, Open
+
+# How long `close` goes on watching for the fill once its order is out.
+CLOSED_WITHIN_S = 1.5
+
+
+@click.command("positions")
+@click.argument("name", required=False, metavar="[ID]")
+@click.option("--all", "all_", is_flag=True, help="Ended ones too.")
+@click.pass_context
+def positions_command(ctx: click.Context, name: str | None, all_: bool) -> None:
+    """The positions: state, P&L, R, stop, target and protection, one line each.
+
+    Example: phoenix positions --all
+    """
+    from phoenix_cli.wiring.opening import opened
+
+    with opened(home_of(ctx)) as session:
+        if name is not None:
+            found = row_of(session, named(ctx, session, name))
+            emit(ctx, found, "\n".join(f"{key:<16} {value}" for key, value in found.items() if value is not None))
+            return
+        positions = session.desk.positions
+        rows = [row_of(session, p) for p in positions.open.values()]
+        # Programs see everything that ever was; people see what is open unless they ask.
+        ended = [row_of(session, p) for p in positions.ended.values()]
+        words = [_line(row) for row in (rows + ended if all_ else rows)]
+        emit(ctx, {"positions": rows + ended}, "\n".join(words) or "no open position")
+
+
+def named(ctx: click.Context, session: Session, name: str) -> Open | Ended:
+    """The position of an id, of an intent, or of an unambiguous beginning of either."""
+    positions = session.desk.positions
+    found = positions.find(name) or positions.of_intent(name)
+    if found is not None:
+        return found
+    everything = (*positions.open.values(), *positions.ended.values())
+    near = [p for p in everything if p.intent_id.startswith(name)] if len(name) >= 4 else []
+    if len(near) != 1:
+        refuse(ctx, ("UNKNOWN_POSITION",), f"no position {name}")
+    return near[0]
+
+
+def row_of(session: Session, position: Open | Ended) -> dict[str, object]:
+    """One position as people and programs see it."""
+    from phoenix_core.trade.positions import Open, position_id_of
+    from phoenix_core.values import plain
+
+    row: dict[str, object] = {
+        "position": position_id_of(position.intent_id),
+        "intent": position.intent_id,
+        "state": position.state.value,
+        "instrument": position.pair,
+        "strategy": position.strategy,
+    }
+    if isinstance(position, Open):
+        return row | _open_facts(session, position)
+    totals = session.desk.fills.totals(str(row["position"]))
+    outcome = position.outcome
+    return row | {
+        "filled": plain(totals.entered),
+        "requested": None,
+        "exited": plain(totals.exited),
+        "outcome": outcome.value if outcome is not None else None,
+        "pnl": plain(position.realized) if position.realized is not None else None,
+    }
+
+
+def _open_facts(session: Session, position: Open) -> dict[str, object]:
+    from phoenix_core.trade.exits import stake_of
+    from phoenix_core.trade.protection import protection_of
+    from phoenix_core.values import plain
+
+    desk = session.desk
+    stake = stake_of(position, desk.orders, desk.fills)
+    quote = desk.observations.quotes.get(position.pair)
+    thesis = desk.evidence.thesis(position.intent_id)
+    pnl: Decimal | None = None
+    if quote is not None and position.average_entry is not None and position.held:
+        price = quote.bid if position.side.sign > 0 else quote.ask
+        pnl = (price - position.average_entry) * position.held * position.side.sign
+    risk = thesis.risk if thesis is not None else None
+    return {
+        "side": position.side.value,
+        "filled": plain(position.filled_quantity),
+        "requested": plain(position.requested_quantity),
+        "exited": plain(position.exited_quantity),
+        "average_entry": plain(position.average_entry) if position.average_entry is not None else None,
+        "stop": plain(position.stop_price),
+        "target": plain(position.target_price),
+        "protection": protection_of(stake, session.clock.now().wall).value,
+        "pnl": plain(pnl.quantize(Decimal("0.01"))) if pnl is not None else None,
+        "r": plain((pnl / risk).quantize(Decimal("0.01"))) if pnl is not None and risk else None,
+        "closing": position.closing,
+        "order_ref": position.order_ref or None,
+        "reasons": list(position.last.reasons),
+    }
+
+
+def _line(row: dict[str, object]) -> str:
+    side = row.get("side", "")
+    filled = f"{row['filled']}/{row['requested']}" if row.get("requested") else str(row["filled"])
+    prices = f"stop {row['stop']} target {row['target']} {row['protection']}" if "stop" in row else ""
+    money = f"P&L {row.get('pnl') or '-'}" + (f" ({row['r']} R)" if row.get("r") else "")
+    return f"{row['state']:<9} {row['instrument']:<7} {side!s:<4} {filled:<16} {money:<24} {prices} {row['position']}"
+
+
+@click.command("close")
+@click.argument("name", required=False, metavar="ID")
+@click.option("--all", "all_", is_flag=True, help="Every position that holds something.")
+@click.option("--quantity", default=None, help="Close only so much; where drift is open, the size is yours to type.")
+@click.option("--reason", required=True, help="Why.")
+@click.pass_context
+def close_command(ctx: click.Context, name: str | None, all_: bool, quantity: str | None, reason: str) -> None:
+    """Close a position by a signed, reduce-only market order.
+
+    Example: phoenix close 0b6c1d0e --reason "thesis gone"
+    """
+    from phoenix_cli.wiring.opening import opened
+    from phoenix_core.gate.statements import Close
+    from phoenix_core.trade.positions import Open
+    from phoenix_core.values import BadInput, Quantity, number, text_hash
+
+    if (name is None) == (not all_):
+        raise BadInput("ID", name or "", "name one position, or --all")
+    size = Quantity(number(quantity, "--quantity")) if quantity is not None else None
+    with opened(home_of(ctx)) as session:
+        chosen = [named(ctx, session, name)] if name else list(session.desk.positions.open.values())
+        held = [p for p in chosen if isinstance(p, Open) and p.held > 0]
+        if not held:
+            refuse(ctx, ("NOTHING_TO_CLOSE",), "nothing is held there")
+        closed: list[dict[str, object]] = []
+        for position in held:
+            says = Close(position.position_id, text_hash(reason), size)
+            _ = wait_for_engine(ctx, session, says, {text_hash(reason): reason})
+            closed.append(_closed(session, position))
+        words = "\n".join(f"{c['outcome']} {c['instrument']} {c['state']}" for c in closed)
+        emit(ctx, {"closed": closed}, words)
+
+
+def _closed(session: Session, position: Open) -> dict[str, object]:
+    """What became of a close, as far as the log says within a moment."""
+    from phoenix_core.trade.positions import Open
+
+    until = time.monotonic() + CLOSED_WITHIN_S
+    while True:
+        _ = session.recorder.catch_up()
+        now = session.desk.positions.find(position.position_id)
+        flat = now is None or not isinstance(now, Open)
+        if flat or time.monotonic() > until:
+            state = now.state.value if now is not None else ""
+            outcome = "CLOSED" if flat else "SENT"
+            pair, name = position.pair, position.position_id
+            return {"position": name, "instrument": pair, "state": state, "outcome": outcome}
+        _ = session.store.wait(session.desk.head.size, 0.1)
+
+
+@click.command("protect")
+@click.argument("name", metavar="ID")
+@click.option("--stop", default=None, help="Another stop price than the mandate's.")
+@click.option("--target", default=None, help="Another target price than the mandate's.")
+@click.pass_context
+def protect_command(ctx: click.Context, name: str, stop: str | None, target: str | None) -> None:
+    """Place the protection of a position again, signed.
+
+    Example: phoenix protect 0b6c1d0e --stop 1.0820
+    """
+    from phoenix_cli.wiring.opening import opened
+    from phoenix_core.gate.statements import Protect
+    from phoenix_core.trade.positions import position_id_of
+    from phoenix_core.values import Price, number
+
+    with opened(home_of(ctx)) as session:
+        position = position_id_of(named(ctx, session, name).intent_id)
+        prices = [Price(number(p, n)) if p else None for p, n in ((stop, "--stop"), (target, "--target"))]
+        wait_for_engine(ctx, session, Protect(position, prices[0], prices[1]))
+        emit(ctx, {"position": position, "outcome": "SENT"}, f"SENT: protection of {position}")
+
+
+@click.command("adopt")
+@click.option("--symbol", required=True, help="The instrument.")
+@click.option("--side", type=click.Choice(["BUY", "SELL"]), required=True, help="Which way the exposure points.")
+@click.option("--quantity", required=True, help="How much of it.")
+@click.option("--price", required=True, help="At which price it was entered.")
+@click.option("--stop", required=True, help="The stop of its exit mandate.")
+@click.option("--target", required=True, help="The target of its exit mandate.")
+@click.option("--strategy", default="adopted", help="Whose it shall be.")
+@click.option("--linked-to", default=None, help="The ended position whose late fact this is.")
+@click.option("--reason", required=True, help="Why.")
+@click.pass_context
+def adopt_command(
+    ctx: click.Context,
+    symbol: str,
+    side: str,
+    quantity: str,
+    price: str,
+    stop: str,
+    target: str,
+    strategy: str,
+    linked_to: str | None,
+    reason: str,
+) -> None:
+    """Give exposure an owner: a FILLED position with an exit mandate, signed.
+
+    Example: phoenix adopt --symbol EURUSD --side BUY --quantity 20000 --price 1.0850 --stop 1.0820 --target 1.0910
+    --reason "filled by hand"
+    """
+    from phoenix_cli.wiring.opening import opened
+    from phoenix_core.gate.statements import Adopt
+    from phoenix_core.values import Price, Quantity, Side, number, text_hash
+
+    says = Adopt(
+        symbol=symbol,
+        side=Side(side),
+        quantity=Quantity(number(quantity, "--quantity")),
+        price=Price(number(price, "--price")),
+        stop=Price(number(stop, "--stop")),
+        target=Price(number(target, "--target")),
+        strategy=strategy,
+        reason=text_hash(reason),
+        linked_to=linked_to,
+    )
+    with opened(home_of(ctx)) as session:
+        wait_for_engine(ctx, session, says, {text_hash(reason): reason})
+        emit(ctx, {"instrument": symbol, "outcome": "ADOPTED"}, f"ADOPTED {side} {quantity} {symbol}")
+
+
+@click.command("resolve-stalled")
+@click.argument("name", metavar="ID")
+@click.option(
+    "--as", "as_", type=click.Choice(["cancelled", "rejected", "filled"]), required=True, help="How it ended."
+)
+@click.option("--quantity", default=None, help="For filled: how much.")
+@click.option("--price", default=None, help="For filled: at which price.")
+@click.option("--statement", default=None, help="For filled: the broker's statement that shows it.")
+@click.option("--reason", required=True, help="Why.")
+@click.pass_context
+def resolve_stalled_command(
+    ctx: click.Context,
+    name: str,
+    as_: str,
+    quantity: str | None,
+    price: str | None,
+    statement: str | None,
+    reason: str,
+) -> None:
+    """End a STALLED position by a signed decision.
+
+    Example: phoenix resolve-stalled 0b6c1d0e --as cancelled --reason "broker's desk confirmed by phone"
+    """
+    from phoenix_cli.wiring.opening import opened
+    from phoenix_core.gate.statements import ResolveStalled, StalledEnd
+    from phoenix_core.trade.positions import position_id_of
+    from phoenix_core.values import Price, Quantity, number, text_hash
+
+    with opened(home_of(ctx)) as session:
+        position = position_id_of(named(ctx, session, name).intent_id)
+        says = ResolveStalled(
+            position=position,
+            as_=StalledEnd(as_),
+            reason=text_hash(reason),
+            quantity=Quantity(number(quantity, "--quantity")) if quantity else None,
+            price=Price(number(price, "--price")) if price else None,
+            reference=statement,
+        )
+        wait_for_engine(ctx, session, says, {text_hash(reason): reason})
+        emit(ctx, {"position": position, "as": as_}, f"{position}: {as_}")
