@@ -216,6 +216,14 @@ class TestBook:
             timedelta(hours=3),
         )
 
+    def test_a_new_version_does_not_hold_up_the_others(self) -> None:
+        """An intent that is looked at again moves to the end of the line; what expired meanwhile is let go."""
+        book = versions(2, timedelta(minutes=1))
+        at = WALL + timedelta(minutes=25)
+        book.fold(bead(9, evidence(signal(intent_id=intent(0), signal_id="s0"), version=2, at=at), at))
+        assert list(book.current) == [intent(0)]
+        assert list(book.theses) == [intent(1)]
+
     def test_an_old_intent_may_be_looked_at_anew(self) -> None:
         """Evidence made again after a long time goes on counting, and is whole again."""
         book = versions(2, timedelta(hours=1))
