@@ -57,6 +57,7 @@ class OrderRow:
     status: BrokerStatus  # the last word of the broker that we took in; UNKNOWN before any
     perm_id: int = 0
     group: str = ""
+    sent: bool = True  # False: recorded, and not known to have left; the broker may know it, and need not
 
 
 @frozen
@@ -264,7 +265,7 @@ def _orders(book: Book, orders: list[OrderSaid], rows: frozenset[str] | None) ->
             yield Divergence(Cause.FACT_AFTER_END, ref, {"status": "ended"}, said_now, symbol, (ref,))
     for ref in book.orders if rows is None else sorted(rows):
         row = book.orders.get(ref)
-        if row is not None and ref not in said_of:
+        if row is not None and row.sent and ref not in said_of:
             mine = {"status": row.status.value, "filled": plain(row.filled)}
             yield Divergence(Cause.ORDER_MISSING, ref, mine, {"status": "absent"}, row.symbol, (ref,))
 

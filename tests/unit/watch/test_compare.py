@@ -183,6 +183,14 @@ class TestOrders:
         assert (Cause.ORDER_MISSING, ENTRY) in found(left)
         assert left.absent == ()
 
+    def test_order_that_may_not_have_left_is_known_and_not_missed(self) -> None:
+        """Recorded, and the process died or has not heard yet whether it went: shown, it resolves; absent, it is no
+        divergence."""
+        mine = book(evolve(row(ENTRY, BrokerStatus.UNKNOWN), sent=False))
+        assert once(mine, snapshot()).agreement is Agreement.AGREES
+        assert found(once(mine, snapshot(said(ENTRY, BrokerStatus.PENDING)))) == []
+        assert found(once(mine, snapshot(said(ENTRY)))) == [(Cause.ORDER_STATUS, ENTRY)]
+
     @shows("F08")
     def test_order_in_our_grammar_that_nothing_resolves(self) -> None:
         """An order, or an execution, that the log does not know is CRITICAL in the same run, and one divergence."""
