@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import struct
 from collections.abc import Callable
 from typing import Final
 
 import pytest
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from hypothesis import given
 from hypothesis import strategies as st
 from returns.pipeline import is_successful
@@ -31,6 +34,7 @@ from phoenix_adapters.keys.sshsig import (
     ed25519_verifies,
     enclosed,
     parse_signature,
+    sign,
     to_be_signed,
     verify,
 )
@@ -239,14 +243,62 @@ def test_weak_points_are_those_of_small_order() -> None:
     assert not is_weak(ANNA.public.point)
 
 
-def test_a_weak_key_signs_nothing_here() -> None:
-    """With the neutral point as its key, R = S times the base point is a signature over everything: but not for us."""
-    s = 8
-    base_times_s = software_pen("s").public.point  # any point; only its weakness is asked about
-    neutral = b"\1" + b"\0" * 31
-    assert not ed25519_verifies(neutral, base_times_s + s.to_bytes(32, "little"), b"anything")
-    assert not ed25519_verifies(ANNA.public.point, neutral + bytes(32), b"anything"), "a weak R"
-    assert not ed25519_verifies(ANNA.public.point, b"short", b"anything")
+NEUTRAL: Final = b"\1" + b"\0" * 31
+ORDER: Final = 2**252 + 27742317777372353535851937790883648493
+
+
+def _secret(pen: Pen) -> int:
+    """The scalar behind a key, as RFC 8032 derives it."""
+    half = int.from_bytes(hashlib.sha512(pen.private.private_bytes_raw()).digest()[:32], "little")
+    return half & ((1 << 254) - 8) | 1 << 254
+
+
+def _library_believes(point: bytes, raw: bytes, message: bytes) -> bool:
+    try:
+        Ed25519PublicKey.from_public_bytes(point).verify(raw, message)
+    except InvalidSignature:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("message", [b"pay eve", b"pay eve twice"])
+def test_a_weak_key_signs_nothing_here(message: bytes) -> None:
+    """Under the neutral point as key, one signature is true of every message: the library believes it, we do not."""
+    raw = ANNA.public.point + (_secret(ANNA) % ORDER).to_bytes(32, "little")
+    assert _library_believes(NEUTRAL, raw, message), "the attack is real"
+    assert not ed25519_verifies(NEUTRAL, raw, message)
+
+
+def test_a_weak_r_signs_nothing_here() -> None:
+    """Who owns a key can make a true signature whose R is the neutral point; no honest signer ever does."""
+    h = int.from_bytes(hashlib.sha512(NEUTRAL + ANNA.public.point + b"m").digest(), "little")
+    raw = NEUTRAL + (h * _secret(ANNA) % ORDER).to_bytes(32, "little")
+    assert _library_believes(ANNA.public.point, raw, b"m"), "the attack is real"
+    assert not ed25519_verifies(ANNA.public.point, raw, b"m")
+
+
+@pytest.mark.parametrize(("point", "raw"), [(31, 64), (33, 64), (32, 63), (32, 65), (32, 0)])
+def test_other_lengths_are_refused(point: int, raw: int) -> None:
+    """32 and 64 bytes, nothing else, and never an exception."""
+    assert not ed25519_verifies(b"k" * point, b"s" * raw, b"m")
+    assert ed25519_verifies(ANNA.public.point, ANNA.private.sign(b"m"), b"m"), "the honest twin"
+
+
+@pytest.mark.parametrize("bit", range(8))
+def test_only_known_flags_are_read(bit: int) -> None:
+    """Presence, verification and the two backup flags; every other bit announces what is not there."""
+    read = parse_signature(hardware_pen("bruno").sign(STATEMENT, flags=1 << bit))
+    assert isinstance(read, Signature) == (1 << bit in (0x01, 0x04, 0x08, 0x10))
+    if isinstance(read, Signature):
+        assert (read.presence, read.verification) == (bit == 0, bit == 2)
+
+
+def test_a_software_key_signs_in_process() -> None:
+    """What is made here is read here, and has no flags and no counter to show."""
+    read = parse_signature(sign(STATEMENT, ANNA.public, ANNA.private.sign))
+    assert isinstance(read, Signature)
+    assert (read.key, read.flags, read.counter) == (ANNA.public, 0, 0)
+    assert verify(STATEMENT, read, NAMESPACE) is None
 
 
 def test_a_public_line_is_read_and_written() -> None:
