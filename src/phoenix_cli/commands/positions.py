@@ -50,7 +50,7 @@ def named(ctx: click.Context, session: Session, name: str) -> Open | Ended:
     found = positions.find(name) or positions.of_intent(name)
     if found is not None:
         return found
-    everything = (*positions.open.values(), *positions.ended.values())
+    everything: list[Open | Ended] = [*positions.open.values(), *positions.ended.values()]
     near = [p for p in everything if p.intent_id.startswith(name)] if len(name) >= 4 else []
     if len(near) != 1:
         refuse(ctx, ("UNKNOWN_POSITION",), f"no position {name}")

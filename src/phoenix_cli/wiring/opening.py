@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 import os
 import secrets
 from collections.abc import Callable, Iterator
@@ -23,10 +24,12 @@ from phoenix_adapters.seams.files import FileSeam, write_whole
 from phoenix_cli.home import Home, Settings, load_settings, mode_of
 from phoenix_core.desk import Desk
 from phoenix_core.ports import Broker, Clock, Notifier
+from phoenix_core.records import of_json, to_json
 from phoenix_core.values import Account, BadInput, CommandId, Mode
 from phoenix_core.world import Run, World
 
 if TYPE_CHECKING:
+    from phoenix_adapters.brokers.mock.working import Truth
     from phoenix_core.beads import Genesis
 
 
@@ -187,8 +190,29 @@ def broker_of(session: Session) -> Broker:
         dice = Random(int(seed)) if seed else Random()
         chaos = ChaosMode(os.environ.get("PHOENIX_MOCK_CHAOS", "INSTANT").upper())
         market = MockMarket(session.clock, Random(dice.random()))
-        return MockBroker(session.clock, account, CARDS, dice, chaos, market, currency=genesis.currency)
+        memory = session.home.path / "run" / "mock-broker.json"
+        return MockBroker(
+            session.clock,
+            account,
+            CARDS,
+            dice,
+            chaos,
+            market,
+            currency=genesis.currency,
+            truth=_recalled(memory),
+            remember=lambda truth: write_whole(memory, json.dumps(to_json(truth))),
+        )
     raise BadInput("mode", genesis.mode.value, "install the `ibkr` extra and start the gateway")
+
+
+def _recalled(memory: Path) -> Truth:
+    """What the mock broker held when the last engine stopped: a real one does not forget either."""
+    from phoenix_adapters.brokers.mock.working import Truth
+
+    try:
+        return of_json(Truth, json.loads(memory.read_text("utf-8")))
+    except FileNotFoundError:
+        return Truth()
 
 
 def notifiers_of(say: Callable[[str], None]) -> tuple[Notifier, ...]:

@@ -7,7 +7,7 @@ Nothing in it looks at Phoenix's log. `script` forces the fate of the next entry
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import ROUND_FLOOR, Decimal
 from random import Random
@@ -16,7 +16,7 @@ from attrs import Factory, define, evolve
 
 from phoenix_adapters.brokers.mock.chaos import ChaosMode, Fate, Fill, Lose, Partial, Reject, Silence, draw
 from phoenix_adapters.brokers.mock.market import MockMarket
-from phoenix_adapters.brokers.mock.working import Working
+from phoenix_adapters.brokers.mock.working import Truth, Working
 from phoenix_core.facts import (
     BrokerStatus,
     CancelSaid,
@@ -63,15 +63,12 @@ class MockBroker:
     market: MockMarket | None = None
     equity: Money = Money(Decimal("100000"))
     currency: str = "USD"
-    _session: int = 0
+    truth: Truth = Factory(Truth)
+    remember: Callable[[Truth], None] = lambda truth: None
     _up: bool = False
     _messages: int = 0
-    _ids: int = 0
     _inbox: deque[Fact] = Factory(deque)
     _later: list[tuple[timedelta, int, Fact | tuple[str, Decimal]]] = Factory(list)
-    _book: dict[str, Working] = Factory(dict)
-    _held: dict[str, Decimal] = Factory(dict)
-    _executions: list[ExecutionSaid] = Factory(list)
     _quotes: dict[str, Quote] = Factory(dict)
     _fates: deque[Fate] = Factory(deque)
     _spoofed: dict[str, Decimal] = Factory(dict)
@@ -102,16 +99,16 @@ class MockBroker:
         """Lose the session at once."""
         if self._up:
             self._up = False
-            self._inbox.append(LinkSaid(LinkEvent.LOST, self._session, detail="cut"))
+            self._inbox.append(LinkSaid(LinkEvent.LOST, self.truth.session, detail="cut"))
 
     def trade_by_hand(self, symbol: str, side: Side, quantity: Quantity) -> None:
         """A human trades past Phoenix, in another window."""
-        self._held[symbol] = self._held.get(symbol, Decimal(0)) + side.sign * quantity
+        self.truth.held[symbol] = self.truth.held.get(symbol, Decimal(0)) + side.sign * quantity
 
     def set_quote(self, symbol: str, bid: Price, ask: Price) -> None:
         """Move a market; whatever that triggers executes."""
         self._quotes[symbol] = Quote(symbol, bid, ask, self.clock.now())
-        for working in tuple(self._book.values()):
+        for working in tuple(self.truth.book.values()):
             if working.frame.line.symbol == symbol and not working.ends and self._triggered(working):
                 self._execute(working, working.remaining)
 
@@ -119,9 +116,9 @@ class MockBroker:
 
     async def connect(self) -> bool:
         """Open a session."""
-        self._session += 1
+        self.truth.session += 1
         self._up = True
-        self._inbox.append(LinkSaid(LinkEvent.CONNECTED, self._session, (self.account,), 0, "mock"))
+        self._inbox.append(LinkSaid(LinkEvent.CONNECTED, self.truth.session, (self.account,), 0, "mock"))
         return True
 
     async def disconnect(self) -> None:
@@ -139,7 +136,7 @@ class MockBroker:
         for _, _, what in due:
             if isinstance(what, tuple):
                 ref, quantity = what
-                working = self._book.get(ref)
+                working = self.truth.book.get(ref)
                 if working is not None and not working.ends:
                     self._acknowledge(working)
                     self._execute(working, min(quantity, working.remaining))
@@ -152,30 +149,32 @@ class MockBroker:
                 return said
         facts = tuple(self._inbox)
         self._inbox.clear()
+        if facts:
+            self.remember(self.truth)
         return facts
 
     async def resynchronise(self) -> bool:
         """Tell every execution and every order again, then the end."""
         if self._mute or not self._up:
             return False
-        self._inbox.extend(self._executions)
-        self._inbox.extend(self._order_said(working) for working in self._book.values())
-        self._inbox.append(LinkSaid(LinkEvent.SYNCHRONISED, self._session, (self.account,), 0, "mock"))
+        self._inbox.extend(self.truth.executions)
+        self._inbox.extend(self._order_said(working) for working in self.truth.book.values())
+        self._inbox.append(LinkSaid(LinkEvent.SYNCHRONISED, self.truth.session, (self.account,), 0, "mock"))
         return True
 
     async def snapshot(self) -> Snapshot:
         """The whole picture, truthful but for what is spoofed."""
         now = self.clock.now()
         whole = self._up and not self._mute
-        held = {**self._held, **self._spoofed}
+        held = {**self.truth.held, **self._spoofed}
         return Snapshot(
-            session=self._session,
+            session=self.truth.session,
             began=now,
             ended=now,
             complete=whole,
             positions=tuple(Held(s, q) for s, q in sorted(held.items()) if q != 0) if whole else (),
-            orders=tuple(self._order_said(w) for w in self._book.values() if not w.ends) if whole else (),
-            executions=tuple(self._executions) if whole else (),
+            orders=tuple(self._order_said(w) for w in self.truth.book.values() if not w.ends) if whole else (),
+            executions=tuple(self.truth.executions) if whole else (),
             equity=self.equity if whole else None,
             currency=self.currency,
             missing=() if whole else ("positions", "orders", "executions"),
@@ -193,31 +192,31 @@ class MockBroker:
             fate = self._fates.popleft() if self._fates else draw(self.mode, self.random)
         lost = isinstance(fate, Lose) or not self._up
         for frame in cleared.frames:
-            self._ids += 1
+            self.truth.ids += 1
             self._inbox.append(
-                FrameSaid(frame.ref, frame.revision, not lost, self._ids, "transport closed" if lost else "")
+                FrameSaid(frame.ref, frame.revision, not lost, self.truth.ids, "transport closed" if lost else "")
             )
         if lost:
             return
         for frame in cleared.frames:
             self._take(frame, cleared.group)
         if cleared.is_entry:
-            self._meet(self._book[cleared.ref], fate)
+            self._meet(self.truth.book[cleared.ref], fate)
         else:
             for frame in cleared.frames:
-                working = self._book[frame.ref]
+                working = self.truth.book[frame.ref]
                 self._acknowledge(working)
                 if frame.line.order_type is OrderType.MARKET:
                     self._execute(working, working.remaining)
 
     def cancel(self, ref: str) -> None:
         """Cancel what still works; a filled order answers with a refusal, as real ones do."""
-        working = self._book.get(ref)
+        working = self.truth.book.get(ref)
         self._inbox.append(CancelSaid(ref, self._up, "" if self._up else "link down"))
         if working is None or not self._up:
             return
         if working.ends:
-            self._inbox.append(ErrorSaid(self._message(), self._session, 10148, "cannot be cancelled", ref))
+            self._inbox.append(ErrorSaid(self._message(), self.truth.session, 10148, "cannot be cancelled", ref))
             return
         self._end(working, BrokerStatus.CANCELLED, "cancelled on request")
         if working.frame.line.role is Role.ENTRY and working.filled == 0:
@@ -258,7 +257,7 @@ class MockBroker:
 
     def session(self) -> int:
         """How often it was connected."""
-        return self._session
+        return self.truth.session
 
     def skew(self) -> timedelta:
         """The mock reads our own clock."""
@@ -268,22 +267,22 @@ class MockBroker:
 
     def _message(self) -> str:
         self._messages += 1
-        return f"mock:{self._session}:{self._messages}"
+        return f"mock:{self.truth.session}:{self._messages}"
 
     def _take(self, frame: Frame, group: str) -> None:
-        known = self._book.get(frame.ref)
+        known = self.truth.book.get(frame.ref)
         if known is not None:
             known.frame = frame
             self._inbox.append(self._order_said(known))
             return
-        self._ids += 1
-        self._book[frame.ref] = Working(frame, group, 900_000 + self._ids, self._ids)
+        self.truth.ids += 1
+        self.truth.book[frame.ref] = Working(frame, group, 900_000 + self.truth.ids, self.truth.ids)
 
     def _meet(self, entry: Working, fate: Fate) -> None:
         now = self.clock.now().ticks
         match fate:
             case Reject(code, text):
-                self._inbox.append(ErrorSaid(self._message(), self._session, code, text, entry.frame.ref))
+                self._inbox.append(ErrorSaid(self._message(), self.truth.session, code, text, entry.frame.ref))
                 self._end(entry, BrokerStatus.INACTIVE, text)
                 for child in self._children(entry):
                     self._end(child, BrokerStatus.CANCELLED, "parent rejected")
@@ -291,11 +290,11 @@ class MockBroker:
                 if fills:
                     self._execute(entry, entry.remaining, tell=False)
             case Fill(after) if after:
-                self._later.append((now + after, self._ids, (entry.frame.ref, entry.remaining)))
+                self._later.append((now + after, self.truth.ids, (entry.frame.ref, entry.remaining)))
             case Partial(share, after):
                 part = floor_to(times(entry.frame.line.quantity, share), self.cards[entry.frame.line.symbol].increment)
                 if after:
-                    self._later.append((now + after, self._ids, (entry.frame.ref, part)))
+                    self._later.append((now + after, self.truth.ids, (entry.frame.ref, part)))
                 else:
                     self._acknowledge(entry)
                     self._execute(entry, part)
@@ -312,7 +311,7 @@ class MockBroker:
     def _children(self, entry: Working) -> list[Working]:
         return [
             w
-            for w in self._book.values()
+            for w in self.truth.book.values()
             if w.frame.line.role in (Role.STOP, Role.TARGET)
             and not w.ends
             and w.frame.ref.startswith(entry.frame.ref + ".")
@@ -334,28 +333,28 @@ class MockBroker:
 
     def _entry_filled(self, child: Working) -> bool:
         parsed = parsed_ref(child.frame.ref)
-        entry = self._book.get(parsed[0]) if parsed is not None else None
+        entry = self.truth.book.get(parsed[0]) if parsed is not None else None
         return entry is None or entry.filled > 0
 
     def _execute(self, working: Working, quantity: Decimal, tell: bool = True) -> None:
         line = working.frame.line
         if line.role in (Role.STOP, Role.TARGET):
             parsed = parsed_ref(working.frame.ref)
-            entry = self._book.get(parsed[0]) if parsed is not None else None
+            entry = self.truth.book.get(parsed[0]) if parsed is not None else None
             if entry is not None:
                 quantity = min(quantity, entry.filled)
         quantity = quantity.to_integral_value(ROUND_FLOOR)
         if quantity <= 0:
             return
         working.filled += quantity
-        self._held[line.symbol] = self._held.get(line.symbol, Decimal(0)) + line.side.sign * quantity
-        self._ids += 1
+        self.truth.held[line.symbol] = self.truth.held.get(line.symbol, Decimal(0)) + line.side.sign * quantity
+        self.truth.ids += 1
         quote = self._quotes[line.symbol]
         price = line.limit or line.trigger or (quote.ask if line.side is Side.BUY else quote.bid)
         said = ExecutionSaid(
             message=self._message(),
-            session=self._session,
-            exec_id=f"mock.{self._ids:06d}.01",
+            session=self.truth.session,
+            exec_id=f"mock.{self.truth.ids:06d}.01",
             ref=working.frame.ref,
             account=self.account.tag,
             perm_id=working.perm_id,
@@ -365,7 +364,7 @@ class MockBroker:
             price=price,
             at=self.clock.now().wall,
         )
-        self._executions.append(said)
+        self.truth.executions.append(said)
         done = working.remaining == 0
         if done:
             working.ends, working.status = True, BrokerStatus.FILLED
@@ -374,7 +373,7 @@ class MockBroker:
             self._inbox.append(self._order_said(working))
             self._inbox.append(CommissionSaid(self._message(), said.exec_id, COMMISSION, self.currency))
         if done and line.role.is_exit:
-            for other in tuple(self._book.values()):
+            for other in tuple(self.truth.book.values()):
                 if other is not working and not other.ends and other.group == working.group and other.group:
                     self._end(other, BrokerStatus.CANCELLED, "one cancels all")
 
@@ -385,7 +384,7 @@ class MockBroker:
     def _order_said(self, working: Working) -> OrderSaid:
         return OrderSaid(
             message=self._message(),
-            session=self._session,
+            session=self.truth.session,
             ref=working.frame.ref,
             account=self.account.tag,
             perm_id=working.perm_id,

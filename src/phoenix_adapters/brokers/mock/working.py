@@ -1,12 +1,12 @@
-"""One order as the mock broker knows it."""
+"""One order as the mock broker knows it, and everything that it remembers from one process to the next."""
 
 from __future__ import annotations
 
 from decimal import Decimal
 
-from attrs import define
+from attrs import Factory, define
 
-from phoenix_core.facts import BrokerStatus
+from phoenix_core.facts import BrokerStatus, ExecutionSaid
 from phoenix_core.orders import Frame
 
 
@@ -26,3 +26,14 @@ class Working:
     def remaining(self) -> Decimal:
         """What may still execute."""
         return self.frame.line.quantity - self.filled
+
+
+@define
+class Truth:
+    """What is true at the mock broker, whatever it says: orders, holdings, executions."""
+
+    ids: int = 0
+    session: int = 0
+    book: dict[str, Working] = Factory(dict)
+    held: dict[str, Decimal] = Factory(dict)
+    executions: list[ExecutionSaid] = Factory(list)
