@@ -13,7 +13,7 @@ from typing import Final
 
 from attrs import define, field, frozen
 
-from phoenix_adapters.gateway.hours import is_open
+from phoenix_adapters.gateway.hours import session_at
 from phoenix_adapters.gateway.instruments import LISTINGS, RATES, Listing
 
 STEP: Final = timedelta(milliseconds=250)
@@ -41,7 +41,6 @@ class _Line:
     bid_size: int
     ask_size: int
     looked: datetime
-    was_open: bool
     last_ticks: int
     low_ticks: int
     high_ticks: int
@@ -65,7 +64,7 @@ class Market:
             bid = int(listing.start / listing.tick)
             self._lines[listing.con_id] = _Line(
                 listing, bid, listing.spread_ticks, listing.depth, listing.depth, self.started,
-                is_open(listing, self.started, outside=True), bid, bid, bid,
+                bid, bid, bid,
             )  # fmt: skip
 
     def quote(self, listing: Listing, now: datetime) -> Quote:
@@ -125,13 +124,10 @@ class Market:
         elapsed = now - line.looked
         if elapsed < STEP:
             return
-        opened = is_open(line.listing, now, outside=True)
-        seconds = elapsed.total_seconds()
-        if not opened:
-            line.was_open = False
+        opens, _ = session_at(line.listing, now, outside=True)
+        if now < opens:
             return
-        if not line.was_open:
-            seconds, line.was_open = _GAP_SECONDS, True
+        seconds = _GAP_SECONDS if line.looked < opens else elapsed.total_seconds()
         line.looked = now
         sigma = float(line.listing.sigma_ticks) * self.volatility * seconds**0.5
         # Every step draws the same number of times, so that one frozen line does not change the others' fates.

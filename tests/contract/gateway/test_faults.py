@@ -135,6 +135,7 @@ def _corrected(shares: str, held: int) -> Check:
         assert first["execId"].endswith(".01")
         assert second["execId"] == first["execId"][:-2] + "02"
         assert (second["shares"], second["cumQty"]) == (shares, shares)
+        assert second["avgPrice"] == (first["price"] if held else "0")
         assert client.position() == held
 
     return check

@@ -299,7 +299,7 @@ def test_a_rejected_parent_takes_its_children_along() -> None:
 def test_a_childs_executions_never_exceed_what_its_parent_has() -> None:
     """Half of the entry filled, the stop goes off: half is sold."""
     stage = Stage.up()
-    stage.fault("partial_hold")
+    stage.fault("partial_hold@parent")
     client = stage.connect()
     _, _, stop = bracket(client)
     stage.wait()
