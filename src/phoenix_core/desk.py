@@ -1,7 +1,7 @@
 """The state of a desk: nothing but the fold of its beads.
 
 A desk is mutable and has one owner. It is evolved only after the append that recorded a bead has landed, so that what
-is in memory is always the fold of a prefix of the log; `decide` only reads it. Each kind of bead folds into the slice of
+is in memory is always the fold of a prefix of the log; `decide` only reads it. Each kind folds into the slice of
 exactly one wing (`OWNERS`), and what a bead obliges the desk to do outside is `owed` until a later bead settles it.
 """
 
@@ -121,7 +121,7 @@ OWNERS: Final[dict[Kind, str]] = {
 
 
 def evolve(desk: Desk, bead: Bead) -> Desk:
-    """Fold one recorded bead into the desk, in place, and hand the desk back. Never refuses: what does not fit is a bug."""
+    """Fold one recorded bead into the desk, in place, and hand the desk back. What does not fit is a bug."""
     assert bead.seq == desk.head.size, f"bead {bead.seq} does not follow a head of {desk.head.size}"
     for settled in bead.settles:
         desk.owed.pop((settled.seq, settled.index), None)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from decimal import Decimal
 
-from attrs import frozen
+from attrs import field, frozen
 
 from phoenix_core.orders import Line
 from phoenix_core.values import Account, Facts, Moment, Money, Named, Price, Quantity, Side
@@ -192,4 +192,4 @@ class Checked:
     presence: bool
     verification: bool
     counter: int
-    detail: Facts = {}
+    detail: Facts = field(factory=dict)

@@ -1,4 +1,4 @@
-"""The desk's five functions: decide, evolve, react, due, clear. Everything Phoenix does is one of them, called in a loop.
+"""The desk's five functions: decide, evolve, react, due, clear. Everything Phoenix does is one of them, in a loop.
 
 drain an input -> decide (pure) -> record (durable, all or nothing) -> perform the effects the recorded beads oblige
 """
@@ -33,7 +33,7 @@ Command = (
     | vital.Command
 )
 
-# Each command has one handler. The tables of the families are joined here, and a test holds the union against `Command`.
+# Each command has one handler. The families' tables are joined here; a test holds the union against `Command`.
 _HANDLERS: Final[Mapping[type, Callable[[Desk, Any, World], Ruling]]] = {
     **propose.HANDLERS,
     **approve.HANDLERS,

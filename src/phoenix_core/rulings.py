@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from attrs import frozen
+from attrs import field, frozen
 from returns.result import Failure, Result, Success
 
 from phoenix_core.beads import Body, Draft, Settles
@@ -17,7 +17,7 @@ class Accepted:
     """A yes: which intent, position or thing it is about, and what the asker will want to know of it."""
 
     subject: str
-    facts: Facts = {}
+    facts: Facts = field(factory=dict)
 
 
 @frozen

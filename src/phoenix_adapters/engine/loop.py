@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from attrs import Factory, define, field
@@ -18,8 +18,9 @@ from returns.result import Result
 from phoenix_adapters.engine.inputs import proposal_of
 from phoenix_adapters.engine.recorder import Recorder
 from phoenix_adapters.engine.responses import response_document
+from phoenix_adapters.engine.telling import Teller
 from phoenix_core.acts.broker_said import Said
-from phoenix_core.acts.operate import ReleaseLease, ReportSent, Settle, TakeLease
+from phoenix_core.acts.operate import Degraded, ReleaseLease, ReportSent, Settle, TakeLease
 from phoenix_core.acts.submit import Withhold
 from phoenix_core.acts.vital import Beat, signs_of
 from phoenix_core.beads import Bead, Decision, Settlement, Settles
@@ -41,8 +42,9 @@ from phoenix_core.ports import BeadStore, Broker, Clock, Notifier, Seam, Verifie
 from phoenix_core.refusals import Refusal
 from phoenix_core.rulings import Accepted
 from phoenix_core.values import CommandId, Moment, derived_id
-from phoenix_core.watch.alerts import Message, next_messages
+from phoenix_core.watch.alerts import Message
 from phoenix_core.watch.health import JITTER_MAX, Earned, beat_due_at
+from phoenix_core.watch.market_hours import RestartWindow, restart_window_ends
 from phoenix_core.watch.observations import next_look_at
 from phoenix_core.watch.pacing import RUNS_MAX, next_run, run_wanted_at
 from phoenix_core.watch.session import Step, next_step
@@ -50,8 +52,6 @@ from phoenix_core.world import Link, Run, World
 
 Key = tuple[int, int]
 
-# A notifier that hangs must not pile up tasks without end; a minute is longer than any of them should take.
-NOTIFY_TIMEOUT: Final = timedelta(seconds=60)
 # The same due command may ask for another one (a kill revokes a token, which cancels a position): a few rounds settle
 # it; a rule that never settles is a bug, and is found here rather than by a full disk.
 DUE_ROUNDS_MAX: Final = 50
@@ -69,12 +69,13 @@ class Engine:
     notifiers: tuple[Notifier, ...] = ()
     seam: Seam | None = None
     latch: Callable[[], bool | None] = lambda: False
+    restart_window: RestartWindow | None = None
     reconcile_every: timedelta = timedelta(minutes=5)
     checkpoint: Callable[[int], None] = lambda size: None
     on_bead: Callable[[Bead], None] = lambda bead: None
     recorder: Recorder = field(init=False)
+    teller: Teller = field(init=False)
     _verified: dict[int, Checked] = Factory(dict)
-    _telling: set[str] = Factory(set)
     _mine: set[int] = Factory(set)
     _in_flight: set[Key] = Factory(set)
     _quiet: list[Settles] = Factory(list)
@@ -84,6 +85,7 @@ class Engine:
     _round_trip: Moment | None = None
     _probing: bool = False
     _connecting: bool = False
+    _probed_at: datetime | None = None
     _snapshotting: bool = False
     _snapshot: Snapshot | None = None
     _up: bool = False
@@ -92,6 +94,7 @@ class Engine:
     def __attrs_post_init__(self) -> None:
         """The recorder asks this engine what the world looks like."""
         self.recorder = Recorder(self.store, self.world, on_bead=self._recorded)
+        self.teller = Teller(self.notifiers, self._told)
 
     # --- what the world looks like ---
 
@@ -103,7 +106,9 @@ class Engine:
         return World(
             now=now,
             run=self.run,
-            link=Link(self.broker.session(), self._up, self._synchronised, age, False, self.broker.skew()),
+            link=Link(
+                self.broker.session(), self._up, self._synchronised, age, self._in_window(now), self.broker.skew()
+            ),
             accounts=self.broker.accounts(),
             port=self.broker.port(),
             latch=self.latch(),
@@ -116,6 +121,9 @@ class Engine:
             verified=self._verified,
             entry_budget=self.broker.room(),
         )
+
+    def _in_window(self, now: Moment) -> bool:
+        return restart_window_ends(self.restart_window, now.wall) is not None
 
     # --- the life of a run ---
 
@@ -150,7 +158,8 @@ class Engine:
         else:
             raise AssertionError("what is due asks for more without end")
         self._settle_quiet()
-        self._tell()
+        for work in self.teller.due(self.recorder.desk, self.clock.now().wall):
+            self._spawn(work)
         self._beat()
         await asyncio.sleep(0)
 
@@ -209,10 +218,11 @@ class Engine:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _connect(self) -> None:
+    async def _connect(self, counts: bool = True) -> None:
+        """Open a session. After an escalation, and in the restart window, a probe: its failure counts nothing."""
         self._connecting = True
         try:
-            if not await self.broker.connect():
+            if not await self.broker.connect() and counts:
                 self._hear(LinkSaid(LinkEvent.CONNECT_FAILED, self.broker.session()))
         finally:
             self._connecting = False
@@ -221,10 +231,15 @@ class Engine:
         """Try a lost link again, when and as often as the rules of `watch.session` say."""
         if self._connecting or self._up:
             return
-        asked = next_step(self.recorder.desk.sessions, self.clock.now().wall)
-        if asked.step is Step.ATTEMPT:
+        now = self.clock.now().wall
+        window = restart_window_ends(self.restart_window, now)
+        asked = next_step(self.recorder.desk.sessions, now, window_ends=window, probed_at=self._probed_at)
+        if asked.step is Step.ATTEMPT or asked.step is Step.PROBE:
+            self._probed_at = now
             self._connecting = True
-            self._spawn(self._connect())
+            self._spawn(self._connect(counts=asked.step is Step.ATTEMPT))
+        elif asked.step is Step.ESCALATE:
+            _ = self.recorder.act(Degraded(self._command_id("degraded")))
 
     def _keep_looking(self) -> None:
         """Reconcile when something asks for it, when it is time, and never more often than is allowed."""
@@ -282,7 +297,7 @@ class Engine:
         answered = self._round_trip is not None and (last is None or self._round_trip.ticks >= since)
         earned = Earned(True, self._committed, answered, outage_declared=not self._up)
         world = self.world()
-        signs = signs_of(desk, world, notifier_responds=len(self._telling) < UNTOLD_MAX)
+        signs = signs_of(desk, world, notifier_responds=self.teller.responds)
         _ = self.recorder.act(Beat(self._command_id("beat"), signs, earned))
 
     # --- effects ---
@@ -350,29 +365,8 @@ class Engine:
         command_id = CommandId(derived_id("withhold", self.run.run, str(key[0]), str(key[1])))
         _ = self.recorder.act(Withhold(command_id, key, send, cleared.failure()))
 
-    def _tell(self) -> None:
-        """Hand what is to be told to the notifiers, CRITICAL first; nobody waits for them."""
-        if not self.notifiers:
-            return
-        for message in next_messages(self.recorder.desk.alerts, self.clock.now().wall):
-            if not self._telling.isdisjoint(message.alerts):
-                continue
-            self._telling.update(message.alerts)
-            self._spawn(self._deliver(message))
-
-    async def _deliver(self, message: Message) -> None:
-        try:
-            for notifier in self.notifiers:
-                try:
-                    async with asyncio.timeout(NOTIFY_TIMEOUT.total_seconds()):
-                        taken = await notifier.send(message)
-                except (TimeoutError, OSError):
-                    continue
-                if taken:
-                    _ = self.recorder.act(ReportSent(self._command_id("sent"), message, notifier.name))
-                    return
-        finally:
-            self._telling.difference_update(message.alerts)
+    def _told(self, message: Message, channel: str) -> None:
+        _ = self.recorder.act(ReportSent(self._command_id("sent"), message, channel))
 
     def _settle_quiet(self) -> None:
         settles = tuple(s for s in self._quiet if (s.seq, s.index) in self.recorder.desk.owed)
@@ -393,7 +387,5 @@ def jitter_of(leaf: str) -> timedelta:
     return JITTER_MAX * span
 
 
-# So many alerts under way at once mean that no channel takes them.
-UNTOLD_MAX: Final = 20
 # A place frame needs a round trip no older than two seconds; asking twice as often leaves room for one lost answer.
 PROBE_EVERY: Final = timedelta(seconds=1)

@@ -1,7 +1,7 @@
 """The file seam: intents in, answers out, for a desktop assistant or any program that can write a file.
 
-An input counts once it stands complete under its final name (write elsewhere, then rename). Whatever is no plain file of
-this user, whatever links or is too large, is put aside with the reason beside it; nothing is followed, nothing is lost.
+An input counts once it stands complete under its final name (write elsewhere, then rename). What is no plain file of
+this user, what links or is too large, is put aside with the reason beside it; nothing is followed, nothing is lost.
 """
 
 from __future__ import annotations

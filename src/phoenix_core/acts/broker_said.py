@@ -18,6 +18,7 @@ from phoenix_core.beads import (
     About,
     Body,
     Draft,
+    IbkrSession,
     Observation,
     Order,
     OrderEvent,
@@ -264,7 +265,10 @@ def _link(desk: Desk, command: Said, said: LinkSaid, world: World) -> Ruling:
         (a for a in said.accounts if a.tag == genesis.account), Account(genesis.account, genesis.account_mask)
     )
     bodies: Beads = list(link_beads(desk.sessions, said, genesis.mode, account, genesis.port))
+    escalated = any(isinstance(bead, IbkrSession) and bead.escalated for bead in bodies)
     bodies.extend(_link_alerts(desk, command, said, world))
+    if escalated and may_raise(desk.alerts, Code.LINK_ESCALATED, "link", world.now.wall):
+        bodies.append(alert(Code.LINK_ESCALATED, "link", command.command_id))
     if said.event in (LinkEvent.LOST, LinkEvent.DEGRADED):
         for position in desk.positions.in_state(State.SUBMITTED):
             entry = desk.orders.find(position.order_ref or "")
@@ -289,9 +293,6 @@ def _link_alerts(desk: Desk, command: Said, said: LinkSaid, world: World) -> Bea
         over: Beads = [resolved(desk.alerts, c, "link", "broker") for c in (Code.LINK_LOST, Code.LINK_ESCALATED)]
         back = alert(Code.LINK_RESTORED, "link", key) if any(b is not None for b in over) else None
         return [*over, back]
-    third = said.event is LinkEvent.CONNECT_FAILED and desk.sessions.attempts == 2
-    if third and may_raise(desk.alerts, Code.LINK_ESCALATED, "link", now):
-        return [alert(Code.LINK_ESCALATED, "link", key)]
     return []
 
 

@@ -103,7 +103,7 @@ def foreign_of(desk: Desk, world: World) -> tuple[str, ...]:
 
 
 def entry_lights_before(desk: Desk, world: World, intent_id: str) -> Refusal | None:
-    """What forbids approving an intent already: a kill in its scope, a stale context, a limit. The rest is the engine's."""
+    """What forbids approving an intent already: a kill, a stale context, a limit. The rest is the engine's."""
     proposal = desk.signals.proposal(intent_id)
     shown = desk.evidence.latest(intent_id)
     if proposal is None or shown is None:
@@ -126,7 +126,7 @@ def _stale(desk: Desk, policy: Policy | None, signal: CanonicalSignal, world: Wo
 
 
 def entry_lights(desk: Desk, position: Open, world: World, spent: bool) -> Lights:
-    """All thirteen lights of an approved entry; `spent` in the last look, when the token was used by this very append."""
+    """All thirteen lights of an approved entry; `spent` in the last look, when the token was just used."""
     intent_id = position.intent_id
     proposal, shown = desk.signals.proposal(intent_id), desk.evidence.latest(intent_id)
     assert proposal is not None and shown is not None, "an approved intent keeps its signal and its evidence"

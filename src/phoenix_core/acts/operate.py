@@ -1,4 +1,4 @@
-"""What operators and the engine itself do to the desk: start it, lease it, stop entries, set policy, keep books of effects.
+"""What operators and the engine itself do to the desk: start it, lease it, stop entries, keep the books of effects.
 
 Raising a kill is the one act that needs nothing: it commutes with everything and is appended on whatever head there is.
 """
@@ -32,9 +32,10 @@ from phoenix_core.effects import Notify
 from phoenix_core.refusals import Reason, refusal
 from phoenix_core.rulings import Ruling, denied, granted, settling
 from phoenix_core.trust.revalidation import change
-from phoenix_core.values import CommandId, Facts, Regime, derived_id
+from phoenix_core.values import Account, CommandId, Facts, Regime, derived_id
 from phoenix_core.watch.alerts import Message, acknowledged, sent
 from phoenix_core.watch.codes import Code, alert
+from phoenix_core.watch.session import still_degraded
 from phoenix_core.world import World
 
 
@@ -107,6 +108,13 @@ class ReportSent:
 
 
 @frozen
+class Degraded:
+    """The socket stands and the broker behind it stayed away for the whole waiting budget."""
+
+    command_id: CommandId
+
+
+@frozen
 class Settle:
     """What became of effects that leave no fact of their own."""
 
@@ -154,6 +162,7 @@ Command = (
     | Acknowledge
     | AnchorState
     | ReportSent
+    | Degraded
     | Settle
     | Observe
     | ChangeConfig
@@ -224,6 +233,15 @@ def _report_sent(desk: Desk, command: ReportSent, world: World) -> Ruling:
     return settling(granted("alerts", *told), *settled)
 
 
+def _degraded(desk: Desk, command: Degraded, world: World) -> Ruling:
+    if not desk.sessions.degraded or desk.sessions.escalated_at is not None:
+        return denied(refusal(Reason.NOTHING_TO_DO))
+    genesis = desk.genesis
+    account = Account(genesis.account, genesis.account_mask)
+    bead = still_degraded(desk.sessions, genesis.mode, account, genesis.port)
+    return granted("link", bead, alert(Code.LINK_ESCALATED, "link", command.command_id))
+
+
 def _settle(desk: Desk, command: Settle, world: World) -> Ruling:
     open_ones = tuple(s for s in command.settles if (s.seq, s.index) in desk.owed)
     if not open_ones:
@@ -263,6 +281,7 @@ HANDLERS: Final[Mapping[type, Callable[[Desk, Any, World], Ruling]]] = {
     Acknowledge: _acknowledge,
     AnchorState: _anchor,
     ReportSent: _report_sent,
+    Degraded: _degraded,
     Settle: _settle,
     Observe: _observe,
     ChangeConfig: _change_config,

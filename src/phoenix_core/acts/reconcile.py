@@ -1,8 +1,7 @@
 """Compare the book with the broker's whole picture, and say what differs. Nothing is corrected, by either side.
 
-A reconciliation leaves an observation of what it saw, a drift bead for every divergence that is news, and alerts. A whole
-picture is also the executions answer that an unfilled end has been waiting for, and the proof that a human's
-"the broker corrected it" needs.
+A reconciliation leaves an observation of what it saw, a drift bead for every divergence that is news, and alerts. A
+whole picture is also the executions answer that an unfilled end has been waiting for.
 """
 
 from __future__ import annotations
@@ -18,10 +17,10 @@ from phoenix_core.trade.order_book import Orders
 from phoenix_core.trade.order_life import End, Known, Over, Standing
 from phoenix_core.trade.positions import Open, changed
 from phoenix_core.values import ZERO, Money, SecType, State
-from phoenix_core.watch.alerts import drift_answered, may_raise, resolved
+from phoenix_core.watch.alerts import may_raise, resolved
 from phoenix_core.watch.codes import Code, alert, drift_alert
 from phoenix_core.watch.compare import Agreement, Book, OrderRow, compare
-from phoenix_core.watch.drift import news, proven
+from phoenix_core.watch.drift import news
 from phoenix_core.watch.market_hours import fx_day
 from phoenix_core.watch.observations import snapshot_seen, suspects_of
 from phoenix_core.world import World
@@ -43,9 +42,6 @@ def reconciled(desk: Desk, snapshot: Snapshot, world: World, key: str) -> Ruling
             bodies.append(alert(Code.RECONCILIATION_UNKNOWN, "reconciliation", key) if told else None)
         return _settled(desk, granted("reconciliation", *bodies), snapshot)
     bodies.append(resolved(desk.alerts, Code.RECONCILIATION_UNKNOWN, "reconciliation", "broker"))
-    for answer in proven(desk.drifts, set(finding.shown), desk.head.size):
-        drift_open = desk.drifts.open[answer.identity]
-        bodies.extend((answer, drift_answered(desk.alerts, drift_open, answer.resolved_by)))
     bodies.extend(_ended_unfilled(desk, snapshot, key))
     return _settled(desk, granted("reconciliation", *bodies), snapshot)
 
@@ -73,7 +69,7 @@ class EndedOrders:
 
 def book_of(desk: Desk, snapshot: Snapshot, world: World) -> Book:
     """What Phoenix believes, as plain values."""
-    rows = {ref: _row(order) for ref, order in desk.orders.open.items() if order.standing is not Standing.RECORDED}
+    rows = {ref: _row(order) for ref, order in desk.orders.open.items()}
     cash = tuple(symbol for symbol, card in world.instruments.items() if card.sec_type is SecType.CASH)
     day = fx_day(world.now.wall)
     realized = Money(sum((item.realized for item in desk.positions.lately if fx_day(item.at) == day), ZERO))
@@ -101,6 +97,7 @@ def _row(order: Known) -> OrderRow:
         status=_STATUS.get(order.standing, BrokerStatus.UNKNOWN),
         perm_id=order.perm_ids[-1] if order.perm_ids else 0,
         group=order.group,
+        sent=order.standing is not Standing.RECORDED,
     )
 
 

@@ -1,7 +1,7 @@
 """What `due` asks for, carried out: expiries, stalls, cancels of remainders, kills by rule, doubts.
 
-A refusal of one of these leaves no bead. A timer never ends an order: it may stall a position, raise an alert, ask for a
-cancel request.
+A refusal of one of these leaves no bead. A timer never ends an order: it may stall a position, raise an alert, or ask
+for a cancel.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from phoenix_core.trade.exits import stake_of
 from phoenix_core.trade.positions import changed
 from phoenix_core.trade.protection import is_unanswered, protection_of
 from phoenix_core.values import CommandId, Role, State, derived_id
-from phoenix_core.watch.alerts import follow_ups, resolved
+from phoenix_core.watch.alerts import drift_answered, follow_ups, resolved
 from phoenix_core.watch.codes import Code, alert
 from phoenix_core.watch.drift import proven
 from phoenix_core.watch.observations import proof_of_absence, quote_seen
@@ -252,7 +252,8 @@ def _lift_by_rule(desk: Desk, command: LiftByRule, world: World) -> Ruling:
 def _prove(desk: Desk, command: Prove, world: World) -> Ruling:
     proof = proof_of_absence(desk.observations)
     answers = () if proof is None else proven(desk.drifts, proof[0], proof[1])
-    return granted("drift", *answers) if answers else denied(refusal(Reason.NOTHING_TO_DO))
+    told = (drift_answered(desk.alerts, desk.drifts.open[a.identity], a.resolved_by) for a in answers)
+    return granted("drift", *answers, *told) if answers else denied(refusal(Reason.NOTHING_TO_DO))
 
 
 def _repeat(desk: Desk, command: Repeat, world: World) -> Ruling:

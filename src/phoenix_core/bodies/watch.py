@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from attrs import frozen
+from attrs import field, frozen
 
 from phoenix_core.bodies.kind import Kind
 from phoenix_core.values import Facts, Mode, Named, Severity
@@ -146,7 +146,7 @@ class Heartbeat:
     status: Beat
     health_state: Health
     checks: Checks
-    details: Facts = {}
+    details: Facts = field(factory=dict)
     miss_count: int = 0
 
 

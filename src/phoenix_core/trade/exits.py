@@ -70,8 +70,8 @@ class Stake:
 
     @property
     def held(self) -> Decimal:
-        """What is left of it by our executions; below zero where more was sold than bought."""
-        return self.totals.held
+        """What is left of it by our executions; below zero where exits executed more than entries did."""
+        return _sum(fill.quantity.copy_negate() if fill.role.is_exit else fill.quantity for fill in self.fills)
 
     @property
     def entry(self) -> Known | None:

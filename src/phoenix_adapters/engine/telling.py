@@ -1,0 +1,58 @@
+"""How alerts reach people: whole messages, CRITICAL first, on the first channel that takes them. Nobody waits."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from datetime import datetime, timedelta
+from typing import Final
+
+from attrs import Factory, define
+
+from phoenix_core.desk import Desk
+from phoenix_core.ports import Notifier
+from phoenix_core.watch.alerts import Message, next_messages
+
+# A notifier that hangs must not pile up tasks without end; a minute is longer than any of them should take.
+TOLD_WITHIN: Final = timedelta(seconds=60)
+# So many alerts under way at once mean that no channel takes them.
+UNTOLD_MAX: Final = 20
+
+
+@define
+class Teller:
+    """The channels, in order of preference, and the alerts that are on their way."""
+
+    notifiers: tuple[Notifier, ...]
+    told: Callable[[Message, str], None]
+    _telling: set[str] = Factory(set)
+
+    @property
+    def responds(self) -> bool:
+        """Whether the channels take what they are given."""
+        return len(self._telling) < UNTOLD_MAX
+
+    def due(self, desk: Desk, now: datetime) -> list[Coroutine[object, object, None]]:
+        """The deliveries to start now."""
+        if not self.notifiers:
+            return []
+        started: list[Coroutine[object, object, None]] = []
+        for message in next_messages(desk.alerts, now):
+            if self._telling.isdisjoint(message.alerts):
+                self._telling.update(message.alerts)
+                started.append(self._deliver(message))
+        return started
+
+    async def _deliver(self, message: Message) -> None:
+        try:
+            for notifier in self.notifiers:
+                try:
+                    async with asyncio.timeout(TOLD_WITHIN.total_seconds()):
+                        taken = await notifier.send(message)
+                except (TimeoutError, OSError):
+                    continue  # the next channel is asked; what none takes stays in the outbox and is tried again
+                if taken:
+                    self.told(message, notifier.name)
+                    return
+        finally:
+            self._telling.difference_update(message.alerts)
