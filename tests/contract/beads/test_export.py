@@ -26,7 +26,7 @@ from phoenix_adapters.beads.export import (
 from phoenix_adapters.beads.memory import MemoryStore
 from phoenix_core.canonical import Flaw, Json, encode
 from phoenix_core.chain import EMPTY, Head, Lie, Sealed, seal
-from phoenix_core.checkpoint import Checkpoint, Verifying, parse_note
+from phoenix_core.checkpoint import Checkpoint, Verifying, parse_note, sign_note
 from phoenix_core.values import text_hash
 from tests.contract.beads.suite import ORIGIN, PRIVATE, PUBLIC, SIGNER, TS, bead_id, grow, sealed
 from tests.showing import shows
@@ -299,6 +299,27 @@ def test_notes_of_other_logs_and_of_other_pasts() -> None:
     assert reason(nth(NOTE, lambda line: file_of(other).splitlines(keepends=True)[NOTE])) == "FORKED"
     foreign = log(*range(5), signed_at=()).checkpoint("phoenix.example/desk/live", SIGNER).unwrap()
     assert reason(nth(NOTE, lambda line: encode({"checkpoint": foreign}) + b"\n")) == "OTHER_LOG"
+
+
+def test_a_note_of_more_than_there_is() -> None:
+    """A true signature over beads that the file does not hold proves nothing about it."""
+    beyond = sign_note(Checkpoint(ORIGIN, 99, STORE.root()), SIGNER)
+    assert reason(nth(NOTE + 1, lambda line: encode({"checkpoint": beyond}) + b"\n")) == "BAD_CHECKPOINT"
+
+
+class Endless(io.BytesIO):
+    """A line that never ends."""
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        """As much of it as is asked for."""
+        assert size is not None
+        assert 0 < size <= LINE_BYTES_MAX, "a line is never read whole, whatever its length"
+        return b"a" * size
+
+
+def test_an_endless_line_is_cut_short() -> None:
+    """The reader takes a bounded bite and refuses it."""
+    assert read_export(Endless()).failure() == ExportFault(ExportLie.BAD_LINE, line=1)
 
 
 def test_one_id_twice() -> None:
