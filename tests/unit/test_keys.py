@@ -36,19 +36,49 @@ def trouble_of(error: pytest.ExceptionInfo[KeyTrouble]) -> Trouble:
     return error.value.trouble
 
 
-def test_a_new_key_is_for_its_owner_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize("umask", [0o000, 0o077])
+def test_a_new_key_is_for_its_owner_alone(tmp_path: Path, umask: int) -> None:
     """Mode 0600 whatever the umask, the public half beside it for everybody, and both read back."""
-    old = os.umask(0)
+    path = tmp_path / "home" / "keys" / "anna"
+    old = os.umask(umask)
     try:
-        key = create(tmp_path / "keys" / "anna", "anna on desk 1")
+        key = create(path, "anna on desk 1")
     finally:
         os.umask(old)
-    path = tmp_path / "keys" / "anna"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(public_path(path).stat().st_mode) == 0o644
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
     assert load(path) == key
     assert load_public(path) == load_public(public_path(path)) == key.public
     assert key.comment == "anna on desk 1"
+
+
+def test_a_new_key_survives_a_power_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both files, whole, and then the folder are forced to the disk before anybody is told that the key exists."""
+    synced: list[tuple[int, int]] = []
+    real = os.fsync
+
+    def noted(descriptor: int) -> None:
+        about = os.fstat(descriptor)
+        synced.append((stat.S_IFMT(about.st_mode), about.st_size))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    create(tmp_path / "anna")
+    files = [(stat.S_IFREG, (tmp_path / name).stat().st_size) for name in ("anna", "anna.pub")]
+    assert synced[:2] == files
+    assert [kind for kind, _ in synced[2:]] == [stat.S_IFDIR]
+
+
+def test_no_descriptor_is_left_open(tmp_path: Path) -> None:
+    """A desk runs for months: making and reading keys, or failing to, leaves nothing open."""
+    before = len(os.listdir("/proc/self/fd"))
+    create(tmp_path / "anna")
+    load(tmp_path / "anna")
+    for bad in (tmp_path, tmp_path / "nobody"):
+        with pytest.raises(KeyTrouble):
+            load(bad)
+    assert len(os.listdir("/proc/self/fd")) == before
 
 
 def test_two_new_keys_differ(tmp_path: Path) -> None:
