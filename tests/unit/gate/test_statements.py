@@ -17,7 +17,6 @@ from phoenix_core.beads import Limits, Policy, Resolution, Signed, Verdict
 from phoenix_core.canonical import decode, encode
 from phoenix_core.gate.screen import Live
 from phoenix_core.gate.statements import (
-    SIZE_MAX,
     TYPES,
     Adopt,
     CancelOrphans,
@@ -177,6 +176,8 @@ class TestClosed:
             with pytest.raises(BadInput) as refused:
                 read_statement(spelt({key: value for key, value in whole.items() if key != name}))
             assert refused.value.field == name
+            if name in {field.name.rstrip("_") for field in fields(type(says))}:
+                assert refused.value.mend == "write this field, null where it does not apply"
 
     @pytest.mark.parametrize("says", EXAMPLES)
     @pytest.mark.parametrize("strange", [True, 2**53, 0.5, [], {}, "", "x", -1])
@@ -260,7 +261,7 @@ class TestClosed:
             b'{"v":1,"v":1}',
             b'{"v":1.0}',
             b'{"v":NaN}',
-            b" " * (SIZE_MAX + 1),
+            b" " * 16_385,
         ],
     )
     def test_what_is_no_statement_is_refused(self, data: bytes) -> None:
@@ -277,6 +278,12 @@ class TestClosed:
             with pytest.raises(BadInput, match="more than zero") as refused:
                 read_statement(spelt(whole | {name: amount}))
             assert (refused.value.field, refused.value.value) == (name, amount)
+
+    def test_the_smallest_values_are_read(self) -> None:
+        """A tenth of a share, and a statement over an empty history: for the wings to judge."""
+        close = Close("p1", "why", Quantity(Decimal("0.1")))
+        assert read_statement(write_statement(stated(close))).says == close
+        assert read_statement(write_statement(evolve(stated(), tree_size=0))).tree_size == 0
 
     def test_another_spelling_is_another_statement(self) -> None:
         """White space, another order of keys, an escape that was not needed: not the bytes that were signed."""
@@ -297,7 +304,7 @@ class TestClosed:
         def sized(extra: int) -> bytes:
             return write_statement(stated(ClearKill("k1", "x" * extra)))
 
-        room = SIZE_MAX - len(sized(0))
+        room = 16_384 - len(sized(0))
         assert read_statement(sized(room)).says == ClearKill("k1", "x" * room)
         with pytest.raises(BadInput, match="TOO_LARGE"):
             read_statement(sized(room + 1))
