@@ -299,6 +299,25 @@ def test_a_position_is_found_by_everything_it_is_called() -> None:
     assert positions.ended_of_ref(OTHER_REF) is None
 
 
+def test_an_open_position_says_what_its_latest_bead_says() -> None:
+    """Plan, token and averages, by the names that the acts use."""
+    log = proposed()
+    log.walk(E.APPROVED, E.SUBMITTED, E.FILLED)
+    position, last = log.position, log.position.last
+    assert (position.strategy, position.pair, position.side) == (last.strategy, last.pair, last.side)
+    assert (position.entry_price, position.stop_price, position.target_price) == (
+        price("1.09"),
+        price("1.08"),
+        price("1.10"),
+    )
+    assert (position.token_id, position.average_entry) == ("token-1", price("1.09"))
+    assert (position.requested_quantity, position.filled_quantity, position.exited_quantity) == (
+        quantity(10),
+        quantity(10),
+        quantity(0),
+    )
+
+
 def test_when_what_happened() -> None:
     """Each state has its moment; quantities do not restart the clock, a late acknowledgement does."""
     log = proposed()
