@@ -110,7 +110,7 @@ def _sides(gateway: Gateway, given: Given) -> None:
 
 
 def _manual_place(gateway: Gateway, given: Given) -> None:
-    entries.place_by_hand(
+    _ = entries.place_by_hand(
         gateway.venue, _account(gateway, given), _listing(given), given["action"], _must(given, "quantity"),
         given.get("type", "MKT"), _amount(given, "limit"), _amount(given, "stop"),
     )  # fmt: skip
@@ -130,7 +130,7 @@ def _manual_modify(gateway: Gateway, given: Given) -> None:
 
 
 def _manual_close(gateway: Gateway, given: Given) -> None:
-    entries.close_by_hand(gateway.venue, _account(gateway, given), _listing(given))
+    _ = entries.close_by_hand(gateway.venue, _account(gateway, given), _listing(given))
 
 
 def _deposit(gateway: Gateway, given: Given) -> None:
@@ -140,7 +140,7 @@ def _deposit(gateway: Gateway, given: Given) -> None:
 def _transfer(gateway: Gateway, given: Given) -> None:
     """A position that no order made: a transfer, a split, an assignment."""
     account, listing = _account(gateway, given), _listing(given)
-    account.book(listing, _must(given, "quantity"), _amount(given, "price") or ZERO, ZERO)
+    _ = account.book(listing, _must(given, "quantity"), _amount(given, "price") or ZERO, ZERO)
     gateway.callbacks.position(account, listing)
 
 

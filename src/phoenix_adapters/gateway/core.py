@@ -179,7 +179,7 @@ class Gateway:
     def disconnected(self, now: datetime, number: int) -> None:
         """A socket is gone."""
         self.advance(now)
-        self.board.sessions.pop(number, None)
+        _ = self.board.sessions.pop(number, None)
 
     def received(self, now: datetime, number: int, fields: tuple[str, ...]) -> None:
         """A client said something."""
@@ -252,7 +252,7 @@ class Gateway:
             return True
         recent = session.recent
         while recent and self.schedule.now - recent[0] >= _WINDOW:
-            recent.popleft()
+            _ = recent.popleft()
         recent.append(self.schedule.now)
         if len(recent) <= limit:
             return True

@@ -153,13 +153,13 @@ class Faults:
         if given and not usual:
             raise UnknownFault(f"{name} has no argument")
         if given and usual.replace(".", "").isdigit():
-            self.number(argument)
+            _ = self.number(argument)
         self._on[name] = _On(argument if given else MENU[name].argument, only, int(times) if times else None)
         return name
 
     def switch_off(self, name: str) -> None:
         """Switch one off."""
-        self._on.pop(name, None)
+        _ = self._on.pop(name, None)
 
     def on(self) -> tuple[str, ...]:
         """The names that are on."""

@@ -47,7 +47,7 @@ def _account_updates(desk: Desk, session: Session, record: Record) -> None:
         desk.board.send(session, "error", code=321, message=f"Invalid account code '{record['account']}'.")
         return
     if record["subscribe"] in ("0", "False"):
-        session.updates.pop(account.name, None)
+        _ = session.updates.pop(account.name, None)
         return
     session.updates[account.name] = {}
     market, now = desk.venue.market, desk.venue.now
@@ -74,7 +74,7 @@ def _updates_multi(desk: Desk, session: Session, record: Record) -> None:
 
 
 def _cancel_updates_multi(desk: Desk, session: Session, record: Record) -> None:
-    session.multi.pop(record["reqId"], None)
+    _ = session.multi.pop(record["reqId"], None)
 
 
 def _summary(desk: Desk, session: Session, record: Record) -> None:
@@ -104,7 +104,7 @@ def _summary_rows(desk: Desk, record: Record) -> Iterable[Record]:
 
 
 def _cancel_summary(desk: Desk, session: Session, record: Record) -> None:
-    session.summaries.pop(record["reqId"], None)
+    _ = session.summaries.pop(record["reqId"], None)
 
 
 def _pnl(desk: Desk, session: Session, record: Record) -> None:
@@ -164,8 +164,8 @@ def _market_data(desk: Desk, session: Session, record: Record) -> None:
     session.quotes[req_id] = listing
     show_quote(desk, session, req_id)
     if record["snapshot"] == "1":
-        session.quotes.pop(req_id)
-        session.shown.pop(req_id, None)
+        _ = session.quotes.pop(req_id)
+        _ = session.shown.pop(req_id, None)
         if not desk.faults.concerns("snapshot_never_ends", "quotes"):
             desk.board.send(session, "tickSnapshotEnd", reqId=req_id)
 
@@ -200,7 +200,7 @@ def _tick(desk: Desk, session: Session, req_id: str, kind: str, price: Decimal |
 def _cancel_market_data(desk: Desk, session: Session, record: Record) -> None:
     if session.quotes.pop(record["reqId"], None) is None:
         error(desk, session, record["reqId"], No(300, f"Can't find EId with tickerId:{record['reqId']}"))
-    session.shown.pop(record["reqId"], None)
+    _ = session.shown.pop(record["reqId"], None)
 
 
 def _current_time(desk: Desk, session: Session, record: Record) -> None:

@@ -346,7 +346,7 @@ def correct(venue: Venue, execution: Execution, shares: Decimal) -> None:
     """An execution was not what was said: `shares` is what it is now."""
     order = execution.order
     less = execution.shares - shares
-    order.account.book(order.listing, -less * order.sign, execution.price, ZERO)
+    _ = order.account.book(order.listing, -less * order.sign, execution.price, ZERO)
     order.filled -= less
     order.spent -= less * execution.price
     family, _, number = execution.exec_id.rpartition(".")

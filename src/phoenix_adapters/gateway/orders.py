@@ -136,7 +136,7 @@ class Book:
     def add(self, order: Order) -> None:
         """Take an order in; the second order of one id is found by its permanent id only."""
         if order.order_id:
-            self.by_id.setdefault((order.client_id, order.order_id), order)
+            _ = self.by_id.setdefault((order.client_id, order.order_id), order)
             self.last_id[order.client_id] = max(order.order_id, self.last_id.get(order.client_id, 0))
         self.live[order.perm_id] = order
         self.join(order)
@@ -158,16 +158,16 @@ class Book:
 
     def pause(self, order: Order) -> None:
         """From now on prices do not fill it."""
-        self.working.get(order.listing.con_id, {}).pop(order.perm_id, None)
+        _ = self.working.get(order.listing.con_id, {}).pop(order.perm_id, None)
 
     def end(self, order: Order, at: datetime) -> None:
         """It lives no more."""
         order.stage, order.ended = Stage.DONE, at
         self.pause(order)
-        self.live.pop(order.perm_id, None)
+        _ = self.live.pop(order.perm_id, None)
         members = self.groups.get((order.account.name, order.oca_group))
         if members:
-            members.pop(order.perm_id, None)
+            _ = members.pop(order.perm_id, None)
             if not members:
                 del self.groups[order.account.name, order.oca_group]
         self.done.append(order)
@@ -180,7 +180,7 @@ class Book:
         """Drop what ended before this moment."""
         gone = [order for order in self.done if order.ended and order.ended < before]
         for order in gone:
-            self.by_id.pop((order.client_id, order.order_id), None)
+            _ = self.by_id.pop((order.client_id, order.order_id), None)
         self.done = [order for order in self.done if order.ended and order.ended >= before]
         self.executions = [one for one in self.executions if one.at >= before]
 

@@ -28,5 +28,5 @@ class Recorder:
     def __call__(self, frame: Frame) -> None:
         """Write one frame down."""
         line = {"t": frame.t.isoformat(), "dir": frame.dir, "client": frame.client, "fields": frame.fields}
-        self.file.write(json.dumps(line, ensure_ascii=False) + "\n")
+        _ = self.file.write(json.dumps(line, ensure_ascii=False) + "\n")
         self.file.flush()

@@ -73,7 +73,7 @@ def _step(line: str) -> Step:
         int(words.get("nth", "1")),
         timedelta(seconds=float(words.get("wait", "0"))),
     )
-    actions.check(step.do, step.given)
+    _ = actions.check(step.do, step.given)
     return step
 
 

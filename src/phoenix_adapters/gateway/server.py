@@ -131,14 +131,14 @@ class GatewayServer:
         if self._timer is not None:
             self._timer.cancel()
         if self._listening is not None:
-            self._listening.cancel()
+            _ = self._listening.cancel()
         if self._server is not None:
             self._server.close()
         for socket in list(self.sockets.values()):
             socket.abort()
             self.core.disconnected(self.core.schedule.now, socket.number)
         self.sockets.clear()
-        self.core.take()
+        _ = self.core.take()
 
     def poke(self) -> None:
         """Let happen what is due by the clock, write what it says, and come back when the next thing is due."""

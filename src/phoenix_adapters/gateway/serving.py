@@ -37,6 +37,6 @@ async def serve(
         server.run(steps)
         ready(server)
         try:
-            await asyncio.Event().wait()
+            _ = await asyncio.Event().wait()
         finally:
             await server.stop()

@@ -68,7 +68,7 @@ def fields_of(body: bytes) -> tuple[str, ...]:
     """The fields of one frame's body; the client's hello, which has no NUL at its end, is its one field."""
     parts = body.decode(errors="backslashreplace").split("\0")
     if parts[-1] == "":
-        parts.pop()
+        _ = parts.pop()
     return tuple(parts)
 
 
