@@ -8,6 +8,7 @@ exactly one wing (`OWNERS`), and what a bead obliges the desk to do outside is `
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Final
 
 from attrs import Factory, define
@@ -22,7 +23,7 @@ from phoenix_core.gate.limits import Policies
 from phoenix_core.gate.signals import Signals
 from phoenix_core.gate.stale_gate import Anchors
 from phoenix_core.gate.tokens import Tokens
-from phoenix_core.records import to_json
+from phoenix_core.records import of_json, to_json
 from phoenix_core.trade.autopsy import Autopsies
 from phoenix_core.trade.fills import Fills
 from phoenix_core.trade.order_book import Orders
@@ -120,6 +121,10 @@ OWNERS: Final[dict[Kind, str]] = {
 }
 
 
+# The slices by name, and what each is made of.
+SLICES: Final[dict[str, type]] = {name: type(getattr(Desk(), name)) for name in sorted(set(OWNERS.values()))}
+
+
 def evolve(desk: Desk, bead: Bead) -> Desk:
     """Fold one recorded bead into the desk, in place, and hand the desk back. What does not fit is a bug."""
     assert bead.seq == desk.head.size, f"bead {bead.seq} does not follow a head of {desk.head.size}"
@@ -133,12 +138,22 @@ def evolve(desk: Desk, bead: Bead) -> Desk:
 
 
 # What a snapshot is made of. A reader of another layout falls back to the log, which is the only truth.
-SNAPSHOT_SCHEMA: Final = 1
+SNAPSHOT_SCHEMA: Final = "desk/1"
 
 
 def freeze(desk: Desk) -> bytes:
     """The desk as canonical bytes: what a snapshot keeps, and what two desks are compared by."""
-    slices = {name: to_json(getattr(desk, name)) for name in ("tenure", *sorted(set(OWNERS.values()) - {"tenure"}))}
-    owed = [[seq, index] for seq, index in desk.owed]
-    whole = {"schema": SNAPSHOT_SCHEMA, "head": to_json(desk.head), "owed": owed, "slices": slices}
+    slices = {name: to_json(getattr(desk, name)) for name in SLICES}
+    whole = {"head": to_json(desk.head), "owed": [list(key) for key in desk.owed], "slices": slices}
     return json.dumps(whole, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def thaw(data: bytes, bead_at: Callable[[int], Bead]) -> Desk:
+    """The desk that `freeze` wrote. What it owes is read off the beads themselves, so that it cannot be made up."""
+    whole = json.loads(data)
+    desk = Desk(head=of_json(Head, whole["head"]))
+    for name, cls in SLICES.items():
+        setattr(desk, name, of_json(cls, whole["slices"][name], name))
+    for seq, index in whole["owed"]:
+        desk.owed[seq, index] = react(bead_at(seq))[index]
+    return desk

@@ -12,6 +12,7 @@ from typing import Final, cast
 from attrs import frozen
 
 from phoenix_core.beads import (
+    About,
     Alert,
     AlertEvent,
     Bead,
@@ -20,6 +21,7 @@ from phoenix_core.beads import (
     Execution,
     ExecutionEvent,
     Kind,
+    Observation,
     Order,
     OrderEvent,
     Position,
@@ -174,6 +176,10 @@ def _of_execution(bead: Bead, execution: Execution) -> tuple[Effect, ...]:
     return () if execution.event is ExecutionEvent.COMMISSION else (Reconcile(f"FILL {execution.exec_id}"),)
 
 
+def _of_observation(bead: Bead, seen: Observation) -> tuple[Effect, ...]:
+    return (Reconcile("demand"),) if seen.about is About.DEMAND else ()
+
+
 def _of_decision(bead: Bead, decision: Decision) -> tuple[Effect, ...]:
     checkpoint = SignCheckpoint(bead.seq + 1)
     if decision.type in IMMEDIATE:
@@ -190,6 +196,7 @@ _REACTIONS: Final = cast(
         Kind.POSITION: _of_position,
         Kind.EXECUTION: _of_execution,
         Kind.DECISION: _of_decision,
+        Kind.OBSERVATION: _of_observation,
     },
 )
 

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from returns.result import Result
 
-from phoenix_core.chain import Conflict, Head, Sealed
+from phoenix_core.chain import Conflict, Head, Sealed, StateSnapshot
 from phoenix_core.facts import Checked, Fact, Quote, Snapshot
 from phoenix_core.kernel import ClearedOrder
 from phoenix_core.refusals import Refusal
@@ -72,6 +72,14 @@ class BeadStore(Protocol):
 
     def root(self, size: int | None = None) -> bytes:
         """The Merkle root of the first `size` beads."""
+        ...
+
+    def save_snapshot(self, snapshot: StateSnapshot) -> None:
+        """Keep a state beside the log; it is believed only as far as the log proves it."""
+        ...
+
+    def load_snapshot(self, schema: str) -> StateSnapshot | None:
+        """The newest state of this layout that the log proves."""
         ...
 
     def wait(self, size: int, timeout_s: float) -> bool:

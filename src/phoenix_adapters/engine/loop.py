@@ -129,7 +129,9 @@ class Engine:
 
     async def start(self) -> Result[Accepted, Refusal]:
         """Replay, take the lease, open a session: start-up and recovery are the same path."""
-        self.recorder.catch_up()
+        _ = self.recorder.wake()
+        for seq, decision in self.recorder.desk.approvals.recent.items():
+            self._verify(seq, decision)
         boot = self.clock.now().boot
         taken = self.recorder.act(TakeLease(CommandId(derived_id("lease", self.run.run)), boot, self.run.run))
         if is_successful(taken):
@@ -166,6 +168,7 @@ class Engine:
     def stop(self, detail: str = "") -> None:
         """The shutdown bead: no place frame leaves after it."""
         _ = self.recorder.act(ReleaseLease(self._command_id("release"), detail))
+        self.recorder.keep()
 
     async def settle(self) -> None:
         """Let everything that was started in the background come to its end, then take it in."""

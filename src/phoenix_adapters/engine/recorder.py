@@ -14,8 +14,8 @@ from returns.pipeline import is_successful
 from returns.result import Result, Success
 
 from phoenix_core.beads import Bead
-from phoenix_core.chain import Fault, StoreFault
-from phoenix_core.desk import Desk
+from phoenix_core.chain import Fault, StateSnapshot, StoreFault
+from phoenix_core.desk import SNAPSHOT_SCHEMA, Desk, freeze, thaw
 from phoenix_core.kernel import Command, bead_of, decide, evolve, sealed
 from phoenix_core.ports import BeadStore
 from phoenix_core.refusals import Refusal
@@ -34,6 +34,18 @@ class Recorder:
     world: Callable[[Desk], World]
     desk: Desk = Factory(Desk)
     on_bead: Callable[[Bead, bool], None] = lambda bead, mine: None
+
+    def wake(self) -> int:
+        """Begin from the newest state that the log proves, and fold the rest; answers how many beads that was."""
+        kept = self.store.load_snapshot(SNAPSHOT_SCHEMA)
+        if kept is not None:
+            self.desk = thaw(kept.data, lambda seq: bead_of(next(self.store.read(seq, seq + 1))))
+        return self.catch_up()
+
+    def keep(self) -> None:
+        """Keep the present state beside the log, for the next start."""
+        size = self.desk.head.size
+        self.store.save_snapshot(StateSnapshot(size, self.store.root(size), SNAPSHOT_SCHEMA, freeze(self.desk)))
 
     def catch_up(self) -> int:
         """Fold what others wrote since; answers how many beads that was."""

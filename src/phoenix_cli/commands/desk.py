@@ -32,7 +32,7 @@ def init_command(ctx: click.Context, mode: str, account: str, key: Path | None, 
     from returns.pipeline import is_successful
 
     from phoenix_cli.wiring.edges import SqliteStore
-    from phoenix_cli.wiring.founding import found, make_keys
+    from phoenix_cli.wiring.founding import found, make_keys, roots_text
     from phoenix_cli.wiring.opening import clock_of
     from phoenix_core.gate.guards import PORTS, PREFIXES
     from phoenix_core.values import BadInput, Mode
@@ -48,6 +48,7 @@ def init_command(ctx: click.Context, mode: str, account: str, key: Path | None, 
     keys = make_keys(home, number, key)
     home.config.write_text(settings_text(settings), encoding="utf-8")
     with SqliteStore(home.log) as store:
+        _ = (home.path / "roots.json").write_text(roots_text(keys, wanted), encoding="utf-8")
         said = found(store, keys, wanted, clock_of(settings, home), currency)
     if not is_successful(said):
         refuse(ctx, tuple(r.value for r in said.failure().reasons), said.failure().detail)

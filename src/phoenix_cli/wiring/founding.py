@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 from decimal import Decimal
@@ -12,7 +13,17 @@ from returns.result import Result
 
 from phoenix_adapters.beads.sqlite import SqliteStore
 from phoenix_adapters.engine.recorder import Recorder
-from phoenix_adapters.keys import InProcess, LogKey, PublicKey, create, create_log_key, load, load_log_key, load_public
+from phoenix_adapters.keys import (
+    InProcess,
+    LogKey,
+    PublicKey,
+    create,
+    create_log_key,
+    load,
+    load_log_key,
+    load_public,
+    vkey,
+)
 from phoenix_cli.home import Home
 from phoenix_cli.wiring.opening import account_of
 from phoenix_core.acts.operate import Initialise
@@ -80,6 +91,20 @@ def first_beads(keys: Keys, mode: Mode, currency: str, name: str = "operator") -
     public = keys.operator
     operator = Operator(OperatorEvent.ENROLLED, public.fingerprint, public.line, name, public.type.assurance)
     return Initialise(CommandId(derived_id("init", origin)), genesis, operator, Policy(limits=FIRST_LIMITS))
+
+
+def roots_text(keys: Keys, mode: Mode) -> str:
+    """What the offline verifier needs from elsewhere: keep a copy where this host cannot reach it."""
+    origin = f"phoenix.local/{keys.account.tag[:16]}"
+    roots = {
+        "phoenix_roots": 1,
+        "origin": origin,
+        "mode": mode.value,
+        "account": keys.account.tag,
+        "log": vkey(origin, keys.log.public),
+        "operators": [f"{keys.operator.line} operator"],
+    }
+    return json.dumps(roots, indent=1) + "\n"
 
 
 def found(store: SqliteStore, keys: Keys, mode: Mode, clock: Clock, currency: str) -> Result[Accepted, Refusal]:

@@ -130,7 +130,7 @@ def opened(home: Home) -> Iterator[Session]:
         mode = mode_of(settings)
         world = lambda desk: World(clock.now(), Run(mode=mode), latch=latch())  # noqa: E731 - one expression, one use
         recorder = Recorder(store, world)
-        _ = recorder.catch_up()
+        _ = recorder.wake()
         yield Session(home, settings, clock, store, recorder)
     finally:
         store.close()
@@ -162,6 +162,40 @@ def engine_of(session: Session, say: Callable[[str], None]) -> Engine:
         reconcile_every=timedelta(seconds=settings.reconcile_interval_sec),
         checkpoint=lambda size: _checkpoint(store, origin, key),
     )
+
+
+def checkpoint_log(session: Session) -> str:
+    """The signed note of the log's head, kept in the log's own database too."""
+    key, origin = load_log_key(session.home.log_key), session.genesis.origin
+    return session.store.checkpoint(origin, key.signer(origin)).unwrap()
+
+
+def export_log(session: Session, file: Path) -> int:
+    """Write the export, the offline verifier inside it; answers how many beads it holds."""
+    from importlib.resources import files
+
+    from phoenix_adapters.beads.export import export
+
+    verifier = files("phoenix_adapters").joinpath("phoenix_verify.py").read_text("utf-8")
+    key = load_log_key(session.home.log_key)
+    export(session.store, file, session.genesis.origin, key.public, {"phoenix_verify.py": verifier})
+    return session.store.head().size
+
+
+def verify_export(file: Path, roots: Path | None, checkpoint: Path | None) -> tuple[int, str]:
+    """Run the offline verifier, as anybody would: a process of its own, standard library only."""
+    import subprocess
+    import sys
+
+    from phoenix_adapters import phoenix_verify
+
+    if roots is None:
+        raise BadInput("--roots", "", "an export is checked against keys that you kept: give roots.json")
+    words = [sys.executable, "-I", str(phoenix_verify.__file__), str(file), "--roots", str(roots)]
+    if checkpoint is not None:
+        words += ["--checkpoint", str(checkpoint)]
+    told = subprocess.run(words, capture_output=True, text=True, check=False)
+    return told.returncode, (told.stdout + told.stderr).strip()
 
 
 def _checkpoint(store: SqliteStore, origin: str, key: LogKey) -> None:

@@ -159,7 +159,7 @@ def entry_lights(desk: Desk, position: Open, world: World, spent: bool) -> Light
 
 def paper_validated(desk: Desk, world: World) -> bool:
     """Whether a human signed that this very build passed its validation on paper."""
-    return any(d.type == "paper-validation" and d.subject == world.run.version for d in desk.approvals.recent.values())
+    return world.run.version in desk.approvals.validated
 
 
 def _price_light(

@@ -22,6 +22,7 @@ class About(Named):
     SNAPSHOT = "SNAPSHOT"  # a reconciliation ran
     EFFECT = "EFFECT"  # settles effects
     LINK = "LINK"
+    DEMAND = "DEMAND"  # somebody asks for a reconciliation
     WARNING = "WARNING"
     DRILL = "DRILL"
     BUNNY = "BUNNY"  # a scar: the verdict of one chaos vector

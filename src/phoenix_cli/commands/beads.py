@@ -1,0 +1,210 @@
+"""`beads`: the log as people and programs read it, prove it, carry it away."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import click
+
+from phoenix_cli.commands.desk import home_of
+from phoenix_cli.output import INTEGRITY, emit, fail
+
+_SPAN = re.compile(r"([1-9][0-9]{0,5})([smhd])")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+def span_of(text: str) -> timedelta:
+    """A span such as 90s, 15m, 24h, 7d."""
+    from phoenix_core.values import BadInput
+
+    match = _SPAN.fullmatch(text)
+    if match is None:
+        raise BadInput("--since", text, "write a number and s, m, h or d, such as 24h")
+    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+
+
+@click.group("beads")
+def beads_command() -> None:
+    """The log: tail, query, export, verify, checkpoint, backup.
+
+    Example: phoenix beads verify
+    """
+
+
+@beads_command.command("tail")
+@click.option("-n", "count", default=20, help="How many of the last beads.")
+@click.option("--follow", is_flag=True, help="Go on as new ones come.")
+@click.pass_context
+def beads_tail(ctx: click.Context, count: int, follow: bool) -> None:
+    """The last beads, one JSON document a line.
+
+    Example: phoenix beads tail -n 5
+    """
+    from phoenix_cli.wiring.opening import opened
+
+    with opened(home_of(ctx)) as session:
+        at = max(0, session.store.head().size - count)
+        while True:
+            for record in session.store.read(at):
+                click.echo(record.data.decode("utf-8"))
+                at = record.seq + 1
+            if not follow:
+                return
+            _ = session.store.wait(at, 1.0)
+
+
+@beads_command.command("query")
+@click.option("--kind", default=None, help="Only beads of this kind.")
+@click.option("--since", default=None, help="Not older than this: 24h, 7d.")
+@click.option("--gaps", is_flag=True, help="For HEARTBEAT and IBKR_SESSION: where they are missing.")
+@click.option("--about", default=None, help="For OBSERVATION: about what, such as BUNNY.")
+@click.pass_context
+def beads_query(ctx: click.Context, kind: str | None, since: str | None, gaps: bool, about: str | None) -> None:
+    """Ask the log: beads of a kind, gaps in heartbeats or connections, bunny scars.
+
+    Example: phoenix beads query --kind HEARTBEAT --since 24h --gaps
+    """
+    from phoenix_cli.wiring.opening import opened
+    from phoenix_core.beads import Kind
+    from phoenix_core.values import BadInput, utc_of
+
+    kinds = {k.value for k in Kind}
+    if kind is not None and kind not in kinds:
+        raise BadInput("--kind", kind, "write one of " + ", ".join(sorted(kinds)))
+    with opened(home_of(ctx)) as session:
+        now = session.clock.now().wall
+        earliest = now - span_of(since) if since else None
+        rows: list[tuple[datetime, dict[str, object]]] = []
+        for record in session.store.read(0):
+            at = utc_of(record.ts, "ts")
+            if (kind is None or record.kind == kind) and (earliest is None or at >= earliest):
+                if about is None or record.body.get("about") == about:
+                    rows.append((at, {"seq": record.seq, "ts": record.ts, "kind": record.kind, "body": record.body}))
+        if gaps:
+            found = _gaps(kind or "", rows, now)
+            words = "\n".join(f"{g['from']} .. {g['to']}  {g['seconds']} s  {g['what']}" for g in found)
+            emit(ctx, {"kind": kind, "gaps": found}, words or "no gaps")
+            return
+        beads = [row for _, row in rows]
+        words = "\n".join(f"{b['seq']:>6} {b['ts']} {b['kind']}" for b in beads)
+        emit(ctx, {"kind": kind, "beads": beads}, words or "nothing")
+
+
+def _gaps(kind: str, rows: list[tuple[datetime, dict[str, object]]], now: datetime) -> list[dict[str, object]]:
+    """Where heartbeats or the connection are missing."""
+    from phoenix_core.values import BadInput, utc_text
+    from phoenix_core.watch.health import MISS_AFTER
+
+    def gap(start: datetime, end: datetime, what: str) -> dict[str, object]:
+        seconds = int((end - start).total_seconds())
+        return {"from": utc_text(start), "to": utc_text(end), "seconds": seconds, "what": what}
+
+    found: list[dict[str, object]] = []
+    if kind == "HEARTBEAT":
+        beats = [at for at, row in rows if _field(row, "status") != "MISSED"]
+        for before, after in itertools.pairwise((*beats, now) if beats else ()):
+            if after - before > MISS_AFTER:
+                found.append(gap(before, after, "no heartbeat"))
+        return found
+    if kind == "IBKR_SESSION":
+        lost: datetime | None = None
+        for at, row in rows:
+            up = _field(row, "outcome") in ("CONNECTED", "RESTORED", "connected", "restored")
+            if _field(row, "event") == "DISCONNECT":
+                lost = lost or at
+            elif up and lost is not None:
+                found.append(gap(lost, at, "no connection"))
+                lost = None
+        return [*found, gap(lost, now, "no connection")] if lost is not None else found
+    raise BadInput("--kind", kind, "gaps are known of HEARTBEAT and IBKR_SESSION")
+
+
+def _field(row: dict[str, object], name: str) -> object:
+    body = row["body"]
+    return body.get(name) if isinstance(body, dict) else None
+
+
+@beads_command.command("export")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.pass_context
+def beads_export(ctx: click.Context, file: Path) -> None:
+    """Write the log into one file of JSON lines that anyone can verify offline.
+
+    Example: phoenix beads export log.jsonl
+    """
+    from phoenix_cli.wiring.opening import export_log, opened
+
+    with opened(home_of(ctx)) as session:
+        size = export_log(session, file)
+        emit(ctx, {"file": str(file), "beads": size}, f"{file}: {size} beads")
+
+
+@beads_command.command("verify")
+@click.argument("file", required=False, type=click.Path(exists=True, path_type=Path))
+@click.option("--roots", type=click.Path(exists=True, path_type=Path), help="The keys to trust; never from the export.")
+@click.option("--checkpoint", type=click.Path(exists=True, path_type=Path), help="A checkpoint held outside.")
+@click.pass_context
+def beads_verify(ctx: click.Context, file: Path | None, roots: Path | None, checkpoint: Path | None) -> None:
+    """Verify the home's log, or an export against the keys of roots.json.
+
+    Example: phoenix beads verify log.jsonl --roots roots.json
+    """
+    from returns.pipeline import is_successful
+
+    from phoenix_cli.wiring.opening import opened, verify_export
+    from phoenix_core.chain import verify_chain
+
+    if file is not None:
+        code, words = verify_export(file, roots, checkpoint)
+        if code == 0:
+            emit(ctx, {"ok": True, "detail": words}, words)
+            return
+        fail(ctx, INTEGRITY if code == 1 else 2, words)
+    with opened(home_of(ctx)) as session:
+        verified = verify_chain(record.data for record in session.store.read(0))
+        head = session.store.head()
+        if not is_successful(verified) or verified.unwrap() != head:
+            detail = str(verified.failure()) if not is_successful(verified) else "the head is another one"
+            fail(ctx, INTEGRITY, f"the log does not verify: {detail}")
+        notes = session.store.checkpoints()
+        root = session.store.root(head.size).hex()
+        document = {"ok": True, "beads": head.size, "root": root, "checkpoints": len(notes)}
+        emit(ctx, document, f"{head.size} beads verify, root {root[:16]}, {len(notes)} checkpoints")
+
+
+@beads_command.command("checkpoint")
+@click.option("--out", type=click.Path(path_type=Path), help="Write the note into a file to be kept elsewhere.")
+@click.pass_context
+def beads_checkpoint(ctx: click.Context, out: Path | None) -> None:
+    """Sign the log's head; hold the note outside this host.
+
+    Example: phoenix beads checkpoint --out /mnt/usb/phoenix.note
+    """
+    from phoenix_cli.wiring.opening import checkpoint_log, opened
+
+    with opened(home_of(ctx)) as session:
+        note = checkpoint_log(session)
+        if out is not None:
+            out.write_text(note, encoding="utf-8")
+        emit(ctx, {"note": note, "size": session.store.head().size}, note.rstrip())
+
+
+@beads_command.command("backup")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.pass_context
+def beads_backup(ctx: click.Context, file: Path) -> None:
+    """Copy the log while others go on writing; the copy appears whole or not at all.
+
+    Example: phoenix beads backup /mnt/usb/beads.db
+    """
+    from phoenix_cli.wiring.opening import opened
+    from phoenix_core.values import BadInput
+
+    if file.exists():
+        raise BadInput("FILE", str(file), "name a file that is not there yet")
+    with opened(home_of(ctx)) as session:
+        head = session.store.backup(file)
+        emit(ctx, {"file": str(file), "beads": head.size}, f"{file}: {head.size} beads")
