@@ -355,7 +355,9 @@ def _private(pen: Pen, *, check: bytes = b"12341234", cipher: bytes = b"none", p
         (_private(ANNA, point=b"p" * 32), Fault.KEY_HALVES_DIFFER),
         (_private(ANNA, inner_tail=string(b"s" * 64) + string(b"")), Fault.KEY_HALVES_DIFFER),
         (_private(ANNA, pad=b"\1\3"), Fault.KEY_PADDING),
-        (_private(ANNA, pad=bytes(range(1, 10))), Fault.KEY_PADDING),
+        (_private(ANNA, pad=bytes(range(1, 9))), Fault.KEY_PADDING),
+        (armored(bytes_of(_private(ANNA)) + b"\0", "OPENSSH PRIVATE KEY"), Fault.TRAILING_BYTES),
+        (_private(ANNA, inner_tail=string(b"s" + ANNA.public.point) + string(b"")), Fault.KEY_HALVES_DIFFER),
         (_private(hardware_pen("bruno"), inner_tail=string(b"ssh:other")), Fault.KEY_HALVES_DIFFER),
     ],
 )
