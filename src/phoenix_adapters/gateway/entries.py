@@ -40,8 +40,7 @@ def place(venue: Venue, client_id: int, record: Record) -> None:
     if record["transmit"] == "0":
         made.stage = Stage.UNTRANSMITTED
         return
-    for order in _family(made):
-        venue.when_linked(partial(_send, venue, order))
+    _transmit(venue, made)
     if venue.faults.takes("two_permids", record):
         twin = _make(venue, client_id, record, check_id=False)
         assert not isinstance(twin, No), "what was taken once is taken twice"
@@ -102,11 +101,17 @@ def _family(order: Order) -> list[Order]:
     return sorted(waiting, key=lambda one: one.order_id)
 
 
+def _transmit(venue: Venue, order: Order) -> None:
+    """Send an order and what waited for it, each exactly once, now or as soon as IB is reached."""
+    for one in _family(order):
+        one.stage = Stage.SENT
+        venue.when_linked(partial(_send, venue, one))
+
+
 def _send(venue: Venue, order: Order) -> None:
     """The order goes to IB, which looks at its margin before anything else."""
     if order.stage is Stage.DONE:
         return
-    order.stage = Stage.SENT
     parent_gone = order.parent is not None and order.parent.ended is not None and order.parent.filled == 0
     if parent_gone:
         no: No | None = No(201, "Order rejected - reason:Parent order is being cancelled.")
@@ -180,8 +185,7 @@ def modify(venue: Venue, order: Order, record: Record) -> None:
     if order.stage is Stage.UNTRANSMITTED:
         _amend(order, record, *figures)
         if record["transmit"] != "0":
-            for one in _family(order):
-                venue.when_linked(partial(_send, venue, one))
+            _transmit(venue, order)
         return
     venue.when_linked(lambda: venue.after(venue.timing.ack_ms, partial(_modified, venue, order, record, *figures)))
 

@@ -26,7 +26,7 @@ class Fault:
     argument: str = ""
 
 
-MENU: Final[Mapping[str, Fault]] = {
+OF_ORDERS: Final[Mapping[str, Fault]] = {
     # how an order is answered
     "never_ack": Fault("place frames vanish: no order, no callback ever"),
     "drop_ack": Fault("the order lives, but no openOrder or orderStatus before its first execution"),
@@ -80,6 +80,8 @@ MENU: Final[Mapping[str, Fault]] = {
     "children_die_with_parent": Fault("the end of a partly filled parent cancels its children"),
     "oca_renamed": Fault("the broker gives one-cancels-all groups a name of its own"),
     "oca_race": Fault("in a type 3 group two members may fill at once"),
+}
+OF_THE_GATEWAY: Final[Mapping[str, Fault]] = {
     # sessions, snapshots
     "no_login": Fault("the socket is accepted, but nobody is logged in: no handshake"),
     "client_id_taken": Fault("326 for every client id"),
@@ -111,6 +113,7 @@ MENU: Final[Mapping[str, Fault]] = {
     "1100_1101": Fault("1100 now; 1101 after this many seconds: subscriptions and live callbacks are lost", "5"),
     "1102_first": Fault("1102 without 1100 before it"),
 }
+MENU: Final[Mapping[str, Fault]] = {**OF_ORDERS, **OF_THE_GATEWAY}
 
 
 class UnknownFault(ValueError):
@@ -149,6 +152,8 @@ class Faults:
             raise UnknownFault(f"no fault is named {name!r}; the menu has {', '.join(MENU)}")
         if times and not (times.isdigit() and int(times)):
             raise UnknownFault(f"{asked!r}: {times!r} is not a number of times")
+        if only and name not in OF_ORDERS:
+            raise UnknownFault(f"{name} befalls the gateway and cannot be kept to orders")
         usual = MENU[name].argument
         if given and not usual:
             raise UnknownFault(f"{name} has no argument")
@@ -190,6 +195,10 @@ class Faults:
         """The delay of a misfortune that happens now."""
         argument = self.take(name, sent)
         return None if argument is None else timedelta(seconds=float(self.number(argument)))
+
+    def argument(self, name: str) -> str | None:
+        """The argument of a misfortune that is on; asking uses nothing up."""
+        return self._on[name].argument if self.has(name) else None
 
     def concerns(self, name: str, subject: str) -> bool:
         """Whether a misfortune that is on names this subject, or all."""

@@ -101,15 +101,15 @@ class Switchboard:
                 self.send(session, "updateAccountValue", key=key, value=value, currency=currency, account=account)
 
     def _count(self) -> None:
-        if self._frames_left is None:
-            limit = self.faults.take("cut_after_frames")
-            self._frames_left = None if limit is None else int(limit)
-        if self._frames_left is not None:
-            self._frames_left -= 1
-            if self._frames_left <= 0:
-                self._frames_left = None
-                self.faults.switch_off("cut_after_frames")
-                self.close_all()
+        argument = self.faults.argument("cut_after_frames")
+        if argument is None:
+            self._frames_left = None
+            return
+        self._frames_left = (int(argument) if self._frames_left is None else self._frames_left) - 1
+        if self._frames_left <= 0:
+            self._frames_left = None
+            self.faults.switch_off("cut_after_frames")
+            self.close_all()
 
     def resume(self) -> None:
         """The process runs again: what it had to say goes out."""

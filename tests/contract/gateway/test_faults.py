@@ -588,7 +588,9 @@ def test_a_fault_can_happen_a_number_of_times() -> None:
     assert [market(stage, client) for _ in range(3)] == [[], [], FILLED]
 
 
-@pytest.mark.parametrize("asked", ["no_such", "never_ack*0", "never_ack*x", "never_ack=5", "late_ack=soon", ""])
+@pytest.mark.parametrize(
+    "asked", ["no_such", "never_ack*0", "never_ack*x", "never_ack=5", "late_ack=soon", "mute@BUY", ""]
+)
 def test_what_is_not_on_the_menu_is_refused_by_name(asked: str) -> None:
     """An unknown name or a senseless number is an error, and the menu is in it."""
     with pytest.raises(UnknownFault):
