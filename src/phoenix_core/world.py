@@ -36,6 +36,7 @@ class Run:
     mode: Mode = Mode.MOCK
     allow_live: bool = False
     version: str = ""
+    exits_only: bool = False  # nothing may be entered: the log failed, or a key or policy is missing
 
 
 @frozen

@@ -7,15 +7,17 @@ an order is performed only by the run that recorded it, inside `store.hold()`, a
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Coroutine
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
-from attrs import Factory, define, field
+from attrs import Factory, define, evolve, field
 from returns.pipeline import is_successful
 from returns.result import Result
 
 from phoenix_adapters.engine.inputs import proposal_of
+from phoenix_adapters.engine.link import LinkKeeper
 from phoenix_adapters.engine.recorder import Recorder
 from phoenix_adapters.engine.responses import response_document
 from phoenix_adapters.engine.telling import Teller
@@ -24,6 +26,7 @@ from phoenix_core.acts.operate import Degraded, ReleaseLease, ReportSent, Settle
 from phoenix_core.acts.submit import Withhold
 from phoenix_core.acts.vital import Beat, signs_of
 from phoenix_core.beads import Bead, Decision, Settlement, Settles
+from phoenix_core.chain import StoreFault
 from phoenix_core.effects import (
     AfterRestart,
     ArchiveInput,
@@ -36,19 +39,17 @@ from phoenix_core.effects import (
     SignCheckpoint,
     WriteResponse,
 )
-from phoenix_core.facts import CancelSaid, Checked, Fact, LinkEvent, LinkSaid, Snapshot
-from phoenix_core.kernel import clear, due
+from phoenix_core.facts import CancelSaid, Checked, Fact, LinkSaid
+from phoenix_core.kernel import Command, clear, due
 from phoenix_core.ports import BeadStore, Broker, Clock, Notifier, Seam, Verifier
 from phoenix_core.refusals import Refusal
 from phoenix_core.rulings import Accepted
-from phoenix_core.values import CommandId, Moment, derived_id
+from phoenix_core.values import CommandId, derived_id
 from phoenix_core.watch.alerts import Message
+from phoenix_core.watch.codes import CODES, Code
 from phoenix_core.watch.health import JITTER_MAX, Earned, beat_due_at
-from phoenix_core.watch.market_hours import RestartWindow, restart_window_ends
-from phoenix_core.watch.observations import next_look_at
-from phoenix_core.watch.pacing import RUNS_MAX, next_run, run_wanted_at
-from phoenix_core.watch.session import Step, next_step
-from phoenix_core.world import Link, Run, World
+from phoenix_core.watch.market_hours import RestartWindow
+from phoenix_core.world import Run, World
 
 Key = tuple[int, int]
 
@@ -71,10 +72,12 @@ class Engine:
     latch: Callable[[], bool | None] = lambda: False
     restart_window: RestartWindow | None = None
     reconcile_every: timedelta = timedelta(minutes=5)
+    raise_latch: Callable[[], None] = lambda: None
     checkpoint: Callable[[int], None] = lambda size: None
     on_bead: Callable[[Bead], None] = lambda bead: None
     recorder: Recorder = field(init=False)
     teller: Teller = field(init=False)
+    link: LinkKeeper = field(init=False)
     _verified: dict[int, Checked] = Factory(dict)
     _mine: set[int] = Factory(set)
     _in_flight: set[Key] = Factory(set)
@@ -82,33 +85,27 @@ class Engine:
     _tasks: set[asyncio.Task[None]] = Factory(set)
     _inputs: int = 0
     _committed: bool = False
-    _round_trip: Moment | None = None
-    _probing: bool = False
-    _connecting: bool = False
-    _probed_at: datetime | None = None
-    _snapshotting: bool = False
-    _snapshot: Snapshot | None = None
-    _up: bool = False
-    _synchronised: bool = False
+    _unrecorded: deque[Command] = Factory(deque)
+    _broken: BaseException | None = None
 
     def __attrs_post_init__(self) -> None:
         """The recorder asks this engine what the world looks like."""
         self.recorder = Recorder(self.store, self.world, on_bead=self._recorded)
         self.teller = Teller(self.notifiers, self._told)
+        self.link = LinkKeeper(
+            self.broker, self.clock, self._spawn, self._hear, self.restart_window, self.reconcile_every
+        )
 
     # --- what the world looks like ---
 
     def world(self, desk: object = None) -> World:
         """One frozen look at everything outside the log."""
         now = self.clock.now()
-        age = None if self._round_trip is None else now.ticks - self._round_trip.ticks
-        snapshot = self._snapshot
+        snapshot = self.link.snapshot
         return World(
             now=now,
             run=self.run,
-            link=Link(
-                self.broker.session(), self._up, self._synchronised, age, self._in_window(now), self.broker.skew()
-            ),
+            link=self.link.state(now),
             accounts=self.broker.accounts(),
             port=self.broker.port(),
             latch=self.latch(),
@@ -122,9 +119,6 @@ class Engine:
             entry_budget=self.broker.room(),
         )
 
-    def _in_window(self, now: Moment) -> bool:
-        return restart_window_ends(self.restart_window, now.wall) is not None
-
     # --- the life of a run ---
 
     async def start(self) -> Result[Accepted, Refusal]:
@@ -135,23 +129,24 @@ class Engine:
         boot = self.clock.now().boot
         taken = self.recorder.act(TakeLease(CommandId(derived_id("lease", self.run.run)), boot, self.run.run))
         if is_successful(taken):
-            self.run = evolve_run(self.run, self.recorder.desk.tenure.epoch)
-            await self._connect()
+            self.run = evolve(self.run, epoch=self.recorder.desk.tenure.epoch)
+            await self.link.connect()
         return taken
 
     async def step(self) -> None:
         """One round: catch up, drain, decide what is due, perform what is owed."""
-        self.recorder.catch_up()
+        if self._broken is not None:
+            raise self._broken
+        self._catch_up()
         for fact in self.broker.drain():
             self._hear(fact)
         self._take_inputs()
-        self._keep_link()
-        self._probe()
-        self._keep_looking()
+        if self.link.keep(self.recorder.desk):
+            self._act(Degraded(self._command_id("degraded")))
         for _ in range(DUE_ROUNDS_MAX):
             before = self.recorder.desk.head.size
             for command in due(self.recorder.desk, self.clock.now()):
-                _ = self.recorder.act(command)
+                self._act(command)
             self._perform()
             for fact in self.broker.drain():
                 self._hear(fact)
@@ -167,7 +162,7 @@ class Engine:
 
     def stop(self, detail: str = "") -> None:
         """The shutdown bead: no place frame leaves after it."""
-        _ = self.recorder.act(ReleaseLease(self._command_id("release"), detail))
+        self._act(ReleaseLease(self._command_id("release"), detail))
         self.recorder.keep()
 
     async def settle(self) -> None:
@@ -179,32 +174,48 @@ class Engine:
     # --- inputs ---
 
     def _hear(self, fact: Fact) -> None:
-        if isinstance(fact, LinkSaid):
-            self._note_link(fact)
         if isinstance(fact, CancelSaid) and not fact.sent:
             self._in_flight = {k for k in self._in_flight if not self._cancels(k, fact.ref)}
-        _ = self.recorder.act(Said(self._command_id("fact"), fact))
-        if isinstance(fact, LinkSaid) and fact.event is LinkEvent.CONNECTED:
-            self._spawn(self._synchronise())
-        if isinstance(fact, LinkSaid) and fact.event is LinkEvent.RESTORED:
-            self._spawn(self._synchronise())
+        self._act(Said(self._command_id("fact"), fact))
+        if isinstance(fact, LinkSaid):
+            self.link.note(fact)
 
-    def _note_link(self, fact: LinkSaid) -> None:
-        if fact.event is LinkEvent.CONNECTED:
-            self._up, self._synchronised = True, False
-            self._round_trip = self.clock.now()
-        elif fact.event is LinkEvent.SYNCHRONISED:
-            self._synchronised = True
-        elif fact.event is LinkEvent.RESTORED:
-            self._up, self._synchronised = True, False
-        else:
-            self._up = self._synchronised = False
+    def _act(self, command: Command) -> None:
+        """Record what came in. What the log does not take now waits, in order; entries stop, nothing is lost."""
+        if self._unrecorded:
+            self._unrecorded.append(command)
+            return
+        try:
+            _ = self.recorder.act(command)
+        except StoreFault as fault:
+            self._unrecorded.append(command)
+            self._stop_entries(fault)
+
+    def _catch_up(self) -> None:
+        """Take in what others wrote, and record what the log would not take before."""
+        try:
+            _ = self.recorder.catch_up()
+            while self._unrecorded:
+                _ = self.recorder.act(self._unrecorded[0])
+                _ = self._unrecorded.popleft()
+        except StoreFault as fault:
+            self._stop_entries(fault)
+
+    def _stop_entries(self, fault: StoreFault) -> None:
+        """Fail-stop for entries: the latch goes up, people are told without the log; exits and cancels go on."""
+        if self.run.exits_only:
+            return
+        self.run = evolve(self.run, exits_only=True)
+        self.raise_latch()
+        row = CODES[Code.LOG_UNWRITABLE]
+        words = f"{row.phrase}: {fault.kind} {fault.detail} [{row.runbook}]"
+        self._spawn(self.teller.deliver_without_log(Message(row.severity, (), words)))
 
     def _take_inputs(self) -> None:
         if self.seam is None:
             return
         for name, data, channel in self.seam.take():
-            _ = self.recorder.act(proposal_of(name, data, channel))
+            self._act(proposal_of(name, data, channel))
 
     def _command_id(self, what: str) -> CommandId:
         self._inputs += 1
@@ -219,76 +230,13 @@ class Engine:
     def _spawn(self, work: Coroutine[object, object, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
 
-    async def _connect(self, counts: bool = True) -> None:
-        """Open a session. After an escalation, and in the restart window, a probe: its failure counts nothing."""
-        self._connecting = True
-        try:
-            if not await self.broker.connect() and counts:
-                self._hear(LinkSaid(LinkEvent.CONNECT_FAILED, self.broker.session()))
-        finally:
-            self._connecting = False
-
-    def _keep_link(self) -> None:
-        """Try a lost link again, when and as often as the rules of `watch.session` say."""
-        if self._connecting or self._up:
-            return
-        now = self.clock.now().wall
-        window = restart_window_ends(self.restart_window, now)
-        asked = next_step(self.recorder.desk.sessions, now, window_ends=window, probed_at=self._probed_at)
-        if asked.step is Step.ATTEMPT or asked.step is Step.PROBE:
-            self._probed_at = now
-            self._connecting = True
-            self._spawn(self._connect(counts=asked.step is Step.ATTEMPT))
-        elif asked.step is Step.ESCALATE:
-            _ = self.recorder.act(Degraded(self._command_id("degraded")))
-
-    def _keep_looking(self) -> None:
-        """Reconcile when something asks for it, when it is time, and never more often than is allowed."""
-        if not self._synchronised or self._snapshotting:
-            return
-        desk, now = self.recorder.desk, self.clock.now().wall
-        seen = desk.observations
-        last = seen.run.ts if seen.run is not None else None
-        asked = any(isinstance(effect, Reconcile) for effect in desk.owed.values())
-        wanted = run_wanted_at(now if asked else None, last, now, self.reconcile_every)
-        moving = next_look_at(seen)
-        if moving is not None:
-            wanted = min(wanted, moving)
-        if next_run(wanted, tuple(seen.runs[-RUNS_MAX:]), now) <= now:
-            self._snapshotting = True
-            self._spawn(self._look())
-
-    async def _synchronise(self) -> None:
-        if await self.broker.resynchronise():
-            await self._look()
-
-    def _probe(self) -> None:
-        stale = self._round_trip is None or self.clock.now().ticks - self._round_trip.ticks >= PROBE_EVERY
-        if self._up and stale and not self._probing:
-            self._probing = True
-            self._spawn(self._ask())
-
-    async def _ask(self) -> None:
-        began = self.clock.now()
-        try:
-            if await self.broker.round_trip():
-                self._round_trip = began
-        finally:
-            self._probing = False
-
-    async def _look(self) -> None:
-        self._snapshotting = True
-        try:
-            snapshot = await self.broker.snapshot()
-            for fact in self.broker.drain():
-                self._hear(fact)
-            if snapshot.complete:
-                self._snapshot = snapshot
-            _ = self.recorder.act(Said(self._command_id("snapshot"), snapshot))
-        finally:
-            self._snapshotting = False
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """A background task came to its end; what broke in it breaks the engine at its next step."""
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            self._broken = task.exception()
 
     def _beat(self) -> None:
         """A beat, when it is due and was earned: this loop runs, the store committed, the broker answered."""
@@ -296,12 +244,11 @@ class Engine:
         last = desk.heartbeats.last_at
         if now.wall < beat_due_at(last, jitter_of(desk.head.leaf), now.wall):
             return
-        since = now.ticks - (now.wall - last) if last is not None else now.ticks
-        answered = self._round_trip is not None and (last is None or self._round_trip.ticks >= since)
-        earned = Earned(True, self._committed, answered, outage_declared=not self._up)
+        since = now.ticks - (now.wall - last) if last is not None else None
+        earned = Earned(True, self._committed, self.link.answered_since(since), outage_declared=not self.link.up)
         world = self.world()
         signs = signs_of(desk, world, notifier_responds=self.teller.responds)
-        _ = self.recorder.act(Beat(self._command_id("beat"), signs, earned))
+        self._act(Beat(self._command_id("beat"), signs, earned))
 
     # --- effects ---
 
@@ -337,7 +284,7 @@ class Engine:
                 self._in_flight.add(key)
                 self._send(key, effect)
             case CancelOrder():
-                if self._up:
+                if self.link.up:
                     self._in_flight.add(key)
                     self.broker.cancel(effect.ref)
             case WriteResponse():
@@ -366,29 +313,20 @@ class Engine:
                 self.broker.hand_over(cleared.unwrap())
                 return
         command_id = CommandId(derived_id("withhold", self.run.run, str(key[0]), str(key[1])))
-        _ = self.recorder.act(Withhold(command_id, key, send, cleared.failure()))
+        self._act(Withhold(command_id, key, send, cleared.failure()))
 
     def _told(self, message: Message, channel: str) -> None:
-        _ = self.recorder.act(ReportSent(self._command_id("sent"), message, channel))
+        self._act(ReportSent(self._command_id("sent"), message, channel))
 
     def _settle_quiet(self) -> None:
         settles = tuple(s for s in self._quiet if (s.seq, s.index) in self.recorder.desk.owed)
         self._quiet.clear()
         if settles:
-            _ = self.recorder.act(Settle(self._command_id("settle"), settles))
+            self._act(Settle(self._command_id("settle"), settles))
         self._in_flight.intersection_update(self.recorder.desk.owed)
-
-
-def evolve_run(run: Run, epoch: int) -> Run:
-    """The same run, holding the lease of this epoch."""
-    return Run(run.run, epoch, run.mode, run.allow_live, run.version)
 
 
 def jitter_of(leaf: str) -> timedelta:
     """A beat's jitter, drawn from the log itself: two desks drift apart, one desk repeats itself."""
     span = int(leaf[:8], 16) / 0xFFFFFFFF * 2 - 1
     return JITTER_MAX * span
-
-
-# A place frame needs a round trip no older than two seconds; asking twice as often leaves room for one lost answer.
-PROBE_EVERY: Final = timedelta(seconds=1)

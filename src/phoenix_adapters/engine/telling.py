@@ -43,6 +43,15 @@ class Teller:
                 started.append(self._deliver(message))
         return started
 
+    async def deliver_without_log(self, message: Message) -> None:
+        """Say something that the log could not take: on every channel, whatever becomes of it."""
+        for notifier in self.notifiers:
+            try:
+                async with asyncio.timeout(TOLD_WITHIN.total_seconds()):
+                    _ = await notifier.send(message)
+            except (TimeoutError, OSError):
+                continue  # it is said elsewhere too
+
     async def _deliver(self, message: Message) -> None:
         try:
             for notifier in self.notifiers:

@@ -188,9 +188,10 @@ def _drop_typed_ahead() -> None:
 def _decide(ctx: click.Context, session: Session, screen: Screen) -> None:
     from returns.pipeline import is_successful
 
-    from phoenix_core.values import utc_text
+    from phoenix_core.values import text_hash, utc_text
 
-    said = sign_and_act(ctx, session, screen.says)
+    text = "".join(line + "\n" for line in screen.lines)
+    said = sign_and_act(ctx, session, screen.says, {text_hash(text): text})
     if not is_successful(said):
         refuse_with(ctx, said.failure())
     facts = said.unwrap().facts

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from phoenix_cli.commands.desk import home_of
+from phoenix_cli.commands.safety import raise_in_log, raise_latch
 from phoenix_cli.output import BUG, INTEGRITY, emit, fail, refuse
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ def run_command(ctx: click.Context, once: bool) -> None:
                 asyncio.run(_live(engine, once))
             except AssertionError as error:
                 click.echo(f"fail-stop, nothing more is sent: {error}", err=True)
+                _ = raise_latch(session.home.halt_flag)
+                _ = raise_in_log(session.home, "desk", "fail-stop", False)
                 ctx.exit(BUG)
             finally:
                 session.home.pid.unlink(missing_ok=True)

@@ -24,10 +24,10 @@ def halt_command(ctx: click.Context, reason: str) -> None:
     """
     home = home_of(ctx)
     held = {
-        "flag": _raise_latch(home.halt_flag),
-        "runtime_flag": _raise_latch(home.path / "run" / "HALT"),
+        "flag": raise_latch(home.halt_flag),
+        "runtime_flag": raise_latch(home.path / "run" / "HALT"),
         "signal": _signal_engine(home),
-        "log": _raise_in_log(home, "desk", reason, False),
+        "log": raise_in_log(home, "desk", reason, False),
     }
     latched = held["flag"] or held["runtime_flag"] or held["log"]
     words = "HALTED: no entry leaves. " + ", ".join(name for name, done in held.items() if done)
@@ -36,7 +36,8 @@ def halt_command(ctx: click.Context, reason: str) -> None:
         fail(ctx, UNREACHABLE, "nothing held: stop the engine's process by hand and pull the network")
 
 
-def _raise_latch(flag: Path) -> bool:
+def raise_latch(flag: Path) -> bool:
+    """Put a latch up; true where it stands."""
     try:
         descriptor = os.open(flag, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         os.close(descriptor)
@@ -53,7 +54,7 @@ def _signal_engine(home: Home) -> bool:
     return True
 
 
-def _raise_in_log(home: Home, scope: str, reason: str, cancel_working: bool) -> bool:
+def raise_in_log(home: Home, scope: str, reason: str, cancel_working: bool) -> bool:
     """The blind append: on whatever head there is, asking nothing of the desk."""
     from phoenix_cli.home import load_settings
     from phoenix_cli.wiring.edges import SqliteStore, StoreFault
@@ -96,7 +97,7 @@ def kill_raise(ctx: click.Context, scope: str, reason: str, cancel_working: bool
 
     wanted = scope_of(scope)
     home = home_of(ctx)
-    if not _raise_in_log(home, wanted, reason, cancel_working):
+    if not raise_in_log(home, wanted, reason, cancel_working):
         fail(ctx, UNREACHABLE, "the log takes no beads: use `phoenix halt`, which needs none")
     with opened(home) as session:
         flags = [f for f in session.desk.kill_flags.standing.values() if f.scope == wanted]

@@ -7,6 +7,7 @@ import hmac
 import json
 import os
 import secrets
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -77,6 +78,14 @@ def fresh_id() -> CommandId:
     import uuid
 
     return CommandId(str(uuid.UUID(bytes=secrets.token_bytes(16), version=4)))
+
+
+def raise_flag(flag: Path) -> None:
+    """Put a latch up; where even that fails, the latch cannot be read, which counts as up."""
+    try:
+        os.close(os.open(flag, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        sys.stderr.write(f"the halt latch could not be raised: {error}\n")
 
 
 def latch_of(*flags: Path) -> Callable[[], bool | None]:
@@ -159,6 +168,7 @@ def engine_of(session: Session, say: Callable[[str], None]) -> Engine:
             home.path / "responses",
         ),
         latch=latch_of(home.halt_flag, home.path / "run" / "HALT"),
+        raise_latch=lambda: raise_flag(home.halt_flag),
         reconcile_every=timedelta(seconds=settings.reconcile_interval_sec),
         checkpoint=lambda size: _checkpoint(store, origin, key),
     )

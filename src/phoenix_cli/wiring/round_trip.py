@@ -77,7 +77,7 @@ def set_stage(folder: Path, seed: int) -> Stage:
     keys = make_keys(home, "MOCK")
     clock = manual_clock(START)
     store = SqliteStore(home.log)
-    _ = found(store, keys, Mode.MOCK, clock, "USD").unwrap()
+    origin = found(store, keys, Mode.MOCK, clock, "USD").unwrap().subject
     broker = MockBroker(clock, keys.account, {"EURUSD": CARDS["EURUSD"]}, Random(seed))
     broker.set_quote("EURUSD", Price(Decimal("1.08495")), Price(Decimal("1.08505")))
     tale = Tale()
@@ -91,14 +91,13 @@ def set_stage(folder: Path, seed: int) -> Stage:
         Run(run="demo", mode=Mode.MOCK, version="demo"),
         SshVerifier(),
         seam=seam,
-        checkpoint=lambda size: _checkpoint(store, keys.log),
+        checkpoint=lambda size: _checkpoint(store, origin, keys.log),
         on_bead=lambda bead: _tell(tale, bead),
     )
     return Stage(home, clock, store, engine, broker, operator_of(home), keys.log, tale)
 
 
-def _checkpoint(store: SqliteStore, key: LogKey) -> None:
-    origin = "phoenix.local/demo"
+def _checkpoint(store: SqliteStore, origin: str, key: LogKey) -> None:
     _ = store.checkpoint(origin, key.signer(origin))
 
 

@@ -218,7 +218,7 @@ def _approve(desk: Desk, command: Sign, statement: Statement, says: Decide, worl
     facts = {"token": issued.id, "order_ref": ref}
     return granted(
         says.intent,
-        decision(command.checked, statement, *_notes(command)),
+        decision(command.checked, statement),
         issued,
         approved,
         texts=command.texts,

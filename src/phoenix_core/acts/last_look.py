@@ -1,7 +1,7 @@
 """The last look, and the only maker of a `ClearedOrder`: no broker accepts anything else.
 
 It is asked inside `store.hold()`, in the same step that hands the frames to the transport, after every queue of ours.
-For an entry all thirteen lights are read again; for an exit X1 to X4. What it clears it clears as a whole, or not at all.
+For an entry all thirteen lights are read again; for an exit X1 to X4. What it clears, it clears as a whole.
 """
 
 from __future__ import annotations

@@ -139,7 +139,7 @@ def entry_lights(desk: Desk, position: Open, world: World, spent: bool) -> Light
     return Lights(
         account=guards.account_light(genesis.mode, Account(genesis.account, genesis.account_mask), world.accounts),
         port=guards.port_light(genesis.mode, world.port),
-        mode=guards.mode_light(genesis.mode, world.run.mode, world.run.allow_live, paper_validated(desk, world)),
+        mode=_mode_light(desk, world),
         lease=guards.lease_light(world.run.epoch, -1 if desk.tenure.released else desk.tenure.epoch),
         kill=kill_flags.kill_refusal(desk.kill_flags, signal.strategy, signal.pair, world.latch),
         stale=_stale(desk, policy, signal, world),
@@ -155,6 +155,14 @@ def entry_lights(desk: Desk, position: Open, world: World, spent: bool) -> Light
         token=_token_light(desk, position, shown, world, spent),
         pacing=guards.pacing_light(world.entry_budget, len(shown.evidence.lines)),
     )
+
+
+def _mode_light(desk: Desk, world: World) -> Refusal | None:
+    """The mode's own light; nothing is entered either where the run, its keys or its policy allow exits only."""
+    said = guards.mode_light(desk.genesis.mode, world.run.mode, world.run.allow_live, paper_validated(desk, world))
+    closed = world.run.exits_only or not desk.approvals.can_sign()
+    only = refusal(Reason.EXITS_ONLY, detail="no new entries: see status") if closed else None
+    return merged(light for light in (said, only) if light is not None)
 
 
 def paper_validated(desk: Desk, world: World) -> bool:

@@ -134,8 +134,8 @@ def _hash_of(fields: Mapping[str, Json]) -> str:
 
 
 def _twin(fields: Mapping[str, Json]) -> str:
-    """The trade itself, without its names and without what the proposer thinks of it."""
-    return _hash_of({name: fields[name] for name in ("strategy", "pair", "side", "entry", "stop", "target")})
+    """The trade itself, without its names and without what the proposer thinks of it; its prices say the side."""
+    return _hash_of({name: fields[name] for name in ("strategy", "pair", "entry", "stop", "target")})
 
 
 def seen(signals: Signals, signal: CanonicalSignal) -> Seen:

@@ -59,14 +59,20 @@ class Orders:
         return tuple(order for order in together if order.standing is Standing.RECORDED or order is known)
 
     def _put(self, after: Known, bead: Bead) -> None:
-        self.touched = {name: at for name, at in self.touched.items() if bead.ts - at < TOUCHED_FOR}
-        self.touched[after.ref] = self.touched[after.line.symbol] = bead.ts
+        self._touch(after, bead.ts)
         _ = self.open.pop(after.ref, None)
         (self.open if after.end is None else self.done)[after.ref] = after
         if all(ref in self.done for ref in self.of_position[after.position_id]):
             self.quiet[after.position_id] = bead.seq
             if len(self.quiet) > QUIET_KEPT:
                 self._retire(next(iter(self.quiet)))
+
+    def _touch(self, order: Known, at: datetime) -> None:
+        for name in (order.ref, order.line.symbol):
+            _ = self.touched.pop(name, None)
+            self.touched[name] = at
+        while at - self.touched[oldest := next(iter(self.touched))] >= TOUCHED_FOR:
+            del self.touched[oldest]
 
     def _record(self, bead: Bead, body: Order, frame: Frame) -> None:
         known = self.open.get(frame.ref)

@@ -236,8 +236,9 @@ class Positions:
         gained = ARITHMETIC.subtract(now.last.realized or ZERO, before)
         entries = 1 if now.last.event is PositionEvent.SUBMITTED else 0
         if entries or gained:
-            self.lately = [traded for traded in self.lately if traded.at >= bead.ts - TRADED_KEPT]
             self.lately.append(Traded(bead.ts, entries, Money(gained)))
+            while self.lately[0].at < bead.ts - TRADED_KEPT:
+                del self.lately[0]
 
     def _hold(self, was: Open | None, now: Open) -> None:
         change = now.held if was is None else ARITHMETIC.subtract(now.held, was.held)

@@ -1,0 +1,137 @@
+"""The engine's side of the link: opening sessions, round trips, resynchronising, looking at the whole picture.
+
+What is to be done is decided by the pure rules of `watch.session` and `watch.pacing`; this only does it, one thing of a
+kind at a time, in the background, and brings back facts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from datetime import datetime, timedelta
+from typing import Final
+
+from attrs import define
+
+from phoenix_core.desk import Desk
+from phoenix_core.effects import Reconcile
+from phoenix_core.facts import Fact, LinkEvent, LinkSaid, Snapshot
+from phoenix_core.ports import Broker, Clock
+from phoenix_core.values import Moment
+from phoenix_core.watch.market_hours import RestartWindow, restart_window_ends
+from phoenix_core.watch.observations import next_look_at
+from phoenix_core.watch.pacing import RUNS_MAX, next_run, run_wanted_at
+from phoenix_core.watch.session import Step, next_step
+from phoenix_core.world import Link
+
+# A place frame needs a round trip no older than two seconds; asking twice as often leaves room for one lost answer.
+PROBE_EVERY: Final = timedelta(seconds=1)
+
+
+@define
+class LinkKeeper:
+    """What this run knows of the link, and what it has under way."""
+
+    broker: Broker
+    clock: Clock
+    spawn: Callable[[Coroutine[object, object, None]], None]
+    hear: Callable[[Fact], None]
+    restart_window: RestartWindow | None = None
+    reconcile_every: timedelta = timedelta(minutes=5)
+    up: bool = False
+    synchronised: bool = False
+    snapshot: Snapshot | None = None
+    _round_trip: Moment | None = None
+    _probed_at: datetime | None = None
+    _asking: bool = False
+    _connecting: bool = False
+    _looking: bool = False
+
+    def state(self, now: Moment) -> Link:
+        """How the link stands right now."""
+        age = None if self._round_trip is None else now.ticks - self._round_trip.ticks
+        window = restart_window_ends(self.restart_window, now.wall) is not None
+        return Link(self.broker.session(), self.up, self.synchronised, age, window, self.broker.skew())
+
+    def answered_since(self, ticks: timedelta | None) -> bool:
+        """Whether a round trip ended since."""
+        return self._round_trip is not None and (ticks is None or self._round_trip.ticks >= ticks)
+
+    def note(self, said: LinkSaid) -> None:
+        """Take in what happened to the link."""
+        if said.event is LinkEvent.SYNCHRONISED:
+            self.synchronised = True
+            return
+        self.up = said.event in (LinkEvent.CONNECTED, LinkEvent.RESTORED)
+        self.synchronised = False
+        if self.up:
+            self._round_trip = self.clock.now() if said.event is LinkEvent.CONNECTED else self._round_trip
+            self.spawn(self._synchronise())
+
+    def keep(self, desk: Desk) -> bool:
+        """Do what is due about the link; true where the broker has stayed away and a human must be told."""
+        now = self.clock.now()
+        self._ask_if_stale(now)
+        self._look_if_due(desk, now.wall)
+        if self._connecting or self.up:
+            return False
+        window = restart_window_ends(self.restart_window, now.wall)
+        asked = next_step(desk.sessions, now.wall, window_ends=window, probed_at=self._probed_at)
+        if asked.step in (Step.ATTEMPT, Step.PROBE):
+            self._probed_at = now.wall
+            self._connecting = True
+            self.spawn(self.connect(counts=asked.step is Step.ATTEMPT))
+        return asked.step is Step.ESCALATE
+
+    async def connect(self, counts: bool = True) -> None:
+        """Open a session. After an escalation, and in the restart window, a probe: its failure counts nothing."""
+        self._connecting = True
+        try:
+            if not await self.broker.connect() and counts:
+                self.hear(LinkSaid(LinkEvent.CONNECT_FAILED, self.broker.session()))
+        finally:
+            self._connecting = False
+
+    async def _synchronise(self) -> None:
+        if await self.broker.resynchronise():
+            await self._look()
+
+    def _ask_if_stale(self, now: Moment) -> None:
+        stale = self._round_trip is None or now.ticks - self._round_trip.ticks >= PROBE_EVERY
+        if self.up and stale and not self._asking:
+            self._asking = True
+            self.spawn(self._ask())
+
+    async def _ask(self) -> None:
+        began = self.clock.now()
+        try:
+            if await self.broker.round_trip():
+                self._round_trip = began
+        finally:
+            self._asking = False
+
+    def _look_if_due(self, desk: Desk, now: datetime) -> None:
+        """Reconcile when something asks for it, when it is time, and never more often than is allowed."""
+        if not self.synchronised or self._looking:
+            return
+        seen = desk.observations
+        last = seen.run.ts if seen.run is not None else None
+        asked = any(isinstance(effect, Reconcile) for effect in desk.owed.values())
+        wanted = run_wanted_at(now if asked else None, last, now, self.reconcile_every)
+        moving = next_look_at(seen)
+        if moving is not None:
+            wanted = min(wanted, moving)
+        if next_run(wanted, tuple(seen.runs[-RUNS_MAX:]), now) <= now:
+            self._looking = True
+            self.spawn(self._look())
+
+    async def _look(self) -> None:
+        self._looking = True
+        try:
+            snapshot = await self.broker.snapshot()
+            for fact in self.broker.drain():
+                self.hear(fact)
+            if snapshot.complete:
+                self.snapshot = snapshot
+            self.hear(snapshot)
+        finally:
+            self._looking = False

@@ -1,0 +1,287 @@
+"""`status`, `health`, `watch`: everything on one screen, whether it is well, and the same screen live."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from phoenix_cli.commands.desk import home_of
+from phoenix_cli.output import emit
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from phoenix_cli.wiring.opening import Session
+    from phoenix_core.trade.positions import Open
+
+# Tables as JSON has them.
+Row = dict[str, Any]
+
+
+@click.command("status")
+@click.pass_context
+def status_command(ctx: click.Context) -> None:
+    """Everything on one screen; STALLED positions come first.
+
+    Example: phoenix status
+    """
+    from phoenix_cli.wiring.opening import opened
+
+    with opened(home_of(ctx)) as session:
+        picture = picture_of(session)
+        emit(ctx, picture, "\n".join(status_lines(picture)))
+
+
+@click.command("health")
+@click.pass_context
+def health_command(ctx: click.Context) -> None:
+    """The health of the desk with its checks; exit 0 healthy, 1 degraded or critical.
+
+    Example: phoenix health
+    """
+    from phoenix_cli.wiring.opening import opened
+
+    with opened(home_of(ctx)) as session:
+        health = health_of(session)
+        words = [f"{health['health']}: {health['detail']}"]
+        words += [f"  {'ok  ' if passed else 'FAIL'} {name}" for name, passed in health["checks"].items()]
+        words += [f"  {issue}: {detail}" for issue, detail in health["issues"].items()]
+        emit(ctx, health, "\n".join(words))
+        if health["health"] != "HEALTHY":
+            ctx.exit(1)
+
+
+@click.command("watch")
+@click.option("--once", is_flag=True, help="Draw one picture and stop.")
+@click.option("--every", type=click.FloatRange(0.2, 60), default=1.0, help="Seconds between pictures.")
+@click.pass_context
+def watch_command(ctx: click.Context, once: bool, every: float) -> None:
+    """A live dashboard of the desk; Ctrl-C ends it and nothing else.
+
+    Example: phoenix watch --every 2
+    """
+    from rich.console import Console
+    from rich.live import Live
+
+    from phoenix_cli.output import wants_json
+    from phoenix_cli.wiring.opening import opened
+
+    with opened(home_of(ctx)) as session:
+        if wants_json(ctx):
+            emit(ctx, picture_of(session))
+            return
+        console = Console()
+        if once:
+            console.print(dashboard(picture_of(session)))
+            return
+        with Live(dashboard(picture_of(session)), console=console, screen=console.is_terminal) as live:
+            while True:
+                try:
+                    time.sleep(every)
+                except KeyboardInterrupt:
+                    return
+                _ = session.recorder.catch_up()
+                live.update(dashboard(picture_of(session)), refresh=True)
+
+
+# --- what is on the screen --------------------------------------------------------------------------------------------
+
+
+def picture_of(session: Session) -> Row:
+    """The whole desk as one document."""
+    from phoenix_core.trade.positions import day_of
+    from phoenix_core.values import State, plain, utc_text
+
+    desk, now = session.desk, session.clock.now().wall
+    positions = sorted(desk.positions.open.values(), key=lambda p: (p.state is not State.STALLED, p.born_at))
+    shown = [_position_row(session, p) for p in positions if p.state not in (State.PROPOSED, State.APPROVED)]
+    run = desk.observations.run
+    today = day_of(desk.positions, now)
+    return {
+        "now": utc_text(now),
+        "mode": session.genesis.mode.value,
+        "account": session.genesis.account_mask,
+        "engine": {"running": is_running(session), "beads": desk.head.size, "owed": len(desk.owed)},
+        "health": health_of(session),
+        "link": {
+            "state": desk.sessions.state.value,
+            "session": desk.sessions.session,
+            "attempts": desk.sessions.attempts,
+        },
+        "reconciliation": {
+            "agreement": run.agreement.value if run is not None else None,
+            "age_s": int((now - run.ts).total_seconds()) if run is not None else None,
+        },
+        "halted": is_latched(session),
+        "kill_flags": [{"flag": f.flag, "scope": f.scope, "type": f.type.value} for f in _flags(session)],
+        "stalled": [row for row in shown if row["state"] == "STALLED"],
+        "positions": [row for row in shown if row["state"] != "STALLED"],
+        "waiting": _waiting(session),
+        "orders": len(desk.orders.open),
+        "drifts": [
+            {"drift": d.bead_id, "cause": d.cause, "severity": d.severity.value, "subject": d.subject}
+            for d in desk.drifts.open.values()
+        ],
+        "alerts": [
+            {"alert": a.id, "code": a.code.value, "severity": a.severity.value, "subject": a.subject}
+            for a in desk.alerts.open.values()
+            if not a.acknowledged
+        ],
+        "today": {"entries": today.entries, "realized": plain(today.realized), "currency": session.genesis.currency},
+    }
+
+
+def is_running(session: Session) -> bool:
+    """Whether an engine holds the lease, by the operating system's word."""
+    return session.store.leaseholder() is not None and not session.desk.tenure.released
+
+
+def is_latched(session: Session) -> bool:
+    """Whether the halt latch is up, or cannot be read, which counts as up."""
+    from phoenix_cli.wiring.opening import latch_of
+
+    home = session.home
+    return latch_of(home.halt_flag, home.path / "run" / "HALT")() is not False
+
+
+def _flags(session: Session) -> list[Any]:
+    return list(session.desk.kill_flags.standing.values())
+
+
+def _position_row(session: Session, position: Open) -> Row:
+    from phoenix_cli.commands.positions import row_of
+
+    return row_of(session, position)
+
+
+def _waiting(session: Session) -> list[Row]:
+    from phoenix_core.values import State
+
+    desk, now = session.desk, session.clock.now().wall
+    rows: list[Row] = []
+    for position in (*desk.positions.in_state(State.PROPOSED), *desk.positions.in_state(State.APPROVED)):
+        proposal = desk.signals.proposal(position.intent_id)
+        left = int((proposal.expires_at - now).total_seconds()) if proposal is not None else None
+        rows.append(
+            {
+                "intent": position.intent_id,
+                "state": position.state.value,
+                "instrument": position.pair,
+                "side": position.side.value,
+                "left_s": left,
+            }
+        )
+    return rows
+
+
+def health_of(session: Session) -> Row:
+    """The desk's health as the log and the operating system tell it: the last beat, and whether it is still true."""
+    from phoenix_core.beads import Health
+    from phoenix_core.watch.health import MISSES_CRITICAL, misses
+
+    beats, now = session.desk.heartbeats, session.clock.now().wall
+    beat = _last_beat(session)
+    alive = is_running(session)
+    checks: dict[str, bool] = {"process_alive": alive}
+    issues: dict[str, str] = {}
+    if beat is not None:
+        checks |= {name: bool(value) for name, value in beat["checks"].items() if name != "process_alive"}
+        issues |= beat["details"]
+    missed = misses(beats.last_at, now) if beats.last_at is not None else 0
+    if not alive:
+        issues["process_alive"] = "no engine runs: `phoenix run`, or runbook RB-004"
+    if missed:
+        issues["heartbeat"] = f"{missed} beats are missing"
+    checks["heartbeat"] = beats.last_at is not None and not missed
+    known = beat["health"] if beat is not None else Health.DEGRADED
+    critical = not alive or missed >= MISSES_CRITICAL or known is Health.CRITICAL
+    healthy = known is Health.HEALTHY and not missed
+    health = Health.CRITICAL if critical else Health.HEALTHY if healthy else Health.DEGRADED
+    age = int((now - beats.last_at).total_seconds()) if beats.last_at is not None else None
+    return {
+        "health": health.value,
+        "detail": f"last beat {age} s ago" if age is not None else "no beat yet",
+        "beat_age_s": age,
+        "missed": missed,
+        "checks": checks,
+        "issues": issues,
+    }
+
+
+def _last_beat(session: Session) -> Row | None:
+    """What the newest heartbeat that was no miss says. One comes every 30 s, so that it is never far back."""
+    from phoenix_core.beads import Beat, Heartbeat, Kind
+    from phoenix_core.kernel import bead_of
+
+    size, step = session.store.head().size, 256
+    for stop in range(size, 0, -step):
+        for record in reversed(list(session.store.read(max(0, stop - step), stop))):
+            if record.kind != Kind.HEARTBEAT.value:
+                continue
+            body = bead_of(record).body
+            if isinstance(body, Heartbeat) and body.status is not Beat.MISSED:
+                checks = {name: getattr(body.checks, name) for name in body.checks.__slots__ if name[0] != "_"}
+                return {"health": body.health_state, "checks": checks, "details": dict(body.details)}
+    return None
+
+
+# --- how it is drawn --------------------------------------------------------------------------------------------------
+
+
+def status_lines(picture: Row) -> list[str]:
+    """The picture as plain lines, what needs a human first."""
+    lines = [f"STALLED  {_position_words(row)}  RB-003" for row in picture["stalled"]]
+    if picture["halted"]:
+        lines.append("HALTED   the latch is up: no entry leaves  RB-004")
+    lines += [f"KILL     {flag['type']} on {flag['scope']}  RB-005" for flag in picture["kill_flags"]]
+    lines += [f"DRIFT    {d['severity']} {d['cause']} {d['subject']}  {d['drift']}  RB-002" for d in picture["drifts"]]
+    lines += [f"ALERT    {a['severity']} {a['code']} {a['subject']}  {a['alert']}" for a in picture["alerts"]]
+    lines += [f"WAITS    {_waiting_words(row)}" for row in picture["waiting"]]
+    lines += [f"HOLDS    {_position_words(row)}" for row in picture["positions"]]
+    engine, link, health, today = picture["engine"], picture["link"], picture["health"], picture["today"]
+    seen = picture["reconciliation"]
+    looked = f"{seen['agreement']} {seen['age_s']} s ago" if seen["agreement"] else "never"
+    return [
+        f"{picture['mode']} {picture['account']}   engine {'runs' if engine['running'] else 'IS NOT RUNNING'}"
+        f"   {health['health']}, {health['detail']}",
+        f"link {link['state']}, session {link['session']}   reconciled {looked}"
+        f"   {engine['beads']} beads, {engine['owed']} owed, {picture['orders']} orders work",
+        f"today {today['entries']} entries, realised {today['realized']} {today['currency']}",
+        *lines,
+        *([] if lines else ["nothing is open, nothing waits"]),
+    ]
+
+
+def _position_words(row: Row) -> str:
+    worth = f"P&L {row['pnl'] or '-'}" + (f" ({row['r']} R)" if row.get("r") else "")
+    return (
+        f"{row['state']:<9} {row['instrument']} {row['side']} {row['filled']}/{row['requested']}  {worth}"
+        f"  stop {row['stop']} target {row['target']} {row['protection']}  {row['position'][:8]}"
+    )
+
+
+def _waiting_words(row: Row) -> str:
+    left = row["left_s"]
+    clock = f"T {left // 60:02d}:{left % 60:02d}" if left is not None and left > 0 else "expired"
+    return f"{row['state']:<9} {row['instrument']} {row['side']}  {clock}  phoenix approve {row['intent'][:8]}"
+
+
+_LOUD = {"STALLED": "bold red", "HALTED": "bold red", "KILL": "red", "DRIFT": "red", "ALERT": "yellow", "WAITS": "cyan"}
+
+
+def dashboard(picture: Row) -> RenderableType:
+    """The same picture for the live screen: a head, and what is open by loudness."""
+    from rich.console import Group
+    from rich.panel import Panel
+    from rich.text import Text
+
+    lines = status_lines(picture)
+    healthy = picture["health"]["health"] == "HEALTHY"
+    head = Text("\n").join(Text(line) for line in lines[:3])
+    body = Text("\n").join(Text(line, style=_LOUD.get(line.split(" ", 1)[0], "")) for line in lines[3:])
+    title = f"phoenix {picture['mode']} {picture['now'][11:19]} UTC"
+    return Group(
+        Panel(head, title=title, border_style="green" if healthy else "red"), Panel(body, title="what is open")
+    )
