@@ -33,7 +33,7 @@ from phoenix_core.values import (
     utc_text,
 )
 
-_REVISED: Final = re.compile(r"(.+)\.([0-9]{2})", re.ASCII | re.DOTALL)
+_REVISED: Final = re.compile(r"(.+)\.([0-9]{2})", re.DOTALL)
 
 # Sums of exact products are exact. Where a partly closed entry makes a fraction, eight places are far below a cent, and
 # an average of prices is finer than any tick.
@@ -96,7 +96,7 @@ def taken(fills: tuple[Fill, ...], fill: Fill) -> tuple[Fill, ...]:
     """These executions with one more: it replaces an earlier revision of itself, else what was only stated."""
     for place, known in enumerate(fills):
         if known.family == fill.family:
-            charge = fill.charge if known.charge is None else later(fill.charge, known.charge)
+            charge = known.charge if fill.charge is None else later(known.charge, fill.charge)
             return (*fills[:place], evolve(fill, at=known.at, charge=charge), *fills[place + 1 :])
     covered = ZERO if fill.stated else fill.quantity
     kept: list[Fill] = []

@@ -134,7 +134,7 @@ class Open:
     @property
     def entry_may_fill(self) -> bool:
         """Whether more may still be bought (or sold) on its one approval."""
-        return self.state in (State.APPROVED, State.SUBMITTED, State.STALLED) or self.entry_working
+        return self.state is State.APPROVED or self.entry_working
 
     @property
     def closing(self) -> bool:
@@ -264,8 +264,8 @@ def _assert_legal(body: Position, was: Open | None, ended: bool) -> None:
     assert not ended, f"position {body.position_id} has ended and is never touched again"
     assert body.filled_quantity >= 0 and body.exited_quantity >= 0, "an executed quantity has no sign"
     if was is None:
-        born = None if body.event is None else BIRTHS.get(body.event)
-        assert body.from_ is None and born is body.state, f"no position is born {body.state} by {body.event}"
+        born = (body.event, body.state) in BIRTHS.items()
+        assert body.from_ is None and born, f"no position is born {body.state} by {body.event}"
     else:
         to = was.state if body.event is None else TRANSITIONS.get((was.state, body.event))
         assert body.from_ is was.state, f"a position that is {was.state} cannot come from {body.from_}"

@@ -91,6 +91,7 @@ def told(*facts: ExecutionSaid | CommissionSaid) -> Told:
         ("x.0a", "x.0a", 0),
         ("x.\u0661\u0662", "x.\u0661\u0662", 0),  # digits that only look like ours
         (".01", ".01", 0),
+        ("x\ny.01", "x\ny", 1),
         ("x", "x", 0),
     ],
 )
@@ -491,6 +492,26 @@ def test_a_late_fact_brings_a_position_back_from_the_shelf() -> None:
     assert log.fills.answer(executed("S0.01", 5, ref=entry)) is Answer.KNOWN
     log.tell(executed("S0.02", 4, "1.2", references(0)[1], Side.SELL))
     assert list(log.fills.shelf) == ["p1"]  # flat again, and the latest: another one made room
+
+
+def test_a_charge_of_long_ago_meets_its_correction() -> None:
+    """A commission that finds its position put away waits, and is joined by the next word on its execution."""
+    log = many(FLAT_KEPT + 1)
+    _, stop = references(0)
+    log.tell(commission("S0.01", "2"), commission("E0.01", "9"))
+    log.position = "p0"
+    log.tell(executed("S0.02", 4, "1.2", stop, Side.SELL), executed("E0.02", 4, "1.1", references(0)[0]))
+    assert log.fills.totals("p0").commission("USD") == 3  # 2 that came late, and the 1 that was known
+    assert log.fills.early == {}
+
+
+def test_a_foreseen_execution_takes_the_place_of_what_was_stated() -> None:
+    """What a decision foresees of a stated position is what the fold makes of it."""
+    log = Told()
+    log.record(word("stated.17", 10, "1.00"))
+    foreseen = log.fills.totals(HERE, fill_of(executed("X.01", 4, "2"), Role.ENTRY, T0))
+    assert foreseen.entered == 10
+    assert log.tell(executed("X.01", 4, "2")).totals == foreseen
 
 
 def test_a_position_with_something_left_is_never_put_away() -> None:

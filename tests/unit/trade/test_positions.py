@@ -282,6 +282,7 @@ def test_a_position_is_found_by_everything_it_is_called() -> None:
     assert log.position.order_ref == ""
     log.walk(E.APPROVED)
     position = log.position
+    assert position.order_ref == REF
     assert position == positions.open_of_intent("intent-1") == positions.of_intent("intent-1")
     assert position == positions.open_of_ref(REF) == positions.open_of_ref(REF + ".T3")
     assert position == positions.find(position.position_id) == positions.find("intent-1")
@@ -395,6 +396,7 @@ def test_what_a_session_traded() -> None:
     log.append(changed(log.position, None, WORD, exited=quantity(4)))
     log.append(changed(log.position, E.CLOSED, WORD, exited=quantity(10), realized=money(5)))
     assert log.positions.lately == [Traded(T0, 1, money(0)), Traded(T0, 0, money(7)), Traded(T0, 0, money(-2))]
+    assert timedelta(days=5) == TRADED_KEPT
     log.wait(TRADED_KEPT)
     log.append(born(signal("intent-2")))
     log.walk(E.APPROVED, E.SUBMITTED)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from itertools import product
 
 import pytest
@@ -9,7 +10,17 @@ from returns.pipeline import is_successful
 
 from phoenix_core.beads import PositionEvent
 from phoenix_core.refusals import Reason
-from phoenix_core.trade.transitions import BIRTHS, SENT, TERMINAL, TRANSITIONS, Ending, ending, move
+from phoenix_core.trade.transitions import (
+    BIRTHS,
+    SENT,
+    STALLED_AFTER,
+    TERMINAL,
+    TRANSITIONS,
+    WORKING_LIFE,
+    Ending,
+    ending,
+    move,
+)
 from phoenix_core.values import State
 from tests.showing import shows
 from tests.unit.trade.samples import quantity
@@ -142,6 +153,13 @@ def test_births_stand_outside_the_table() -> None:
     """A birth is no transition: from no state can anything be born."""
     assert BIRTHS == {E.PROPOSED: S.PROPOSED, E.ADOPTED: S.FILLED}
     assert not {event for _, event in TRANSITIONS} & set(BIRTHS)
+
+
+@shows("INV-POSITION-SUBMITTED-TTL-1")
+def test_how_long_silence_may_last() -> None:
+    """More than 60 s without an acknowledgement stalls; 90 s of working life are what an approval covers."""
+    assert timedelta(seconds=60) == STALLED_AFTER
+    assert timedelta(seconds=90) == WORKING_LIFE
 
 
 def test_what_the_broker_may_know_of() -> None:
