@@ -91,14 +91,16 @@ def watch_command(ctx: click.Context, once: bool, every: float) -> None:
 
 def picture_of(session: Session) -> Row:
     """The whole desk as one document."""
-    from phoenix_core.trade.positions import day_of
+    from decimal import Decimal
+
     from phoenix_core.values import State, plain, utc_text
+    from phoenix_core.watch.market_hours import fx_day
 
     desk, now = session.desk, session.clock.now().wall
     positions = sorted(desk.positions.open.values(), key=lambda p: (p.state is not State.STALLED, p.born_at))
     shown = [_position_row(session, p) for p in positions if p.state not in (State.PROPOSED, State.APPROVED)]
     run = desk.observations.run
-    today = day_of(desk.positions, now)
+    today = [traded for traded in desk.positions.lately if fx_day(traded.at) == fx_day(now)]
     return {
         "now": utc_text(now),
         "mode": session.genesis.mode.value,
@@ -129,7 +131,11 @@ def picture_of(session: Session) -> Row:
             for a in desk.alerts.open.values()
             if not a.acknowledged
         ],
-        "today": {"entries": today.entries, "realized": plain(today.realized), "currency": session.genesis.currency},
+        "today": {
+            "entries": sum(traded.entries for traded in today),
+            "realized": plain(sum((traded.realized for traded in today), Decimal(0))),
+            "currency": session.genesis.currency,
+        },
     }
 
 
@@ -212,6 +218,8 @@ def health_of(session: Session) -> Row:
 
 def _last_beat(session: Session) -> Row | None:
     """What the newest heartbeat that was no miss says. One comes every 30 s, so that it is never far back."""
+    from attrs import asdict
+
     from phoenix_core.beads import Beat, Heartbeat, Kind
     from phoenix_core.kernel import bead_of
 
@@ -222,8 +230,11 @@ def _last_beat(session: Session) -> Row | None:
                 continue
             body = bead_of(record).body
             if isinstance(body, Heartbeat) and body.status is not Beat.MISSED:
-                checks = {name: getattr(body.checks, name) for name in body.checks.__slots__ if name[0] != "_"}
-                return {"health": body.health_state, "checks": checks, "details": dict(body.details)}
+                return {
+                    "health": body.health_state,
+                    "checks": asdict(body.checks),
+                    "details": dict(body.details),
+                }
     return None
 
 

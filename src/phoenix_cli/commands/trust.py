@@ -1,0 +1,142 @@
+"""`promote check|bundle|run`: from shadow to live, with every missing item named and a human's signature at the end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from phoenix_cli.commands.approval import refuse_with, sign_and_act
+from phoenix_cli.commands.desk import home_of
+from phoenix_cli.output import USAGE, emit, fail
+
+if TYPE_CHECKING:
+    from returns.result import Result
+
+    from phoenix_cli.wiring.opening import Session
+    from phoenix_core.refusals import Refusal
+    from phoenix_core.trust.promotion import Bundle, Record, Standing
+
+
+@click.group("promote")
+def promote_command() -> None:
+    """From shadow to live, with evidence.
+
+    Example: phoenix promote check mock_cse
+    """
+
+
+@promote_command.command("check")
+@click.argument("strategy")
+@click.pass_context
+def promote_check(ctx: click.Context, strategy: str) -> None:
+    """The checklist: every line green, or red with what is missing. Exit 1 while anything is.
+
+    Example: phoenix promote check mock_cse
+    """
+    from phoenix_cli.wiring.opening import opened
+    from phoenix_core.trust.promotion import checklist, missing
+
+    with opened(home_of(ctx)) as session:
+        lines = checklist(*_evidence(session, strategy))
+        red = missing(lines)
+        rows = [{"item": line.item.value, "green": line.green, "detail": line.detail} for line in lines]
+        document: dict[str, Any] = {"strategy": strategy, "ready": red is None, "checks": rows}
+        if red is not None:
+            document |= {"refused": [reason.value for reason in red.reasons], "detail": red.detail}
+        words = [f"{'green' if line.green else 'RED  '} {line.item.value:<20} {line.detail}" for line in lines]
+        emit(ctx, document, "\n".join(words))
+        if red is not None:
+            ctx.exit(1)
+
+
+@promote_command.command("bundle")
+@click.argument("strategy")
+@click.pass_context
+def promote_bundle(ctx: click.Context, strategy: str) -> None:
+    """The evidence bundle that a human signs, and its hash; refused with everything that it lacks.
+
+    Example: phoenix promote bundle mock_cse
+    """
+    from phoenix_cli.wiring.opening import opened
+
+    with opened(home_of(ctx)) as session:
+        held = _held(ctx, _bundle(session, strategy))
+        emit(ctx, {"hash": held.hash, "bundle": _facts(held)}, "\n".join(_lines(held)))
+
+
+@promote_command.command("run")
+@click.argument("strategy")
+@click.option("--evidence", default=None, help="The hash of the bundle that you read; with --yes, for scripts.")
+@click.option("--yes", is_flag=True, help="With --evidence: do not ask. MOCK and PAPER only.")
+@click.pass_context
+def promote_run(ctx: click.Context, strategy: str, evidence: str | None, yes: bool) -> None:
+    """The ceremony: no kill flag, no drift, the bundle, the human, the record, the change.
+
+    Example: phoenix promote run mock_cse
+    """
+    from returns.pipeline import is_successful
+
+    from phoenix_cli.wiring.opening import opened
+    from phoenix_core.gate.statements import Promote
+
+    with opened(home_of(ctx)) as session:
+        held = _held(ctx, _bundle(session, strategy))
+        if yes != (evidence is not None):
+            fail(ctx, USAGE, "--evidence and --yes go together")
+        if evidence is None:
+            evidence = _asked(ctx, held)
+        elif session.genesis.mode.value == "LIVE":
+            fail(ctx, USAGE, "on a LIVE desk a promotion is typed by a human at a terminal")
+        said = sign_and_act(ctx, session, Promote(strategy, evidence))
+        if not is_successful(said):
+            refuse_with(ctx, said.failure())
+        seq = session.desk.promotions.live[strategy]
+        document = {"strategy": strategy, "from": "SHADOW", "to": "LIVE", "evidence": evidence, "bead": seq}
+        emit(ctx, document, f"PROMOTED {strategy}: SHADOW to LIVE, bead {seq}")
+
+
+def _asked(ctx: click.Context, held: Bundle) -> str:
+    """The human's part: read the bundle, type the strategy's name. Enter alone declines."""
+    import sys
+
+    if not sys.stdin.isatty() or not sys.stdout.isatty():
+        fail(ctx, USAGE, "a promotion is typed at a terminal; scripts use --evidence HASH --yes in MOCK and PAPER")
+    click.echo("\n".join(_lines(held)))
+    typed = click.prompt(" To promote type the strategy's name", default="", show_default=False)
+    if typed != held.strategy:
+        fail(ctx, 1, "declined: nothing was signed")
+    return held.hash
+
+
+def _evidence(session: Session, strategy: str) -> tuple[Record, Standing]:
+    from phoenix_core.acts.earn import standing_of
+    from phoenix_core.trust.promotion import record_of
+
+    desk = session.desk
+    world = session.recorder.world(desk)
+    return record_of(desk.promotions, strategy), standing_of(desk, strategy, world)
+
+
+def _bundle(session: Session, strategy: str) -> Result[Bundle, Refusal]:
+    from phoenix_core.trust.promotion import bundle
+
+    return bundle(strategy, *_evidence(session, strategy))
+
+
+def _held(ctx: click.Context, made: Result[Bundle, Refusal]) -> Bundle:
+    from returns.pipeline import is_successful
+
+    if not is_successful(made):
+        refuse_with(ctx, made.failure())
+    return made.unwrap()
+
+
+def _facts(held: Bundle) -> dict[str, Any]:
+    from phoenix_core.records import to_json
+
+    return dict(to_json(held))
+
+
+def _lines(held: Bundle) -> list[str]:
+    return [f"{name.replace('_', ' '):<24} {value}" for name, value in _facts(held).items()] + [f"hash {held.hash}"]

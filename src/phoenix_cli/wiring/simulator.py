@@ -1,0 +1,62 @@
+"""The gateway simulator as a program of its own, on the desk's clock where the home has one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from attrs import frozen
+
+from phoenix_adapters.gateway import ScriptError, UnknownAct, UnknownFault, serve
+from phoenix_adapters.gateway.server import GatewayServer
+from phoenix_cli.home import Home, Settings
+from phoenix_cli.wiring.opening import clock_of
+from phoenix_core.ports import Clock
+from phoenix_core.values import BadInput
+
+
+@frozen
+class WallOf:
+    """The wall of a desk's clock, as the simulator asks for it."""
+
+    clock: Clock
+
+    def now(self) -> datetime:
+        """The present moment."""
+        return self.clock.now().wall
+
+
+async def simulate(
+    home: Home,
+    *,
+    host: str,
+    port: int,
+    accounts: Sequence[str],
+    script: Path | None,
+    faults: Sequence[str],
+    record: Path | None,
+    seed: int,
+    ready: Callable[[str, int], None],
+) -> None:
+    """Serve until cancelled; raises `BadInput` for a fault or a script that says nothing that can be done."""
+
+    def listening(server: GatewayServer) -> None:
+        ready(server.host, server.port)
+
+    try:
+        await serve(
+            host=host,
+            port=port,
+            accounts=accounts,
+            script=script,
+            faults=faults,
+            record=record,
+            clock=WallOf(clock_of(Settings(), home)),
+            seed=seed,
+            ready=listening,
+        )
+    except UnknownFault as error:
+        raise BadInput("--fault", ",".join(faults), f"see docs/gateway.md for the menu: {error}") from error
+    except (ScriptError, UnknownAct) as error:
+        raise BadInput("--script", str(script), str(error)) from error
