@@ -69,7 +69,7 @@ class Fills:
         if body.event is ExecutionEvent.COMMISSION:
             self._charge(body)
         elif body.position_id is None:
-            self.strays[body.family] = body.revision or 0
+            self.strays[body.family] = _revision(body)
             _keep_latest(self.strays, STRAYS_KEPT)
         else:
             self._take(body.position_id, fill_in(body, bead.ts), bead.seq)
@@ -115,12 +115,12 @@ class Fills:
         return self.owners.get(family) or self.shelved.get(ref[:REF_LENGTH], "")
 
     def _take(self, position_id: str, fill: Fill, seq: int) -> None:
-        early = self.early.pop(fill.family, None)
-        self._put(position_id, taken(self.of(position_id), fill if early is None else evolve(fill, charge=early)), seq)
+        charged_ = evolve(fill, charge=self.early.pop(fill.family, None))
+        self._put(position_id, taken(self.of(position_id), charged_), seq)
 
     def _charge(self, body: Execution) -> None:
         assert body.commission is not None and body.currency is not None, "a commission is an amount in a currency"
-        charge = Charge(body.revision or 0, body.commission, body.currency)
+        charge = Charge(_revision(body), body.commission, body.currency)
         owner = self.owners.get(body.family)
         if owner is None:
             self.early[body.family] = later(self.early.get(body.family), charge)
@@ -151,6 +151,11 @@ class Fills:
         self.shelved[_entry_of(fills)] = position_id
 
 
+def _revision(body: Execution) -> int:
+    assert body.revision is not None, "every execution and every commission is of some revision"
+    return body.revision
+
+
 def _entry_of(fills: tuple[Fill, ...]) -> str:
     """The 28 characters that a position's executions share; one that was attributed by hand may carry none."""
     return next((fill.ref[:REF_LENGTH] for fill in fills if fill.ref), fills[0].family)
@@ -176,7 +181,7 @@ def fill_in(body: Execution, at: datetime) -> Fill:
     assert body.quantity is not None and body.price is not None, "an execution of ours has a quantity and a price"
     return Fill(
         family=body.family,
-        revision=body.revision or 0,
+        revision=_revision(body),
         ref=body.ref or "",
         role=body.role,
         side=body.side,

@@ -52,6 +52,8 @@ SENT: Final = (_S.SUBMITTED, _S.STALLED, _S.FILLED, _S.MANAGED)  # the broker ma
 
 # Long enough for a slow broker, short enough that a human hears of silence while it still matters.
 STALLED_AFTER: Final = timedelta(seconds=60)
+# Not even the transport has said what became of the frames: the outcome is unknown, and nothing is sent again.
+SUBMIT_TIMEOUT: Final = timedelta(seconds=30)
 # An approval covers this much working life; what is not filled by then gets a cancel request, never an end.
 WORKING_LIFE: Final = timedelta(seconds=90)
 

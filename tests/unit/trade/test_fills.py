@@ -524,6 +524,33 @@ def test_a_position_with_something_left_is_never_put_away() -> None:
     assert len(log.fills.shelf) == 3
 
 
+def test_a_position_that_is_not_flat_any_more_is_not_put_away() -> None:
+    """Flat once, then an execution was corrected: something is left, and it stays whole."""
+    log = many(FLAT_KEPT)
+    log.position = "p0"
+    log.tell(executed("E0.02", 6, "1.1", references(0)[0]))
+    assert "p0" not in log.fills.flat
+    for bead in many(FLAT_KEPT + 2).beads[3 * FLAT_KEPT :]:
+        log.record(bead.body)
+    assert "p0" in log.fills.whole
+    assert list(log.fills.shelf) == ["p1"]
+
+
+def test_a_position_that_is_flat_again_is_the_latest() -> None:
+    """Corrected and still flat: it was heard of last, and others make room before it."""
+    log = many(FLAT_KEPT)
+    log.position = "p0"
+    log.tell(executed("E0.02", 5, "1.2", references(0)[0]))
+    assert list(log.fills.flat)[-1] == "p0"
+
+
+@pytest.mark.parametrize("body", [word("x", 4), charged(commission("x", "1")), evolve(word("x", 4), position_id=None)])
+def test_everything_is_of_some_revision(body: Execution) -> None:
+    """A bead without one is a bug: nobody could say what replaces it."""
+    with pytest.raises(AssertionError):
+        Told().record(evolve(body, revision=None))
+
+
 def test_an_attributed_position_is_put_away_under_its_family() -> None:
     """Without any reference of ours there is still a name to put it under."""
     log = Told()

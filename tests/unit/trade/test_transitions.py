@@ -14,6 +14,7 @@ from phoenix_core.trade.transitions import (
     BIRTHS,
     SENT,
     STALLED_AFTER,
+    SUBMIT_TIMEOUT,
     TERMINAL,
     TRANSITIONS,
     WORKING_LIFE,
@@ -157,8 +158,9 @@ def test_births_stand_outside_the_table() -> None:
 
 @shows("INV-POSITION-SUBMITTED-TTL-1")
 def test_how_long_silence_may_last() -> None:
-    """More than 60 s without an acknowledgement stalls; 90 s of working life are what an approval covers."""
+    """60 s without an acknowledgement, 30 s without a word of the transport; 90 s are what an approval covers."""
     assert timedelta(seconds=60) == STALLED_AFTER
+    assert timedelta(seconds=30) == SUBMIT_TIMEOUT
     assert timedelta(seconds=90) == WORKING_LIFE
 
 
