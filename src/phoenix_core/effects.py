@@ -7,6 +7,7 @@ restart its class says what becomes of it: a place frame is never performed, onl
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Final, cast
 
 from attrs import frozen
@@ -115,6 +116,7 @@ class Reconcile:
 
     after_restart = AfterRestart.REPEAT
     trigger: str
+    since: datetime  # a picture that began earlier does not show it
 
 
 @frozen
@@ -150,7 +152,7 @@ def _of_order(bead: Bead, order: Order) -> tuple[Effect, ...]:
     if order.event is OrderEvent.CANCEL_REQUESTED:
         return (CancelOrder(order.position_id, order.ref),)
     if order.event is OrderEvent.ENDED:
-        return (Reconcile(f"{order.status or 'END'} {order.ref}"),)
+        return (Reconcile(f"{order.status or 'END'} {order.ref}", bead.ts),)
     return ()
 
 
@@ -173,11 +175,11 @@ def _of_position(bead: Bead, position: Position) -> tuple[Effect, ...]:
 
 
 def _of_execution(bead: Bead, execution: Execution) -> tuple[Effect, ...]:
-    return () if execution.event is ExecutionEvent.COMMISSION else (Reconcile(f"FILL {execution.exec_id}"),)
+    return () if execution.event is ExecutionEvent.COMMISSION else (Reconcile(f"FILL {execution.exec_id}", bead.ts),)
 
 
 def _of_observation(bead: Bead, seen: Observation) -> tuple[Effect, ...]:
-    return (Reconcile("demand"),) if seen.about is About.DEMAND else ()
+    return (Reconcile("demand", bead.ts),) if seen.about is About.DEMAND else ()
 
 
 def _of_decision(bead: Bead, decision: Decision) -> tuple[Effect, ...]:

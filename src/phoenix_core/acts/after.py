@@ -64,14 +64,19 @@ def after_order(desk: Desk, known: Known, body: Order, world: World, key: str) -
     after = applied(known, body, world.now.wall)
     message = Proof(ProofKind.BROKER_MESSAGE, body.message or "")
     if known.role is Role.ENTRY:
-        return _after_entry(desk, position, known, after, body, message, key)
+        return _after_entry(desk, position, known, after, body, message, world, key)
+    return _moved(desk, _with(desk, position, after), message, world, key)
+
+
+def _with(desk: Desk, position: Open, after: Known) -> Stake:
+    """The stake of a position as it will be once this order's bead is folded."""
     stake = stake_of(position, desk.orders, desk.fills)
     orders = tuple(after if order.ref == after.ref else order for order in stake.orders)
-    return _moved(desk, evolve(stake, orders=orders), message, world, key)
+    return evolve(stake, orders=orders)
 
 
 def _after_entry(
-    desk: Desk, position: Open, known: Known, after: Known, body: Order, message: Proof, key: str
+    desk: Desk, position: Open, known: Known, after: Known, body: Order, message: Proof, world: World, key: str
 ) -> Beads:
     bodies: Beads = []
     if body.event is OrderEvent.ACKNOWLEDGED and position.state is State.STALLED:
@@ -80,8 +85,10 @@ def _after_entry(
     elif body.event is OrderEvent.HELD:
         bodies.append(alert(Code.ORDER_HELD, known.ref, key))
         bodies.append(None if known.cancel_requested_at else cancel_request(known, "held by the broker"))
-    elif body.event is OrderEvent.ENDED and position.state in HELD_STATES and position.entry_working:
-        bodies.append(changed(position, None, message, entry_working=False, closing=position.closing))
+    elif body.event is OrderEvent.ENDED and position.state in HELD_STATES:
+        over = _over(desk, _with(desk, position, after), message, world, key)
+        rest = changed(position, None, message, entry_working=False) if position.entry_working else None
+        bodies.extend(over or [rest])
     if body.event is OrderEvent.ENDED and body.status == End.REJECTED.value:
         bodies.append(alert(Code.ORDER_REJECTED, known.ref, key, reason=str(body.code or 0)))
     return bodies
@@ -101,24 +108,29 @@ def after_execution(
     if role.is_exit and entry_working and entry is not None and entry.cancel_requested_at is None:
         bodies.append(cancel_request(entry, "an exit executed"))
     exits = desk.orders.exits_of(position.position_id)
-    flat = totals.exited >= totals.entered and event is None
-    if flat and not exits and not entry_open:
+    held = position.state in HELD_STATES or event is PositionEvent.FILLED
+    flat = held and totals.held == 0
+    over = flat and not exits and not entry_open
+    if over and event is None:
         bodies.extend(_closed(desk, position, totals, role, proof, world, key))
         return bodies
-    bodies.append(
-        changed(
-            position,
-            event,
-            proof,
-            filled=totals.entered,
-            exited=totals.exited,
-            average_entry=totals.average_entry,
-            average_exit=totals.average_exit,
-            entry_working=entry_working,
-            closing=flat,
-            realized=_in_account(desk, position, totals, world),
-        )
+    after = changed(
+        position,
+        event,
+        proof,
+        filled=totals.entered,
+        exited=totals.exited,
+        average_entry=totals.average_entry,
+        average_exit=totals.average_exit,
+        entry_working=entry_working,
+        closing=flat,
+        realized=_in_account(desk, position, totals, world),
     )
+    bodies.append(after)
+    if over:  # its exits were told of before it was
+        born = evolve(position, last=after, filled_at=world.now.wall)
+        exited_by = _exited_by(stake_of(position, desk.orders, desk.fills))
+        bodies.extend(_closed(desk, born, totals, exited_by, proof, world, key))
     if event is PositionEvent.FILLED:
         bodies.append(alert(Code.ORDER_FILLED, position.pair, said.exec_id, quantity=plain(said.quantity)))
         if position.state is State.STALLED:
@@ -151,12 +163,23 @@ def _moved(desk: Desk, stake: Stake, message: Proof, world: World, key: str) -> 
     if position.state not in HELD_STATES:
         return []
     if totals.held <= 0:
-        if any(order.end is None for order in stake.orders):
-            return []
-        exits = [order for order in stake.orders if order.role.is_exit]
-        last = max(exits, key=lambda order: stake.executed(order.ref), default=None)
-        return _closed(desk, position, totals, last.role if last is not None else None, message, world, key)
+        return _over(desk, stake, message, world, key)
     return _protected(desk, position, protection_of(stake, world.now.wall), message, world, key)
+
+
+def _over(desk: Desk, stake: Stake, message: Proof, world: World, key: str) -> Beads:
+    """The end of a position that holds nothing and of which nothing works; none where either is not so."""
+    totals = stake.totals
+    if totals.held != 0 or any(order.end is None for order in stake.orders):
+        return []
+    return _closed(desk, stake.position, totals, _exited_by(stake), message, world, key)
+
+
+def _exited_by(stake: Stake) -> Role | None:
+    """The role of the exit that executed most."""
+    exits = [order for order in stake.orders if order.role.is_exit]
+    most = max(exits, key=lambda order: stake.executed(order.ref), default=None)
+    return most.role if most is not None else None
 
 
 def _protected(desk: Desk, position: Open, protection: Protection, message: Proof, world: World, key: str) -> Beads:

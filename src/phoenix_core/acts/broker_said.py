@@ -47,8 +47,9 @@ from phoenix_core.refusals import Reason, refusal
 from phoenix_core.rulings import Ruling, denied, granted
 from phoenix_core.trade.fills import Answer, charged, execution
 from phoenix_core.trade.order_life import Known
-from phoenix_core.trade.order_words import contradicts, error_news, news
+from phoenix_core.trade.order_words import contradicts, error_news, is_of, news
 from phoenix_core.trade.positions import changed
+from phoenix_core.trade.transitions import SENT
 from phoenix_core.values import Account, CommandId, Facts, Role, State, plain
 from phoenix_core.watch.alerts import may_raise, resolved
 from phoenix_core.watch.codes import Code, alert, drift_alert
@@ -145,7 +146,8 @@ def _execution(desk: Desk, command: Said, said: ExecutionSaid, world: World) -> 
         return granted(said.exec_id)
     _, role, _ = parsed
     position = desk.positions.open_of_ref(said.ref)
-    if position is not None:
+    known = desk.orders.find(said.ref)
+    if position is not None and position.state in SENT and (known is None or is_of(known, said)):
         return granted(said.exec_id, *after_execution(desk, position, said, role, answer, world, command.command_id))
     facts = {
         "exec": said.exec_id,
@@ -204,6 +206,7 @@ def _frame(desk: Desk, command: Said, said: FrameSaid, world: World) -> Ruling:
             (key, effect)
             for key, effect in desk.owed.items()
             if isinstance(effect, SendOrder)
+            and key[0] > desk.tenure.epoch  # of an earlier run nobody here knows what left: that is looked up
             and any(f.ref == said.ref and f.revision == said.revision for f in effect.frames)
         ),
         None,

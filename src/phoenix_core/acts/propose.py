@@ -22,7 +22,7 @@ from phoenix_core.gate.stale_gate import context_age, limit_for, stale_refusal
 from phoenix_core.refusals import Reason, Refusal, merged, refusal
 from phoenix_core.rulings import Ruling, denied, granted
 from phoenix_core.trade.births import born
-from phoenix_core.values import CommandId, Money
+from phoenix_core.values import CommandId, Money, State
 from phoenix_core.watch.codes import Code, alert
 from phoenix_core.world import World
 
@@ -120,8 +120,11 @@ def _quarantine(desk: Desk, command: Quarantine, world: World) -> Ruling:
 
 def _assemble(desk: Desk, command: Assemble, world: World) -> Ruling:
     proposal = desk.signals.proposal(command.intent_id)
-    if proposal is None:
+    position = desk.positions.open_of_intent(command.intent_id)
+    if proposal is None or position is None:
         return denied(refusal(Reason.UNKNOWN_INTENT, detail=command.intent_id))
+    if position.state is not State.PROPOSED:  # a new version voids the signature on the old one
+        return denied(refusal(Reason.WRONG_STATE, detail=f"{position.state} is decided already"))
     signal = proposal.signal
     policy, instrument = policy_of(desk), world.instruments.get(signal.pair)
     quote = world.quotes.get(signal.pair)

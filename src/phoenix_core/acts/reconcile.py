@@ -19,7 +19,7 @@ from phoenix_core.trade.positions import Open, changed
 from phoenix_core.values import ZERO, Money, SecType, State
 from phoenix_core.watch.alerts import may_raise, resolved
 from phoenix_core.watch.codes import Code, alert, drift_alert
-from phoenix_core.watch.compare import Agreement, Book, OrderRow, compare
+from phoenix_core.watch.compare import MOTION_AFTER_MAX, Agreement, Book, OrderRow, compare
 from phoenix_core.watch.drift import news
 from phoenix_core.watch.market_hours import fx_day
 from phoenix_core.watch.observations import snapshot_seen, suspects_of
@@ -40,18 +40,19 @@ def reconciled(desk: Desk, snapshot: Snapshot, world: World, key: str) -> Ruling
         if desk.observations.unknown_streak + 1 >= UNKNOWN_MAX:
             told = may_raise(desk.alerts, Code.RECONCILIATION_UNKNOWN, "reconciliation", world.now.wall)
             bodies.append(alert(Code.RECONCILIATION_UNKNOWN, "reconciliation", key) if told else None)
-        return _settled(desk, granted("reconciliation", *bodies), snapshot)
+        return granted("reconciliation", *bodies)
     bodies.append(resolved(desk.alerts, Code.RECONCILIATION_UNKNOWN, "reconciliation", "broker"))
     bodies.extend(_ended_unfilled(desk, snapshot, key))
     return _settled(desk, granted("reconciliation", *bodies), snapshot)
 
 
 def _settled(desk: Desk, ruling: Ruling, snapshot: Snapshot) -> Ruling:
-    """A picture that began after an obligation to look arose has met it."""
+    """A picture that began after an obligation to look arose has met it; a clock that was set back proves nothing."""
+    began, ended = snapshot.began.wall, snapshot.ended.wall
     met = tuple(
         Settles(*key, Settlement.DONE)
         for key, effect in desk.owed.items()
-        if isinstance(effect, Reconcile) and snapshot.complete
+        if isinstance(effect, Reconcile) and (effect.since <= began or effect.since > ended + MOTION_AFTER_MAX)
     )
     return settling(ruling, *met)
 
