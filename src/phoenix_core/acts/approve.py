@@ -62,10 +62,13 @@ from phoenix_core.refusals import Reason, Refusal, refusal
 from phoenix_core.rulings import Ruling, denied, granted
 from phoenix_core.trade.positions import changed
 from phoenix_core.values import BadInput, CommandId, Moment, State, TokenId, derived_id
+from phoenix_core.watch.alerts import resolved
 from phoenix_core.watch.codes import Code, alert
 from phoenix_core.world import World
 
 RENDERER: Final = "term-1"
+# The alerts that a standing kill keeps open.
+KILL_CODES: Final = (Code.KILL_RAISED, Code.HALTED)
 
 
 @frozen
@@ -297,7 +300,14 @@ def _clear_kill(desk: Desk, command: Sign, says: ClearKill, recorded: Body, by: 
         return _refused(command, no, says.flag)
     lifted = kill_flags.lift_flag(flag, by, says.reason)
     told = alert(Code.KILL_LIFTED, flag.scope, command.command_id, scope=flag.scope)
-    return granted(says.flag, recorded, lifted, told, texts=command.texts)
+    return granted(says.flag, recorded, lifted, told, *kill_over(desk, flag, by), texts=command.texts)
+
+
+def kill_over(desk: Desk, flag: kill_flags.Standing, by: str) -> tuple[Body | None, ...]:
+    """The alerts of a flag end with it, unless another one stands in the same scope."""
+    if any(other.scope == flag.scope and other.flag != flag.flag for other in desk.kill_flags.standing.values()):
+        return ()
+    return tuple(resolved(desk.alerts, code, flag.scope, by) for code in KILL_CODES)
 
 
 def grounds_for(desk: Desk, flag: kill_flags.Standing, signed: bool, reason: str) -> kill_flags.Grounds:

@@ -9,6 +9,7 @@ from attrs import frozen
 from returns.pipeline import is_successful
 
 from phoenix_core.acts.after import cancel_request
+from phoenix_core.acts.approve import kill_over
 from phoenix_core.beads import (
     Body,
     Draft,
@@ -213,11 +214,12 @@ def resolve_drift(desk: Desk, said: says.ResolveDrift, signed: Signed, world: Wo
 
 def lifted(desk: Desk, identity: str, by: str) -> Beads:
     """The DRIFT kills of a drift that a human resolved come down with it."""
-    return [
-        kill_flags.lift_flag(flag, by, "drift resolved")
-        for flag in desk.kill_flags.standing.values()
-        if flag.type is KillKind.DRIFT and flag.drift == identity
-    ]
+    found: Beads = []
+    for flag in desk.kill_flags.standing.values():
+        if flag.type is KillKind.DRIFT and flag.drift == identity:
+            found.append(kill_flags.lift_flag(flag, by, "drift resolved"))
+            found.extend(kill_over(desk, flag, by))
+    return found
 
 
 def cancel_orphans(desk: Desk, said: says.CancelOrphans, signed: Signed, world: World) -> Ruling:

@@ -27,7 +27,9 @@ from phoenix_core.acts.timed import (
     RaiseByRule,
     Repeat,
     Stall,
+    TellKill,
     Withdraw,
+    is_untold,
 )
 from phoenix_core.beads import (
     KillKind,
@@ -41,7 +43,7 @@ from phoenix_core.trade.exits import stake_of
 from phoenix_core.trade.order_life import Standing
 from phoenix_core.trade.positions import Open
 from phoenix_core.trade.protection import Protection, is_unanswered, protection_of, resizes
-from phoenix_core.trade.transitions import STALLED_AFTER, WORKING_LIFE
+from phoenix_core.trade.transitions import STALLED_AFTER, SUBMIT_TIMEOUT, WORKING_LIFE
 from phoenix_core.values import ZERO, CommandId, Moment, Money, Role, State, derived_id
 from phoenix_core.watch.alerts import follow_ups
 from phoenix_core.watch.drift import critical, kill_scope, proven
@@ -84,12 +86,32 @@ def _due_to_kills(desk: Desk, now: Moment) -> Iterator[Due]:
         position = desk.positions.open_of_intent(token.intent_id)
         if position is not None and kill_flags.active(desk.kill_flags, position.strategy, position.pair):
             yield Withdraw(_id("killed", token.id), token.intent_id, Reason.KILL_FLAG_ACTIVE.value)
+    for flag in desk.kill_flags.standing.values():
+        if is_untold(desk, flag):
+            yield TellKill(_id("told", flag.flag), flag.flag)
+    yield from _cancels_of_kills(desk)
+
+
+def _cancels_of_kills(desk: Desk) -> Iterator[Due]:
+    """A kill that asks for it ends working entries in its scope; never protection, never an exit (D8)."""
+    if not any(flag.cancel_working for flag in desk.kill_flags.standing.values()):
+        return
+    for order in desk.orders.open.values():
+        position = desk.positions.open.get(order.position_id)
+        if order.role is not Role.ENTRY or order.cancel_requested_at is not None or position is None:
+            continue
+        if any(f.cancel_working for f in kill_flags.active(desk.kill_flags, position.strategy, position.pair)):
+            yield CancelRest(_id("killed-rest", order.ref), order.position_id, "a kill cancels working entries")
 
 
 def _due_to_orders(desk: Desk, now: Moment) -> Iterator[Due]:
     for key, effect in desk.owed.items():
         if isinstance(effect, SendOrder) and key[0] < desk.tenure.epoch:
             yield Stall(_id("unknown", str(key[0])), effect.position_id, "OUTCOME_UNKNOWN", key)
+        elif isinstance(effect, SendOrder) and effect.is_entry:
+            position = desk.positions.open.get(effect.position_id)
+            if position is not None and now.wall - position.since >= SUBMIT_TIMEOUT:
+                yield Stall(_id("unanswered", str(key[0])), effect.position_id, "OUTCOME_UNKNOWN", key)
     for position in desk.positions.in_state(State.SUBMITTED):
         entry = desk.orders.find(position.order_ref or "")
         if entry is None or entry.end is not None:
@@ -147,7 +169,7 @@ def _due_to_intents(desk: Desk, now: Moment) -> Iterator[Due]:
         yield ExpireToken(_id("expire", token.id), token.id)
     for position in desk.positions.in_state(State.APPROVED):
         if desk.tokens.live_for(position.intent_id) is not None:
-            yield Submit(_id("submit", position.token_id or ""), position.intent_id)
+            yield Submit(_id("submit", position.token_id or "", str(desk.head.size)), position.intent_id)
     waiting: list[str] = []
     for position in desk.positions.in_state(State.PROPOSED):
         proposal = desk.signals.proposal(position.intent_id)

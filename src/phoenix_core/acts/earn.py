@@ -5,7 +5,7 @@ from __future__ import annotations
 from returns.pipeline import is_successful
 
 from phoenix_core.acts.lights import paper_validated
-from phoenix_core.beads import Body
+from phoenix_core.beads import About, Body, Observation
 from phoenix_core.desk import Desk
 from phoenix_core.gate.statements import Promote
 from phoenix_core.rulings import Ruling, denied, granted
@@ -38,6 +38,8 @@ def promoted(desk: Desk, says: Promote, recorded: Body, by: str, key: str, token
     fresh = bundle(says.strategy, record_of(desk.promotions, says.strategy), standing_of(desk, says.strategy, world))
     made = promote(fresh, says.evidence, token_id)
     if not is_successful(made):
-        return denied(made.failure())
+        no = made.failure()
+        facts = {"by": by, "reasons": " ".join(r.value for r in no.reasons), "detail": no.detail}
+        return denied(no, Observation(About.REFUSED_COMMAND, says.strategy, facts))
     told = alert(Code.PROMOTED, says.strategy, key, by=by)
     return granted(says.strategy, recorded, made.unwrap(), told)

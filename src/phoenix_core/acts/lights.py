@@ -10,6 +10,7 @@ from decimal import Decimal
 
 from phoenix_core.beads import CanonicalSignal, Policy, Sizing
 from phoenix_core.desk import Desk
+from phoenix_core.effects import SendOrder
 from phoenix_core.facts import Checked
 from phoenix_core.gate import evidence, guards, kill_flags, stale_gate, tokens
 from phoenix_core.gate.evidence import Shown
@@ -153,7 +154,7 @@ def entry_lights(desk: Desk, position: Open, world: World, spent: bool) -> Light
         session=refusal(Reason.HOURS_UNKNOWN) if status is None else session_refusal(status),
         price=_price_light(desk, position, proposal, shown, policy, world),
         token=_token_light(desk, position, shown, world, spent),
-        pacing=guards.pacing_light(world.entry_budget, len(shown.evidence.lines)),
+        pacing=guards.pacing_light(world.entry_budget - _queued(desk, spent), len(shown.evidence.lines)),
     )
 
 
@@ -163,6 +164,11 @@ def _mode_light(desk: Desk, world: World) -> Refusal | None:
     closed = world.run.exits_only or not desk.approvals.can_sign()
     only = refusal(Reason.EXITS_ONLY, detail="no new entries: see status") if closed else None
     return merged(light for light in (said, only) if light is not None)
+
+
+def _queued(desk: Desk, spent: bool) -> int:
+    """Frames that are recorded and not known to have left: they take the room that a further entry would see free."""
+    return 0 if spent else sum(len(owed.frames) for owed in desk.owed.values() if isinstance(owed, SendOrder))
 
 
 def paper_validated(desk: Desk, world: World) -> bool:

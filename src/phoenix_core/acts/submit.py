@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from phoenix_core.acts.approve import stale_beads
 from phoenix_core.acts.lights import entry_lights
@@ -28,10 +28,11 @@ from phoenix_core.effects import SendOrder
 from phoenix_core.gate import tokens
 from phoenix_core.gate.guards import verdict
 from phoenix_core.orders import Frame, Line, exit_ref, group_of, order_hash
-from phoenix_core.refusals import Reason, Refusal, refusal
+from phoenix_core.refusals import Reason, Refusal, merged, refusal
 from phoenix_core.rulings import Ruling, denied, granted, settling
 from phoenix_core.trade.positions import Open, changed
 from phoenix_core.values import CommandId, OrderRef, Role, State
+from phoenix_core.watch.alerts import may_raise
 from phoenix_core.watch.codes import Code, alert
 from phoenix_core.world import World
 
@@ -48,6 +49,15 @@ class Submit:
 
 
 @frozen
+class Present:
+    """Somebody presents a token and asks that an order leave under it: judged like any submit, and kept if refused."""
+
+    command_id: CommandId
+    token_id: str
+    intent_id: str
+
+
+@frozen
 class Withhold:
     """The last look refused: the run that recorded the order handed no byte over, and says so."""
 
@@ -57,7 +67,7 @@ class Withhold:
     refusal: Refusal
 
 
-Command = Submit | Withhold
+Command = Submit | Present | Withhold
 
 
 def _submit(desk: Desk, command: Submit, world: World) -> Ruling:
@@ -68,8 +78,42 @@ def _submit(desk: Desk, command: Submit, world: World) -> Ruling:
     if no is None:
         return _send(desk, position)
     if no.is_transient:
-        return denied(no)
+        return denied(no, _slowed(desk, no, command.command_id, world))
     return _withdraw(desk, command, position, no, world)
+
+
+def _slowed(desk: Desk, no: Refusal, key: str, world: World) -> Body | None:
+    """Orders come faster than the broker takes them: they wait, and a human hears of it once an hour."""
+    if Reason.PACING not in no.reasons or not may_raise(desk.alerts, Code.PACING_LIMITED, "orders", world.now.wall):
+        return None
+    return alert(Code.PACING_LIMITED, "orders", key)
+
+
+def _present(desk: Desk, command: Present, world: World) -> Ruling:
+    """All thirteen lights, in any state; a refused use leaves T2_TOKEN(REJECTED), and changes nothing."""
+    position, shown = desk.positions.open_of_intent(command.intent_id), desk.evidence.latest(command.intent_id)
+    use = tokens.Use(
+        token_id=command.token_id,
+        intent_id=command.intent_id,
+        order_hash=shown.evidence.order_hash if shown is not None else "",
+        evidence_hash=shown.leaf if shown is not None else "",
+        order_ref=position.order_ref or "" if position is not None else "",
+        account=desk.genesis.account,
+        mode=desk.genesis.mode,
+        epoch=world.run.epoch if world.run.epoch is not None else desk.tenure.epoch,
+    )
+    said = tokens.judge_use(desk.tokens, use, world.now)
+    wrong = None
+    if position is None or position.state is not State.APPROVED:
+        wrong = refusal(Reason.WRONG_STATE, detail=f"{position.state if position is not None else 'no open position'}")
+    lights = None
+    if position is not None and shown is not None and desk.signals.proposal(command.intent_id) is not None:
+        lights = verdict(evolve(entry_lights(desk, position, world, spent=False), token=said))
+    no = merged(found for found in (lights, said, wrong) if found is not None)
+    if no is None:
+        assert position is not None, "green lights mean an approved position"
+        return _send(desk, position)
+    return denied(no, tokens.refused_use(desk.tokens, use, no, world.now))
 
 
 def _send(desk: Desk, position: Open) -> Ruling:
@@ -146,4 +190,8 @@ def _withhold(desk: Desk, command: Withhold, world: World) -> Ruling:
     return settling(denied(command.refusal, dropped, cancelled), settled)
 
 
-HANDLERS: Final[Mapping[type, Callable[[Desk, Any, World], Ruling]]] = {Submit: _submit, Withhold: _withhold}
+HANDLERS: Final[Mapping[type, Callable[[Desk, Any, World], Ruling]]] = {
+    Submit: _submit,
+    Present: _present,
+    Withhold: _withhold,
+}

@@ -12,7 +12,8 @@ from typing import Any, Final
 from attrs import frozen
 
 from phoenix_core.acts.after import cancel_request, stalled
-from phoenix_core.acts.approve import grounds_for
+from phoenix_core.acts.approve import KILL_CODES, grounds_for, kill_over, stale_beads
+from phoenix_core.acts.lights import entry_lights_before
 from phoenix_core.beads import (
     Body,
     Draft,
@@ -70,10 +71,11 @@ class Stall:
 
 @frozen
 class CancelRest:
-    """Ask for the end of an entry that an approval no longer covers."""
+    """Ask for the end of an entry that an approval no longer covers, or that a kill ends."""
 
     command_id: CommandId
     position_id: str
+    why: str = "an approval covers 90 s of working life"
 
 
 @frozen
@@ -102,6 +104,14 @@ class RaiseByRule:
     reason: str
     raised_by: str
     drift: str | None = None
+
+
+@frozen
+class TellKill:
+    """Tell people of a flag that somebody raised blind, beside everything else."""
+
+    command_id: CommandId
+    flag: str
 
 
 @frozen
@@ -142,6 +152,7 @@ Command = (
     | CancelRest
     | Doubt
     | RaiseByRule
+    | TellKill
     | LiftByRule
     | Prove
     | Repeat
@@ -159,9 +170,19 @@ def _expire_token(desk: Desk, command: ExpireToken, world: World) -> Ruling:
         return denied(refusal(Reason.NOTHING_TO_DO))
     position = desk.positions.open_of_intent(token.intent_id)
     assert position is not None and position.state is State.APPROVED, "a live token belongs to an approved intent"
+    dead = tokens.expired(token, over)
+    light = entry_lights_before(desk, world, token.intent_id)
+    if light is not None and Reason.STATE_CONFLICT in light.reasons:
+        # The thirteen guards speak in their order, and the stale gate stands before the token's.
+        no = Proof(ProofKind.RULE, Reason.STATE_CONFLICT.value)
+        reasons = (Reason.STATE_CONFLICT.value, over.value)
+        stopped = changed(position, PositionEvent.WITHDRAWN, no, reasons=reasons)
+        return granted(
+            token.id, dead, stopped, *stale_beads(desk, token.intent_id, "submit", command.command_id, world)
+        )
     proof = Proof(ProofKind.RULE, over.value)
     ended = changed(position, PositionEvent.TOKEN_EXPIRED, proof, reasons=(Reason.TOKEN_EXPIRED.value,))
-    return granted(token.id, tokens.expired(token, over), ended)
+    return granted(token.id, dead, ended)
 
 
 def _withdraw(desk: Desk, command: Withdraw, world: World) -> Ruling:
@@ -198,7 +219,7 @@ def _cancel_rest(desk: Desk, command: CancelRest, world: World) -> Ruling:
     entry = desk.orders.entry_of(command.position_id)
     if entry is None or entry.end is not None or entry.cancel_requested_at is not None:
         return denied(refusal(Reason.NOTHING_TO_DO))
-    return granted(entry.ref, cancel_request(entry, "an approval covers 90 s of working life"))
+    return granted(entry.ref, cancel_request(entry, command.why))
 
 
 def _manage(desk: Desk, command: Manage, world: World) -> Ruling:
@@ -242,11 +263,26 @@ def _raise_by_rule(desk: Desk, command: RaiseByRule, world: World) -> Ruling:
     return granted(flag.flag, flag, alert(code, command.scope, command.command_id, reason=command.reason))
 
 
+def is_untold(desk: Desk, flag: kill_flags.Standing) -> bool:
+    """Whether a flag that a human or the Signalman raised has no alert yet; what rules raise they tell themselves."""
+    by_hand = flag.type in (KillKind.ONE_WAY, KillKind.SIGNALMAN) and flag.raised_by != "daily_loss"
+    return by_hand and not any(f"{code}|{flag.scope}" in desk.alerts.by_subject for code in KILL_CODES)
+
+
+def _tell_kill(desk: Desk, command: TellKill, world: World) -> Ruling:
+    flag = desk.kill_flags.standing.get(command.flag)
+    if flag is None or not is_untold(desk, flag):
+        return denied(refusal(Reason.NOTHING_TO_DO))
+    code = Code.HALTED if flag.scope == kill_flags.DESK and flag.type is KillKind.ONE_WAY else Code.KILL_RAISED
+    return granted(flag.flag, alert(code, flag.scope, command.command_id, by=flag.raised_by))
+
+
 def _lift_by_rule(desk: Desk, command: LiftByRule, world: World) -> Ruling:
     flag = desk.kill_flags.standing.get(command.flag)
     if flag is None or kill_flags.may_lift(flag, world.now, grounds_for(desk, flag, False, "")) is not None:
         return denied(refusal(Reason.NOTHING_TO_DO))
-    return granted(flag.flag, kill_flags.lift_flag(flag, "rule", "its grounds are gone"))
+    lifted = kill_flags.lift_flag(flag, "rule", "its grounds are gone")
+    return granted(flag.flag, lifted, *kill_over(desk, flag, "rule"))
 
 
 def _prove(desk: Desk, command: Prove, world: World) -> Ruling:
@@ -280,6 +316,7 @@ HANDLERS: Final[Mapping[type, Callable[[Desk, Any, World], Ruling]]] = {
     Manage: _manage,
     Doubt: _doubt,
     RaiseByRule: _raise_by_rule,
+    TellKill: _tell_kill,
     LiftByRule: _lift_by_rule,
     Prove: _prove,
     Repeat: _repeat,

@@ -53,6 +53,7 @@ class Standing:
     seq: int
     until: datetime | None = None
     drift: str | None = None
+    cancel_working: bool = False
 
 
 @frozen
@@ -82,7 +83,16 @@ class KillFlags:
             del self.standing[body.flag]
             return
         flag = Standing(
-            body.flag, body.type, body.scope, body.reason, body.raised_by, bead.ts, bead.seq, body.until, body.drift
+            body.flag,
+            body.type,
+            body.scope,
+            body.reason,
+            body.raised_by,
+            bead.ts,
+            bead.seq,
+            body.until,
+            body.drift,
+            body.cancel_working,
         )
         # Raised blind, so perhaps twice: the first one stands, the second changes nothing.
         self.standing.setdefault(body.flag, flag)
@@ -90,6 +100,8 @@ class KillFlags:
 
 def active(flags: KillFlags, strategy: str, instrument: str) -> tuple[Standing, ...]:
     """The flags that stop an entry of this strategy in this instrument, oldest first."""
+    if not flags.standing:
+        return ()
     scopes = (DESK, strategy_scope(strategy), instrument_scope(instrument))
     return tuple(flag for flag in flags.standing.values() if flag.scope in scopes)
 
