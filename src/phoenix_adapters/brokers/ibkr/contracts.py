@@ -1,0 +1,129 @@
+"""Contract cards and quotes: what may be traded in this session, when, and at what price it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Final
+
+from attrs import Factory, define
+
+from phoenix_adapters.brokers.ibkr.times import Spans, hours
+from phoenix_adapters.brokers.ibkr.translate import symbol_of
+from phoenix_adapters.wire import Record, WireError, number, whole
+from phoenix_core.facts import Quote
+from phoenix_core.ports import Clock
+from phoenix_core.values import Instrument, Price, Quantity, SecType
+
+# IDEALPRO's least size by base currency, below which an order goes to odd-lot venues at worse prices instead of being
+# refused. Source: the exchange's published minimum sizes, rounded up to what the simulator and the mock take too.
+IDEALPRO_MIN: Final[Mapping[str, int]] = {"JPY": 2_500_000, "NZD": 35_000, "AUD": 25_000}
+IDEALPRO_MIN_USUAL: Final = 20_000
+_PAIR_LETTERS: Final = 6
+CURRENCIES: Final = frozenset(
+    {"USD", "EUR", "GBP", "JPY", "CHF", "AUD", "NZD", "CAD", "SEK", "NOK", "DKK", "HKD", "SGD", "CNH", "MXN"}
+)
+
+_BID_PRICES: Final = ("1", "66")
+_ASK_PRICES: Final = ("2", "67")
+_SIZES: Final = ("0", "3", "69", "70")  # a size that changes says that the price beside it still stands
+_DELAYED_TICKS: Final = ("66", "67", "69", "70")
+_LIVE_TYPE: Final = "1"
+
+
+def contract_of(symbol: str) -> dict[str, object]:
+    """The fields that ask for an instrument by the desk's name: a pair of currencies on IDEALPRO, else a US stock."""
+    if len(symbol) == _PAIR_LETTERS and {symbol[:3], symbol[3:]} <= CURRENCIES:
+        return {"symbol": symbol[:3], "secType": "CASH", "exchange": "IDEALPRO", "currency": symbol[3:]}
+    return {"symbol": symbol, "secType": "STK", "exchange": "SMART", "currency": "USD"}
+
+
+def card_of(record: Record, exchange: str) -> Instrument:
+    """A contract's card."""
+    tick = number(record["minTick"])
+    con_id = whole(record["conId"])
+    if tick is None or tick <= 0 or con_id is None:
+        raise WireError(f"the card of {record['symbol'][:20]!r} has no tick or contract id")
+    cash = record["secType"] == SecType.CASH.value
+    least = number(record.get("minSize", "")) or Decimal(1)
+    if cash:
+        least = max(least, Decimal(IDEALPRO_MIN.get(record["symbol"], IDEALPRO_MIN_USUAL)))
+    return Instrument(
+        symbol=symbol_of(record),
+        name=record["longName"] or record["localSymbol"],
+        sec_type=SecType.CASH if cash else SecType.STOCK,
+        base=record["symbol"],
+        currency=record["currency"],
+        exchange=exchange,
+        con_id=con_id,
+        tick=Price(tick),
+        increment=Quantity(number(record.get("sizeIncrement", "")) or Decimal(1)),
+        minimum=Quantity(least),
+    )
+
+
+@define
+class _Side:
+    bid: Decimal | None = None
+    ask: Decimal | None = None
+    delayed: bool = False
+
+
+@define
+class Board:
+    """Cards, hours and the last two-sided quotes; ticks come by request id."""
+
+    clock: Clock
+    cards: dict[str, Instrument] = Factory(dict)
+    spans: dict[str, Spans] = Factory(dict)
+    quotes: dict[str, Quote] = Factory(dict)
+    lines: dict[str, str] = Factory(dict)  # request id -> symbol
+    _sides: dict[str, _Side] = Factory(dict)
+
+    def take_card(self, record: Record, exchange: str) -> Instrument:
+        """Keep a card and its hours."""
+        card = card_of(record, exchange)
+        self.cards[card.symbol] = card
+        self.spans[card.symbol] = hours(record["liquidHours"], record["timeZoneId"])
+        return card
+
+    def forget_quotes(self) -> None:
+        """No quote is known any more: the link or the data behind it is gone."""
+        self.quotes.clear()
+        self._sides.clear()
+
+    def unsubscribed(self) -> None:
+        """No line stands any more."""
+        self.lines.clear()
+        self.forget_quotes()
+
+    def heard(self, name: str, record: Record) -> None:
+        """A tick, or what kind of data a line carries."""
+        symbol = self.lines.get(record["reqId"])
+        if symbol is None:
+            return
+        side = self._sides.setdefault(symbol, _Side())
+        if name == "marketDataType":
+            # Frozen and delayed data are both not what the market pays now.
+            side.delayed = record["marketDataType"] != _LIVE_TYPE
+            return
+        kind = record["tickType"]
+        if name == "tickPrice" and kind in _BID_PRICES:
+            side.bid = _two_sided(record["price"])
+        elif name == "tickPrice" and kind in _ASK_PRICES:
+            side.ask = _two_sided(record["price"])
+        elif not (name == "tickSize" and kind in _SIZES):
+            return
+        side.delayed = side.delayed or kind in _DELAYED_TICKS
+        self._show(symbol, side)
+
+    def _show(self, symbol: str, side: _Side) -> None:
+        if side.bid is None or side.ask is None:
+            _ = self.quotes.pop(symbol, None)
+            return
+        self.quotes[symbol] = Quote(symbol, Price(side.bid), Price(side.ask), self.clock.now(), side.delayed)
+
+
+def _two_sided(written: str) -> Decimal | None:
+    price = number(written)
+    return price if price is not None and price > 0 else None

@@ -1,0 +1,148 @@
+"""What each tapped message becomes: facts in the inbox, ticks on the board, answers to whoever waits for one.
+
+Nothing here decides and nothing here writes; a code's one consequence beyond a fact is read from the table of errors.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from attrs import define, field
+
+from phoenix_adapters.brokers.ibkr.contracts import Board
+from phoenix_adapters.brokers.ibkr.errors import Action, action_of
+from phoenix_adapters.brokers.ibkr.translate import Translator
+from phoenix_adapters.wire import Message, number, whole
+from phoenix_core.facts import ErrorSaid, Fact, LinkEvent, LinkSaid
+from phoenix_core.ports import Clock
+from phoenix_core.values import Account, Money
+
+# currentTime counts whole seconds: on average it is half a second behind what it means.
+_HALF_SECOND: Final = timedelta(milliseconds=500)
+UNREADABLE: Final = 0  # no code of the broker's: a message that the shared layout could not read
+
+
+@define(eq=False)
+class Hearing:
+    """The inbox, and everything that a message may touch on its way into it."""
+
+    clock: Clock
+    translator: Translator
+    board: Board
+    port: int
+    renumber: Callable[[], None]
+    inbox: deque[Fact] = field(factory=deque)
+    accounts: tuple[Account, ...] = ()
+    skew: timedelta = timedelta(0)
+    probes: deque[asyncio.Future[bool]] = field(factory=deque)
+    margins: dict[int, asyncio.Future[Money | None]] = field(factory=dict)
+
+    def hear(self, message: Message) -> None:
+        """Take in one message; one that says nothing to us is passed over."""
+        handle = _HANDLERS.get(message.name)
+        if handle is not None:
+            handle(self, message)
+
+    def say_link(self, event: LinkEvent, detail: str = "", version: str = "") -> None:
+        """A change of the link, as of now."""
+        masked = self.translator.accounts.masked(detail)
+        self.inbox.append(LinkSaid(event, self.translator.session, self.accounts, self.port, version, masked))
+
+    def say_unreadable(self, what: str) -> None:
+        """A message that cannot be read is a fact too: what it hid may be a fill."""
+        text = self.translator.accounts.masked(what)
+        self.inbox.append(ErrorSaid(self.translator.message(), self.translator.session, UNREADABLE, text))
+
+    def forget(self) -> None:
+        """The session is over: nobody's answer comes any more, and no quote stands."""
+        self.accounts = ()
+        self.board.unsubscribed()
+        for probe in self.probes:
+            _ = probe.cancel()
+        for margin in self.margins.values():
+            _ = margin.cancel()
+        self.probes.clear()
+        self.margins.clear()
+
+    # --- orders and fills ---
+
+    def _open_order(self, message: Message) -> None:
+        if message.record["whatIf"] != "1":
+            self.inbox.append(self.translator.open_order(message.record))
+            return
+        waits = self.margins.get(whole(message.record["orderId"]) or 0)
+        margin = number(message.record["initMarginChange"])
+        if waits is not None and not waits.done() and margin is not None:
+            waits.set_result(Money(margin))
+
+    def _order_status(self, message: Message) -> None:
+        self.inbox.append(self.translator.order_status(message.record))
+
+    def _completed(self, message: Message) -> None:
+        self.inbox.append(self.translator.completed_order(message.record))
+
+    def _execution(self, message: Message) -> None:
+        self.inbox.append(self.translator.execution(message.record, self.clock.now().wall))
+
+    def _commission(self, message: Message) -> None:
+        said = self.translator.commission(message.record)
+        if said is not None:
+            self.inbox.append(said)
+
+    # --- data and time ---
+
+    def _tick(self, message: Message) -> None:
+        self.board.heard(message.name, message.record)
+
+    def _time(self, message: Message) -> None:
+        seconds = whole(message.record["time"])
+        if seconds is None:
+            return
+        # Answers come in the order of the questions: a late one proves nothing about the question after it.
+        if self.probes:
+            waits = self.probes.popleft()
+            if not waits.done():
+                waits.set_result(True)
+        self.skew = datetime.fromtimestamp(seconds, UTC) + _HALF_SECOND - self.clock.now().wall
+
+    # --- codes ---
+
+    def _error(self, message: Message) -> None:
+        said = self.translator.error(message.record)
+        self.inbox.append(said)
+        waits = self.margins.get(whole(message.record["id"]) or 0)
+        if waits is not None and not waits.done():
+            waits.set_result(None)
+        match action_of(said.code):
+            case Action.LINK_DEGRADED:
+                self.board.forget_quotes()
+                self.say_link(LinkEvent.DEGRADED, str(said.code))
+            case Action.LINK_RESTORED:
+                self.say_link(LinkEvent.RESTORED, str(said.code))
+            case Action.LINK_RESTORED_BARE:
+                self.board.unsubscribed()
+                self.say_link(LinkEvent.RESTORED, str(said.code))
+            case Action.DATA_GONE:
+                self.board.forget_quotes()
+            case Action.RENUMBER:
+                self.renumber()
+            case _:
+                pass
+
+
+_HANDLERS: Final[Mapping[str, Callable[[Hearing, Message], None]]] = {
+    "openOrder": Hearing._open_order,
+    "orderStatus": Hearing._order_status,
+    "completedOrder": Hearing._completed,
+    "execDetails": Hearing._execution,
+    "commissionReport": Hearing._commission,
+    "error": Hearing._error,
+    "currentTime": Hearing._time,
+    "tickPrice": Hearing._tick,
+    "tickSize": Hearing._tick,
+    "marketDataType": Hearing._tick,
+}

@@ -1,0 +1,39 @@
+"""Cards and market data lines for the instruments of a desk: asked for when a session stands, and again when lost."""
+
+from __future__ import annotations
+
+from phoenix_adapters.brokers.ibkr.contracts import Board, contract_of
+from phoenix_adapters.brokers.ibkr.session import Session
+from phoenix_core.values import SecType
+
+
+async def furnish(session: Session, board: Board, symbols: tuple[str, ...], within_s: float) -> None:
+    """Whatever card or line is missing. What cannot be had now is asked for again with the next picture."""
+    watched = set(board.lines.values())
+    for symbol in symbols:
+        if symbol not in watched:
+            await subscribe(session, board, symbol, within_s)
+
+
+async def subscribe(session: Session, board: Board, symbol: str, within_s: float) -> None:
+    """The card, then the line; a symbol with no card, or with several, is not traded."""
+    asked = contract_of(symbol)
+    if symbol not in board.cards:
+        rows = await session.ask(
+            "reqContractDetails", ("contractDetails",), "contractDetailsEnd", within_s, True, **asked
+        )
+        if rows is None or len(rows) != 1:
+            return
+        _ = board.take_card(rows[0], str(asked["exchange"]))
+    if symbol in board.lines.values() or not session.up:
+        return
+    card = board.cards[symbol]
+    req_id = session.next_id()
+    board.lines[str(req_id)] = symbol
+    base = card.symbol.removesuffix(card.currency) if card.sec_type is SecType.CASH else card.symbol
+    sent = await session.tell(
+        "reqMktData", reqId=req_id, conId=card.con_id, symbol=base, secType=card.sec_type.value,
+        exchange=card.exchange, currency=card.currency,
+    )  # fmt: skip
+    if not sent:
+        _ = board.lines.pop(str(req_id), None)
