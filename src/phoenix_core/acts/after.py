@@ -60,12 +60,13 @@ def after_order(desk: Desk, known: Known, body: Order, world: World, key: str) -
     """What a word about an order changes: acknowledgements, holds, ends, and with them protection and closing."""
     position = desk.positions.open.get(known.position_id)
     if position is None:
-        return []
+        return [resolved(desk.alerts, Code.EXIT_UNKNOWN, known.ref, "broker")]
     after = applied(known, body, world.now.wall)
     message = Proof(ProofKind.BROKER_MESSAGE, body.message or "")
     if known.role is Role.ENTRY:
         return _after_entry(desk, position, known, after, body, message, world, key)
-    return _moved(desk, _with(desk, position, after), message, world, key)
+    answered = resolved(desk.alerts, Code.EXIT_UNKNOWN, known.ref, "broker") if after.answered else None
+    return [answered, *_moved(desk, _with(desk, position, after), message, world, key)]
 
 
 def _with(desk: Desk, position: Open, after: Known) -> Stake:

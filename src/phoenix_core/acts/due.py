@@ -11,11 +11,13 @@ from datetime import timedelta
 from typing import Final
 
 from phoenix_core.acts.approve import grounds_for
-from phoenix_core.acts.exits import Carry, Resize, Restore
+from phoenix_core.acts.exits import Carry, LeaveOnTime, Resize, Restore, leaves_on_time
 from phoenix_core.acts.lights import policy_of
 from phoenix_core.acts.propose import Assemble
 from phoenix_core.acts.submit import Submit
 from phoenix_core.acts.timed import (
+    PROPOSAL_EXPIRED,
+    Alarm,
     CancelRest,
     Command,
     Doubt,
@@ -29,6 +31,8 @@ from phoenix_core.acts.timed import (
     Stall,
     TellKill,
     Withdraw,
+    in_doubt,
+    is_bare,
     is_untold,
 )
 from phoenix_core.beads import (
@@ -40,9 +44,8 @@ from phoenix_core.gate import kill_flags, tokens
 from phoenix_core.gate.limits import daily_loss_reached
 from phoenix_core.refusals import Reason
 from phoenix_core.trade.exits import stake_of
-from phoenix_core.trade.order_life import Standing
 from phoenix_core.trade.positions import Open
-from phoenix_core.trade.protection import Protection, is_unanswered, protection_of, resizes
+from phoenix_core.trade.protection import Protection, protection_of, resizes
 from phoenix_core.trade.transitions import STALLED_AFTER, SUBMIT_TIMEOUT, WORKING_LIFE
 from phoenix_core.values import ZERO, CommandId, Moment, Money, Role, State, derived_id
 from phoenix_core.watch.alerts import follow_ups
@@ -53,7 +56,7 @@ from phoenix_core.watch.observations import proof_of_absence
 # The human cites a quote that the log holds; older than this the screen would cite another market.
 QUOTES_EVERY: Final = timedelta(seconds=5)
 
-Due = Command | Assemble | Submit | Carry | Resize | Restore
+Due = Command | Assemble | Submit | Carry | Resize | Restore | LeaveOnTime
 
 
 def due(desk: Desk, now: Moment) -> tuple[Due, ...]:
@@ -122,11 +125,7 @@ def _due_to_orders(desk: Desk, now: Moment) -> Iterator[Due]:
             yield Stall(_id("stall", position.position_id, stamp), position.position_id, "NO_ACK")
     yield from _due_to_entries(desk, now)
     for order in desk.orders.open.values():
-        if (
-            order.role.is_exit
-            and order.standing in (Standing.SENT, Standing.RECORDED)
-            and is_unanswered(order, now.wall)
-        ):
+        if in_doubt(order, now):
             yield Doubt(_id("doubt", order.ref, str(order.revision)), order.ref)
 
 
@@ -140,6 +139,9 @@ def _due_to_entries(desk: Desk, now: Moment) -> Iterator[Due]:
     for position in desk.positions.in_state(State.MANAGED):
         if not position.entry_working and not position.closing and _is_dirty(desk, position):
             yield from _due_to_protection(desk, position, now)
+    for position in (*desk.positions.in_state(State.FILLED), *desk.positions.in_state(State.MANAGED)):
+        if leaves_on_time(desk, position, now):
+            yield LeaveOnTime(_id("time-exit", position.position_id), position.position_id)
 
 
 def _is_dirty(desk: Desk, position: Open) -> bool:
@@ -156,6 +158,8 @@ def _due_to_protection(desk: Desk, position: Open, now: Moment) -> Iterator[Due]
         yield Resize(_id("resize", position.position_id, str(desk.head.size)), position.position_id)
     elif stands is Protection.NONE and not stake.exits and stake.held > 0:
         yield Restore(_id("restore", position.position_id, str(desk.head.size)), position.position_id)
+    if is_bare(desk, stake, now):
+        yield Alarm(_id("bare", position.position_id, str(desk.head.size)), position.position_id)
 
 
 def _due_to_signatures(desk: Desk) -> Iterator[Due]:
@@ -174,7 +178,7 @@ def _due_to_intents(desk: Desk, now: Moment) -> Iterator[Due]:
     for position in desk.positions.in_state(State.PROPOSED):
         proposal = desk.signals.proposal(position.intent_id)
         if proposal is None or now.wall >= proposal.expires_at:
-            yield Withdraw(_id("expired", position.intent_id), position.intent_id, "PROPOSAL_EXPIRED")
+            yield Withdraw(_id("expired", position.intent_id), position.intent_id, PROPOSAL_EXPIRED)
             continue
         waiting.append(position.pair)
         shown = desk.evidence.latest(position.intent_id)

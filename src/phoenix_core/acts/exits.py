@@ -7,6 +7,7 @@ obligation, whether it was done or refused, so that nothing a human signed is ev
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from typing import Any, Final
 
 from attrs import frozen
@@ -14,7 +15,7 @@ from returns.pipeline import is_successful
 
 from phoenix_core.acts import carry
 from phoenix_core.acts.after import cancel_request
-from phoenix_core.acts.last_look import baseline_of
+from phoenix_core.acts.last_look import baseline_of, placeable
 from phoenix_core.acts.submit import exit_frames
 from phoenix_core.beads import About, Decision, Draft, Observation, Order, OrderEvent, Settlement, Settles
 from phoenix_core.desk import Desk
@@ -25,7 +26,7 @@ from phoenix_core.refusals import Reason, Refusal, refusal
 from phoenix_core.rulings import Ruling, denied, granted, settling
 from phoenix_core.trade import exits, protection
 from phoenix_core.trade.positions import Open
-from phoenix_core.values import CommandId, OrderRef, Price, Quantity, Role, plain
+from phoenix_core.values import CommandId, Moment, OrderRef, Price, Quantity, Role, plain
 from phoenix_core.watch.drift import blocking
 from phoenix_core.world import World
 
@@ -55,7 +56,15 @@ class Restore:
     position_id: str
 
 
-Command = Carry | Resize | Restore
+@frozen
+class LeaveOnTime:
+    """The time that the mandate gives a position is over: it is left at the market."""
+
+    command_id: CommandId
+    position_id: str
+
+
+Command = Carry | Resize | Restore | LeaveOnTime
 
 
 def _carry(desk: Desk, command: Carry, world: World) -> Ruling:
@@ -115,22 +124,29 @@ def _close(desk: Desk, said: says.Close, signed: carry.Signed, world: World) -> 
     doubtful = blocking(desk.drifts, position.pair) or world.snapshot is None
     if quantity > plan.quantity and not doubtful:
         return denied(refusal(Reason.EXIT_TOO_LARGE, detail=f"{plain(quantity)} of {plain(plan.quantity)} held"))
+    order = _close_order(desk, position, plan, entry, quantity, f"decision:{signed.seq}")
+    return granted(position.position_id, order, *_cancels(desk, plan, "close"))
+
+
+def _close_order(
+    desk: Desk, position: Open, plan: exits.ClosePlan, entry: Line, quantity: Decimal, mandate: str
+) -> Order:
     entry_ref = OrderRef(position.order_ref)
     generation = desk.orders.next_generation(entry_ref)
     ref = exit_ref(entry_ref, Role.CLOSE, generation)
-    known = (desk.orders.find(name) for name in plan.cancels)
-    return granted(
-        position.position_id,
-        Order(
-            event=OrderEvent.RECORDED,
-            position_id=position.position_id,
-            ref=ref,
-            frames=exit_frames(((ref, exits.close_line(entry, quantity)),)),
-            group=plan.group or group_of(entry_ref, generation),
-            mandate=f"decision:{signed.seq}",
-        ),
-        *(cancel_request(order, "close") for order in known if order is not None),
+    return Order(
+        event=OrderEvent.RECORDED,
+        position_id=position.position_id,
+        ref=ref,
+        frames=exit_frames(((ref, exits.close_line(entry, Quantity(quantity))),)),
+        group=plan.group or group_of(entry_ref, generation),
+        mandate=mandate,
     )
+
+
+def _cancels(desk: Desk, plan: exits.ClosePlan, why: str) -> tuple[Order, ...]:
+    known = (desk.orders.find(name) for name in plan.cancels)
+    return tuple(cancel_request(order, why) for order in known if order is not None)
 
 
 def _protect(desk: Desk, said: says.Protect, signed: carry.Signed, world: World) -> Ruling:
@@ -169,9 +185,13 @@ def protection_order(
 
 def _resize(desk: Desk, command: Resize, world: World) -> Ruling:
     position = desk.positions.open.get(command.position_id)
-    frames = protection.resizes(exits.stake_of(position, desk.orders, desk.fills)) if position is not None else ()
-    if position is None or not frames:
+    if position is None:
         return denied(refusal(Reason.NOTHING_TO_DO))
+    stake = exits.stake_of(position, desk.orders, desk.fills)
+    frames = protection.resizes(stake)
+    no = placeable(desk, stake, frames, world) if frames else refusal(Reason.NOTHING_TO_DO)
+    if no is not None:
+        return denied(no)
     known = desk.orders.find(frames[0].ref)
     return granted(
         position.position_id,
@@ -198,7 +218,32 @@ def _restore(desk: Desk, command: Restore, world: World) -> Ruling:
         return denied(no if no is not None else refusal(Reason.UNKNOWN_POSITION))
     held, stop, target = Quantity(stake.held), position.stop_price, position.target_price
     order = protection_order(desk, position, held, entry, stop, target, exits.exit_mandate(position))
-    return granted(position.position_id, order)
+    no = placeable(desk, stake, order.frames, world)
+    return granted(position.position_id, order) if no is None else denied(no)
+
+
+def _leave(desk: Desk, command: LeaveOnTime, world: World) -> Ruling:
+    """The mandate's time exit: once, at the market, beside the protection that it shares its group with."""
+    position = desk.positions.open.get(command.position_id)
+    if position is None or not leaves_on_time(desk, position, world.now):
+        return denied(refusal(Reason.NOTHING_TO_DO))
+    stake = exits.stake_of(position, desk.orders, desk.fills)
+    planned, entry = exits.close_plan(stake, True, world.now.wall), exits.entry_line(stake)
+    if not is_successful(planned) or entry is None or planned.unwrap().step is not exits.Step.SEND:
+        return denied(refusal(Reason.PROTECTION_STILL_WORKS))
+    order = _close_order(desk, position, planned.unwrap(), entry, stake.held, exits.exit_mandate(position))
+    no = placeable(desk, stake, order.frames, world)
+    if no is not None:
+        return denied(no)
+    return granted(position.position_id, order, *_cancels(desk, planned.unwrap(), "time exit"))
+
+
+def leaves_on_time(desk: Desk, position: Open, now: Moment) -> bool:
+    """Whether the mandate's time exit has come and was not tried yet: after one try only a human decides."""
+    thesis = desk.evidence.thesis(position.intent_id)
+    if thesis is None or position.held <= 0 or not exits.time_exit_due(position, thesis.time_exit, now.wall):
+        return False
+    return all(order.role is not Role.CLOSE for order in desk.orders.of(position.position_id))
 
 
 _CARRIERS: Final[Mapping[type, Callable[[Desk, Any, carry.Signed, World], Ruling]]] = {
@@ -216,4 +261,5 @@ HANDLERS: Final[Mapping[type, Callable[[Desk, Any, World], Ruling]]] = {
     Carry: _carry,
     Resize: _resize,
     Restore: _restore,
+    LeaveOnTime: _leave,
 }

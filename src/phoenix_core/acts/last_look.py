@@ -21,6 +21,7 @@ from phoenix_core.gate.statements import Close, Statement, read_statement
 from phoenix_core.orders import Frame, order_hash
 from phoenix_core.refusals import Reason, Refusal, merged, refusal
 from phoenix_core.trade import exits
+from phoenix_core.trade.exits import Stake
 from phoenix_core.trade.positions import Open
 from phoenix_core.values import Account, State
 from phoenix_core.watch.drift import blocking
@@ -75,16 +76,27 @@ def _entry_refusal(desk: Desk, position: Open, send: SendOrder, world: World) ->
     return merged(found)
 
 
-def _exit_refusal(desk: Desk, position: Open, send: SendOrder, world: World) -> Refusal | None:
+def exit_lights(desk: Desk, world: World) -> tuple[Refusal | None, ...]:
+    """X3: account, port, mode, lease and liveness."""
     genesis = desk.genesis
-    stake = exits.stake_of(position, desk.orders, desk.fills)
-    lights = (
+    return (
         guards.account_light(genesis.mode, Account(genesis.account, genesis.account_mask), world.accounts),
         guards.port_light(genesis.mode, world.port),
         guards.mode_light(genesis.mode, world.run.mode, world.run.allow_live, paper_validated(desk, world)),
         guards.lease_light(world.run.epoch, -1 if desk.tenure.released else desk.tenure.epoch),
         None if world.link.up else refusal(Reason.LINK_DOWN),
     )
+
+
+def placeable(desk: Desk, stake: Stake, frames: tuple[Frame, ...], world: World) -> Refusal | None:
+    """What X3 and X4 say of exits before they are recorded: what the last look will refuse is not asked of it."""
+    there = exits.pictured(stake, world.snapshot, world.link.session, baseline_of(desk, stake.position.pair))
+    return merged(no for no in (*exit_lights(desk, world), exits.x4_refusal(stake, frames, there)) if no is not None)
+
+
+def _exit_refusal(desk: Desk, position: Open, send: SendOrder, world: World) -> Refusal | None:
+    stake = exits.stake_of(position, desk.orders, desk.fills)
+    lights = exit_lights(desk, world)
     signed = signed_exit(desk, send.mandate)
     there = exits.pictured(stake, world.snapshot, world.link.session, baseline_of(desk, position.pair))
     typed = signed is not None and isinstance(signed.says, Close) and signed.says.quantity is not None

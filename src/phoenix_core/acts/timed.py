@@ -31,15 +31,18 @@ from phoenix_core.effects import SendOrder
 from phoenix_core.gate import kill_flags, tokens
 from phoenix_core.refusals import Reason, refusal
 from phoenix_core.rulings import Ruling, denied, granted, settling
-from phoenix_core.trade.exits import stake_of
+from phoenix_core.trade.exits import Stake, stake_of
+from phoenix_core.trade.order_life import Known, Standing
 from phoenix_core.trade.positions import changed
-from phoenix_core.trade.protection import is_unanswered, protection_of
-from phoenix_core.values import CommandId, Role, State, derived_id
-from phoenix_core.watch.alerts import drift_answered, follow_ups, resolved
+from phoenix_core.trade.protection import Protection, is_unanswered, protection_of
+from phoenix_core.values import CommandId, Moment, Role, State, derived_id
+from phoenix_core.watch.alerts import drift_answered, follow_ups, may_raise, resolved
 from phoenix_core.watch.codes import Code, alert
 from phoenix_core.watch.drift import proven
 from phoenix_core.watch.observations import proof_of_absence, quote_seen
 from phoenix_core.world import World
+
+PROPOSAL_EXPIRED: Final = "PROPOSAL_EXPIRED"
 
 
 @frozen
@@ -81,6 +84,14 @@ class CancelRest:
 @frozen
 class Manage:
     """Stop and target stand as the mandate has them: the position is MANAGED."""
+
+    command_id: CommandId
+    position_id: str
+
+
+@frozen
+class Alarm:
+    """Something is held, and nothing certain stands between it and the market."""
 
     command_id: CommandId
     position_id: str
@@ -146,6 +157,7 @@ class ObserveQuotes:
 
 Command = (
     Manage
+    | Alarm
     | ExpireToken
     | Withdraw
     | Stall
@@ -188,6 +200,8 @@ def _expire_token(desk: Desk, command: ExpireToken, world: World) -> Ruling:
 def _withdraw(desk: Desk, command: Withdraw, world: World) -> Ruling:
     position = desk.positions.open_of_intent(command.intent_id)
     if position is None or position.state not in (State.PROPOSED, State.APPROVED):
+        return denied(refusal(Reason.NOTHING_TO_DO))
+    if command.why == PROPOSAL_EXPIRED and position.state is not State.PROPOSED:  # somebody approved it meanwhile
         return denied(refusal(Reason.NOTHING_TO_DO))
     token = desk.tokens.live_for(command.intent_id)
     revoked = tokens.revoked(token, (Reason.KILL_FLAG_ACTIVE,)) if token is not None else None
@@ -235,9 +249,32 @@ def _manage(desk: Desk, command: Manage, world: World) -> Ruling:
     return granted(position.position_id, managed, over)
 
 
+def is_bare(desk: Desk, stake: Stake, now: Moment) -> bool:
+    """Whether what is held stands without its full protection, and nobody was told."""
+    said = protection_of(stake, now.wall)
+    if stake.held <= 0 or said.stands or said is Protection.PENDING:
+        return False
+    return may_raise(desk.alerts, Code.PROTECTION_LOST, stake.position.position_id, now.wall)
+
+
+def _alarm(desk: Desk, command: Alarm, world: World) -> Ruling:
+    position = desk.positions.open.get(command.position_id)
+    stake = None if position is None else stake_of(position, desk.orders, desk.fills)
+    if stake is None or not is_bare(desk, stake, world.now):
+        return denied(refusal(Reason.NOTHING_TO_DO))
+    facts = {"pair": stake.position.pair, "protection": protection_of(stake, world.now.wall).value}
+    return granted(command.position_id, alert(Code.PROTECTION_LOST, command.position_id, command.command_id, **facts))
+
+
+def in_doubt(order: Known, now: Moment) -> bool:
+    """Whether nobody answered an exit's frame, and no bead says so yet."""
+    asked = order.standing in (Standing.SENT, Standing.RECORDED)
+    return asked and order.role.is_exit and is_unanswered(order, now.wall)
+
+
 def _doubt(desk: Desk, command: Doubt, world: World) -> Ruling:
     order = desk.orders.open.get(command.ref)
-    if order is None or not is_unanswered(order, world.now.wall):
+    if order is None or not in_doubt(order, world.now):
         return denied(refusal(Reason.NOTHING_TO_DO))
     return granted(
         command.ref,
@@ -314,6 +351,7 @@ HANDLERS: Final[Mapping[type, Callable[[Desk, Any, World], Ruling]]] = {
     Stall: _stall,
     CancelRest: _cancel_rest,
     Manage: _manage,
+    Alarm: _alarm,
     Doubt: _doubt,
     RaiseByRule: _raise_by_rule,
     TellKill: _tell_kill,
