@@ -15,6 +15,8 @@ from phoenix_core.watch.alerts import Message, next_messages
 
 # A notifier that hangs must not pile up tasks without end; a minute is longer than any of them should take.
 TOLD_WITHIN: Final = timedelta(seconds=60)
+# What no channel took is tried again after these spans, the last one for ever: a dead channel is not hammered.
+RETRY_AFTER: Final = (timedelta(seconds=5), timedelta(seconds=15), timedelta(seconds=45))
 # So many alerts under way at once mean that no channel takes them.
 UNTOLD_MAX: Final = 20
 
@@ -26,22 +28,31 @@ class Teller:
     notifiers: tuple[Notifier, ...]
     told: Callable[[Message, str], None]
     _telling: set[str] = Factory(set)
+    _untaken: int = 0  # deliveries in a row that no channel took
+    _failed_at: datetime | None = None
 
     @property
     def responds(self) -> bool:
         """Whether the channels take what they are given."""
-        return len(self._telling) < UNTOLD_MAX
+        return len(self._telling) < UNTOLD_MAX and self._untaken < len(RETRY_AFTER)
 
     def due(self, desk: Desk, now: datetime) -> list[Coroutine[object, object, None]]:
         """The deliveries to start now."""
-        if not self.notifiers:
+        if not self.notifiers or self._waits(now):
             return []
         started: list[Coroutine[object, object, None]] = []
         for message in next_messages(desk.alerts, now):
             if self._telling.isdisjoint(message.alerts):
                 self._telling.update(message.alerts)
-                started.append(self._deliver(message))
+                started.append(self._deliver(message, now))
         return started
+
+    def _waits(self, now: datetime) -> bool:
+        """Whether the channels are left alone for now; a wall that went back ends the wait."""
+        if self._failed_at is None:
+            return False
+        span = RETRY_AFTER[min(self._untaken, len(RETRY_AFTER)) - 1]
+        return self._failed_at <= now < self._failed_at + span
 
     async def deliver_without_log(self, message: Message) -> None:
         """Say something that the log could not take: on every channel, whatever becomes of it."""
@@ -52,7 +63,7 @@ class Teller:
             except (TimeoutError, OSError):
                 continue  # it is said elsewhere too
 
-    async def _deliver(self, message: Message) -> None:
+    async def _deliver(self, message: Message, now: datetime) -> None:
         try:
             for notifier in self.notifiers:
                 try:
@@ -61,7 +72,9 @@ class Teller:
                 except (TimeoutError, OSError):
                     continue  # the next channel is asked; what none takes stays in the outbox and is tried again
                 if taken:
+                    self._untaken, self._failed_at = 0, None
                     self.told(message, notifier.name)
                     return
+            self._untaken, self._failed_at = self._untaken + 1, now
         finally:
             self._telling.difference_update(message.alerts)

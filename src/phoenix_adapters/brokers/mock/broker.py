@@ -14,7 +14,7 @@ from random import Random
 
 from attrs import Factory, define, evolve
 
-from phoenix_adapters.brokers.mock.chaos import ChaosMode, Fate, Fill, Lose, Partial, Reject, Silence, draw
+from phoenix_adapters.brokers.mock.chaos import ChaosMode, Dawdle, Fate, Fill, Lose, Partial, Reject, Silence, draw
 from phoenix_adapters.brokers.mock.market import MockMarket
 from phoenix_adapters.brokers.mock.working import Truth, Working
 from phoenix_core.facts import (
@@ -33,7 +33,7 @@ from phoenix_core.facts import (
     Snapshot,
 )
 from phoenix_core.kernel import ClearedOrder
-from phoenix_core.orders import Frame, parsed_ref
+from phoenix_core.orders import Frame
 from phoenix_core.ports import Clock
 from phoenix_core.values import (
     Account,
@@ -47,6 +47,7 @@ from phoenix_core.values import (
     floor_to,
     times,
 )
+from phoenix_core.watch.pacing import Wire, budget, has_room, taken
 
 COMMISSION = Money(Decimal("2"))
 
@@ -71,8 +72,12 @@ class MockBroker:
     _later: list[tuple[timedelta, int, Fact | tuple[str, Decimal]]] = Factory(list)
     _quotes: dict[str, Quote] = Factory(dict)
     _fates: deque[Fate] = Factory(deque)
-    _spoofed: dict[str, Decimal] = Factory(dict)
+    _spoofed: dict[str, Decimal | None] = Factory(dict)
     _mute: bool = False
+    _hushed: bool = False
+    _refusing: int = 0
+    _version: str = "mock"
+    _wire: Wire = Factory(Wire)
 
     # --- scripting: what a test or a drill makes happen ---
 
@@ -86,14 +91,27 @@ class MockBroker:
 
     def spoof(self, symbol: str, quantity: Decimal | None) -> None:
         """Report this holding whatever is true; None returns to the truth."""
-        if quantity is None:
-            self._spoofed.pop(symbol, None)
-        else:
-            self._spoofed[symbol] = quantity
+        self._spoofed |= {symbol: quantity}
 
     def mute(self, silent: bool = True) -> None:
         """Let the link be half open: frames go in, nothing comes out."""
         self._mute = silent
+
+    def hush(self, silent: bool = True) -> None:
+        """Let the feed of orders and pictures die while the socket goes on answering."""
+        self._hushed = silent
+
+    def refuse_connects(self, times: int) -> None:
+        """Be a gateway that is down for so many attempts."""
+        self._refusing = times
+
+    def update(self, version: str) -> None:
+        """Be a gateway that comes back in another version."""
+        self._version = version
+
+    def say(self, code: int, text: str = "") -> None:
+        """Say a code about the session, as gateways do."""
+        self._inbox.append(ErrorSaid(self._message(), self.truth.session, code, text))
 
     def cut(self) -> None:
         """Lose the session at once."""
@@ -116,9 +134,12 @@ class MockBroker:
 
     async def connect(self) -> bool:
         """Open a session."""
+        if self._refusing:
+            self._refusing -= 1
+            return False
         self.truth.session += 1
         self._up = True
-        self._inbox.append(LinkSaid(LinkEvent.CONNECTED, self.truth.session, (self.account,), 0, "mock"))
+        self._inbox.append(LinkSaid(LinkEvent.CONNECTED, self.truth.session, (self.account,), 0, self._version))
         return True
 
     async def disconnect(self) -> None:
@@ -142,11 +163,13 @@ class MockBroker:
                     self._execute(working, min(quantity, working.remaining))
             else:
                 self._inbox.append(what)
-        if self._mute or not self._up:
-            said = tuple(f for f in self._inbox if isinstance(f, LinkSaid | FrameSaid | CancelSaid))
-            if self._mute:
-                self._inbox = deque(f for f in self._inbox if not isinstance(f, LinkSaid | FrameSaid | CancelSaid))
-                return said
+        ours = LinkSaid | FrameSaid | CancelSaid  # what our own end of the wire says
+        if self._hushed:
+            self._inbox = deque(f for f in self._inbox if isinstance(f, ours))
+        if self._mute:
+            said = tuple(f for f in self._inbox if isinstance(f, ours))
+            self._inbox = deque(f for f in self._inbox if not isinstance(f, ours))
+            return said
         facts = tuple(self._inbox)
         self._inbox.clear()
         if facts:
@@ -165,8 +188,8 @@ class MockBroker:
     async def snapshot(self) -> Snapshot:
         """The whole picture, truthful but for what is spoofed."""
         now = self.clock.now()
-        whole = self._up and not self._mute
-        held = {**self.truth.held, **self._spoofed}
+        whole = self._up and not self._mute and not self._hushed
+        held = self.truth.held | {symbol: told for symbol, told in self._spoofed.items() if told is not None}
         return Snapshot(
             session=self.truth.session,
             began=now,
@@ -190,7 +213,13 @@ class MockBroker:
         fate: Fate = Fill()
         if cleared.is_entry:
             fate = self._fates.popleft() if self._fates else draw(self.mode, self.random)
+        now, count = self.clock.now().ticks, len(cleared.frames)
+        if has_room(self._wire, now, count, count):
+            self._wire = taken(self._wire, now, count, count)
         lost = isinstance(fate, Lose) or not self._up
+        if isinstance(fate, Dawdle) and not lost:
+            self._dawdle(cleared, now + fate.after)
+            return
         for frame in cleared.frames:
             self.truth.ids += 1
             self._inbox.append(
@@ -209,6 +238,16 @@ class MockBroker:
                 if frame.line.order_type is OrderType.MARKET:
                     self._execute(working, working.remaining)
 
+    def _dawdle(self, cleared: ClearedOrder, until: timedelta) -> None:
+        """Take the frames and say nothing of it until then."""
+        for frame in cleared.frames:
+            self.truth.ids += 1
+            self._later.append((until, self.truth.ids, FrameSaid(frame.ref, frame.revision, True, self.truth.ids)))
+            self._take(frame, cleared.group)
+        entry = self.truth.book[cleared.ref]
+        self.truth.ids += 1
+        self._later.append((until, self.truth.ids, (cleared.ref, entry.remaining)))
+
     def cancel(self, ref: str) -> None:
         """Cancel what still works; a filled order answers with a refusal, as real ones do."""
         working = self.truth.book.get(ref)
@@ -216,11 +255,10 @@ class MockBroker:
         if working is None or not self._up:
             return
         if working.ends:
-            self._inbox.append(ErrorSaid(self._message(), self.truth.session, 10148, "cannot be cancelled", ref))
-            return
+            return self._inbox.append(ErrorSaid(self._message(), self.truth.session, 10148, "cannot be cancelled", ref))
         self._end(working, BrokerStatus.CANCELLED, "cancelled on request")
         if working.frame.line.role is Role.ENTRY and working.filled == 0:
-            for child in self._children(working):
+            for child in self.truth.children(working):
                 self._end(child, BrokerStatus.CANCELLED, "parent cancelled")
 
     async def margin(self, cleared: Sequence[object]) -> Money | None:
@@ -244,8 +282,8 @@ class MockBroker:
         return {symbol: ((now - timedelta(days=1), now + timedelta(days=7)),) for symbol in self.cards}
 
     def room(self) -> int:
-        """The mock takes orders as fast as they come, up to the limit that everybody keeps."""
-        return 45
+        """What fits on the wire by the limits that everybody keeps: eight frames at once, 45 a second."""
+        return budget(self._wire, self.clock.now().ticks)
 
     def accounts(self) -> tuple[Account, ...]:
         """The one account there is."""
@@ -284,7 +322,7 @@ class MockBroker:
             case Reject(code, text):
                 self._inbox.append(ErrorSaid(self._message(), self.truth.session, code, text, entry.frame.ref))
                 self._end(entry, BrokerStatus.INACTIVE, text)
-                for child in self._children(entry):
+                for child in self.truth.children(entry):
                     self._end(child, BrokerStatus.CANCELLED, "parent rejected")
             case Silence(fills):
                 if fills:
@@ -306,43 +344,20 @@ class MockBroker:
     def _acknowledge(self, working: Working) -> None:
         self._inbox.append(self._order_said(working))
         if working.frame.line.role is Role.ENTRY:
-            self._inbox.extend(self._order_said(child) for child in self._children(working))
-
-    def _children(self, entry: Working) -> list[Working]:
-        return [
-            w
-            for w in self.truth.book.values()
-            if w.frame.line.role in (Role.STOP, Role.TARGET)
-            and not w.ends
-            and w.frame.ref.startswith(entry.frame.ref + ".")
-        ]
+            self._inbox.extend(self._order_said(child) for child in self.truth.children(working))
 
     def _triggered(self, working: Working) -> bool:
         line = working.frame.line
         quote = self._quotes.get(line.symbol)
-        if quote is None:
-            return False
-        if line.role in (Role.STOP, Role.TARGET) and not self._entry_filled(working):
-            return False
-        price = quote.ask if line.side is Side.BUY else quote.bid
-        if line.order_type is OrderType.STOP and line.trigger is not None:
-            return price >= line.trigger if line.side is Side.BUY else price <= line.trigger
-        if line.order_type is OrderType.LIMIT and line.limit is not None:
-            return price <= line.limit if line.side is Side.BUY else price >= line.limit
-        return line.order_type is OrderType.MARKET
-
-    def _entry_filled(self, child: Working) -> bool:
-        parsed = parsed_ref(child.frame.ref)
-        entry = self.truth.book.get(parsed[0]) if parsed is not None else None
-        return entry is None or entry.filled > 0
+        entry = self.truth.entry_of(working) if line.role in (Role.STOP, Role.TARGET) else None
+        waits = entry is not None and not entry.filled
+        return quote is not None and not waits and working.meets(quote)
 
     def _execute(self, working: Working, quantity: Decimal, tell: bool = True) -> None:
         line = working.frame.line
         if line.role in (Role.STOP, Role.TARGET):
-            parsed = parsed_ref(working.frame.ref)
-            entry = self.truth.book.get(parsed[0]) if parsed is not None else None
-            if entry is not None:
-                quantity = min(quantity, entry.filled)
+            entry = self.truth.entry_of(working)
+            quantity = min(quantity, entry.filled) if entry is not None else quantity
         quantity = quantity.to_integral_value(ROUND_FLOOR)
         if quantity <= 0:
             return
@@ -382,17 +397,4 @@ class MockBroker:
         self._inbox.append(evolve(self._order_said(working), reason=reason))
 
     def _order_said(self, working: Working) -> OrderSaid:
-        return OrderSaid(
-            message=self._message(),
-            session=self.truth.session,
-            ref=working.frame.ref,
-            account=self.account.tag,
-            perm_id=working.perm_id,
-            order_id=working.order_id,
-            status=working.status,
-            filled=Quantity(working.filled),
-            remaining=Quantity(working.remaining),
-            echo=working.frame.line,
-            group=working.group,
-            completed=working.ends,
-        )
+        return working.said(self._message(), self.truth.session, self.account.tag)

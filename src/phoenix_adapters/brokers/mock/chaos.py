@@ -72,7 +72,14 @@ class Lose:
     """The transport drops the frame: not a byte leaves."""
 
 
-Fate = Fill | Partial | Reject | Silence | Lose
+@frozen
+class Dawdle:
+    """Not a word for a while, not even of the frames having left; then it is filled."""
+
+    after: timedelta = timedelta(seconds=30)
+
+
+Fate = Fill | Partial | Reject | Silence | Lose | Dawdle
 
 
 def draw(mode: ChaosMode, random: Random) -> Fate:
