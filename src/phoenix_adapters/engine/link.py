@@ -16,7 +16,7 @@ from phoenix_core.desk import Desk
 from phoenix_core.effects import Reconcile
 from phoenix_core.facts import Fact, LinkEvent, LinkSaid, Snapshot
 from phoenix_core.ports import Broker, Clock
-from phoenix_core.values import Moment
+from phoenix_core.values import Moment, State
 from phoenix_core.watch.market_hours import RestartWindow, restart_window_ends
 from phoenix_core.watch.observations import next_look_at
 from phoenix_core.watch.pacing import RUNS_MAX, next_run, run_wanted_at
@@ -25,6 +25,8 @@ from phoenix_core.world import Link
 
 # A place frame needs a round trip no older than two seconds; asking twice as often leaves room for one lost answer.
 PROBE_EVERY: Final = timedelta(seconds=1)
+# An order of which nothing is known is asked about while a human reads the alert.
+ASK_AGAIN_EVERY: Final = timedelta(seconds=60)
 
 
 @define
@@ -43,6 +45,8 @@ class LinkKeeper:
     _round_trip: Moment | None = None
     _probed_at: datetime | None = None
     _asking: bool = False
+    _asked_at: timedelta | None = None
+    _synchronised_at: timedelta | None = None
     _connecting: bool = False
     _looking: bool = False
 
@@ -71,6 +75,7 @@ class LinkKeeper:
         """Do what is due about the link; true where the broker has stayed away and a human must be told."""
         now = self.clock.now()
         self._ask_if_stale(now)
+        self._ask_again_if_stalled(desk, now)
         self._look_if_due(desk, now.wall)
         if self._connecting or self.up:
             return False
@@ -91,14 +96,22 @@ class LinkKeeper:
         finally:
             self._connecting = False
 
+    def _ask_again_if_stalled(self, desk: Desk, now: Moment) -> None:
+        """Nothing certain is known of an order: ask for executions and orders again, and take them in as facts."""
+        last = self._synchronised_at
+        late = last is None or now.ticks - last >= ASK_AGAIN_EVERY
+        if self.synchronised and late and desk.positions.in_state(State.STALLED):
+            self.spawn(self._synchronise())
+
     async def _synchronise(self) -> None:
+        self._synchronised_at = self.clock.now().ticks
         if await self.broker.resynchronise():
             await self._look()
 
     def _ask_if_stale(self, now: Moment) -> None:
-        stale = self._round_trip is None or now.ticks - self._round_trip.ticks >= PROBE_EVERY
-        if self.up and stale and not self._asking:
-            self._asking = True
+        asked = self._asked_at
+        if self.up and not self._asking and (asked is None or now.ticks - asked >= PROBE_EVERY):
+            self._asking, self._asked_at = True, now.ticks
             self.spawn(self._ask())
 
     async def _ask(self) -> None:

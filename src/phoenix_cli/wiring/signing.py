@@ -58,7 +58,7 @@ def screen_of(desk: Desk, intent_id: str, now: Moment, verdict: Verdict = Verdic
     return Screen(intent_id, lines, says, shown.leaf)
 
 
-def statement_of(desk: Desk, store: BeadStore, says: Says, now: Moment) -> bytes:
+def statement_of(desk: Desk, store: BeadStore, says: Says, now: Moment, nonce: str | None = None) -> bytes:
     """The bytes to sign: what is said, framed by this log, all its history, a fresh nonce and a life."""
     genesis, size = desk.genesis, desk.head.size
     return write_statement(
@@ -68,7 +68,7 @@ def statement_of(desk: Desk, store: BeadStore, says: Says, now: Moment) -> bytes
             tree_root=root_text(store, size),
             account=genesis.account,
             mode=genesis.mode,
-            session=secrets.token_hex(16),
+            session=nonce or secrets.token_hex(16),
             at=now.wall,
             exp=now.wall + type(says).life,
             says=says,
@@ -88,6 +88,7 @@ def signed(
     root: str,
     texts: Mapping[str, str] | None = None,
     policy: Policy | None = None,
+    token: str | None = None,
 ) -> Sign | Refusal:
     """Sign a statement and make it a command; the signature is checked before anything is recorded."""
     signature = key.sign(statement)
@@ -95,5 +96,5 @@ def signed(
     if not is_successful(checked):
         return checked.failure()
     command_id = CommandId(derived_id("sign", signature))
-    token_id = TokenId(derived_id("token", secrets.token_hex(16)))
+    token_id = TokenId(derived_id("token", token or secrets.token_hex(16)))
     return Sign(command_id, checked.unwrap(), root, token_id, texts=texts or {}, policy=policy)
