@@ -252,14 +252,13 @@ class MockBroker:
         """Cancel what still works; a filled order answers with a refusal, as real ones do."""
         working = self.truth.book.get(ref)
         self._inbox.append(CancelSaid(ref, self._up, "" if self._up else "link down"))
-        if working is None or not self._up:
-            return
-        if working.ends:
-            return self._inbox.append(ErrorSaid(self._message(), self.truth.session, 10148, "cannot be cancelled", ref))
-        self._end(working, BrokerStatus.CANCELLED, "cancelled on request")
-        if working.frame.line.role is Role.ENTRY and working.filled == 0:
-            for child in self.truth.children(working):
-                self._end(child, BrokerStatus.CANCELLED, "parent cancelled")
+        if working is not None and self._up and working.ends:
+            self._inbox.append(ErrorSaid(self._message(), self.truth.session, 10148, "cannot be cancelled", ref))
+        elif working is not None and self._up:
+            self._end(working, BrokerStatus.CANCELLED, "cancelled on request")
+            if working.frame.line.role is Role.ENTRY and working.filled == 0:
+                for child in self.truth.children(working):
+                    self._end(child, BrokerStatus.CANCELLED, "parent cancelled")
 
     async def margin(self, cleared: Sequence[object]) -> Money | None:
         """Four per cent of nothing in particular: the mock does not say."""
