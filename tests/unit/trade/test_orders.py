@@ -330,6 +330,15 @@ def test_what_is_recorded() -> None:
         assert (order.standing, order.revision, order.group) == (Standing.RECORDED, 1, group_of(REF, 1))
         assert (order.mandate, order.recorded_seq) == (f"evidence:{EVIDENCE}", 0)
         assert (order.sent_at, order.acknowledged, order.answered, order.end) == (None, False, False, None)
+        assert (order.order_id, order.session, order.perm_ids, order.code) == (0, 0, (), 0)
+        assert (order.cancel_requested_at, order.cancel_sent_at, order.cancel_refused) == (None, None, False)
+        assert (order.filled, order.echo, order.echo_group, order.reason, order.message) == (
+            quantity(0),
+            None,
+            "",
+            "",
+            "",
+        )
         assert order.quantity_at_most == order.rest == 10
 
 
@@ -344,6 +353,19 @@ def test_what_is_sent() -> None:
     assert order.recorded_at == T0
     bound = applied(order, order_bead(order, E.ACKNOWLEDGED, order_id=42), T0)
     assert (bound.order_id, bound.session) == (42, 3)
+
+
+def test_what_a_bead_does_not_say_stays() -> None:
+    """No message, no ids, no code, no echo: what was known before is known still."""
+    known = after(sent(), order_said(REF, filled=3, echo=entry_line(), group="77"))
+    (refused,) = error_news(known, error(201))
+    known = applied(known, refused, T0)
+    later = applied(known, order_bead(known, E.CANCEL_SENT), T0 + SECOND)
+    assert later == evolve(known, cancel_sent_at=T0 + SECOND)
+    again = applied(known, order_bead(known, E.UNKNOWN, perm_id=7), T0)
+    assert again == evolve(known, standing=Standing.UNKNOWN)
+    assert (later.message, later.order_id, later.session, later.perm_ids) == ("1:1", 5, 1, (7,))
+    assert (later.code, later.reason, later.echo_group, later.filled) == (201, "code 201", "77", quantity(3))
 
 
 @shows("F16")
