@@ -11,7 +11,7 @@ import click
 
 from phoenix_cli.commands.desk import home_of
 from phoenix_cli.commands.safety import raise_in_log, raise_latch
-from phoenix_cli.output import BUG, INTEGRITY, emit, fail, refuse
+from phoenix_cli.output import BUG, INTEGRITY, USAGE, emit, fail, refuse
 
 if TYPE_CHECKING:
     from phoenix_adapters.engine.loop import Engine
@@ -33,12 +33,16 @@ def run_command(ctx: click.Context, once: bool) -> None:
     """
     from returns.pipeline import is_successful
 
-    from phoenix_cli.wiring.opening import engine_of, opened
+    from phoenix_cli.wiring.opening import engine_of, opened, version_of
+    from phoenix_cli.wiring.startup import start_problems
     from phoenix_core.chain import verify_chain
 
     with opened(home_of(ctx)) as session:
         if not is_successful(verify_chain(record.data for record in session.store.read(0))):
             fail(ctx, INTEGRITY, "the log does not verify: nothing is appended or sent; open runbook RB-004")
+        problems = start_problems(session, version_of())
+        if problems:
+            fail(ctx, USAGE, "this desk does not start: " + "; ".join(problems))
         lease = session.store.lease(session.clock.now().boot)
         if lease is None:
             refuse(ctx, ("ENGINE_RUNS_ALREADY",), "another engine holds the lease of this desk")

@@ -1,0 +1,53 @@
+"""What must be true before an engine starts: a wrong account, port or mode is no matter for later.
+
+These are the rules of the guards, asked once more at the door. What is red here is a matter of configuration: the engine
+does not start, and every reason is named with its mend.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from phoenix_cli.home import mode_of
+from phoenix_core.gate.guards import PREFIXES, mode_light, port_light
+from phoenix_core.values import Mode
+
+if TYPE_CHECKING:
+    from phoenix_cli.wiring.opening import Session
+
+
+def start_problems(session: Session, version: str) -> list[str]:
+    """Everything that forbids starting, each with its mend; empty: the engine may start."""
+    settings, desk = session.settings, session.desk
+    genesis, mode = session.genesis, mode_of(session.settings)
+    found: list[str] = []
+    validated = version in desk.approvals.validated
+    light = mode_light(genesis.mode, mode, settings.allow_live, validated)
+    if light is not None:
+        found.append(f"{' '.join(r.value for r in light.reasons)}: {light.detail}")
+    port = port_light(mode, settings.port)
+    if port is not None:
+        found.append(f"PORT_MISMATCH: {port.detail}")
+    if not settings.account.startswith(PREFIXES[mode]):
+        found.append(f"ACCOUNT_MISMATCH: a {mode} desk trades {PREFIXES[mode]}* accounts only")
+    if mode is Mode.LIVE:
+        found.extend(_live_problems(session))
+    return found
+
+
+def _live_problems(session: Session) -> list[str]:
+    """LIVE alone: limits signed by a human, a key that cannot be copied, and two ways to reach somebody."""
+    desk = session.desk
+    found: list[str] = []
+    if desk.policies.policy is None or desk.policies.policy.signed is None:
+        found.append("POLICY_MISSING: sign limits with a FIDO key first")
+    hardware = [k for k in desk.approvals.keys.values() if k.assurance == "hardware" and k.revoked is None]
+    if not hardware:
+        found.append("KEY_IS_SOFTWARE: enrol a FIDO key (sk-ssh-ed25519)")
+    channels = [name for name in ("TELEGRAM_BOT_TOKEN", "APPRISE_URLS") if os.environ.get(name)]
+    if len(channels) < 2:
+        found.append("two notifier channels are needed: set TELEGRAM_BOT_TOKEN and APPRISE_URLS")
+    if not os.environ.get("PHOENIX_DEADMAN_URL"):
+        found.append("an external dead-man ping is needed: set PHOENIX_DEADMAN_URL")
+    return found
