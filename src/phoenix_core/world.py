@@ -59,3 +59,4 @@ class World:
     equity: Money | None = None
     margin_used: Money | None = None
     verified: Mapping[int, Checked] = {}  # decisions by their place in the log, whose signatures this run checked again
+    roots: Mapping[int, str] = {}  # by the same place: this log's root at the size that the statement co-signs

@@ -7,6 +7,7 @@ an order is performed only by the run that recorded it, inside `store.hold()`, a
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections import deque
 from collections.abc import Callable, Coroutine
 from datetime import timedelta
@@ -40,6 +41,7 @@ from phoenix_core.effects import (
     WriteResponse,
 )
 from phoenix_core.facts import CancelSaid, Checked, Fact, LinkSaid
+from phoenix_core.gate.statements import read_statement
 from phoenix_core.kernel import Command, clear, due
 from phoenix_core.ports import BeadStore, Broker, Clock, Notifier, Seam, Verifier
 from phoenix_core.refusals import Refusal
@@ -79,6 +81,7 @@ class Engine:
     teller: Teller = field(init=False)
     link: LinkKeeper = field(init=False)
     _verified: dict[int, Checked] = Factory(dict)
+    _rooted: dict[int, str] = Factory(dict)
     _mine: set[int] = Factory(set)
     _in_flight: set[Key] = Factory(set)
     _quiet: list[Settles] = Factory(list)
@@ -116,6 +119,7 @@ class Engine:
             equity=snapshot.equity if snapshot is not None else None,
             margin_used=snapshot.margin_used if snapshot is not None else None,
             verified=self._verified,
+            roots=self._roots(),
             entry_budget=self.broker.room(),
         )
 
@@ -268,6 +272,19 @@ class Engine:
             checked = found.unwrap()
             if (checked.key, checked.presence, checked.counter) == (signed.key, signed.presence, signed.counter):
                 self._verified[seq] = checked
+
+    def _roots(self) -> dict[int, str]:
+        """This log's root at the size that each statement co-signs which is still to be acted on."""
+        desk = self.recorder.desk
+        places = [owed.decision for owed in desk.owed.values() if isinstance(owed, CarryOut)]
+        permitted = (*desk.tokens.live.values(), *desk.tokens.spent.values())
+        places += [desk.approvals.decided[token.intent_id].seq for token in permitted]
+        self._rooted = {seq: self._rooted.get(seq) or self._root_of(seq) for seq in places if seq in self._verified}
+        return self._rooted
+
+    def _root_of(self, seq: int) -> str:
+        size = min(read_statement(self._verified[seq].statement).tree_size, seq)
+        return base64.b64encode(self.store.root(size)).decode("ascii")
 
     def _perform(self) -> None:
         settled = {(s.seq, s.index) for s in self._quiet}

@@ -15,6 +15,8 @@ from returns.pipeline import is_successful
 
 from phoenix_core.acts.earn import promoted
 from phoenix_core.acts.lights import context_of, entry_lights_before, policy_of
+from phoenix_core.acts.signatures import RENDERER as RENDERER  # what signs and what judges name the same one
+from phoenix_core.acts.signatures import expected, expected_intent
 from phoenix_core.beads import (
     About,
     Body,
@@ -31,26 +33,22 @@ from phoenix_core.beads import (
     Verdict,
 )
 from phoenix_core.desk import Desk
-from phoenix_core.facts import Checked, Quote
+from phoenix_core.facts import Checked
 from phoenix_core.gate import kill_flags, stale_gate, tokens
 from phoenix_core.gate.approvals import (
-    Expected,
-    ExpectedIntent,
     decision,
     judge_decision,
     judge_operator,
     judge_statement,
     signed_of,
 )
-from phoenix_core.gate.evidence import Shown, blocks
-from phoenix_core.gate.screen import Live, render_facts, render_hash
+from phoenix_core.gate.evidence import blocks
 from phoenix_core.gate.statements import (
     TYPES,
     ClearKill,
     Decide,
     Enrol,
     Promote,
-    Render,
     Revoke,
     SetPolicy,
     Statement,
@@ -61,12 +59,11 @@ from phoenix_core.orders import entry_ref
 from phoenix_core.refusals import Reason, Refusal, refusal
 from phoenix_core.rulings import Ruling, denied, granted
 from phoenix_core.trade.positions import changed
-from phoenix_core.values import BadInput, CommandId, Moment, State, TokenId, derived_id
+from phoenix_core.values import BadInput, CommandId, State, TokenId, derived_id
 from phoenix_core.watch.alerts import resolved
 from phoenix_core.watch.codes import Code, alert
 from phoenix_core.world import World
 
-RENDERER: Final = "term-1"
 # The alerts that a standing kill keeps open.
 KILL_CODES: Final = (Code.KILL_RAISED, Code.HALTED)
 
@@ -100,44 +97,6 @@ def _sign(desk: Desk, command: Sign, world: World) -> Ruling:
     if not is_successful(judged):
         return _refused(command, judged.failure(), statement.says.subject)
     return _carry(desk, command, statement, world)
-
-
-def expected(desk: Desk, root: str | None, session: str | None = None, recorded: int | None = None) -> Expected:
-    """What the frame of a statement must say on this desk."""
-    genesis = desk.genesis
-    return Expected(genesis.origin, genesis.mode, genesis.account, desk.head.size, root, session, recorded)
-
-
-def expected_intent(desk: Desk, says: Decide) -> ExpectedIntent:
-    """What an approval of this intent must say, from the desk's own data."""
-    proposal = desk.signals.proposal(says.intent)
-    shown = desk.evidence.latest(says.intent)
-    policy = policy_of(desk)
-    symbol = proposal.signal.pair if proposal is not None else ""
-    quotes = tuple(
-        Quote(symbol, q.bid, q.ask, Moment(q.at, timedelta(0), ""), q.delayed, q.seq)
-        for q in desk.observations.recent.get(symbol, ())
-    )
-    return ExpectedIntent(
-        intent=says.intent,
-        evidence=shown.leaf if shown is not None else None,
-        evidence_seq=shown.seq if shown is not None else -1,
-        expires_at=shown.evidence.expires_at if shown is not None else None,
-        order=shown.evidence.order_hash if shown is not None else "",
-        drift_bps_max=policy.drift_bps_max if policy is not None else 0,
-        render=_render(desk, shown, says.live),
-        quotes=quotes,
-        proposer=proposal.channel if proposal is not None else "",
-        four_eyes=policy.four_eyes if policy is not None else False,
-    )
-
-
-def _render(desk: Desk, shown: Shown | None, live: Live | None) -> Render | None:
-    if shown is None or live is None:
-        return None
-    genesis = desk.genesis
-    lines = render_facts(shown.evidence, shown.leaf, live, genesis.mode, genesis.account_mask)
-    return Render(RENDERER, render_hash(lines))
 
 
 def _refused(command: Sign, no: Refusal, subject: str, *also: Body | Draft | None) -> Ruling:

@@ -16,6 +16,7 @@ from returns.pipeline import is_successful
 from phoenix_core.acts import carry
 from phoenix_core.acts.after import cancel_request
 from phoenix_core.acts.last_look import baseline_of, placeable
+from phoenix_core.acts.signatures import command_refusal
 from phoenix_core.acts.submit import exit_frames
 from phoenix_core.beads import About, Decision, Draft, Observation, Order, OrderEvent, Settlement, Settles
 from phoenix_core.desk import Desk
@@ -73,21 +74,17 @@ def _carry(desk: Desk, command: Carry, world: World) -> Ruling:
     recorded = desk.approvals.recent.get(command.seq)
     if not isinstance(owed, CarryOut) or recorded is None:
         return denied(refusal(Reason.NOTHING_TO_DO, detail="answered already"))
-    if not _is_verified(recorded, command.seq, world):
-        return _answered(command, recorded, denied(refusal(Reason.SIGNATURE_WRONG, detail="does not verify")))
     statement = says.read_statement(recorded.signed.statement.encode())
     if world.now.wall >= statement.exp:
         return _answered(command, recorded, denied(refusal(Reason.EXIT_EXPIRED, detail="signed too long ago")))
+    no = command_refusal(desk, command.seq, world)
+    if no is not None:
+        return _answered(command, recorded, denied(no))
     by = desk.approvals.name_of(recorded.signed.key)
     ruling = _CARRIERS[type(statement.says)](
         desk, statement.says, carry.Signed(command.seq, by, command.command_id), world
     )
     return _answered(command, recorded, ruling)
-
-
-def _is_verified(recorded: Decision, seq: int, world: World) -> bool:
-    checked = world.verified.get(seq)
-    return checked is not None and checked.statement == recorded.signed.statement.encode()
 
 
 def _answered(command: Carry, recorded: Decision, ruling: Ruling) -> Ruling:

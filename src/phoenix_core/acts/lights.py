@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from phoenix_core.acts.signatures import approval_refusal
 from phoenix_core.beads import CanonicalSignal, Policy, Sizing
 from phoenix_core.desk import Desk
 from phoenix_core.effects import SendOrder
-from phoenix_core.facts import Checked
 from phoenix_core.gate import evidence, guards, kill_flags, stale_gate, tokens
 from phoenix_core.gate.evidence import Shown
 from phoenix_core.gate.guards import Lights
@@ -80,11 +80,14 @@ def exposure_of(desk: Desk, world: World, intent_id: str) -> Exposure:
         gross += times(times(held, price), rate if rate is not None else Decimal(1))
     day = fx_day(world.now.wall)
     today = [item for item in desk.positions.lately if fx_day(item.at) == day]
+    own = desk.positions.open_of_intent(intent_id)
+    sent_at = own.submitted_at if own is not None else None
+    counted = 1 if sent_at is not None and fx_day(sent_at) == day else 0  # in the last look its own entry stands there
     return Exposure(
         quantities=quantities,
         gross=Money(gross),
         open_positions=count,
-        entries_today=sum(item.entries for item in today),
+        entries_today=sum(item.entries for item in today) - counted,
         loss_today=Money(-sum((item.realized for item in today), Decimal(0))),
         busy=tuple(busy),
         drifting=tuple(symbol for symbol in desk.drifts.by_instrument if symbol),
@@ -221,20 +224,10 @@ def _token_light(desk: Desk, position: Open, shown: Shown, world: World, spent: 
     )
     judge = tokens.judge_spent if spent else tokens.judge_use
     said = judge(desk.tokens, use, world.now)
-    unsigned = None if _is_signed(desk, position, world) else refusal(Reason.TOKEN_SIGNATURE)
+    token = desk.tokens.spent.get(use.token_id) if spent else desk.tokens.live.get(use.token_id)
+    issued = token.issued if token is not None else world.now
+    unsigned = approval_refusal(desk, position.intent_id, issued, world)
     return merged(light for light in (said, unsigned) if light is not None)
-
-
-def _is_signed(desk: Desk, position: Open, world: World) -> bool:
-    decided = desk.approvals.decided.get(position.intent_id)
-    if decided is None or not desk.approvals.is_approved(position.intent_id, decided.seq):
-        return False
-    recorded, checked = desk.approvals.recent.get(decided.seq), world.verified.get(decided.seq)
-    return recorded is not None and checked is not None and _same(recorded.signed.statement, checked)
-
-
-def _same(statement: str, checked: Checked) -> bool:
-    return checked.statement == statement.encode()
 
 
 def flags_for(

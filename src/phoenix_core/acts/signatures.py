@@ -1,0 +1,93 @@
+"""What a signature on this desk must say, and whether a recorded one still stands when it is judged again.
+
+A row that merely says "approved" opens nothing: the run that acts on a decision checks the stored bytes again, and
+judges every field of them as of the decision's own place in the log.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+
+from returns.pipeline import is_successful
+
+from phoenix_core.desk import Desk
+from phoenix_core.facts import Quote
+from phoenix_core.gate.approvals import Expected, ExpectedIntent, judge_decision, judge_statement
+from phoenix_core.gate.evidence import Shown
+from phoenix_core.gate.limits import policy_in_force
+from phoenix_core.gate.screen import Live, render_facts, render_hash
+from phoenix_core.gate.statements import Decide, Render, read_statement
+from phoenix_core.refusals import Reason, Refusal, refusal
+from phoenix_core.values import Moment
+from phoenix_core.world import World
+
+RENDERER: Final = "term-1"
+
+
+def expected(desk: Desk, root: str | None, session: str | None = None, recorded: int | None = None) -> Expected:
+    """What the frame of a statement must say on this desk."""
+    genesis = desk.genesis
+    return Expected(genesis.origin, genesis.mode, genesis.account, desk.head.size, root, session, recorded)
+
+
+def expected_intent(desk: Desk, says: Decide) -> ExpectedIntent:
+    """What an approval of this intent must say, from the desk's own data."""
+    proposal = desk.signals.proposal(says.intent)
+    shown = desk.evidence.latest(says.intent)
+    policy = policy_in_force(desk.policies, desk.genesis.mode)
+    symbol = proposal.signal.pair if proposal is not None else ""
+    quotes = tuple(
+        Quote(symbol, q.bid, q.ask, Moment(q.at, timedelta(0), ""), q.delayed, q.seq)
+        for q in desk.observations.recent.get(symbol, ())
+    )
+    return ExpectedIntent(
+        intent=says.intent,
+        evidence=shown.leaf if shown is not None else None,
+        evidence_seq=shown.seq if shown is not None else -1,
+        expires_at=shown.evidence.expires_at if shown is not None else None,
+        order=shown.evidence.order_hash if shown is not None else "",
+        drift_bps_max=policy.drift_bps_max if policy is not None else 0,
+        render=_render(desk, shown, says.live),
+        quotes=quotes,
+        proposer=proposal.channel if proposal is not None else "",
+        four_eyes=policy.four_eyes if policy is not None else False,
+    )
+
+
+def _render(desk: Desk, shown: Shown | None, live: Live | None) -> Render | None:
+    if shown is None or live is None:
+        return None
+    genesis = desk.genesis
+    lines = render_facts(shown.evidence, shown.leaf, live, genesis.mode, genesis.account_mask)
+    return Render(RENDERER, render_hash(lines))
+
+
+def approval_refusal(desk: Desk, intent_id: str, issued: Moment, world: World) -> Refusal | None:
+    """Whether the recorded approval of an intent stands, judged again as of the moment its token was issued."""
+    decided = desk.approvals.decided.get(intent_id)
+    if decided is None or not desk.approvals.is_approved(intent_id, decided.seq):
+        return refusal(Reason.TOKEN_SIGNATURE, detail="no approval stands")
+    checked, recorded = world.verified.get(decided.seq), desk.approvals.recent.get(decided.seq)
+    if checked is None or recorded is None:
+        return refusal(Reason.TOKEN_SIGNATURE, detail="the stored signature does not verify")
+    says = read_statement(checked.statement).says
+    wanted = expected(desk, world.roots.get(decided.seq), recorded=decided.seq)
+    assert isinstance(says, Decide), "a verdict is a decision"
+    judged = judge_decision(desk.approvals, checked, wanted, expected_intent(desk, says), issued)
+    return None if is_successful(judged) else _again(Reason.TOKEN_SIGNATURE, judged.failure())
+
+
+def command_refusal(desk: Desk, seq: int, world: World) -> Refusal | None:
+    """Whether a recorded signed command stands, judged again before it is carried out."""
+    checked = world.verified.get(seq)
+    if checked is None:
+        return refusal(Reason.SIGNATURE_WRONG, detail="the stored signature does not verify")
+    says = type(read_statement(checked.statement).says)
+    wanted = expected(desk, world.roots.get(seq), recorded=seq)
+    judged = judge_statement(desk.approvals, checked, wanted, says, world.now)
+    return None if is_successful(judged) else _again(Reason.SIGNATURE_WRONG, judged.failure())
+
+
+def _again(reason: Reason, no: Refusal) -> Refusal:
+    return refusal(reason, detail="judged again: " + " ".join(each.value for each in no.reasons))
