@@ -16,7 +16,8 @@ from phoenix_core.beads import Bead, bead_id_of, body_json, body_of
 from phoenix_core.chain import Head, Sealed, seal
 from phoenix_core.desk import Desk, evolve
 from phoenix_core.effects import react
-from phoenix_core.rulings import Ruling
+from phoenix_core.gate.guards import lease_light
+from phoenix_core.rulings import Ruling, denied
 from phoenix_core.values import CommandId, Moment, utc_of, utc_text
 from phoenix_core.world import World
 
@@ -46,8 +47,19 @@ _HANDLERS: Final[Mapping[type, Callable[[Desk, Any, World], Ruling]]] = {
 }
 
 
+# What only the engine may record. Everything else is said by whoever has something to say: proposers, operators, the
+# watchdog; and that a life is over, or a kill stands, may be written down by any process that meets it.
+ENGINE_ONLY: Final = frozenset(
+    {submit.Submit, submit.Withhold, vital.Beat, *broker_said.HANDLERS, *exits.HANDLERS, *timed.HANDLERS}
+) - {timed.ExpireToken, timed.Withdraw, timed.RaiseByRule}
+
+
 def decide(desk: Desk, command: Command, world: World) -> Ruling:
     """Judge one command on the desk as it stands. Changes nothing; a refusal may leave beads too."""
+    if type(command) in ENGINE_ONLY:
+        fenced = lease_light(world.run.epoch, -1 if desk.tenure.released else desk.tenure.epoch)
+        if fenced is not None:  # of an engine that lost its lease nothing reaches the log
+            return denied(fenced)
     return _HANDLERS[type(command)](desk, command, world)
 
 
