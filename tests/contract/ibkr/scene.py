@@ -1,0 +1,122 @@
+"""A gateway on a loopback socket and the adapter in front of it, with every frame that passed between them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from itertools import count
+
+from phoenix_adapters.brokers.ibkr.broker import IbkrBroker, build
+from phoenix_adapters.clock import HostClock
+from phoenix_adapters.gateway import Frame, GatewayServer, Setup
+from phoenix_adapters.wire import Record, from_client
+from phoenix_core.facts import Fact
+from phoenix_core.values import Price, Quantity, Side
+from tests.contract.broker.orders import NUMBER, account_of
+from tests.contract.broker.suite import ABILITIES, PATIENCE_S, SYMBOL
+
+# A Wednesday, 14:00 in New York: every market is open.
+WEDNESDAY = datetime(2026, 11, 18, 19, 0, tzinfo=UTC)
+_HOSTS: Iterator[int] = count(1)
+
+
+class WallOf:
+    """The host clock's wall, for the gateway."""
+
+    def __init__(self, clock: HostClock) -> None:
+        self.clock = clock
+
+    def now(self) -> datetime:
+        """The present moment."""
+        return self.clock.now().wall
+
+
+class Scene:
+    """One gateway, one adapter, one clock that began on a Wednesday."""
+
+    can = frozenset(ABILITIES)
+
+    def __init__(self, setup: Setup | None = None, symbols: tuple[str, ...] = (SYMBOL,), number: str = NUMBER) -> None:
+        self.clock = HostClock(WEDNESDAY - datetime.now(UTC))
+        self.account = account_of(number)
+        self.frames: list[Frame] = []
+        # An address of its own for every scene, so that no test waits for another one's port.
+        self.host = f"127.77.{next(_HOSTS) % 250 + 1}.1"
+        self.server = GatewayServer(
+            self.host, 4002, setup or Setup(volatility=0.0), WallOf(self.clock), self.frames.append
+        )
+        self.broker: IbkrBroker = self.another(symbols, number)
+        self.facts: list[Fact] = []
+
+    def another(self, symbols: tuple[str, ...] = (SYMBOL,), number: str = NUMBER) -> IbkrBroker:
+        """One more adapter, as another process would be."""
+        made = build(self.host, 4002, 17, number, account_of, self.clock, symbols)
+        made.answer_within_s, made.round_trip_within_s, made.connect_within_s = 0.4, 0.3, 2.0
+        return made
+
+    def quote(self, bid: Price, ask: Price) -> None:
+        """Move the market."""
+        self.server.act("quote", symbol=SYMBOL, bid=bid, ask=ask)
+
+    def reject_next(self) -> None:
+        """The next entry is refused for margin."""
+        self.server.fault("reject_margin*1")
+
+    def fill_half(self) -> None:
+        """The next entry fills by half."""
+        self.server.fault("partial_hold@parent")
+
+    def cut(self) -> None:
+        """Reset every connection."""
+        self.server.act("drop")
+
+    def mute(self, silent: bool) -> None:
+        """Neither read nor write."""
+        if silent:
+            self.server.fault("mute")
+        else:
+            self.server.clear("mute")
+
+    def trade_by_hand(self, side: Side, quantity: Quantity) -> None:
+        """Somebody at TWS."""
+        self.server.act("manual_place", symbol=SYMBOL, action=side.value, quantity=quantity)
+
+    async def until(self, true: Callable[[], object]) -> None:
+        """Take facts in until something holds; a test that waits in vain fails by itself."""
+        async with asyncio.timeout(PATIENCE_S):
+            while True:
+                self.facts.extend(self.broker.drain())
+                if true():
+                    return
+                await asyncio.sleep(0.002)
+
+    def sent(self, name: str) -> list[Record]:
+        """Every request of a name that the gateway read, in order."""
+        version = 176 if self.broker.line is None else self.broker.line.version
+        read = (from_client(one.fields, version) for one in self.frames if one.dir == "in" and len(one.fields) > 1)
+        return [message.record for message in read if message.name == name]
+
+    def times(self, name: str) -> list[datetime]:
+        """When each request of a name arrived, by the gateway's clock."""
+        return [at for at, message in self._read() if message == name]
+
+    def _read(self) -> Iterator[tuple[datetime, str]]:
+        for one in self.frames:
+            if one.dir == "in" and len(one.fields) > 1:
+                yield one.t, from_client(one.fields, 176).name
+
+
+@asynccontextmanager
+async def played(
+    setup: Setup | None = None, symbols: tuple[str, ...] = (SYMBOL,), number: str = NUMBER
+) -> AsyncIterator[Scene]:
+    """A scene with its gateway running."""
+    scene = Scene(setup, symbols, number)
+    await scene.server.start()
+    try:
+        yield scene
+    finally:
+        await scene.broker.disconnect()
+        await scene.server.stop()
