@@ -171,10 +171,11 @@ class TestEveryLimit:
 
     def test_the_sentence_names_amount_and_limit(self) -> None:
         """What a human reads at three in the morning."""
-        no = judged(Policy(WHOLE), Exposure(open_positions=3, loss_today=Money(D("600.50"))), quantity="101")
+        no = judged(Policy(WHOLE), Exposure(open_positions=3, loss_today=Money(D("600.50"))), quantity="1E+3")
         assert no is not None
         assert no.detail == (
-            "101 in one order, the limit is 100; 4 open positions, the limit is 3; 600.5 lost today, the limit is 600"
+            "1000 in one order, the limit is 100; 1000 of AAPL, the limit is 150; "
+            "4 open positions, the limit is 3; 600.5 lost today, the limit is 600"
         )
 
     def test_an_entry_has_a_size(self) -> None:
@@ -207,6 +208,15 @@ class TestPolicy:
         """MOCK and PAPER start with limits, all of them named; a policy that a human sets replaces them."""
         assert policy_in_force(Policies(), mode) == BUILT_IN
         assert unnamed_limits(BUILT_IN.limits) == ()
+        assert BUILT_IN.limits == Limits(
+            order_quantity_max=Quantity(D(5_000_000)),
+            order_notional_max=Money(D(5_000_000)),
+            instrument_quantity_max=Quantity(D(5_000_000)),
+            gross_notional_max=Money(D(20_000_000)),
+            open_positions_max=10,
+            entries_per_day_max=100,
+            daily_loss_max=Money(D(50_000)),
+        )
         assert policy_in_force(Policies(OPEN, 3), mode) == OPEN
 
     @pytest.mark.parametrize("missing", [None, *(field.name for field in fields(Limits))])

@@ -19,7 +19,6 @@ from phoenix_core.gate.signals import (
     PROPOSAL_LIFE,
     RETIRED_AFTER,
     SIGNAL_AGE_MAX,
-    SIGNAL_SKEW_MAX,
     Incoming,
     Seen,
     Signals,
@@ -341,10 +340,10 @@ class TestJudgement:
     @pytest.mark.parametrize(
         ("age", "reason"),
         [
-            (SIGNAL_AGE_MAX, None),
-            (SIGNAL_AGE_MAX + MICROSECOND, Reason.SIGNAL_TOO_OLD),
-            (-SIGNAL_SKEW_MAX, None),
-            (-SIGNAL_SKEW_MAX - MICROSECOND, Reason.SIGNAL_FROM_THE_FUTURE),
+            (timedelta(minutes=15), None),
+            (timedelta(minutes=15) + MICROSECOND, Reason.SIGNAL_TOO_OLD),
+            (-timedelta(seconds=5), None),
+            (-timedelta(seconds=5) - MICROSECOND, Reason.SIGNAL_FROM_THE_FUTURE),
             (timedelta(days=365 * 100), Reason.SIGNAL_TOO_OLD),
             (-timedelta(days=365 * 100), Reason.SIGNAL_FROM_THE_FUTURE),
         ],
@@ -355,6 +354,19 @@ class TestJudgement:
         incoming = evolve(read, signal=evolve(read.signal, created_at=WALL - age))
         no = judge_signal(Signals(), incoming, NOW, MARKET_ONLY, None)
         assert (no.headline if no is not None else None) is reason
+
+    @pytest.mark.parametrize(
+        ("created", "told"),
+        [
+            ("2026-11-18T18:00:00Z", "the signal is more than 15 minutes old"),
+            ("2026-11-18T19:00:40.9Z", "the signal's clock is 40 s ahead of the desk's"),
+        ],
+    )
+    def test_the_sentence_says_how_far_off(self, created: str, told: str) -> None:
+        """What a human can mend a clock by."""
+        no = judge_signal(Signals(), read_signal(document(created_at=created)), NOW, MARKET_ONLY, None)
+        assert no is not None
+        assert no.detail == told
 
     @shows("S32-CON-04")
     @pytest.mark.parametrize("asked", ["LIMIT", "BRACKET", "OCO", "STOP", "TRAIL", "market"])
@@ -456,8 +468,11 @@ class TestMemory:
         other = {"intent_id": intent(2), "signal_id": "sig-2"}
         assert signals.twin_of(signal()) is None
         assert signals.twin_of(signal(**other, note="again", confidence="0.5")) == signal().intent_id
-        assert signals.twin_of(signal(**other, strategy="trend")) is None
-        assert signals.twin_of(signal(**other, stop="1.0825")) is None
+        for field, value in (
+            *(("strategy", "trend"), ("pair", "GBPUSD")),
+            *(("entry", "1.0851"), ("stop", "1.0825"), ("target", "1.0920")),
+        ):
+            assert signals.twin_of(signal(**other, **{field: value})) is None
 
     def test_what_can_no_longer_be_decided_on_is_let_go(self) -> None:
         """Past its life a proposal keeps its ids and the hash of its body: it can never be proposed again."""

@@ -148,6 +148,18 @@ class TestCurrencies:
         if not passes:
             assert result.failure().reasons == (Reason.QUANTITY_BELOW_MINIMUM,)
 
+    def test_odd_lots_are_not_allowed_unless_somebody_says_so(self) -> None:
+        """Left unsaid, the venue's minimum holds."""
+        no = size(
+            signal(quantity="19999"),
+            EURUSD,
+            equity=Money(D(60_112)),
+            currency="EUR",
+            rate=D("0.9"),
+            risk_per_trade=D("0.005"),
+        ).failure()
+        assert no.reasons == (Reason.QUANTITY_BELOW_MINIMUM,)
+
     def test_an_account_too_small_is_refused(self) -> None:
         """What the risk buys may be below the minimum, or nothing at all: odd lots do not make nothing an order."""
         assert sized(signal(), EURUSD, equity="100").failure().headline is Reason.QUANTITY_BELOW_MINIMUM
