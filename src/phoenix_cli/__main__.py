@@ -94,29 +94,52 @@ def main() -> None:
         sys.exit(2)
     try:
         code = cli.main(prog_name="phoenix", standalone_mode=False)
-    except ValueError as error:
-        if not hasattr(error, "mend"):
-            raise
-        _bad_input(str(getattr(error, "field", "")), str(getattr(error, "value", "")), str(error))
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code if error.exit_code != 1 else 2)
     except click.Abort:
         sys.stderr.write("aborted\n")
         sys.exit(1)
-    except AssertionError as error:
-        sys.stderr.write(f"a bug of ours, nothing more is done: {error}\n")
-        sys.exit(70)
+    except click.ClickException as error:
+        error.show()
+        param = getattr(error, "param", None)
+        _document({"error": error.format_message(), "field": param.name if param is not None else ""})
+        sys.exit(2)
+    except Exception as error:  # noqa: BLE001 - the outermost boundary: everything becomes an exit code that means something
+        sys.exit(_ended_by(error))
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _bad_input(field: str, value: str, words: str) -> None:
+def _ended_by(error: Exception) -> int:
+    """Say what ended a command, by blame, and answer its exit code."""
+    from phoenix_core.chain import Fault, StoreFault
+    from phoenix_core.values import BadInput
+
+    if isinstance(error, BadInput):
+        _document({"error": str(error), "field": error.field, "value": str(error.value), "mend": error.mend})
+        sys.stderr.write(f"error: {error}\n")
+        return 2
+    if isinstance(error, StoreFault):
+        corrupt = error.kind is Fault.CORRUPT
+        words = f"the log {'does not verify' if corrupt else 'cannot be used'}: {error}; open runbook RB-004"
+        _document({"error": words})
+        sys.stderr.write(f"error: {words}\n")
+        return 4 if corrupt else 3
+    if isinstance(error, OSError):
+        _document({"error": str(error)})
+        sys.stderr.write(f"error: {error}\n")
+        return 2
+    import traceback
+
+    traceback.print_exception(error)
+    _document({"error": f"a bug of ours, nothing more is done: {error}"})
+    sys.stderr.write(f"a bug of ours, nothing more is done: {error}\n")
+    return 70
+
+
+def _document(document: dict[str, str]) -> None:
+    """The one document that --json promises, also when a command never got to answer."""
     if "--json" in sys.argv:
         import json
 
-        click.echo(json.dumps({"error": words, "field": field, "value": value}))
-    sys.stderr.write(f"error: {words}\n")
-    sys.exit(2)
+        click.echo(json.dumps(document, ensure_ascii=False))
 
 
 if __name__ == "__main__":

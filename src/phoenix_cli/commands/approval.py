@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -66,8 +66,21 @@ def inbox_command(ctx: click.Context) -> None:
         emit(ctx, {"intents": intents, "stalled": stalled}, "\n".join(words) or "nothing waits")
 
 
+def open_intents(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """The open intents that begin so, for the shell; silent where there is no desk to ask."""
+    from phoenix_cli.wiring.edges import StoreFault
+    from phoenix_cli.wiring.opening import opened
+    from phoenix_core.values import BadInput
+
+    try:
+        with opened(home_of(ctx)) as session:
+            return [intent for intent in session.desk.signals.open if intent.startswith(incomplete)]
+    except (BadInput, StoreFault, OSError):
+        return []
+
+
 @click.command("show")
-@click.argument("intent")
+@click.argument("intent", shell_complete=open_intents)
 @click.pass_context
 def show_command(ctx: click.Context, intent: str) -> None:
     """The evidence of an intent as the approve screen shows it.
@@ -91,7 +104,6 @@ def _screen(ctx: click.Context, session: Session, intent: str) -> Screen:
     found = screen_of(session.desk, whole_intent(session, intent), session.clock.now())
     if not isinstance(found, Screen):
         refuse_with(ctx, found)
-    assert isinstance(found, Screen), "refused otherwise"
     return found
 
 
@@ -102,13 +114,13 @@ def whole_intent(session: Session, name: str) -> str:
     return near[0] if len(near) == 1 else name
 
 
-def refuse_with(ctx: click.Context, no: Refusal, code: int = 1) -> None:
+def refuse_with(ctx: click.Context, no: Refusal, code: int = 1) -> NoReturn:
     """Refuse with every reason."""
     refuse(ctx, tuple(reason.value for reason in no.reasons), no.detail, code)
 
 
 @click.command("approve")
-@click.argument("intent")
+@click.argument("intent", shell_complete=open_intents)
 @click.option("--quantity", default=None, help="The quantity that you read on the screen, for scripts.")
 @click.option("--yes", is_flag=True, help="With --quantity: do not ask. MOCK and PAPER only.")
 @click.pass_context
@@ -232,7 +244,6 @@ def sign_and_act(
     command = signed(statement, key, SshVerifier(), root, texts, policy if isinstance(policy, Policy) else None)
     if not isinstance(command, Sign):
         refuse_with(ctx, command)
-    assert isinstance(command, Sign), "refused otherwise"
     return session.recorder.act(command)
 
 
@@ -269,6 +280,7 @@ def wait_for_engine(
                 refuse(ctx, tuple(facts.get("reasons", "REFUSED").split()), facts.get("detail", ""))
         _ = session.store.wait(looked, 0.1)
     fail(ctx, UNREACHABLE, "NOT SENT: no engine answered within 2 s")
+    raise AssertionError("a failure does not return")
 
 
 def _watch(session: Session, intent: str) -> tuple[str, str, tuple[str, ...]]:
@@ -311,7 +323,7 @@ def _reasons(session: Session, intent: str) -> tuple[str, ...]:
 
 
 @click.command("pass")
-@click.argument("intent")
+@click.argument("intent", shell_complete=open_intents)
 @click.option("--reason", required=True, help="Why not.")
 @click.pass_context
 def pass_command(ctx: click.Context, intent: str, reason: str) -> None:

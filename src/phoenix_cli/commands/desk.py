@@ -123,13 +123,16 @@ def _log(home: Home) -> list[tuple[str, str, str]]:
     from returns.pipeline import is_successful
 
     from phoenix_cli.wiring.edges import SqliteStore
-    from phoenix_core.chain import verify_chain
+    from phoenix_core.chain import StoreFault, verify_chain
 
     if not home.log.exists():
         return [("log", "fail", "no beads.db: run `phoenix init`")]
-    with SqliteStore(home.log) as store:
-        verified = verify_chain(record.data for record in store.read(0))
-        size = store.head().size
+    try:
+        with SqliteStore(home.log) as store:
+            verified = verify_chain(record.data for record in store.read(0))
+            size = store.head().size
+    except StoreFault as fault:
+        return [("log", "fail", f"{fault}; open runbook RB-004")]
     if not is_successful(verified):
         return [("log", "fail", f"does not verify: {verified.failure()}; open runbook RB-004")]
     return [("log", "ok", f"{size} beads, the chain verifies")]

@@ -46,12 +46,15 @@ def positions_command(ctx: click.Context, name: str | None, all_: bool) -> None:
 
 def named(ctx: click.Context, session: Session, name: str) -> Open | Ended:
     """The position of an id, of an intent, or of an unambiguous beginning of either."""
+    from phoenix_core.trade.positions import position_id_of
+
     positions = session.desk.positions
     found = positions.find(name) or positions.of_intent(name)
     if found is not None:
         return found
     everything: list[Open | Ended] = [*positions.open.values(), *positions.ended.values()]
-    near = [p for p in everything if p.intent_id.startswith(name)] if len(name) >= 4 else []
+    ids = [(p, (p.intent_id, position_id_of(p.intent_id))) for p in everything]
+    near = [p for p, known in ids if any(each.startswith(name) for each in known)] if len(name) >= 4 else []
     if len(near) != 1:
         refuse(ctx, ("UNKNOWN_POSITION",), f"no position {name}")
     return near[0]

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attrs import frozen
+from returns.pipeline import is_successful
 
 from phoenix_adapters.beads.sqlite import SqliteStore
 from phoenix_adapters.clock import HostClock, shift_to
@@ -23,6 +24,7 @@ from phoenix_adapters.engine.recorder import Recorder
 from phoenix_adapters.keys import LogKey, SshVerifier, load_log_key
 from phoenix_adapters.seams.files import FileSeam, write_whole
 from phoenix_cli.home import Home, Settings, load_settings, mode_of
+from phoenix_core.chain import Fault, StoreFault, verify_chain
 from phoenix_core.desk import Desk
 from phoenix_core.ports import Broker, Clock, Notifier
 from phoenix_core.records import of_json, to_json
@@ -137,12 +139,23 @@ def opened(home: Home) -> Iterator[Session]:
     store = SqliteStore(home.log)
     try:
         mode = mode_of(settings)
-        world = lambda desk: World(clock.now(), Run(mode=mode), latch=latch())  # noqa: E731 - one expression, one use
+        world = lambda desk: World(clock.now(), Run(mode=mode, version=version_of()), latch=latch())  # noqa: E731 - one expression, one use
         recorder = Recorder(store, world)
-        _ = recorder.wake()
+        _wake(recorder)
         yield Session(home, settings, clock, store, recorder)
     finally:
         store.close()
+
+
+def _wake(recorder: Recorder) -> None:
+    """Replay. What does not fold is either a log that somebody changed, which is said so, or a bug of ours."""
+    try:
+        _ = recorder.wake()
+    except (AssertionError, ValueError) as error:
+        verified = verify_chain(record.data for record in recorder.store.read(0))
+        if not is_successful(verified):
+            raise StoreFault(Fault.CORRUPT, str(verified.failure())) from error
+        raise
 
 
 ENGINE_ANSWERS_WITHIN = timedelta(seconds=2)
@@ -160,7 +173,7 @@ def engine_of(session: Session, say: Callable[[str], None]) -> Engine:
         clock,
         Run(str(fresh_id()), None, mode, settings.allow_live, version_of()),
         SshVerifier(),
-        notifiers=notifiers_of(say),
+        notifiers=notifiers_of(say, settles=False),
         seam=FileSeam(
             home.path / "intents/incoming",
             home.path / "intents/archive",
@@ -259,8 +272,32 @@ def _recalled(memory: Path) -> Truth:
         return Truth()
 
 
-def notifiers_of(say: Callable[[str], None]) -> tuple[Notifier, ...]:
-    """Every channel that the environment names, and always the console."""
+def notifiers_of(say: Callable[[str], None], *, settles: bool = True) -> tuple[Notifier, ...]:
+    """Every channel that the environment names, in order of preference, and always the console, last.
+
+    For an engine (`settles=False`) the console does not count as delivery where another channel is named: an alert that
+    nobody may have read stays in the outbox.
+    """
     from phoenix_adapters.notify.console import ConsoleNotifier
 
-    return (ConsoleNotifier(say),)
+    named = _named_channels()
+    return (*named, ConsoleNotifier(say, settles=settles or not named))
+
+
+def _named_channels() -> tuple[Notifier, ...]:
+    """The channels of the extra `notify`; imported only where the environment asks for one."""
+    asked = {name for name in ("TELEGRAM_BOT_TOKEN", "TELEGRAM_CHAT_ID", "APPRISE_URLS") if os.environ.get(name)}
+    found: list[Notifier | None] = []
+    try:
+        if asked - {"APPRISE_URLS"}:
+            from phoenix_adapters.notify.telegram import telegram_of
+
+            found.append(telegram_of(os.environ))
+        if "APPRISE_URLS" in asked:
+            from phoenix_adapters.notify.apprise import apprise_of
+
+            found.append(apprise_of(os.environ))
+    except ImportError as error:
+        words = f"it needs `{error.name}`: pip install 'phoenix-desk[notify]', or unset it"
+        raise BadInput(min(asked), "...", words) from error
+    return tuple(one for one in found if one is not None)
