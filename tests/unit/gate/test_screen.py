@@ -126,6 +126,7 @@ class TestFacts:
             ({"position_before": D(-25_000)}, "EURUSD -25,000 -> 83,721"),
             ({"instrument_name": ""}, "notional 108,702.25 EUR  CASH - IDEALPRO - USD"),
             ({"version": 12}, "intent 5f0c6a4e v12"),
+            ({"signal_entry": Price(D("1.08505"))}, "drift 0 bps = 0 R"),
             ({"signal_entry": Price(D("1.0855"))}, "drift -4.1 bps = -0.15 R"),
             ({"quote": QuoteSeen(Price(D("1.0840")), Price(D("1.0850")), WALL, True)}, "quote delayed, 200 ms old"),
         ],
@@ -187,6 +188,14 @@ class TestSameForEver:
     def test_another_desk_is_another_screen(self, leaf: str, mode: Mode, mask: str) -> None:
         """Evidence, mode and account are on it."""
         assert render_hash(render_facts(evidence(), leaf, LIVE, mode, mask)) != render_hash(block())
+
+    def test_a_line_is_full_at_its_last_column(self) -> None:
+        """Two parts that fill a line to the last column stand in one; a letter more, and they do not."""
+        for letters, count in ((30, 1), (31, 2)):
+            shown = evolve(evidence(), flags=(info("a" * 29), info("b" * letters)))
+            assert [line[:6] for line in block(shown)].index(" FROM ") - [line[:6] for line in block(shown)].index(
+                " FLAGS"
+            ) == count
 
     def test_where_a_line_ends_matters(self) -> None:
         """Two lines are not one."""
@@ -289,6 +298,8 @@ class TestNothingIsHidden:
         assert all(any(f"REASON_{n:02}_" in line for line in lines) for n in range(20))
         assert not fits(lines)
         assert not fits(("x" * (COLUMNS + 1),))
+        assert not fits(("x", "x" * 81))
+        assert not fits(("x",) * 21)
         assert fits(("x" * COLUMNS,) * LINES_MAX)
         assert not fits(("x",) * (LINES_MAX + 1))
 
@@ -321,6 +332,19 @@ class TestNote:
         assert all(len(line) == COLUMNS and line.isprintable() for line in lines)
         assert all(line[:3] == " | " and line[-2:] == " |" for line in lines[1:-1])
         assert all(c < "\u0250" for line in lines for c in line)
+
+    @pytest.mark.parametrize(
+        ("words", "shown"),
+        [
+            ("\u024f\u0250", "\u024f\\u{250}"),
+            ("a" * 70 + "-bc" + " d", "a" * 70 + "-bc d"),
+            ("a" * 75 + " b", "a" * 75 + " b"),
+            ("a-" * 50, "a-" * 50),
+        ],
+    )
+    def test_every_character_is_in_the_box(self, words: str, shown: str) -> None:
+        """Where a line is full the next one goes on with the very next character."""
+        assert "".join(line[3:-2] for line in boxed_note(words)[1:-1]).rstrip() == shown
 
     def test_nothing_is_a_box_too(self) -> None:
         """An empty note has an empty line."""
