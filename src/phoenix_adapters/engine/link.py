@@ -25,6 +25,8 @@ from phoenix_core.world import Link
 
 # A place frame needs a round trip no older than two seconds; asking twice as often leaves room for one lost answer.
 PROBE_EVERY: Final = timedelta(seconds=1)
+# The log paces reconciliations; where it takes none, this does.
+LOOKS_APART: Final = timedelta(milliseconds=250)
 # An order of which nothing is known is asked about while a human reads the alert.
 ASK_AGAIN_EVERY: Final = timedelta(seconds=60)
 
@@ -49,6 +51,7 @@ class LinkKeeper:
     _synchronised_at: timedelta | None = None
     _connecting: bool = False
     _looking: bool = False
+    _looked_at: timedelta | None = None
 
     def state(self, now: Moment) -> Link:
         """How the link stands right now."""
@@ -124,7 +127,9 @@ class LinkKeeper:
 
     def _look_if_due(self, desk: Desk, now: datetime) -> None:
         """Reconcile when something asks for it, when it is time, and never more often than is allowed."""
-        if not self.synchronised or self._looking:
+        ticks = self.clock.now().ticks
+        lately = self._looked_at is not None and ticks - self._looked_at < LOOKS_APART
+        if not self.synchronised or self._looking or lately:
             return
         seen = desk.observations
         last = seen.run.ts if seen.run is not None else None
@@ -134,7 +139,7 @@ class LinkKeeper:
         if moving is not None:
             wanted = min(wanted, moving)
         if next_run(wanted, tuple(seen.runs[-RUNS_MAX:]), now) <= now:
-            self._looking = True
+            self._looking, self._looked_at = True, ticks
             self.spawn(self._look())
 
     async def _look(self) -> None:

@@ -1,0 +1,116 @@
+"""The engine on a store that fails: entries stop, nothing heard is lost, people are told without the log."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+
+from attrs import define, field
+from returns.result import Result
+
+from phoenix_adapters.beads.memory import MemoryStore
+from phoenix_adapters.brokers.mock.chaos import Fill
+from phoenix_core.beads import Execution, ExecutionEvent
+from phoenix_core.chain import Conflict, Fault, Head, Sealed, StoreFault
+from phoenix_core.values import State
+from phoenix_core.watch.alerts import Message
+from tests.showing import shows
+from tests.stage import Stage, stage
+
+
+class FailingStore(MemoryStore):
+    """A real store whose appends fail while `failing` says how."""
+
+    failing: Fault | None = None
+
+    def append(
+        self, expected: Head, beads: Sequence[Sealed], texts: Mapping[str, str] | None = None
+    ) -> Result[Head, Conflict]:
+        """Fail as the disk would, before anything is written; after UNKNOWN it may be there: here it is."""
+        if self.failing is Fault.UNKNOWN:
+            _ = super().append(expected, beads, texts or {})
+        if self.failing is not None:
+            fault, self.failing = self.failing, None if self.failing is Fault.UNKNOWN else self.failing
+            raise StoreFault(fault, "planted")
+        return super().append(expected, beads, texts or {})
+
+
+@define
+class Ear:
+    """A channel that keeps what it was told."""
+
+    heard: list[str] = field(factory=list)
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        return "ear"
+
+    async def send(self, message: Message) -> bool:
+        """Keep it."""
+        self.heard.append(message.text)
+        return True
+
+
+def _desk(store: FailingStore, ear: Ear, raised: list[str]) -> Stage:
+    made = stage(store, notifiers=(ear,))
+    made.engine.raise_latch = lambda: raised.append("latch")
+    return made
+
+
+@shows("F61", "F60", "I23")
+def test_a_full_disk_stops_entries_and_loses_no_fill() -> None:
+    """ENOSPC while a fill arrives: no entry leaves, the latch goes up, somebody is told; the fill is booked later."""
+
+    async def walk() -> None:
+        store, ear, raised = FailingStore(), Ear(), list[str]()
+        desk = _desk(store, ear, raised)
+        await desk.start()
+        intent = await desk.propose()
+        _ = desk.approve(intent).unwrap()
+        desk.broker.script(Fill(timedelta(seconds=3)))
+        await desk.tick(0.1)
+        assert desk.state(intent) is State.SUBMITTED
+        store.failing = Fault.FULL
+        await desk.tick(4)
+        assert desk.broker.truth.executions
+        assert raised == ["latch"]
+        assert any("FULL" in text for text in ear.heard)
+        sent = len(desk.broker.truth.book)
+        store.failing = None
+        await desk.tick(1)
+        await desk.tick(1)
+        executed = [e for e in desk.bodies(Execution) if e.event is ExecutionEvent.FILL]
+        assert len(executed) == len(desk.broker.truth.executions)
+        assert len(desk.broker.truth.book) == sent
+        assert desk.engine.run.exits_only
+        second = await desk.propose()
+        assert desk.state(second) is State.PROPOSED
+        _ = desk.approve(second)
+        await desk.tick()
+        assert len(desk.broker.truth.book) == sent
+
+    asyncio.run(walk())
+
+
+@shows("F60")
+def test_a_commit_of_unknown_outcome_is_looked_for_before_anything_else() -> None:
+    """The append landed and said UNKNOWN: the bead is found by its id, once, and the order goes out once."""
+
+    async def walk() -> None:
+        store, ear, raised = FailingStore(), Ear(), list[str]()
+        desk = _desk(store, ear, raised)
+        await desk.start()
+        intent = await desk.propose()
+        _ = desk.approve(intent).unwrap()
+        store.failing = Fault.UNKNOWN
+        await desk.tick()
+        await desk.tick(1)
+        assert raised == []
+        assert len({bead.bead_id for bead in desk.beads()}) == len(desk.beads())
+        entries = [ref for ref in desk.broker.truth.book if "." not in ref]
+        assert len(entries) <= 1
+        assert desk.state(intent) in (State.MANAGED, State.FILLED, State.STALLED, State.SUBMITTED)
+
+    asyncio.run(walk())
