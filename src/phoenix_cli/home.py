@@ -36,6 +36,9 @@ class Settings:
     restart_zone: str = "America/New_York"
     instruments: str = ""
     allow_live: bool = False
+    outside_checkpoint: str = (
+        ""  # a file on another disk or host: checkpoints are written there, and held against the log
+    )
 
 
 # The environment's names for settings; `.env.example` lists them with what else the environment may hold.

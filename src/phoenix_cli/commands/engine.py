@@ -34,12 +34,15 @@ def run_command(ctx: click.Context, once: bool) -> None:
     from returns.pipeline import is_successful
 
     from phoenix_cli.wiring.opening import engine_of, opened, version_of
-    from phoenix_cli.wiring.startup import start_problems
+    from phoenix_cli.wiring.startup import behind_outside, start_problems
     from phoenix_core.chain import verify_chain
 
     with opened(home_of(ctx)) as session:
         if not is_successful(verify_chain(record.data for record in session.store.read(0))):
             fail(ctx, INTEGRITY, "the log does not verify: nothing is appended or sent; open runbook RB-004")
+        lag = behind_outside(session)
+        if lag:
+            fail(ctx, INTEGRITY, f"OBSERVE_ONLY: {lag}; nothing is appended or sent; open runbook RB-004")
         problems = start_problems(session, version_of())
         if problems:
             fail(ctx, USAGE, "this desk does not start: " + "; ".join(problems))

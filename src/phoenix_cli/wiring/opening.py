@@ -183,7 +183,7 @@ def engine_of(session: Session, say: Callable[[str], None]) -> Engine:
         latch=latch_of(home.halt_flag, home.path / "run" / "HALT"),
         raise_latch=lambda: raise_flag(home.halt_flag),
         reconcile_every=timedelta(seconds=settings.reconcile_interval_sec),
-        checkpoint=lambda size: _checkpoint(store, origin, key),
+        checkpoint=lambda size: _checkpoint(store, origin, key, settings.outside_checkpoint),
     )
 
 
@@ -221,8 +221,11 @@ def verify_export(file: Path, roots: Path | None, checkpoint: Path | None) -> tu
     return told.returncode, (told.stdout + told.stderr).strip()
 
 
-def _checkpoint(store: SqliteStore, origin: str, key: LogKey) -> None:
-    _ = store.checkpoint(origin, key.signer(origin))
+def _checkpoint(store: SqliteStore, origin: str, key: LogKey, outside: str) -> None:
+    """Sign the head, and put the note where this host's owner cannot rewrite it, if there is such a place."""
+    note = store.checkpoint(origin, key.signer(origin))
+    if outside and is_successful(note):
+        write_whole(Path(outside), note.unwrap())
 
 
 def version_of() -> str:
@@ -259,7 +262,40 @@ def broker_of(session: Session) -> Broker:
             truth=_recalled(memory),
             remember=lambda truth: write_whole(memory, json.dumps(to_json(truth))),
         )
-    raise BadInput("mode", genesis.mode.value, "install the `ibkr` extra and start the gateway")
+    return _ibkr_of(session)
+
+
+def _ibkr_of(session: Session) -> Broker:
+    """The real client, for PAPER and LIVE: the account's number comes from the settings and goes no further."""
+    from phoenix_adapters.brokers.ibkr.broker import build
+    from phoenix_adapters.brokers.ibkr.library import installed
+
+    settings, key = session.settings, session.home.desk_key.read_bytes()
+    try:
+        _ = installed()
+    except ModuleNotFoundError as error:
+        raise BadInput("mode", session.genesis.mode.value, str(error)) from error
+    if settings.client_id < 1:
+        raise BadInput("client_id", str(settings.client_id), "write a number above 0: 0 takes other people's orders over")
+    return build(
+        settings.host,
+        settings.port,
+        settings.client_id,
+        settings.account,
+        lambda number: account_of(number, key),
+        session.clock,
+        watched(settings),
+    )
+
+
+# What a desk watches where its settings name no instruments: the pair that LIVE begins with.
+WATCHED = ("EURUSD",)
+
+
+def watched(settings: Settings) -> tuple[str, ...]:
+    """The instruments of a desk, as its settings list them."""
+    named = tuple(dict.fromkeys(part for part in settings.instruments.replace(",", " ").upper().split()))
+    return named or WATCHED
 
 
 def _recalled(memory: Path) -> Truth:
