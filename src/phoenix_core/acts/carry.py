@@ -34,6 +34,7 @@ from phoenix_core.trade import protection
 from phoenix_core.trade.births import adopted
 from phoenix_core.trade.fills import stated
 from phoenix_core.trade.positions import Open, changed
+from phoenix_core.trade.transitions import move
 from phoenix_core.values import (
     Account,
     CommandId,
@@ -70,7 +71,11 @@ def held_position(desk: Desk, name: str) -> Open | Refusal:
     position = desk.positions.find(name)
     if not isinstance(position, Open):
         return refusal(Reason.UNKNOWN_POSITION, detail=name)
-    if position.state not in (State.FILLED, State.MANAGED) or position.held <= 0:
+    moved = move(position.state, PositionEvent.CLOSED)
+    if not is_successful(moved):
+        detail = moved.failure().detail
+        return refusal(Reason.NOTHING_TO_CLOSE, *moved.failure().reasons, detail=f"the table has no row: {detail}")
+    if position.held <= 0:
         return refusal(Reason.NOTHING_TO_CLOSE, detail=f"{position.state}, {plain(position.held)} held")
     return position
 

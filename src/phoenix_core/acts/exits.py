@@ -87,6 +87,11 @@ def _carry(desk: Desk, command: Carry, world: World) -> Ruling:
     return _answered(command, recorded, ruling)
 
 
+def _about(no: Refusal) -> About:
+    """An event that the table of states does not know is kept as such; every other no is a refused command."""
+    return About.REFUSED_EVENT if Reason.ILLEGAL_TRANSITION in no.reasons else About.REFUSED_COMMAND
+
+
 def _answered(command: Carry, recorded: Decision, ruling: Ruling) -> Ruling:
     """The ruling, settling the obligation; a refusal that would leave no bead leaves an observation."""
     granted_ = is_successful(ruling.result)
@@ -95,7 +100,7 @@ def _answered(command: Carry, recorded: Decision, ruling: Ruling) -> Ruling:
         if not granted_:
             facts["reasons"] = " ".join(reason.value for reason in ruling.result.failure().reasons)
             facts["detail"] = ruling.result.failure().detail
-        about = About.EFFECT if granted_ else About.REFUSED_COMMAND
+        about = About.EFFECT if granted_ else _about(ruling.result.failure())
         ruling = Ruling((Draft(Observation(about, recorded.subject, facts)),), ruling.result, ruling.texts)
     outcome = Settlement.DONE if granted_ else Settlement.FAILED
     return settling(ruling, Settles(command.seq, command.index, outcome))

@@ -127,7 +127,8 @@ class MockBroker:
         """Move a market; whatever that triggers executes."""
         self._quotes[symbol] = Quote(symbol, bid, ask, self.clock.now())
         for working in tuple(self.truth.book.values()):
-            if working.frame.line.symbol == symbol and not working.ends and self._triggered(working):
+            waits = not working.ends and working.frame.line.order_type is not OrderType.MARKET
+            if working.frame.line.symbol == symbol and waits and self._triggered(working):
                 self._execute(working, working.remaining)
 
     # --- the port ---

@@ -30,7 +30,18 @@ from phoenix_adapters.keys.sshsig import NAMESPACE
 from phoenix_cli.wiring.signing import Screen, root_text, screen_of, signed, statement_of
 from phoenix_core.acts.approve import Sign
 from phoenix_core.acts.operate import Initialise
-from phoenix_core.beads import Bead, Body, Genesis, Limits, Operator, OperatorEvent, Policy
+from phoenix_core.acts.submit import Present
+from phoenix_core.beads import (
+    Bead,
+    Body,
+    Genesis,
+    Limits,
+    Operator,
+    OperatorEvent,
+    Policy,
+    T2Token,
+    TokenEvent,
+)
 from phoenix_core.desk import Desk
 from phoenix_core.gate.statements import Says
 from phoenix_core.kernel import Command, bead_of
@@ -131,7 +142,32 @@ class Stage:
 
     def other(self) -> Recorder:
         """Another process's recorder over the same log."""
-        return Recorder(self.store, lambda desk: World(self.clock.now(), Run(mode=self.engine.run.mode)))
+        return Recorder(self.store, lambda desk: World(self.clock.now(), evolve(self.engine.run, epoch=None)))
+
+    def present(self, token: str, intent: str) -> Result[Accepted, Refusal]:
+        """Present a token to the very process that may send: the rightful engine, with all that it sees."""
+        return self.engine.recorder.act(Present(self.fresh(), token, intent))
+
+    def fresh(self) -> CommandId:
+        """A command id that this stage never used."""
+        self.count += 1
+        return CommandId(derived_id("stage", self.engine.run.run, str(self.count)))
+
+    def token(self, intent: str) -> str:
+        """The token that an intent was last given."""
+        issued = [b.id for b in self.bodies(T2Token) if b.event is TokenEvent.ISSUED and b.intent_id == intent]
+        return issued[-1]
+
+    async def watch(self, seconds: float, every: float = 5.0) -> None:
+        """Let a longer time pass in steps, the engine awake all the while."""
+        while seconds > 0:
+            await self.tick(min(every, seconds))
+            seconds -= every
+
+    @property
+    def sent(self) -> int:
+        """How many orders ever reached the broker."""
+        return len(self.broker.truth.book)
 
     def signal(self, **overrides: str) -> bytes:
         """A schema-valid READY signal, with overrides."""

@@ -1,0 +1,133 @@
+"""What a chaos vector is, and what it leaves: claims, each true or not, each with the beads that show it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TypeVar
+
+from attrs import Factory, define, frozen
+
+from phoenix_adapters.beads.sqlite import SqliteStore
+from phoenix_adapters.brokers.mock.chaos import ChaosMode
+from phoenix_cli.wiring.bunny.stage import Stage, stage
+from phoenix_core.beads import Body, Policy
+from phoenix_core.ports import Notifier
+
+B = TypeVar("B", bound=Body)
+
+
+@frozen
+class Claim:
+    """One sentence that a vector stands for, whether it held, and where in the desk's log that can be read."""
+
+    says: str
+    holds: bool
+    beads: tuple[int, ...] = ()
+
+
+@define
+class Witness:
+    """Stands beside a vector: sets its desks up, each on a log of its own on the disk, and writes down what it saw."""
+
+    seed: int
+    folder: Path
+    closing: ExitStack
+    claims: list[Claim] = Factory(list)
+    desks: list[Stage] = Factory(list)
+
+    async def desk(
+        self,
+        *,
+        mode: ChaosMode = ChaosMode.INSTANT,
+        notifiers: tuple[Notifier, ...] = (),
+        policy: Policy | None = None,
+        latch: Callable[[], bool | None] = lambda: False,
+    ) -> Stage:
+        """A production desk, started, connected and reconciled."""
+        store = SqliteStore(self.folder / f"beads-{len(self.desks)}.db", ballast_bytes=0)
+        _ = self.closing.callback(store.close)
+        made = stage(store, seed=self.seed, notifiers=notifiers, policy=policy, latch=latch)
+        made.broker.set_mode(mode)
+        self.desks.append(made)
+        await made.start()
+        return made
+
+    def holds(self, says: str, true: bool, beads: list[int] | None = None) -> None:
+        """Claim that something is so."""
+        self.claims.append(Claim(says, true, tuple(beads or ())))
+
+    def shown(self, desk: Stage, says: str, cls: type[B], so: Callable[[B], bool] = lambda body: True) -> list[int]:
+        """Claim that the log holds such a bead; the beads are the evidence."""
+        found = desk.where(cls, so)
+        self.holds(says, bool(found), found)
+        return found
+
+    def once(self, desk: Stage, says: str, cls: type[B], so: Callable[[B], bool] = lambda body: True) -> None:
+        """Claim that the log holds exactly one such bead."""
+        found = desk.where(cls, so)
+        self.holds(says, len(found) == 1, found)
+
+    def never(self, desk: Stage, says: str, cls: type[B], so: Callable[[B], bool] = lambda body: True) -> None:
+        """Claim that the log holds no such bead; those that it holds are the evidence against it."""
+        found = desk.where(cls, so)
+        self.holds(says, not found, found)
+
+
+@frozen
+class Vector:
+    """One chaos vector: its id, its wave, what it does to the desk, and the walk that does it."""
+
+    id: str
+    wave: int
+    says: str
+    walk: Callable[[Witness], Awaitable[None]]
+
+
+@frozen
+class Verdict:
+    """What came of a vector."""
+
+    id: str
+    wave: int
+    says: str
+    seed: int
+    claims: tuple[Claim, ...]
+    log: str  # the head of the vector's log: how many beads, and the last one's leaf
+    duration_ms: int
+    trouble: str = ""
+
+    @property
+    def passed(self) -> bool:
+        """Whether it came to its end, claimed something, and everything that it claimed held."""
+        return not self.trouble and bool(self.claims) and all(claim.holds for claim in self.claims)
+
+    @property
+    def evidence(self) -> tuple[int, ...]:
+        """Every bead that a claim cites, in order, each once."""
+        return tuple(sorted({seq for claim in self.claims for seq in claim.beads}))
+
+    @property
+    def failures(self) -> tuple[str, ...]:
+        """What did not hold."""
+        broken = tuple(claim.says for claim in self.claims if not claim.holds)
+        return (*broken, self.trouble) if self.trouble else broken
+
+
+async def run(vector: Vector, seed: int) -> Verdict:
+    """Run one vector in a throw-away folder. A vector that breaks has failed, and says on what."""
+    began, trouble, log = time.monotonic(), "", ""
+    with TemporaryDirectory(prefix="phoenix-bunny-") as folder, ExitStack() as closing:
+        witness = Witness(seed, Path(folder), closing)
+        try:
+            await vector.walk(witness)
+        except Exception as error:  # noqa: BLE001 - the boundary of a vector: whatever breaks in it is its verdict
+            trouble = f"{type(error).__name__}: {error}"
+        if witness.desks:
+            head = witness.desks[0].store.head()
+            log = f"{head.size} beads, {head.leaf[:12]}"
+    took = round((time.monotonic() - began) * 1000)
+    return Verdict(vector.id, vector.wave, vector.says, seed, tuple(witness.claims), log, took, trouble)
