@@ -276,7 +276,7 @@ def _ibkr_of(session: Session) -> Broker:
     except ModuleNotFoundError as error:
         raise BadInput("mode", session.genesis.mode.value, str(error)) from error
     if settings.client_id < 1:
-        raise BadInput("client_id", str(settings.client_id), "write a number above 0: 0 takes other people's orders over")
+        raise BadInput("client_id", str(settings.client_id), "write a number above 0: 0 takes over others' orders")
     return build(
         settings.host,
         settings.port,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -13,20 +14,21 @@ from returns.pipeline import is_successful
 from phoenix_adapters.beads.sqlite import SqliteStore
 from phoenix_adapters.brokers.mock.broker import MockBroker
 from phoenix_adapters.brokers.mock.market import CARDS
-from phoenix_adapters.clock import ManualClock, manual_clock
+from phoenix_adapters.clock import manual_clock
 from phoenix_adapters.engine.loop import Engine
 from phoenix_adapters.engine.recorder import Recorder
 from phoenix_adapters.keys import InProcess, LogKey, SshVerifier
 from phoenix_adapters.seams.files import FileSeam, write_whole
 from phoenix_cli.home import Home
-from phoenix_cli.wiring.founding import found, make_keys, operator_of
+from phoenix_cli.wiring.founding import Keys, found, make_keys, operator_of
 from phoenix_cli.wiring.signing import Screen, root_text, screen_of, signed, statement_of
 from phoenix_core.acts.approve import Sign
 from phoenix_core.beads import Alert, Bead, Execution, Kind, Position
 from phoenix_core.chain import verify_chain
 from phoenix_core.desk import Desk
+from phoenix_core.ports import Broker, Clock
 from phoenix_core.trade.positions import Ended, Open
-from phoenix_core.values import Mode, Price, derived_id, plain, utc_text
+from phoenix_core.values import Mode, Price, State, derived_id, plain, utc_text
 from phoenix_core.world import Run, World
 
 # A Wednesday, 14:00 in New York: both markets are open, no holiday is near.
@@ -41,45 +43,88 @@ class Tale:
     positions: list[dict[str, str]] = Factory(list)
     beads: int = 0
     verified: bool = False
+    autopsies: int = 0
+
+
+Until = Callable[[], bool]
 
 
 @define
 class Stage:
-    """A desk set up for one walk."""
+    """A desk set up for one walk: `pass_time` lets the world go on until something holds, `move` moves the market."""
 
     home: Home
-    clock: ManualClock
+    clock: Clock
     store: SqliteStore
     engine: Engine
-    broker: MockBroker
     operator: InProcess
-    log_key: LogKey
     tale: Tale
+    move: Callable[[str, str], None]
+    pass_time: Callable[[Engine, float, Until], Awaitable[None]]
 
     @property
     def desk(self) -> Desk:
         """The engine's desk."""
         return self.engine.recorder.desk
 
-    async def pass_time(self, seconds: float) -> None:
-        """Let time pass, the market tick, and the engine take its turns."""
-        self.clock.advance(timedelta(seconds=seconds))
-        quote = self.broker.quotes()["EURUSD"]
-        self.broker.set_quote("EURUSD", quote.bid, quote.ask)
-        for _ in range(3):
-            await self.engine.step()
-            await self.engine.settle()
+    async def until(self, seconds: float, true: Until) -> None:
+        """Let so much time pass, or as much as it takes."""
+        await self.pass_time(self.engine, seconds, true)
+
+    def is_ready(self) -> bool:
+        """Whether the session is synchronised, the first picture is in and there is a quote."""
+        world = self.engine.world()
+        return world.link.synchronised and world.snapshot is not None and "EURUSD" in world.quotes
+
+    def shows(self, intent: str) -> bool:
+        """Whether a human has something to look at."""
+        return isinstance(screen_of(self.desk, intent, self.clock.now()), Screen)
+
+    def is_managed(self) -> bool:
+        """Whether the position's protection stands."""
+        positions = self.desk.positions.open.values()
+        return any(isinstance(one, Open) and one.state is State.MANAGED for one in positions)
+
+    def is_over(self) -> bool:
+        """Whether the position is closed and its autopsy written."""
+        return bool(self.tale.autopsies) and not self.desk.positions.open
 
 
-def set_stage(folder: Path, seed: int) -> Stage:
-    """A MOCK desk in a folder, its engine, its broker and its operator, all on one clock."""
+def mock_stage(folder: Path, seed: int) -> Stage:
+    """A MOCK desk on a clock that is told when to move."""
     home = Home(folder)
     keys = make_keys(home, "MOCK")
     clock = manual_clock(START)
-    store = SqliteStore(home.log)
-    origin = found(store, keys, Mode.MOCK, clock, "USD").unwrap().subject
     broker = MockBroker(clock, keys.account, {"EURUSD": CARDS["EURUSD"]}, Random(seed))
-    broker.set_quote("EURUSD", Price(Decimal("1.08495")), Price(Decimal("1.08505")))
+
+    def move(bid: str, ask: str) -> None:
+        broker.set_quote("EURUSD", Price(Decimal(bid)), Price(Decimal(ask)))
+
+    async def pass_time(engine: Engine, seconds: float, true: Until) -> None:
+        clock.advance(timedelta(seconds=seconds))
+        quote = broker.quotes()["EURUSD"]
+        broker.set_quote("EURUSD", quote.bid, quote.ask)
+        for _ in range(3):
+            await engine.step()
+            await engine.settle()
+
+    return set_stage(home, keys, Mode.MOCK, clock, broker, move, pass_time)
+
+
+def set_stage(
+    home: Home,
+    keys: Keys,
+    mode: Mode,
+    clock: Clock,
+    broker: Broker,
+    move: Callable[[str, str], None],
+    pass_time: Callable[[Engine, float, Until], Awaitable[None]],
+) -> Stage:
+    """A desk in a folder with its engine and its operator, before a broker, all on one clock."""
+    folder = home.path
+    store = SqliteStore(home.log)
+    origin = found(store, keys, mode, clock, "USD").unwrap().subject
+    move("1.08495", "1.08505")
     tale = Tale()
     seam = FileSeam(
         folder / "intents/incoming", folder / "intents/archive", folder / "intents/quarantine", folder / "responses"
@@ -88,13 +133,13 @@ def set_stage(folder: Path, seed: int) -> Stage:
         store,
         broker,
         clock,
-        Run(run="demo", mode=Mode.MOCK, version="demo"),
+        Run(run="demo", mode=mode, version="demo"),
         SshVerifier(),
         seam=seam,
         checkpoint=lambda size: _checkpoint(store, origin, keys.log),
         on_bead=lambda bead: _tell(tale, bead),
     )
-    return Stage(home, clock, store, engine, broker, operator_of(home), keys.log, tale)
+    return Stage(home, clock, store, engine, operator_of(home), tale, move, pass_time)
 
 
 def _checkpoint(store: SqliteStore, origin: str, key: LogKey) -> None:
@@ -103,18 +148,28 @@ def _checkpoint(store: SqliteStore, origin: str, key: LogKey) -> None:
 
 async def round_trip(folder: Path, broker: str, seed: int) -> Tale:
     """Signal, evidence, approval, token, guards, frames, fill, protection, target, close, autopsy, verified log."""
-    stage = set_stage(folder, seed)
+    if broker == "mock":
+        return await walk(mock_stage(folder, seed))
+    from phoenix_cli.wiring.gateway_stage import gateway, until
+
+    home = Home(folder)
+    async with gateway(home, START, seed) as live:
+        return await walk(set_stage(home, live.keys, Mode.PAPER, live.clock, live.broker, live.move, until))
+
+
+async def walk(stage: Stage) -> Tale:
+    """The one story, whoever the broker is."""
     try:
         _ = (await stage.engine.start()).unwrap()
-        await stage.pass_time(1)
+        await stage.until(1, stage.is_ready)
         intent = _drop_signal(stage)
-        await stage.pass_time(1)
+        await stage.until(1, lambda: stage.shows(intent))
         _approve(stage, intent)
-        await stage.pass_time(1)
-        await stage.pass_time(5)
-        stage.broker.set_quote("EURUSD", Price(Decimal("1.09105")), Price(Decimal("1.09115")))
-        await stage.pass_time(1)
-        await stage.pass_time(10)
+        await stage.until(1, stage.is_managed)
+        await stage.until(5, stage.is_managed)
+        stage.move("1.09105", "1.09115")
+        await stage.until(1, lambda: not stage.desk.positions.open)
+        await stage.until(10, stage.is_over)
         stage.engine.stop("the demo is over")
         return _finished(stage)
     finally:
@@ -153,7 +208,7 @@ def _approve(stage: Stage, intent: str) -> None:
     """The human's part: look at the facts, sign exactly what was seen."""
     with SqliteStore(stage.home.log) as store:
         now = stage.clock.now()
-        recorder = Recorder(store, lambda desk: World(now, Run(mode=Mode.MOCK)))
+        recorder = Recorder(store, lambda desk: World(now, Run(mode=stage.engine.run.mode)))
         _ = recorder.catch_up()
         screen = screen_of(recorder.desk, intent, now)
         assert isinstance(screen, Screen), f"nothing to approve: {screen}"
@@ -178,6 +233,7 @@ def _finished(stage: Stage) -> Tale:
 
 def _tell(tale: Tale, bead: Bead) -> None:
     body = bead.body
+    tale.autopsies += body.kind is Kind.AUTOPSY
     at = bead.ts.strftime("%H:%M:%S")
     if isinstance(body, Position) and body.event is not None:
         tale.lines.append(f"{at}  {bead.seq:>4}  position   {body.state.value:<10} {body.pair}")

@@ -108,12 +108,17 @@ class Translator:
         return f"ibkr:{self.session}:{self._messages}"
 
     def open_order(self, record: Record) -> OrderSaid:
-        """An openOrder: what the order is, with the broker's status; it does not say what filled."""
+        """An openOrder: what the order is, with the broker's status. It does not say what filled, so that only `Filled`
+        is an end here; of a cancel the orderStatus beside it tells, which knows the quantity."""
         client, order_id, perm_id, ref = _ids(record)
         if ref and perm_id:
             self.names.perms[perm_id] = ref
         if ref and client == self.names.client_id and order_id > 0:
             self.names.bind(order_id, ref, whole(record["parentId"]) or 0)
+        status = STATUSES.get(record["status"], BrokerStatus.UNKNOWN)
+        filled = self.names.filled.get(perm_id, _NOTHING)
+        if status is BrokerStatus.FILLED:
+            filled = Quantity(number(record["totalQuantity"]) or filled)
         return OrderSaid(
             message=self.message(),
             session=self.session,
@@ -121,8 +126,8 @@ class Translator:
             account=self.accounts.tag(record["account"]),
             perm_id=perm_id,
             order_id=order_id,
-            status=STATUSES.get(record["status"], BrokerStatus.UNKNOWN),
-            filled=self.names.filled.get(perm_id, _NOTHING),
+            status=BrokerStatus.UNKNOWN if status is BrokerStatus.CANCELLED else status,
+            filled=filled,
             echo=self._echo(record),
             group=record["ocaGroup"],
         )
@@ -239,7 +244,8 @@ def merged(orders: dict[int, OrderSaid], said: OrderSaid) -> None:
     if before is not None and said.echo is None:
         said = evolve(said, echo=before.echo, group=before.group, account=before.account, ref=said.ref or before.ref)
     elif before is not None:
-        said = evolve(said, remaining=before.remaining, held=before.held)
+        status = before.status if said.status is BrokerStatus.UNKNOWN else said.status
+        said = evolve(said, remaining=before.remaining, held=before.held, status=status)
     orders[key] = said
 
 
