@@ -220,7 +220,6 @@ def _read_facts(value: object, path: str) -> dict[str, str]:
 
 
 def _read_record(cls: type) -> Reader:
-    defaults = {a.name: a.default for a in attrs.fields(cls) if a.default is not attrs.NOTHING}
     fields = tuple((name, key_of(name), _reader(hint), _is_optional(hint)) for name, hint in _hints(cls))
     known = {key for _, key, _, _ in fields}
 
@@ -236,7 +235,7 @@ def _read_record(cls: type) -> Reader:
                 found[name] = reader(value[key], f"{path}.{key}")
             elif optional:
                 found[name] = None
-            elif name not in defaults:
+            else:
                 raise BadInput(f"{path}.{key}", "", "write this field: it is required")
         return cls(**found)
 

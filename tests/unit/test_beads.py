@@ -1,0 +1,113 @@
+"""The closed set of beads: one body class and one owner for each kind, and pages drawn from the code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import get_args
+
+import attrs
+import pytest
+
+from phoenix_core import beads
+from phoenix_core.beads import BODIES, Body, Kind, bead_id_of, body_of
+from phoenix_core.desk import OWNERS, SLICES
+from phoenix_core.orders import entry_ref, exit_ref, group_of, parsed_ref
+from phoenix_core.records import Json
+from phoenix_core.values import BadInput, CommandId, Role
+from tests import schemas
+from tests.showing import shows
+
+
+def test_every_kind_has_exactly_one_body_class_and_one_owner() -> None:
+    """No kind without a class, no class without a kind, no slice without a kind."""
+    assert set(BODIES) == set(OWNERS) == set(Kind)
+    assert len(set(BODIES.values())) == len(Kind) == len(get_args(Body))
+    assert all(cls.kind is kind for kind, cls in BODIES.items())
+    assert set(OWNERS.values()) == set(SLICES)
+
+
+def test_bodies_are_frozen_and_say_what_they_are() -> None:
+    """A fact does not change; every class explains itself on one line."""
+    for cls in BODIES.values():
+        assert cls.__doc__ and attrs.has(cls)
+        assert cls.__setattr__ is not object.__setattr__, "frozen"
+        assert "__slots__" in vars(cls), "slotted"
+
+
+def test_the_exports_are_there() -> None:
+    """Every name that is exported exists, once."""
+    assert len(set(beads.__all__)) == len(beads.__all__)
+    assert all(hasattr(beads, name) for name in beads.__all__)
+
+
+@pytest.mark.parametrize("path", sorted(schemas.files()), ids=lambda path: path.name)
+def test_the_published_page_and_schemas_are_the_code(path: Path) -> None:
+    """Run `python -m tests.schemas` after changing a bead."""
+    assert path.read_text("utf-8") == schemas.files()[path]
+
+
+def test_no_schema_is_left_over() -> None:
+    """A kind that went away takes its schema with it."""
+    assert set(schemas.FOLDER.iterdir()) == set(schemas.files()) - {schemas.PAGE}
+
+
+def test_a_retry_makes_the_same_bead_ids() -> None:
+    """And no two beads of a command, nor of two commands, share one."""
+    ids = [bead_id_of(CommandId(command), n) for command in ("a", "b") for n in range(3)]
+    assert ids == [bead_id_of(CommandId(command), n) for command in ("a", "b") for n in range(3)]
+    assert len(set(ids)) == len(ids)
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "field"),
+    [
+        ("GHOST", {"bead_id": "x"}, "kind"),
+        ("LEASE", {"boot": "b"}, "LEASE.bead_id"),
+        ("LEASE", {"bead_id": 5}, "LEASE.bead_id"),
+        ("LEASE", {"bead_id": "x", "settles": "none"}, "LEASE.bead_id"),
+        ("LEASE", {"bead_id": "x"}, "LEASE.event"),
+        ("LEASE", {"bead_id": "x", "settles": [1]}, "LEASE.event"),
+    ],
+)
+@shows("I20")
+def test_a_body_that_is_none_is_refused_by_name(kind: str, body: dict[str, Json], field: str) -> None:
+    """An unknown kind, a body without an id, settlements of another shape."""
+    with pytest.raises(BadInput) as refused:
+        _ = body_of(kind, body)
+    assert refused.value.field == field
+
+
+class TestReferences:
+    """28 characters from the signed statement, a letter and a generation for every other order of the position."""
+
+    def test_an_entry_is_the_fingerprint_of_its_statement(self) -> None:
+        """Deterministic, 28 characters, and of our grammar."""
+        ref = entry_ref(b"statement")
+        assert len(ref) == 28 and ref == entry_ref(b"statement") != entry_ref(b"statemenT")
+        assert parsed_ref(ref) == (ref, Role.ENTRY, 0)
+
+    def test_exits_carry_role_and_generation(self) -> None:
+        """And resolve to the entry, from an exit's own reference too; short enough for the broker's reports."""
+        ref = entry_ref(b"statement")
+        for role, letter in ((Role.STOP, "S"), (Role.TARGET, "T"), (Role.CLOSE, "C")):
+            for generation in (1, 7, 999_999):
+                made = exit_ref(ref, role, generation)
+                assert made == f"{ref}.{letter}{generation}" and len(made) <= 40
+                assert parsed_ref(made) == (ref, role, generation)
+                assert exit_ref(made, role, generation) == made
+        assert group_of(exit_ref(ref, Role.STOP, 1), 3) == f"{ref}.G3"
+
+    @pytest.mark.parametrize(
+        "text", ["", "P1", "P1" + "A" * 25, "P1" + "A" * 27, "P1" + "a" * 26, "P2" + "A" * 26, "P1" + "A" * 26 + ".S0", "P1" + "A" * 26 + ".X1", "P1" + "A" * 26 + ".S", "P1" + "A" * 26 + ".S01", "P1" + "A" * 26 + "\n", "P1" + "A" * 26 + ".S1000000", " P1" + "A" * 26, "P1" + "А" * 26],
+    )  # fmt: skip
+    @shows("F50")
+    def test_everybody_elses_are_not_ours(self, text: str) -> None:
+        """Empty ones, manual ones, look-alikes."""
+        assert parsed_ref(text) is None
+
+    def test_an_exit_has_a_role_and_a_generation(self) -> None:
+        """An entry's reference is only ever made from a statement."""
+        ref = entry_ref(b"statement")
+        for role, generation in ((Role.ENTRY, 1), (Role.STOP, 0)):
+            with pytest.raises(AssertionError, match="an exit has"):
+                _ = exit_ref(ref, role, generation)

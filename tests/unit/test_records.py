@@ -1,0 +1,171 @@
+"""Records to JSON and back: exact, strict, and drawn from the annotations of the classes alone."""
+
+from __future__ import annotations
+
+import json
+import types
+import typing
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from enum import Enum
+from typing import NewType
+
+import attrs
+import pytest
+from attrs import frozen
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from phoenix_core.beads import BODIES, Draft, Kind, Settlement, Settles, body_json, body_of
+from phoenix_core.canonical import decode, encode
+from phoenix_core.records import INTEGER_MAX, Json, of_json, schema_of, to_json
+from phoenix_core.values import BadInput, Side
+from tests.showing import shows
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+SIMPLE: dict[object, st.SearchStrategy[object]] = {
+    str: TEXT,
+    bool: st.booleans(),
+    int: st.integers(-INTEGER_MAX, INTEGER_MAX),
+    Decimal: st.decimals(allow_nan=False, allow_infinity=False, places=6, min_value=-(10**9), max_value=10**9),
+    datetime: st.datetimes(min_value=datetime(1970, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001 - UTC is added
+    timedelta: st.timedeltas(min_value=timedelta(0), max_value=timedelta(days=400)),
+}
+
+
+def anything(hint: object) -> st.SearchStrategy[object]:
+    """Any value of an annotation that beads may use."""
+    while isinstance(hint, NewType):
+        hint = hint.__supertype__
+    arguments = typing.get_args(hint)
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        return st.one_of(st.none(), *(anything(each) for each in arguments if each is not type(None)))
+    if typing.get_origin(hint) is tuple:
+        return st.lists(anything(arguments[0]), max_size=3).map(tuple)
+    if typing.get_origin(hint) is Mapping:
+        return st.dictionaries(
+            st.text(st.characters(max_codepoint=126, min_codepoint=32), max_size=8), TEXT, max_size=3
+        )
+    if hint in SIMPLE:
+        return SIMPLE[hint]
+    assert isinstance(hint, type), f"{hint} is no annotation for a bead"
+    if issubclass(hint, Enum):
+        return st.sampled_from(list(hint))
+    hints = typing.get_type_hints(hint)
+    return st.builds(
+        hint, **{a.name: anything(hints[a.name]) for a in attrs.fields(typing.cast(type[attrs.AttrsInstance], hint))}
+    )
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+class TestEveryKind:
+    """Each kind of bead, with values drawn from its annotations."""
+
+    @given(data=st.data())
+    @settings(max_examples=10)
+    @shows("I6", "F64")
+    def test_what_is_sealed_is_read_back(self, kind: Kind, data: st.DataObject) -> None:
+        """Through canonical bytes and back: the same record, the same id, the same settlements, the same bytes."""
+        body = data.draw(anything(BODIES[kind]))
+        settles = data.draw(
+            st.lists(st.builds(Settles, st.integers(0, 9), st.integers(0, 9), st.sampled_from(Settlement)))
+        )
+        sealed = body_json(Draft(typing.cast(typing.Any, body), tuple(settles)), "id-1")
+        again = typing.cast(dict[str, Json], decode(encode(sealed)).unwrap())
+        assert body_of(kind.value, again) == (body, "id-1", tuple(settles))
+        assert encode(sealed) == encode(again)
+
+    @given(data=st.data())
+    @settings(max_examples=10)
+    @shows("I20")
+    def test_a_key_more_or_less_or_null_is_refused_with_its_path(self, kind: Kind, data: st.DataObject) -> None:
+        """Unknown, missing and null are three mistakes, and each names where it is."""
+        cls = BODIES[kind]
+        whole = to_json(data.draw(anything(cls)))
+        with pytest.raises(BadInput) as unknown:
+            _ = of_json(cls, {**whole, "zzz": "1"}, "bead")
+        assert unknown.value.field == "bead.zzz"
+        key = data.draw(st.sampled_from(sorted(whole)))
+        with pytest.raises(BadInput) as null:
+            _ = of_json(cls, {**whole, key: None}, "bead")
+        assert null.value.field == f"bead.{key}"
+        required = typing.cast(list[str], schema_of(cls)["required"])
+        missing = data.draw(st.sampled_from(required))
+        with pytest.raises(BadInput) as gap:
+            _ = of_json(cls, {k: v for k, v in whole.items() if k != missing}, "bead")
+        assert gap.value.field == f"bead.{missing}"
+
+    @given(data=st.data())
+    @settings(max_examples=10)
+    @shows("I20")
+    def test_nothing_is_coerced(self, kind: Kind, data: st.DataObject) -> None:
+        """A value of another JSON type is refused, however well it could be converted."""
+        cls = BODIES[kind]
+        whole = to_json(data.draw(anything(cls)))
+        key = data.draw(st.sampled_from(sorted(whole)))
+        strangers = [value for value in (1.5, "x\x00", 7, True, ["?"], {"?": 1}) if type(value) is not type(whole[key])]
+        stranger = data.draw(st.sampled_from(strangers))
+        with pytest.raises(BadInput) as refused:
+            _ = of_json(cls, {**whole, key: stranger}, "bead")
+        assert refused.value.field.startswith(f"bead.{key}")
+
+
+@frozen
+class Pair:
+    """One of everything that slices may hold and beads do not."""
+
+    pair: tuple[str, Decimal]
+    many: dict[str, int]
+    those: set[str]
+    list_: list[Side]
+
+
+def test_the_shapes_of_snapshots_come_back() -> None:
+    """Fixed tuples, dictionaries in their own order, sets in one order, lists."""
+    record = Pair(("a", Decimal("1.5")), {"b": 2, "a": 1}, {"y", "x"}, [Side.SELL])
+    written = to_json(record)
+    assert written == {"pair": ["a", "1.5"], "many": [["b", 2], ["a", 1]], "those": ["x", "y"], "list": ["SELL"]}
+    assert of_json(Pair, json.loads(json.dumps(written))) == record
+    assert list(of_json(Pair, written).many) == ["b", "a"]
+
+
+@pytest.mark.parametrize(
+    ("change", "path"),
+    [
+        ({"pair": ["a"]}, "Pair.pair"),
+        ({"pair": {"a": 1}}, "Pair.pair"),
+        ({"pair": ["a", "1.50"]}, "Pair.pair[1]"),
+        ({"many": {"a": 1}}, "Pair.many"),
+        ({"many": [["a", 1, 2]]}, "Pair.many[0]"),
+        ({"many": [["a", "1"]]}, "Pair.many[0][1]"),
+        ({"many": [["a", 2**53]]}, "Pair.many[0][1]"),
+        ({"many": [["a", True]]}, "Pair.many[0][1]"),
+        ({"those": "x"}, "Pair.those"),
+        ({"list": ["LEFT"]}, "Pair.list[0]"),
+        ({"list": [["BUY"]]}, "Pair.list[0]"),
+    ],
+)
+def test_a_wrong_shape_names_the_place(change: dict[str, Json], path: str) -> None:
+    """Down to the item of a list."""
+    whole: dict[str, Json] = {"pair": ["a", "1"], "many": [], "those": [], "list": []}
+    with pytest.raises(BadInput) as refused:
+        _ = of_json(Pair, {**whole, **change})
+    assert refused.value.field == path
+
+
+def test_a_record_is_an_object() -> None:
+    """A list of the right length is no record."""
+    with pytest.raises(BadInput, match="write an object"):
+        _ = of_json(Settles, [1, 2, "done"])
+
+
+def test_an_annotation_without_a_spelling_is_a_bug() -> None:
+    """A bead with a float in it does not come into being."""
+
+    @frozen
+    class Wrong:
+        number: list[int | str | float]
+
+    with pytest.raises(AssertionError, match="has no"):
+        _ = schema_of(Wrong)

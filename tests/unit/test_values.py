@@ -1,0 +1,232 @@
+"""The words of the trade: what is read, what is refused by name, and that arithmetic never rounds by accident."""
+
+from __future__ import annotations
+
+import decimal
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from phoenix_core.values import (
+    Account,
+    BadInput,
+    Moment,
+    Role,
+    Side,
+    derived_id,
+    divide,
+    exact,
+    floor_to,
+    number,
+    on_grid,
+    plain,
+    text_hash,
+    times,
+    utc_of,
+    utc_text,
+)
+from tests.showing import shows
+
+DECIMALS = st.decimals(allow_nan=False, allow_infinity=False, places=8, min_value=-(10**12), max_value=10**12)
+# N1 of the list of misfortunes: what has been seen where a number should stand.
+NO_NUMBERS = (
+    None,
+    True,
+    1,
+    1.5,
+    Decimal("1.5"),
+    "",
+    " 1",
+    "1 ",
+    "+1",
+    "1_000",
+    "1,000",
+    "1e3",
+    "1E+3",
+    "NaN",
+    "inf",
+    "-inf",
+    ".5",
+    "5.",
+    "0x10",
+    "١٢",
+    "１",
+    "1\n",
+    "--1",
+)
+
+
+class TestNumber:
+    """A decimal as people and bots write it."""
+
+    @pytest.mark.parametrize("text", NO_NUMBERS)
+    @shows("L11", "I8")
+    def test_what_is_no_plain_decimal_is_refused_by_name(self, text: object) -> None:
+        """The refusal names the field, what it held, and the mend."""
+        with pytest.raises(BadInput) as refused:
+            _ = number(text, "entry")
+        assert refused.value.field == "entry"
+        assert "plain decimal" in refused.value.mend
+        assert str(refused.value).startswith("entry: ")
+
+    def test_zero_has_no_sign(self) -> None:
+        """`-0` in every spelling is refused; zero is not."""
+        for text in ("-0", "-0.00"):
+            with pytest.raises(BadInput, match="zero without a sign"):
+                _ = number(text, "x")
+        assert number("0.00", "x") == 0
+
+    def test_thirty_eight_digits_and_not_one_more(self) -> None:
+        """The bound counts digits, not characters."""
+        assert number("-" + "9" * 30 + "." + "9" * 8, "x") == Decimal("-" + "9" * 30 + "." + "9" * 8)
+        with pytest.raises(BadInput, match="at most 38"):
+            _ = number("9" * 31 + "." + "9" * 8, "x")
+
+    def test_a_long_value_is_shown_short(self) -> None:
+        """A refusal does not carry a megabyte of somebody's bytes."""
+        with pytest.raises(BadInput) as refused:
+            _ = number("x" * 10_000, "x")
+        assert len(refused.value.value) == 120
+
+
+class TestExact:
+    """The one spelling of a decimal on disk."""
+
+    @given(DECIMALS)
+    @shows("F64")
+    def test_plain_and_exact_are_inverse(self, value: Decimal) -> None:
+        """What is written is read back as the same number, and written again the same way."""
+        text = plain(value)
+        assert exact(text, "x") == value
+        assert plain(exact(text, "x")) == text
+
+    @pytest.mark.parametrize("text", [*NO_NUMBERS, "1.0", "1.50", "01", "-0", "00", "0.0", "9" * 41, "-0.0"])
+    def test_every_other_spelling_is_refused(self, text: object) -> None:
+        """Leading and trailing zeros, signs on zero, exponents: there is one spelling."""
+        with pytest.raises(BadInput, match="canonical decimal"):
+            _ = exact(text, "x")
+
+    @pytest.mark.parametrize("text", ["0", "-1", "0.1", "0.0000000000000000001", "9" * 38])
+    def test_the_canonical_ones_pass(self, text: str) -> None:
+        """One part in ten to the nineteenth, and thirty-eight digits, are exact."""
+        assert plain(exact(text, "x")) == text
+
+    def test_what_is_no_number_is_a_bug_of_ours(self) -> None:
+        """NaN and infinity are refused where they enter; met here they are an assertion."""
+        for value in ("NaN", "Infinity"):
+            with pytest.raises(AssertionError, match="no number"):
+                _ = plain(Decimal(value))
+
+    def test_negative_zero_and_exponents_are_spelt_plainly(self) -> None:
+        """Arithmetic may make -0 and 1E+3; nobody ever reads them."""
+        assert (plain(Decimal("-0.00")), plain(Decimal("1E+3")), plain(Decimal("1.50"))) == ("0", "1000", "1.5")
+
+
+class TestArithmetic:
+    """The desk's own context, whatever the host thread carries."""
+
+    @given(DECIMALS, DECIMALS)
+    @shows("I8")
+    def test_products_are_exact_under_any_context(self, a: Decimal, b: Decimal) -> None:
+        """A host thread with three digits of precision changes nothing."""
+        with decimal.localcontext(prec=100):
+            wanted = a * b
+        with decimal.localcontext(prec=3):
+            assert times(a, b) == wanted
+
+    def test_division_by_zero_is_loud(self) -> None:
+        """No silent infinity."""
+        with pytest.raises(decimal.DivisionByZero):
+            _ = divide(Decimal(1), Decimal(0))
+
+    @given(DECIMALS, st.decimals(min_value=Decimal("0.00001"), max_value=1000, places=5))
+    def test_floor_is_the_largest_multiple_not_above(self, value: Decimal, increment: Decimal) -> None:
+        """On the grid, not above, and less than one increment below; downwards also below zero."""
+        floored = floor_to(value, increment)
+        assert on_grid(floored, increment)
+        assert floored <= value < floored + increment
+
+    def test_an_increment_is_positive(self) -> None:
+        """A grid of zero width is a bug."""
+        with pytest.raises(AssertionError, match="positive"):
+            _ = floor_to(Decimal(1), Decimal(0))
+
+
+class TestTime:
+    """Instants: UTC, microseconds, one spelling."""
+
+    @given(st.datetimes(timezones=st.just(UTC)))
+    @shows("I17")
+    def test_instants_come_back_exactly(self, at: datetime) -> None:
+        """Written and read, an instant is itself, and UTC."""
+        if at.year >= 1000:
+            again = utc_of(utc_text(at), "ts")
+            assert again == at and again.tzinfo is UTC
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            None,
+            5,
+            "",
+            "2026-11-18",
+            "2026-11-18T19:00:00Z",
+            "2026-11-18T19:00:00.000000",
+            "2026-02-30T00:00:00.000000Z",
+            "2026-11-18T19:00:00.000000+00:00",
+            "2026-11-18T25:00:00.000000Z",
+            "２026-11-18T19:00:00.000000Z",
+        ],
+    )
+    def test_every_other_spelling_is_refused(self, text: object) -> None:
+        """Also days that no calendar has."""
+        with pytest.raises(BadInput):
+            _ = utc_of(text, "ts")
+
+    def test_only_utc_gets_in(self) -> None:
+        """Naive instants and other zones are a bug wherever they appear."""
+        naive = datetime(2026, 11, 18)  # noqa: DTZ001 - the naive one is what this test is about
+        other = datetime(2026, 11, 18, tzinfo=timezone(timedelta(hours=1)))
+        for wrong in (naive, other):
+            with pytest.raises(AssertionError):
+                _ = utc_text(wrong)
+            with pytest.raises(AssertionError):
+                _ = Moment(wrong, timedelta(0), "boot")
+
+    def test_a_moment_moves_on_both_clocks(self) -> None:
+        """`plus` moves wall and ticks together, within one boot."""
+        moment = Moment(datetime(2026, 11, 18, tzinfo=UTC), timedelta(hours=1), "boot")
+        later = moment.plus(timedelta(seconds=5))
+        assert (later.wall - moment.wall, later.ticks - moment.ticks, later.boot) == (
+            timedelta(seconds=5),
+            timedelta(seconds=5),
+            "boot",
+        )
+
+
+def test_sides_and_roles() -> None:
+    """Each side closes the other, and every role but the entry is an exit."""
+    assert [side.other for side in Side] == [Side.SELL, Side.BUY]
+    assert [side.sign for side in Side] == [1, -1]
+    assert [role for role in Role if not role.is_exit] == [Role.ENTRY]
+    assert str(Side.BUY) == "BUY"
+
+
+def test_the_prefix_of_an_account_comes_from_its_mask() -> None:
+    """DU for paper, U for live, as the broker spells them."""
+    assert [Account("t", mask).prefix for mask in ("DU...567", "U...9", "MOCK")] == ["DU", "U", "MOCK"]
+
+
+def test_derived_ids_repeat_and_do_not_collide() -> None:
+    """The same parts make the same id; parts are kept apart."""
+    assert derived_id("a", "b") == derived_id("a", "b")
+    assert derived_id("a", "b") != derived_id("ab") != derived_id("a", "", "b")
+
+
+def test_words_are_pointed_at_by_their_hash() -> None:
+    """Also words that are no valid Unicode."""
+    assert text_hash("") == "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+    assert text_hash("\ud800") != text_hash("\ud801")
