@@ -114,9 +114,9 @@ def outcome_of(filled: Quantity, realized: Money) -> Outcome:
     """Won, lost or even, by what was realised before commissions; BUSTED where every execution was taken back."""
     if filled == 0:
         return Outcome.BUSTED
-    if realized == 0:
-        return Outcome.BREAKEVEN
-    return Outcome.WIN if realized > 0 else Outcome.LOSS
+    if realized > 0:
+        return Outcome.WIN
+    return Outcome.LOSS if realized < 0 else Outcome.BREAKEVEN
 
 
 def autopsy(life: Life) -> Autopsy:

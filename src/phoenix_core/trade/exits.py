@@ -182,7 +182,8 @@ def pictured(stake: Stake, snapshot: Snapshot | None, session: int, baseline: De
     )
     ours = ARITHMETIC.multiply(position.side.sign, ARITHMETIC.subtract(shown, baseline))
     there = ARITHMETIC.add(ours, since)
-    cash = any(order.line.sec_type is SecType.CASH for order in stake.orders)
+    line = entry_line(stake)
+    cash = line is not None and line.sec_type is SecType.CASH
     if cash and ARITHMETIC.subtract(there, stake.held).copy_abs() <= CASH_UNEXPLAINED_MAX:
         return stake.held
     return there
@@ -198,11 +199,11 @@ def x4_refusal(stake: Stake, frames: Iterable[Frame], there: Decimal | None, typ
 
 def _x4(stake: Stake, frame: Frame, there: Decimal | None, typed: bool) -> Refusal | None:
     quantity = frame.line.quantity
-    native = any(order.native and order.ref == frame.ref for order in stake.exits)
-    if native and stake.entry is not None and stake.entry.end is None:
-        parent = stake.entry.line.quantity
-        wrong = refusal(Reason.EXIT_WRONG_SIZE, detail=f"{quantity} where its parent has {parent}")
-        return None if quantity == parent else wrong
+    parent = _live_parent(stake, frame)
+    if parent is not None:
+        of_parent = parent.line.quantity
+        wrong = refusal(Reason.EXIT_WRONG_SIZE, detail=f"{quantity} where its parent has {of_parent}")
+        return None if quantity == of_parent else wrong
     if typed and frame.line.role is Role.CLOSE:
         return None
     if there is None and frame.line.role is Role.CLOSE:
@@ -212,6 +213,14 @@ def _x4(stake: Stake, frame: Frame, there: Decimal | None, typed: bool) -> Refus
     if rest <= allowed:
         return None
     return refusal(Reason.EXIT_WRONG_SIZE, detail=f"{rest} over {allowed} booked and shown")
+
+
+def _live_parent(stake: Stake, frame: Frame) -> Known | None:
+    """The entry that a native child hangs on, while it may fill."""
+    entry = stake.entry
+    if entry is None or entry.end is not None:
+        return None
+    return entry if any(order.native and order.ref == frame.ref for order in stake.exits) else None
 
 
 def bracket_refusal(frames: tuple[Frame, ...]) -> Refusal | None:
@@ -282,12 +291,12 @@ def close_plan(stake: Stake, shares_group: bool, now: datetime) -> Result[CloseP
     rest = entry_to_cancel(stake)
     groups = {order.group for order in stake.pair}
     if not groups or (shares_group and len(groups) == 1):
-        return Success(ClosePlan(Step.SEND, quantity, min(groups, default=""), rest))
+        return Success(ClosePlan(Step.SEND, quantity, stake.pair[0].group if groups else "", rest))
     unasked = tuple(order.ref for order in stake.pair if order.cancel_requested_at is None)
     if unasked:
         return Success(ClosePlan(Step.CANCEL_FIRST, quantity, cancels=(*rest, *unasked)))
-    asked_at = min(order.cancel_requested_at or now for order in stake.pair)
-    late = now - asked_at >= PROTECTION_ENDS_WITHIN
+    asked = [order.cancel_requested_at for order in stake.pair if order.cancel_requested_at is not None]
+    late = now - min(asked) >= PROTECTION_ENDS_WITHIN
     return Success(ClosePlan(Step.GIVE_UP if late else Step.WAIT, quantity, cancels=rest))
 
 
@@ -301,7 +310,7 @@ def entry_line(stake: Stake) -> Line | None:
     """What a position was entered by, which its exits are made from; of an adopted one, its exits turned round."""
     if stake.entry is not None:
         return stake.entry.line
-    line = stake.orders[0].line if stake.orders else None
+    line = next((order.line for order in stake.orders), None)
     return None if line is None else evolve(line, role=Role.ENTRY, side=line.side.other)
 
 

@@ -55,8 +55,8 @@ class Orders:
         """The orders that a bead is about: a hand-over that was withheld drops every frame of it at once."""
         if body.event is not OrderEvent.DROPPED or body.revision is not None:
             return (known,)
-        together = (o for o in self.of(known.position_id) if o.recorded_seq == known.recorded_seq)
-        return tuple(order for order in together if order.standing is Standing.RECORDED or order is known)
+        together = (order for order in self.of(known.position_id) if order.recorded_seq == known.recorded_seq)
+        return tuple(order for order in together if order.standing is Standing.RECORDED)
 
     def _put(self, after: Known, bead: Bead) -> None:
         self._touch(after, bead.ts)
@@ -124,8 +124,7 @@ class Orders:
 
     def of(self, position_id: str) -> tuple[Known, ...]:
         """The orders of a position, in order of record."""
-        found = (self.find(ref) for ref in self.of_position.get(position_id, ()))
-        return tuple(order for order in found if order is not None)
+        return tuple(self.open.get(ref) or self.done[ref] for ref in self.of_position.get(position_id, ()))
 
     def entry_of(self, position_id: str) -> Known | None:
         """The entry of a position; an adopted one has none."""

@@ -271,6 +271,19 @@ class TestX1:
         assert x1_refusal(log.stake, [STOP_REF, TARGET_REF]) is None
         assert working_exits(log.stake, [STOP_REF, TARGET_REF]) == 4  # answered: there is no before
 
+    def test_a_third_size_before_the_second_is_answered(self) -> None:
+        """What stood before a change is the larger of all that may stand, not the first."""
+        log = held(filled=4)
+        for ref in (STOP_REF, TARGET_REF):
+            tell(log, ref, B.CANCELLED)
+        tell(log, REF, B.CANCELLED, 4)
+        ref = exit_ref(REF, Role.STOP, 2)
+        record(log, frame(ref, exit_lines(4)[0]), mandate=MANDATE)
+        tell(log, ref, size=4)
+        record(log, resized(log.order(ref), quantity(9)), mandate=MANDATE)
+        assert x1(log, resized(log.order(ref), quantity(6)), mandate=MANDATE) is None
+        assert x1(log, resized(log.order(ref), quantity(10)), mandate=MANDATE) is not None
+
     def test_the_rest_counts_only_while_a_native_group_works(self) -> None:
         """With the children gone, what the entry may still fill is no room for exits."""
         log = held(filled=4)
@@ -416,6 +429,22 @@ class TestX4:
         for size, passes in ((4, True), (5, False), (3, True)):
             frames = [resized(order, quantity(size)) for order in log.stake.pair]
             assert (x4_refusal(log.stake, frames, Decimal(4)) is None) is passes
+
+    def test_another_exit_is_no_child_while_the_parent_lives(self) -> None:
+        """Beside a native pair whose parent may fill, a close is bounded by what is held, not by the parent's size."""
+        log = held(filled=4)
+        for size, passes in ((4, True), (5, False), (10, False)):
+            assert self.sizes(log, size, 4) is passes
+            assert self.sizes(log, size, 4, role=Role.STOP) is passes
+        record(log, close_frame(10))
+        assert x4_refusal(log.stake, [close_frame(10)], Decimal(4)) is not None
+
+    def test_an_adopted_positions_exits_are_nobodys_children(self) -> None:
+        """There is no parent: what is held is the bound."""
+        stake = evolve(adopted_stake(), fills=held().stake.fills)
+        for size, passes in ((10, True), (11, False), (4, True)):
+            frames = [resized(order, quantity(size)) for order in stake.pair]
+            assert (x4_refusal(stake, frames, Decimal(10)) is None) is passes
 
     def test_what_an_order_executed_is_part_of_its_size(self) -> None:
         """A stop of 10 that executed 4 of it is, for 6 held, still a stop of 10."""
@@ -620,6 +649,12 @@ class TestAClose:
         record(log, close_frame(10), group=group_of(REF, 1))
         assert close_plan(log.stake, True, log.now).failure().reasons == (Reason.CLOSE_ALREADY_WORKING,)
 
+    def test_one_unit_is_something(self) -> None:
+        """The last one too is closed."""
+        log = held()
+        sold(log, 9)
+        assert close_plan(log.stake, True, log.now).unwrap().quantity == 1
+
     @pytest.mark.parametrize("exited", [10, 11])
     def test_nothing_held_is_nothing_to_close(self, exited: int) -> None:
         """Net zero, or beyond it: a close would open."""
@@ -663,6 +698,11 @@ def test_a_time_exit_is_due_only_where_a_mandate_names_one(
 def test_what_never_filled_has_no_time_exit() -> None:
     """Before the first execution there is nothing to leave."""
     assert not time_exit_due(submitted().position, timedelta(0), T0 + timedelta(days=1))
+
+
+def test_the_limits_are_as_decided() -> None:
+    """A signed exit lives 60 s, a wall clock may step back 2 s, protection has 3 s to end."""
+    assert (SIGNED_FOR, WALL_BACK_MAX, PROTECTION_ENDS_WITHIN) == (60 * SECOND, 2 * SECOND, 3 * SECOND)
 
 
 def test_a_stake_is_what_the_slices_have() -> None:

@@ -172,6 +172,14 @@ def test_more_filled_and_other_terms_are_news() -> None:
     assert [body.event for body in news(known, order_said(REF, filled=2, echo=entry_line(9)))] == [E.CHANGED]
     assert [body.event for body in news(known, order_said(REF, filled=2, echo=entry_line(), group="G"))] == [E.CHANGED]
     assert news(known, order_said(REF, B.PENDING, 3, echo=entry_line(9))) == ()
+    assert news(known, order_said(REF, filled=2, echo=entry_line())) == ()
+    grouped = after(known, order_said(REF, filled=2, echo=entry_line(), group="G"))
+    assert grouped.echo_group == "G"
+    assert news(grouped, order_said(REF, filled=2, echo=entry_line(), group="G")) == ()
+    assert [body.event for body in news(grouped, order_said(REF, filled=2, echo=entry_line(9), group="G"))] == [
+        E.CHANGED
+    ]
+    assert news(grouped, order_said(REF, filled=2, group="H")) == ()
 
 
 @shows("F20")
@@ -224,6 +232,27 @@ class TestCodesEndOnlyWhatWasNeverAcknowledged:
         decided = {103, 106, 107, 109, 110, 111, 133, 200, 201, 203, 321, 434, 460, 10289}
         assert decided == ENDING_CODES
         assert not ENDING_CODES & (HOLDING_CODES | NOT_CANCELLED_CODES)
+
+    def test_the_other_lists_are_as_decided(self) -> None:
+        """What says held, and what says only that a cancel did nothing."""
+        assert {399, 404} == HOLDING_CODES
+        assert {135, 136, 161, 10147, 10148} == NOT_CANCELLED_CODES
+
+    def test_a_code_again_leaves_nothing(self) -> None:
+        """Held is held; a strange code is strange also once a cancel was asked for."""
+        log = tell(submitted(), order_said(REF))
+        (body,) = error_news(log.order(), error(399))
+        log.append(body)
+        assert error_news(log.order(), error(404)) == ()
+        log.append(order_bead(log.order(), E.CANCEL_REQUESTED))
+        assert error_news(log.order(), error(10349)) == ()
+
+    def test_a_fill_after_a_refusal_is_a_fill(self) -> None:
+        """The code was wrong, or of something else: what filled has filled."""
+        known = after(sent(), order_said(REF))
+        for body in error_news(known, error(201)):
+            known = applied(known, body, T0)
+        assert after(known, order_said(REF, B.FILLED, 10)).end is End.FILLED
 
     def test_of_an_acknowledged_order(self) -> None:
         """Refused after it was acknowledged: kept, no end; should the broker then cancel it, it was a reject."""
@@ -386,6 +415,28 @@ def test_a_dropped_frame_never_was() -> None:
     whole = order_bead(log.order(), E.DROPPED, revision=None)
     log.append(order_bead(log.order(TARGET_REF), E.SENT), whole)
     assert [known.end for known in log.orders.of(whole.position_id)] == [End.DROPPED, End.DROPPED, None]
+
+
+def test_a_withheld_hand_over_is_one_hand_over() -> None:
+    """A close that was withheld takes nothing with it that another bead recorded, though nobody knows if that left."""
+    log = Log()
+    log.append(bracket())
+    line = evolve(entry_line(), role=Role.CLOSE, side=Side.SELL)
+    log.append(Order(E.RECORDED, bracket().position_id, CLOSE_REF, (frame(CLOSE_REF, line),)))
+    close = log.order(CLOSE_REF)
+    assert (close.group, close.mandate) == ("", "")
+    log.append(order_bead(close, E.DROPPED, revision=None))
+    assert [order.end for order in log.orders.of(close.position_id)] == [None, None, None, End.DROPPED]
+
+
+def test_a_bead_without_a_revision_is_about_its_order_alone() -> None:
+    """Only a hand-over that was withheld is about several."""
+    log = Log()
+    log.append(bracket())
+    log.append(order_bead(log.order(STOP_REF), E.SENT))
+    log.append(order_bead(log.order(STOP_REF), E.CANCEL_REQUESTED, revision=None))
+    asked = [order.cancel_requested_at for order in log.orders.of(bracket().position_id)]
+    assert asked == [None, T0, None]
 
 
 def test_a_withheld_change_leaves_other_orders_alone() -> None:
@@ -552,6 +603,27 @@ def test_generations_are_unique_in_the_log() -> None:
     tell(log, order_said(CLOSE_REF, B.FILLED, 10))
     with pytest.raises(AssertionError):  # a reference is used once
         log.append(Order(E.RECORDED, name, CLOSE_REF, (frame(CLOSE_REF, line),)))
+
+
+def test_an_entry_alone_leaves_the_first_generation_free() -> None:
+    """Where the broker takes no bracket, the first exits are generation one."""
+    log = Log()
+    log.append(evolve(bracket(), frames=bracket().frames[:1]))
+    assert log.orders.next_generation(REF) == 1
+
+
+def test_exits_without_an_entry_have_none() -> None:
+    """An adopted position has orders, and none of them is an entry."""
+    log = Log()
+    log.append(evolve(bracket(), frames=bracket().frames[1:]))
+    assert log.orders.entry_of(bracket().position_id) is None
+    assert len(log.orders.exits_of(bracket().position_id)) == 2
+
+
+def test_a_position_is_quiet_only_when_nothing_of_it_works() -> None:
+    """One end of three is no quiet."""
+    log = tell(submitted(), order_said(STOP_REF, B.CANCELLED))
+    assert log.orders.quiet == {}
 
 
 def test_what_moved_lately() -> None:
