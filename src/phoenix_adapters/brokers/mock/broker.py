@@ -79,8 +79,6 @@ class MockBroker:
     _version: str = "mock"
     _wire: Wire = Factory(Wire)
 
-    # --- scripting: what a test or a drill makes happen ---
-
     def set_mode(self, mode: ChaosMode) -> None:
         """Change how badly it behaves, from the next order on."""
         self.mode = mode
@@ -119,6 +117,10 @@ class MockBroker:
             self._up = False
             self._inbox.append(LinkSaid(LinkEvent.LOST, self.truth.session, detail="cut"))
 
+    def tell(self, *facts: Fact) -> None:
+        """Tell facts as the broker would: corrections, repeats, words out of turn."""
+        self._inbox.extend(facts)
+
     def trade_by_hand(self, symbol: str, side: Side, quantity: Quantity) -> None:
         """A human trades past Phoenix, in another window."""
         self.truth.held[symbol] = self.truth.held.get(symbol, Decimal(0)) + side.sign * quantity
@@ -131,8 +133,7 @@ class MockBroker:
             if working.frame.line.symbol == symbol and waits and self._triggered(working):
                 self._execute(working, working.remaining)
 
-    # --- the port ---
-
+    # The port.
     async def connect(self) -> bool:
         """Open a session."""
         if self._refusing:
@@ -165,7 +166,7 @@ class MockBroker:
             else:
                 self._inbox.append(what)
         ours = LinkSaid | FrameSaid | CancelSaid  # what our own end of the wire says
-        if self._hushed:
+        if self._hushed or not self._up:
             self._inbox = deque(f for f in self._inbox if isinstance(f, ours))
         if self._mute:
             said = tuple(f for f in self._inbox if isinstance(f, ours))
@@ -301,8 +302,7 @@ class MockBroker:
         """The mock reads our own clock."""
         return timedelta(0)
 
-    # --- the broker's own truth ---
-
+    # The broker's own truth.
     def _message(self) -> str:
         self._messages += 1
         return f"mock:{self.truth.session}:{self._messages}"
