@@ -121,3 +121,12 @@ def test_nobody_else_imports_the_client() -> None:
         }
         if "brokers/ibkr" not in path.as_posix():
             assert not names & {"ib_insync", "ib_async"}, path
+
+
+@shows("S33-GRD-11", "S33-GRD-12", "S33-REV-04", "S33-REV-05", "S33-GRD-10")
+def test_the_roadmap_says_what_waits_for_whom() -> None:
+    """Phase 2 is a design until the owner is ready; the veto bead is named and not built; boring is safe."""
+    page = (REPOSITORY / "docs" / "roadmap.md").read_text("utf-8")
+    for words in ("Boring is safe", "DESIGN_ONLY", "veto bead", "EUR/USD live", "six pairs", "5 to 10 trading days"):
+        assert words in page, words
+    assert "VETO" not in {kind.value for kind in Kind}

@@ -8,11 +8,16 @@ from decimal import Decimal
 import pytest
 
 from phoenix_adapters.brokers.mock.chaos import Fill, Lose, Partial, Reject, Silence
+from phoenix_core.acts.operate import Acknowledge
 from phoenix_core.beads import (
     Alert,
+    AlertEvent,
     Autopsy,
+    Beat,
     Decision,
     Evidence,
+    Health,
+    Heartbeat,
     IbkrSession,
     KillFlag,
     KillKind,
@@ -28,9 +33,9 @@ from phoenix_core.beads import (
 )
 from phoenix_core.facts import LinkEvent, LinkSaid
 from phoenix_core.refusals import Reason
-from phoenix_core.values import Quantity, Severity, Side, State
+from phoenix_core.values import CommandId, Quantity, Severity, Side, State
 from tests.showing import shows
-from tests.stage import stage
+from tests.stage import nonce, stage
 
 
 @shows("S32-TOK-02", "S32-TOK-12", "S33-TOK-01", "S32-SEAM-01", "S32-SEAM-02", "S32-SEAM-03")
@@ -266,5 +271,29 @@ def test_the_link_events_are_all_known() -> None:
             await desk.tick(1)
             await desk.tick(1)
             assert desk.beads()
+
+    asyncio.run(walk())
+
+
+@shows("S33-MON-12", "S33-SEAM-02", "S33-MON-06", "S33-MON-11")
+def test_a_sick_desk_is_noticed_told_and_answered() -> None:
+    """A beat finds an order whose status stands still: DEGRADED, an alert, a human's word; later it escalates."""
+
+    async def walk() -> None:
+        desk = stage()
+        await desk.start()
+        desk.broker.hush()
+        _ = await desk.enter()
+        for _ in range(80):
+            await desk.tick(10)
+        beats = desk.bodies(Heartbeat)
+        assert beats[0].status is Beat.HEALTHY
+        assert any(b.status is Beat.DEGRADED and b.health_state is Health.DEGRADED for b in beats)
+        told = [a for a in desk.bodies(Alert) if a.code == "HEALTH_DEGRADED" and a.event is AlertEvent.RAISED]
+        assert told
+        louder = [a for a in desk.bodies(Alert) if a.code == "HEALTH_DEGRADED_LONG"]
+        assert louder and louder[0].severity is Severity.CRITICAL
+        _ = desk.act(Acknowledge(CommandId(nonce()), told[0].alert, "operator")).unwrap()
+        assert any(a.event is AlertEvent.ACKNOWLEDGED for a in desk.bodies(Alert))
 
     asyncio.run(walk())
