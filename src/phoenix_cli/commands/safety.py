@@ -63,6 +63,8 @@ def raise_in_log(home: Home, scope: str, reason: str, cancel_working: bool) -> b
     from phoenix_core.kernel import sealed
     from phoenix_core.rulings import granted
 
+    if not home.log.is_file():
+        return False  # opening would begin a new log, with a flag where its genesis belongs
     try:
         with SqliteStore(home.log) as store:
             now = clock_of(load_settings(home), home).now()

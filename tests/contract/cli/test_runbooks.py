@@ -153,7 +153,7 @@ class TestDrill:
 
 
 def test_the_wheel_carries_the_pages() -> None:
-    """`phoenix runbook show` needs no working copy: the build puts the folder beside the code, where it is looked for."""
+    """`phoenix runbook show` needs no working copy: the build puts the folder beside the code, where it is sought."""
     built = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))["tool"]["hatch"]["build"]
     assert built["targets"]["wheel"]["force-include"] == {"docs/runbooks": "phoenix_cli/runbooks"}
     assert "docs" in built["targets"]["sdist"]["include"]
