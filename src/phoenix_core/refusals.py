@@ -144,6 +144,8 @@ PRECEDENCE: Final[dict[Reason, int]] = {reason: n for n, reason in enumerate(Rea
 _TRANSIENT: Final = frozenset(
     {
         Reason.ENGINE_NOT_RUNNING,
+        Reason.ACCOUNT_UNKNOWN,  # a broker that is away says nothing, not even whose account it was
+        Reason.NOT_RECONCILED,  # a session that has just begun is looked at within a second or two
         Reason.LINK_DOWN,
         Reason.LINK_SILENT,
         Reason.RESTART_WINDOW,

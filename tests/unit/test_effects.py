@@ -68,7 +68,10 @@ def test_what_is_done_at_once_does_not_wait_for_the_engine() -> None:
 # --- refusals ---------------------------------------------------------------------------------------------------------
 
 # Waiting may help against these, and against nothing else: not against the market's hours, not against a quote.
-TRANSIENT = {"LINK_DOWN", "LINK_SILENT", "RESTART_WINDOW", "PACING", "ENGINE_NOT_RUNNING"}
+TRANSIENT = {
+    *{"LINK_DOWN", "LINK_SILENT", "RESTART_WINDOW", "PACING", "ENGINE_NOT_RUNNING"},
+    *{"ACCOUNT_UNKNOWN", "NOT_RECONCILED"},
+}
 
 
 @pytest.mark.parametrize("reason", list(Reason))

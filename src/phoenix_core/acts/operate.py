@@ -270,7 +270,11 @@ def _change_config(desk: Desk, command: ChangeConfig, world: World) -> Ruling:
 
 
 def _report_shadow(desk: Desk, command: ReportShadow, world: World) -> Ruling:
-    return granted(command.report.strategy, command.report)
+    report = command.report
+    if not report.failed:
+        return granted(report.strategy, report)
+    told = alert(Code.VALIDATION_EXTENDED, report.strategy, command.command_id, failed=" ".join(report.failed))
+    return granted(report.strategy, report, told)
 
 
 HANDLERS: Final[Mapping[type, Callable[[Desk, Any, World], Ruling]]] = {

@@ -107,10 +107,6 @@ class MockBroker:
         """Be a gateway that comes back in another version."""
         self._version = version
 
-    def say(self, code: int, text: str = "") -> None:
-        """Say a code about the session, as gateways do."""
-        self._inbox.append(ErrorSaid(self._message(), self.truth.session, code, text))
-
     def cut(self) -> None:
         """Lose the session at once."""
         if self._up:

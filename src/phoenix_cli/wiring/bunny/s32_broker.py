@@ -78,7 +78,7 @@ async def ibkr_rejection(witness: Witness) -> None:
     witness.holds("REJECTED", desk.state(intent) is State.REJECTED)
     moved = (State.SUBMITTED, PositionEvent.REJECTED)
     witness.once(desk, "SUBMITTED to REJECTED", Position, lambda p: (p.from_, p.event) == moved)
-    witness.shown(desk, "an alert", Alert, lambda a: raised(Code.ORDER_REJECTED, a) and "201" in a.text)
+    _ = witness.shown(desk, "an alert", Alert, lambda a: raised(Code.ORDER_REJECTED, a) and "201" in a.text)
     sent = desk.sent
     await desk.watch(120, 10)
     witness.holds("no retry: nothing more reached the broker", desk.sent == sent == 3)
@@ -97,10 +97,10 @@ async def fill_partial(witness: Witness) -> None:
     witness.holds("half is filled", position.filled_quantity == 50_000)
     witness.holds("of what was asked", position.requested_quantity == 100_000)
     half = Decimal("0.5")
-    witness.shown(desk, "partial_fill_ratio is 0.5", Position, lambda p: p.partial_fill_ratio == half)
+    _ = witness.shown(desk, "partial_fill_ratio is 0.5", Position, lambda p: p.partial_fill_ratio == half)
     witness.holds("one position", len(desk.desk.positions.open) == 1)
     await desk.watch(100)
-    witness.shown(desk, "after 90 s the rest is cancelled", Order, lambda o: o.event is OrderEvent.CANCEL_REQUESTED)
+    _ = witness.shown(desk, "after 90 s the rest is cancelled", Order, lambda o: o.event is OrderEvent.CANCEL_REQUESTED)
     position = _open(desk, intent)
     witness.holds("what is held is protected, for its size", position.state is State.MANAGED)
     working = [w.remaining for w in desk.broker.truth.book.values() if not w.ends]
@@ -123,7 +123,7 @@ async def partial_drift(witness: Witness) -> None:
         lambda d: (d.phoenix_state.get("quantity"), d.broker_state.get("quantity")) == ("50000", "60000"),
     )
     witness.holds("once", len(found) == 1, found)
-    witness.shown(
+    _ = witness.shown(
         desk, "an alert with both sides", Alert, lambda a: raised(Code.DRIFT_CRITICAL, a) and "60000" in a.text
     )
     witness.holds("Phoenix still believes its own executions", _open(desk, intent).filled_quantity == 50_000)
@@ -145,7 +145,7 @@ async def reconciliation_drift(witness: Witness) -> None:
         ReconciliationDrift,
         lambda d: d.drift_type is DriftType.POSITION_SIZE and d.severity is Severity.CRITICAL,
     )
-    witness.shown(desk, "an alert", Alert, lambda a: raised(Code.DRIFT_CRITICAL, a))
+    _ = witness.shown(desk, "an alert", Alert, lambda a: raised(Code.DRIFT_CRITICAL, a))
     witness.once(desk, "a DRIFT kill", KillFlag, lambda k: k.type is KillKind.DRIFT and k.event is KillEvent.RAISED)
     witness.holds("our side was not corrected", _open(desk, intent).last == before)
     witness.holds("their side was not corrected: nothing was sent", desk.sent == sent)
@@ -167,7 +167,7 @@ async def _answer(witness: Witness, desk: Stage) -> None:
     desk.broker.spoof(PAIR, None)
     _ = desk.act(_demand(desk)).unwrap()
     await desk.watch(15, 1)
-    witness.shown(desk, "RECONCILIATION_RESOLUTION, cleared", ReconciliationResolution, lambda r: r.cleared)
+    _ = witness.shown(desk, "RECONCILIATION_RESOLUTION, cleared", ReconciliationResolution, lambda r: r.cleared)
     witness.holds("the drift is over", not desk.desk.drifts.open)
     witness.once(desk, "and its kill came down", KillFlag, lambda k: k.event is KillEvent.LIFTED)
 
@@ -196,7 +196,7 @@ async def order_race(witness: Witness) -> None:
     witness.once(desk, "one DECISION", Decision, lambda d: d.subject == intent)
     witness.once(desk, "one token ISSUED", T2Token, lambda t: t.event is TokenEvent.ISSUED)
     witness.once(desk, "one order recorded", Order, lambda o: o.event is OrderEvent.RECORDED)
-    witness.shown(desk, "the refused one is kept", Observation, lambda o: o.about is About.REFUSED_COMMAND)
+    _ = witness.shown(desk, "the refused one is kept", Observation, lambda o: o.about is About.REFUSED_COMMAND)
     witness.holds("one bracket at the broker", desk.sent == 3)
 
 

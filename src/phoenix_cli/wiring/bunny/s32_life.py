@@ -52,7 +52,7 @@ async def lifecycle_invalid(witness: Witness) -> None:
     assert isinstance(proposed, Open), "it was just proposed"
     _ = desk.sign(Close(proposed.position_id, text_hash("close what was never opened"))).unwrap()
     await desk.tick()
-    witness.shown(
+    _ = witness.shown(
         desk,
         "a close of what is PROPOSED is refused, and kept as an event that the table does not know",
         Observation,
@@ -134,7 +134,7 @@ async def promotion_bypass(witness: Witness) -> None:
     witness.holds("as incomplete", no is not None and Reason.PROMOTION_INCOMPLETE in no.reasons)
     witness.holds("0 of 20 sessions", no is not None and "0 of 20 shadow sessions" in no.detail)
     incomplete = Reason.PROMOTION_INCOMPLETE
-    witness.shown(desk, "the attempt is kept", Observation, lambda o: refused_promotion(o, incomplete))
+    _ = witness.shown(desk, "the attempt is kept", Observation, lambda o: refused_promotion(o, incomplete))
     witness.never(desk, "no PROMOTION", Promotion)
     await earned(desk)
     witness.holds("its honest twin, with all of it, is promoted", asked(desk) is None)
@@ -151,7 +151,7 @@ async def promotion_partial(witness: Witness) -> None:
     named = {item for item in Item if f"{item.value}: " in no.detail}
     witness.holds("what is missing is named", named == {Item.SESSIONS, Item.REGIMES, Item.SHARPE})
     incomplete = Reason.PROMOTION_INCOMPLETE
-    witness.shown(desk, "the attempt is kept", Observation, lambda o: refused_promotion(o, incomplete))
+    _ = witness.shown(desk, "the attempt is kept", Observation, lambda o: refused_promotion(o, incomplete))
     witness.never(desk, "no PROMOTION", Promotion)
 
 
@@ -165,7 +165,7 @@ async def promotion_veto(witness: Witness) -> None:
     witness.holds("refused for the kill", Reason.KILL_FLAG_ACTIVE in no.reasons)
     witness.holds("the flag is cited", "SIGNALMAN strategy:other" in no.detail)
     kill = Reason.KILL_FLAG_ACTIVE
-    witness.shown(desk, "the attempt is kept", Observation, lambda o: refused_promotion(o, kill))
+    _ = witness.shown(desk, "the attempt is kept", Observation, lambda o: refused_promotion(o, kill))
     witness.never(desk, "no PROMOTION", Promotion)
 
 
@@ -193,7 +193,7 @@ async def kill_entry_attempt(witness: Witness) -> None:
     await desk.tick()
     witness.once(desk, "the live token is revoked", T2Token, lambda t: t.event is TokenEvent.REJECTED and t.final)
     witness.holds("what was approved is CANCELLED", desk.state(on_its_way) is State.CANCELLED)
-    witness.shown(desk, "an alert", Alert, lambda a: raised(Code.KILL_RAISED, a))
+    _ = witness.shown(desk, "an alert", Alert, lambda a: raised(Code.KILL_RAISED, a))
     desk.broker.script(Fill())
     await desk.watch(30)
     witness.holds("nothing reached the broker", desk.sent == sent)
@@ -220,7 +220,7 @@ async def stale_approval(witness: Witness) -> None:
         lambda k: k.type is KillKind.TEMPORARY and k.scope == f"strategy:{STRATEGY}",
     )
     witness.holds("once", len(temporary) == 1, temporary)
-    witness.shown(desk, "an alert", Alert, lambda a: raised(Code.STATE_CONFLICT, a))
+    _ = witness.shown(desk, "an alert", Alert, lambda a: raised(Code.STATE_CONFLICT, a))
     witness.once(desk, "the intent is over", Position, lambda p: p.event is PositionEvent.WITHDRAWN)
     witness.holds("CANCELLED", desk.state(intent) is State.CANCELLED)
     witness.holds("nothing reached the broker", desk.sent == 0)

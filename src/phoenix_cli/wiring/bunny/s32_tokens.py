@@ -55,7 +55,7 @@ async def token_replay(witness: Witness) -> None:
     witness.once(desk, "T2_TOKEN REJECTED keeps it", T2Token, lambda t: because(Reason.TOKEN_USED, t))
     replayed = desk.act(evolve(signed, command_id=desk.fresh()))
     witness.holds("the same signature again is refused", not is_successful(replayed))
-    witness.shown(desk, "and kept", Observation, lambda o: o.about is About.REFUSED_COMMAND and o.subject == intent)
+    _ = witness.shown(desk, "and kept", Observation, lambda o: o.about is About.REFUSED_COMMAND and o.subject == intent)
     await desk.watch(10)
     witness.holds("one bracket reached the broker, and no second one", desk.sent == sent == 3)
     witness.once(desk, "one token was issued", T2Token, lambda t: t.event is TokenEvent.ISSUED)
@@ -110,7 +110,7 @@ async def order_without_token(witness: Witness) -> None:
     witness.once(desk, "T2_TOKEN REJECTED", T2Token, lambda t: because(Reason.TOKEN_MISSING, t))
     witness.holds("a broker takes only what the last look cleared", not _forge_pass())
     seq = _forge_order(desk, intent)
-    witness.shown(desk, "an order was forged into the log", Order, lambda o: o.event is OrderEvent.RECORDED)
+    _ = witness.shown(desk, "an order was forged into the log", Order, lambda o: o.event is OrderEvent.RECORDED)
     await desk.tick()
     owed = [(key, e) for key, e in desk.desk.owed.items() if isinstance(e, SendOrder)]
     cleared = [clear(desk.desk, key, effect, desk.engine.world()) for key, effect in owed]
