@@ -148,7 +148,7 @@ def read_json(data: bytes, limit: int = BEAD_MAX) -> Json:
 def is_canonical(data: bytes) -> bool:
     """A line that is no bead: canonical like one, but with one code for all that it may not be."""
     try:
-        read_json(data, LINE_MAX)
+        _ = read_json(data, LINE_MAX)
     except Lie:
         return False
     return True
@@ -608,7 +608,7 @@ class Lines:
     def __init__(self, file: BinaryIO) -> None:
         """Begin at the file's beginning."""
         self.file, self.number = file, 0
-        file.seek(0)
+        _ = file.seek(0)
 
     def next(self) -> bytes:
         """The next line without its end."""
@@ -639,7 +639,7 @@ def check_bytes(file: BinaryIO, roots: Roots) -> Outline:
     """The first reading: every line is what it must be, the chain holds, the root and every checkpoint fit."""
     lines = Lines(file)
     judge("EMPTY", file.read(1))
-    file.seek(0)
+    _ = file.seek(0)
     with at("line 1"):
         first_line = lines.next()
         judge("BAD_HEADER", first_line)
@@ -967,7 +967,7 @@ def check_meaning(file: BinaryIO, outline: Outline, roots: Roots) -> Desk:
 
 def _beads(file: BinaryIO, tree: Tree) -> Iterator[Bead]:
     lines = Lines(file)
-    lines.next()
+    _ = lines.next()
     for seq in range(tree.size):
         data = lines.next()
         if leaf_hash(data) != tree.levels[0][seq]:
@@ -1360,10 +1360,10 @@ def four_eyes_hold(desk: Desk, evidence: Bead, key: str) -> bool:
 def take_kill(desk: Desk, bead: Bead, append: Append) -> None:
     """A flag goes up, or comes down."""
     if bead.says("event") == "RAISED":
-        desk.flags.setdefault(bead.says("flag"), (bead.says("type"), bead.says("scope")))
+        _ = desk.flags.setdefault(bead.says("flag"), (bead.says("type"), bead.says("scope")))
         return
     judge("KILL_LIFTED_UNSIGNED", desk, bead, append)
-    desk.flags.pop(bead.says("flag"), None)
+    _ = desk.flags.pop(bead.says("flag"), None)
 
 
 def lift_is_signed(desk: Desk, bead: Bead, append: Append) -> bool:
@@ -2033,16 +2033,18 @@ def spelt(told: dict[str, object]) -> str:
 def main(words: Sequence[str] | None = None) -> int:
     """Read the command line, verify, tell, and say how it went."""
     parser = argparse.ArgumentParser(description="Checks an exported Phoenix log, offline.")
-    parser.add_argument("export", help="the file that `phoenix beads export` wrote")
-    parser.add_argument("--roots", required=True, help="the log's key and the first operators, kept by you")
-    parser.add_argument("--checkpoint", action="append", default=[], help="a checkpoint that was kept outside")
-    parser.add_argument("--seen", action="append", default=[], metavar="SIZE:ROOT8", help="as a notification showed it")
-    parser.add_argument("--json", action="store_true", help="one JSON document instead of text")
+    _ = parser.add_argument("export", help="the file that `phoenix beads export` wrote")
+    _ = parser.add_argument("--roots", required=True, help="the log's key and the first operators, kept by you")
+    _ = parser.add_argument("--checkpoint", action="append", default=[], help="a checkpoint that was kept outside")
+    _ = parser.add_argument(
+        "--seen", action="append", default=[], metavar="SIZE:ROOT8", help="as a notification showed it"
+    )
+    _ = parser.add_argument("--json", action="store_true", help="one JSON document instead of text")
     arguments = parser.parse_args(words)
     code, told = judged(arguments)
     try:
-        sys.stdout.write(json.dumps(told) + "\n" if arguments.json else spelt(told))
-        sys.stdout.flush()
+        _ = sys.stdout.write(json.dumps(told) + "\n" if arguments.json else spelt(told))
+        _ = sys.stdout.flush()
     except OSError:
         return 2  # what nobody could read was not told
     return code

@@ -88,14 +88,14 @@ def cli(ctx: click.Context, home: str | None, json_: bool) -> None:
 def main() -> None:
     """Run the command line; refuse to run with assertions switched off."""
     if not __debug__:
-        sys.stderr.write(
+        _ = sys.stderr.write(
             "phoenix does not run under python -O: its assertions are part of its safety; run it without\n"
         )
         sys.exit(2)
     try:
         code = cli.main(prog_name="phoenix", standalone_mode=False)
     except click.Abort:
-        sys.stderr.write("aborted\n")
+        _ = sys.stderr.write("aborted\n")
         sys.exit(1)
     except click.ClickException as error:
         error.show()
@@ -114,23 +114,23 @@ def _ended_by(error: Exception) -> int:
 
     if isinstance(error, BadInput):
         _document({"error": str(error), "field": error.field, "value": str(error.value), "mend": error.mend})
-        sys.stderr.write(f"error: {error}\n")
+        _ = sys.stderr.write(f"error: {error}\n")
         return 2
     if isinstance(error, StoreFault):
         corrupt = error.kind is Fault.CORRUPT
         words = f"the log {'does not verify' if corrupt else 'cannot be used'}: {error}; open runbook RB-004"
         _document({"error": words})
-        sys.stderr.write(f"error: {words}\n")
+        _ = sys.stderr.write(f"error: {words}\n")
         return 4 if corrupt else 3
     if isinstance(error, OSError):
         _document({"error": str(error)})
-        sys.stderr.write(f"error: {error}\n")
+        _ = sys.stderr.write(f"error: {error}\n")
         return 2
     import traceback
 
     traceback.print_exception(error)
     _document({"error": f"a bug of ours, nothing more is done: {error}"})
-    sys.stderr.write(f"a bug of ours, nothing more is done: {error}\n")
+    _ = sys.stderr.write(f"a bug of ours, nothing more is done: {error}\n")
     return 70
 
 

@@ -170,7 +170,7 @@ def assert_follows(head: Head, beads: Sequence[Sealed]) -> Head:
 
 def _is_instant(ts: str) -> bool:
     try:
-        utc_of(ts, "ts")
+        _ = utc_of(ts, "ts")
     except BadInput:
         return False
     return True

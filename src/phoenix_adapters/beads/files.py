@@ -102,16 +102,16 @@ def lay_out(db: apsw.Connection) -> None:
 
     schema = files("phoenix_adapters.beads") / "schema"
     steps = sorted(step.name for step in schema.iterdir() if step.name.endswith(".sql"))
-    db.execute("BEGIN IMMEDIATE")
+    _ = db.execute("BEGIN IMMEDIATE")
     try:
         # Another process may have been faster.
         for name in steps[_version(db) :]:
-            db.execute((schema / name).read_text("utf-8"))
-            db.execute("INSERT INTO schema_versions VALUES (?, ?)", (int(name[:3]), name))
-        db.execute("COMMIT")
+            _ = db.execute((schema / name).read_text("utf-8"))
+            _ = db.execute("INSERT INTO schema_versions VALUES (?, ?)", (int(name[:3]), name))
+        _ = db.execute("COMMIT")
     finally:
         if db.in_transaction:
-            db.execute("ROLLBACK")
+            _ = db.execute("ROLLBACK")
 
 
 def _version(db: apsw.Connection) -> int:
@@ -138,7 +138,7 @@ def copy_whole(source: apsw.Connection, target: str, vfs: str | None, check: Cal
             # One step under one read lock: writers go on, and nothing is copied twice.
             backup = copy.backup("main", source, "main")
             try:
-                backup.step(-1)
+                _ = backup.step(-1)
             finally:
                 # Forced: a step that failed has said so, and `check` reads what a good one left.
                 backup.close(True)

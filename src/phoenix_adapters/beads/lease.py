@@ -61,7 +61,7 @@ def take(path: str, boot_id: str) -> Lease | None:
                 return None
             time.sleep(0.005)
         name = boot_id.encode()[:_BOOT_ID_BYTES_MAX]
-        os.pwrite(fd, name.ljust(_BOOT_ID_BYTES_MAX), 0)
+        _ = os.pwrite(fd, name.ljust(_BOOT_ID_BYTES_MAX), 0)
     except OSError:
         os.close(fd)
         raise

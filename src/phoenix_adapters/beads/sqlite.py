@@ -200,20 +200,22 @@ class SqliteStore:
         """Write the rows of an append; the id of a bead that was there already, if one was."""
         assert beads, "an append says something"
         try:
-            self._db.executemany("INSERT INTO bead_ids VALUES (?, ?)", [(_key(b.bead_id), b.seq) for b in beads])
+            _ = self._db.executemany("INSERT INTO bead_ids VALUES (?, ?)", [(_key(b.bead_id), b.seq) for b in beads])
         except apsw.ConstraintError:
             for bead in beads:
                 at = self.seq_of(bead.bead_id)
                 if at is not None and at < beads[0].seq:
                     return bead.bead_id
             raise
-        self._db.executemany("INSERT INTO beads VALUES (?, ?, ?, ?)", [(b.seq, b.kind, b.data, b.leaf) for b in beads])
+        _ = self._db.executemany(
+            "INSERT INTO beads VALUES (?, ?, ?, ?)", [(b.seq, b.kind, b.data, b.leaf) for b in beads]
+        )
         for digest, text in texts.items():
             assert digest == text_hash(text), "a text is kept under its own hash"
-            self._db.execute("INSERT OR IGNORE INTO texts VALUES (?, ?)", (digest, text))
+            _ = self._db.execute("INSERT OR IGNORE INTO texts VALUES (?, ?)", (digest, text))
         after = frontier.extend(b.leaf for b in beads)
         row = (after.size, beads[-1].leaf.hex(), after.to_bytes())
-        self._db.execute("UPDATE frontier SET size = ?, leaf = ?, peaks = ?", row)
+        _ = self._db.execute("UPDATE frontier SET size = ?, leaf = ?, peaks = ?", row)
         return None
 
     @contextmanager
@@ -234,7 +236,7 @@ class SqliteStore:
             if kept and kept[0].size == present.size:
                 return Success(kept[1])
             note = sign_note(due.unwrap(), *signers)
-            self._db.execute("INSERT INTO checkpoints VALUES (?, ?, ?)", (present.size, present.to_bytes(), note))
+            _ = self._db.execute("INSERT INTO checkpoints VALUES (?, ?, ?)", (present.size, present.to_bytes(), note))
             commit()
         return Success(note)
 
@@ -249,7 +251,7 @@ class SqliteStore:
             at = present if snapshot.size == present.size else EMPTY_FRONTIER.extend(self.leaves(0, snapshot.size))
             assert (at.size, at.root()) == (snapshot.size, snapshot.root), "a snapshot is of a past of this very log"
             row = (snapshot.schema, at.size, at.to_bytes(), sha256(snapshot.data).digest(), snapshot.data)
-            self._db.execute("INSERT OR REPLACE INTO snapshots VALUES (?, ?, ?, ?, ?)", row)
+            _ = self._db.execute("INSERT OR REPLACE INTO snapshots VALUES (?, ?, ?, ?, ?)", row)
             commit()
 
     def load_snapshot(self, schema: str) -> StateSnapshot | None:
@@ -282,7 +284,7 @@ class SqliteStore:
     def _begin(self, how: str) -> None:
         try:
             assert not self._db.in_transaction, "one decision at a time: who holds the log does not append to it"
-            self._db.execute(how)
+            _ = self._db.execute(how)
         except apsw.Error as error:
             raise self._fault(error) from error
 
@@ -295,7 +297,7 @@ class SqliteStore:
 
     def _commit(self) -> None:
         try:
-            self._db.execute("COMMIT")
+            _ = self._db.execute("COMMIT")
         except (apsw.FullError, apsw.BusyError):
             # The frame that makes it a commit is the last to be written: it is not there.
             raise
@@ -306,7 +308,7 @@ class SqliteStore:
         # After an error inside a transaction SQLite may have rolled it back already.
         if self._db.in_transaction:
             with suppress(apsw.Error):
-                self._db.execute("ROLLBACK")
+                _ = self._db.execute("ROLLBACK")
 
     def _tip(self) -> tuple[Head, Frontier]:
         rows = self._rows("SELECT size, leaf, peaks FROM frontier")

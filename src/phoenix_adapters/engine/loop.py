@@ -324,7 +324,7 @@ class Engine:
         """The last look and the hand-over, in one hold: a kill is either seen here or later than the frame."""
         with self.store.hold() as head:
             if head != self.recorder.desk.head:
-                self.recorder.catch_up()
+                _ = self.recorder.catch_up()
             cleared = clear(self.recorder.desk, key, send, self.world())
             if is_successful(cleared):
                 self.broker.hand_over(cleared.unwrap())

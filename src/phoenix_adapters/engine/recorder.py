@@ -57,7 +57,7 @@ class Recorder:
     def act(self, command: Command) -> Result[Accepted, Refusal]:
         """Carry one command to its end: accepted or refused, and what that left is durable."""
         for _ in range(TRIES_MAX):
-            self.catch_up()
+            _ = self.catch_up()
             world = self.world(self.desk)
             ruling = decide(self.desk, command, world)
             if not ruling.drafts:

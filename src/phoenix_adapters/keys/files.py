@@ -74,7 +74,7 @@ def _write_new(path: Path, text: str, mode: int) -> None:
         ) from error
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         os.fchmod(file.fileno(), mode)  # whatever the umask made of it
-        file.write(text)
+        _ = file.write(text)
         file.flush()
         os.fsync(file.fileno())
 

@@ -98,5 +98,5 @@ class FileSeam:
 def write_whole(path: Path, text: str) -> None:
     """Write a file so that a reader sees the old one or the new one, never a part."""
     beside = path.with_name(f".{path.name}.{os.getpid()}")
-    beside.write_text(text, encoding="utf-8")
+    _ = beside.write_text(text, encoding="utf-8")
     os.replace(beside, path)

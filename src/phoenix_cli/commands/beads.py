@@ -188,7 +188,7 @@ def beads_checkpoint(ctx: click.Context, out: Path | None) -> None:
     with opened(home_of(ctx)) as session:
         note = checkpoint_log(session)
         if out is not None:
-            out.write_text(note, encoding="utf-8")
+            _ = out.write_text(note, encoding="utf-8")
         emit(ctx, {"note": note, "size": session.store.head().size}, note.rstrip())
 
 

@@ -46,7 +46,7 @@ def init_command(ctx: click.Context, mode: str, account: str, key: Path | None, 
         refuse(ctx, ("DESK_EXISTS_ALREADY",), f"there is a desk in {home.path} already")
     settings = Settings(mode=mode, account=number, port=PORTS[wanted], currency=currency)
     keys = make_keys(home, number, key)
-    home.config.write_text(settings_text(settings), encoding="utf-8")
+    _ = home.config.write_text(settings_text(settings), encoding="utf-8")
     with SqliteStore(home.log) as store:
         _ = (home.path / "roots.json").write_text(roots_text(keys, wanted), encoding="utf-8")
         said = found(store, keys, wanted, clock_of(settings, home), currency)

@@ -50,7 +50,7 @@ def run_command(ctx: click.Context, once: bool) -> None:
         if lease is None:
             refuse(ctx, ("ENGINE_RUNS_ALREADY",), "another engine holds the lease of this desk")
         with lease:
-            session.home.pid.write_text(f"{os.getpid()}\n", encoding="ascii")
+            _ = session.home.pid.write_text(f"{os.getpid()}\n", encoding="ascii")
             engine = engine_of(session, lambda text: click.echo(text, err=True))
             try:
                 asyncio.run(_live(engine, once))
@@ -85,7 +85,7 @@ async def _live(engine: Engine, once: bool) -> None:
     while not once and not stop.is_set():
         await engine.step()
         try:
-            await asyncio.wait_for(stop.wait(), LOOP_EVERY_S)
+            _ = await asyncio.wait_for(stop.wait(), LOOP_EVERY_S)
         except TimeoutError:
             continue
     await _finish_protection(engine)

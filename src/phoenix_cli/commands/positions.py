@@ -192,7 +192,7 @@ def protect_command(ctx: click.Context, name: str, stop: str | None, target: str
     with opened(home_of(ctx)) as session:
         position = position_id_of(named(ctx, session, name).intent_id)
         prices = [Price(number(p, n)) if p else None for p, n in ((stop, "--stop"), (target, "--target"))]
-        wait_for_engine(ctx, session, Protect(position, prices[0], prices[1]))
+        _ = wait_for_engine(ctx, session, Protect(position, prices[0], prices[1]))
         emit(ctx, {"position": position, "outcome": "SENT"}, f"SENT: protection of {position}")
 
 
@@ -240,7 +240,7 @@ def adopt_command(
         linked_to=linked_to,
     )
     with opened(home_of(ctx)) as session:
-        wait_for_engine(ctx, session, says, {text_hash(reason): reason})
+        _ = wait_for_engine(ctx, session, says, {text_hash(reason): reason})
         emit(ctx, {"instrument": symbol, "outcome": "ADOPTED"}, f"ADOPTED {side} {quantity} {symbol}")
 
 
@@ -282,5 +282,5 @@ def resolve_stalled_command(
             price=Price(number(price, "--price")) if price else None,
             reference=statement,
         )
-        wait_for_engine(ctx, session, says, {text_hash(reason): reason})
+        _ = wait_for_engine(ctx, session, says, {text_hash(reason): reason})
         emit(ctx, {"position": position, "as": as_}, f"{position}: {as_}")

@@ -195,7 +195,7 @@ def anchor_refresh(ctx: click.Context, strategy: str, state_hash: str, regime: s
 
     with opened(home_of(ctx)) as session:
         says = RefreshAnchor(strategy, state_hash, Regime(regime))
-        wait_for_engine(ctx, session, says)
+        _ = wait_for_engine(ctx, session, says)
         emit(ctx, {"strategy": strategy, "regime": regime, "refreshed": True}, f"anchor refreshed for {strategy}")
 
 
@@ -210,5 +210,5 @@ def resume_command(ctx: click.Context) -> None:
     from phoenix_core.gate.statements import Resume
 
     with opened(home_of(ctx)) as session:
-        wait_for_engine(ctx, session, Resume())
+        _ = wait_for_engine(ctx, session, Resume())
         emit(ctx, {"resumed": True}, "three more attempts")

@@ -87,7 +87,7 @@ def raise_flag(flag: Path) -> None:
     try:
         os.close(os.open(flag, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
     except OSError as error:
-        sys.stderr.write(f"the halt latch could not be raised: {error}\n")
+        _ = sys.stderr.write(f"the halt latch could not be raised: {error}\n")
 
 
 def latch_of(*flags: Path) -> Callable[[], bool | None]:

@@ -162,9 +162,9 @@ async def walk(stage: Stage) -> Tale:
     try:
         _ = (await stage.engine.start()).unwrap()
         await stage.until(1, stage.is_ready)
-        intent = _drop_signal(stage)
+        intent = drop_signal(stage)
         await stage.until(1, lambda: stage.shows(intent))
-        _approve(stage, intent)
+        approve(stage, intent)
         await stage.until(1, stage.is_managed)
         await stage.until(5, stage.is_managed)
         stage.move("1.09105", "1.09115")
@@ -176,7 +176,8 @@ async def walk(stage: Stage) -> Tale:
         stage.store.close()
 
 
-def _drop_signal(stage: Stage) -> str:
+def drop_signal(stage: Stage) -> str:
+    """The bot's part: an intent where the engine looks for one."""
     intent = derived_id("demo", "intent")
     text = SIGNAL.format(intent=intent, created=utc_text(stage.clock.now().wall))
     write_whole(stage.home.path / "intents/incoming/demo.yaml", text)
@@ -204,7 +205,7 @@ red_checks: 0
 """
 
 
-def _approve(stage: Stage, intent: str) -> None:
+def approve(stage: Stage, intent: str) -> None:
     """The human's part: look at the facts, sign exactly what was seen."""
     with SqliteStore(stage.home.log) as store:
         now = stage.clock.now()

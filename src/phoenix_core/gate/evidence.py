@@ -119,8 +119,8 @@ class EvidenceBook:
             return
         intent = body.intent_id
         assert body.version == self.next_version(intent), f"evidence {body.version} of {intent} is out of turn"
-        self.current.pop(intent, None)
-        self.theses.pop(intent, None)
+        _ = self.current.pop(intent, None)
+        _ = self.theses.pop(intent, None)
         self.current[intent] = Shown(body, bead.leaf, bead.seq, bead.ts)
         self._retire(bead.ts)
 

@@ -95,7 +95,7 @@ class KillFlags:
             body.cancel_working,
         )
         # Raised blind, so perhaps twice: the first one stands, the second changes nothing.
-        self.standing.setdefault(body.flag, flag)
+        _ = self.standing.setdefault(body.flag, flag)
 
 
 def active(flags: KillFlags, strategy: str, instrument: str) -> tuple[Standing, ...]:

@@ -103,7 +103,7 @@ class Signals:
             self.twins[twin] = intent
             self.bodies[intent] = _hash_of(fields)
             self.intents[signal.signal_id] = intent
-        self.heard.setdefault(body.digest, Heard(body.event, bead.ts, intent, body.reasons))
+        _ = self.heard.setdefault(body.digest, Heard(body.event, bead.ts, intent, body.reasons))
 
     def _retire(self, now: datetime) -> None:
         """Let go of what can no longer be decided on; the oldest stand in front, so this never walks them all."""

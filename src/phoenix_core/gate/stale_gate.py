@@ -60,7 +60,7 @@ class Anchors:
         if isinstance(body, StateAnchor):
             self.refreshed[body.strategy] = Anchored(bead.seq, bead.ts, body.state_hash, body.regime)
             for strategy in list(self.conflicts) if body.strategy == EVERY else [body.strategy]:
-                self.conflicts.pop(strategy, None)
+                _ = self.conflicts.pop(strategy, None)
         elif isinstance(body, StateConflict):
             self.conflicts[body.strategy] = bead.seq
 

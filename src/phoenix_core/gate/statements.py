@@ -354,5 +354,5 @@ def _text(frame: dict[str, Json], name: str, pattern: re.Pattern[str] | None = N
 def policy_hash(policy: Policy) -> str:
     """What `SetPolicy` names: the hash of the policy without the signature that puts it in force."""
     body = to_json(policy)
-    body.pop("signed", None)
+    _ = body.pop("signed", None)
     return text_hash(encode(body).decode())

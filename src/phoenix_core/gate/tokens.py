@@ -99,9 +99,9 @@ class Tokens:
             self._forget_the_sent(bead.ts)
             self.spent[token.id] = token
         elif body.event is TokenEvent.EXPIRED:
-            self._end(body.id, TokenState.EXPIRED)
+            _ = self._end(body.id, TokenState.EXPIRED)
         elif body.final:
-            self._end(body.id, TokenState.REVOKED)
+            _ = self._end(body.id, TokenState.REVOKED)
 
     def state(self, token_id: str) -> TokenState | None:
         """Where a token is in its life; None for one that never was."""

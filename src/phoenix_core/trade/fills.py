@@ -136,7 +136,7 @@ class Fills:
             del self.shelved[_entry_of(fills)]
         self.whole[position_id] = fills
         self.owners.update((fill.family, position_id) for fill in fills)
-        self.flat.pop(position_id, None)
+        _ = self.flat.pop(position_id, None)
         if totals_of(fills).held == 0:
             self.flat[position_id] = seq
         if len(self.flat) > FLAT_KEPT:

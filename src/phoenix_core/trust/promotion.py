@@ -108,7 +108,7 @@ class Promotions:
         if body.event is ShadowEvent.RESTARTED:
             self.shadow[body.strategy] = {}
             self.restarts[body.strategy] = body.id
-            self.live.pop(body.strategy, None)  # what was promoted is not what runs now
+            _ = self.live.pop(body.strategy, None)  # what was promoted is not what runs now
         elif body.event is ShadowEvent.SESSION:
             day = body.session_day or body.id
             self.shadow.setdefault(body.strategy, {})[day] = ShadowDay(  # a session told again replaces

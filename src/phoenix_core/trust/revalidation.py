@@ -99,7 +99,7 @@ class Changes:
         if not isinstance(body, ConfigChange):
             return
         name = f"{body.strategy}|{body.component}|{body.parameter}"
-        self.latest.pop(name, None)  # the same parameter changed again is swept again: the older sweep is moot
+        _ = self.latest.pop(name, None)  # the same parameter changed again is swept again: the older sweep is moot
         self.latest[name] = Change(
             bead.seq,
             body.strategy,

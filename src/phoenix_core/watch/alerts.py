@@ -86,7 +86,7 @@ class Alerts:
             return
         name = _name(code, body.subject)
         if body.severity is Severity.WARNING:
-            self.warned.pop(name, None)
+            _ = self.warned.pop(name, None)
             self.warned[name] = bead.ts
             while has_passed(self.warned[oldest := next(iter(self.warned))], bead.ts, WARNING_REPEAT):
                 del self.warned[oldest]

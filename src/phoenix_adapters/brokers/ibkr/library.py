@@ -110,9 +110,14 @@ def _load() -> ModuleType:
         return importlib.import_module(name)
 
 
+def _without_destructor(library: ModuleType) -> type:
+    """The library's class, but for its destructor, which writes to the socket whenever the collector comes by."""
+    return type("Client", (library.IB,), {"__del__": lambda self: None})
+
+
 def new_client(client_id: int) -> IB:
     """A fresh client. Its throttle is off: one first-in-first-out queue would hold a cancel behind data requests."""
-    made = cast(IB, _load().IB())
+    made = cast(IB, _without_destructor(_load())())
     made.client.MaxRequests = 0
     made.wrapper.clientId = client_id
     return made

@@ -177,7 +177,7 @@ class OutVsIn:
         """Take in what was cleared, each reference once, then what is about to leave; the first excess raises."""
         for one in cleared.frames:
             if one.line.role is Role.ENTRY:
-                self.cleared.setdefault(one.ref, (one.line.con_id, one.line.side, one.line.quantity))
+                _ = self.cleared.setdefault(one.ref, (one.line.con_id, one.line.side, one.line.quantity))
         for placement in placements:
             said = _read(placement.data, version)
             if placement.frame.line.role is not Role.ENTRY:

@@ -119,7 +119,9 @@ async def process_death(witness: Witness) -> None:
     for _ in range(11):
         desk.clock.advance(timedelta(seconds=5))
         _ = desk.act(Miss(desk.fresh(), process_alive=False))
-    _ = witness.shown(desk, "HEARTBEAT MISSED", Heartbeat, lambda h: h.status is Beat.MISSED and not h.checks.process_alive)
+    _ = witness.shown(
+        desk, "HEARTBEAT MISSED", Heartbeat, lambda h: h.status is Beat.MISSED and not h.checks.process_alive
+    )
     witness.once(desk, "an alert", Alert, lambda a: raised(Code.BEAT_MISSED, a) and a.runbook == "RB-004")
     for _ in range(12):
         desk.clock.advance(timedelta(seconds=5))
