@@ -201,6 +201,39 @@ def test_with_nothing_held_every_exit_is_too_much(exited: int, expected: Protect
     assert protection(log) is P.NONE
 
 
+def test_with_nothing_held_a_single_exit_is_too_much() -> None:
+    """It needs no pair to open the reverse."""
+    log = held()
+    sold(log, 10)
+    tell(log, TARGET_REF, B.CANCELLED)
+    assert protection(log) is P.EXCESS
+
+
+def test_the_last_unit_is_protected_like_the_first() -> None:
+    """One held, one covered."""
+    log = held(1, 1)
+    assert protection(log) is P.FULL
+    for ref in (STOP_REF, TARGET_REF):
+        tell(log, ref, B.CANCELLED, size=1)
+    log.wait(SECOND)
+    assert said_no(log, picture(log, 1)) == ()
+
+
+def test_a_change_that_is_not_answered_is_pending() -> None:
+    """Until then either size may stand."""
+    log = held(filled=4)
+    tell(log, REF, B.CANCELLED, 4)
+    record(log, *resizes(log.stake), group=group_of(REF, 1), mandate=MANDATE)
+    assert protection(log) is P.PENDING
+    tell(log, STOP_REF, size=4)
+    assert protection(log) is P.PENDING
+
+
+def test_the_limit_is_as_decided() -> None:
+    """Ten seconds."""
+    assert UNANSWERED_AFTER == 10 * SECOND
+
+
 @pytest.mark.parametrize("event", [E.UNKNOWN, E.INACTIVE])
 def test_what_is_doubtful_is_unknown(event: OrderEvent) -> None:
     """Asked about and not found, or inactive: nobody knows whether it stands."""
@@ -317,6 +350,21 @@ class TestPlacingAgain:
             assert said_no(log, evolve(shot, orders=(working(TARGET_REF, status),))) == ()
         assert said_no(log, evolve(shot, orders=(working(TARGET_REF, B.INACTIVE, completed=True),))) == ()
         assert said_no(log, evolve(shot, orders=(working(REF), working("somebody's")))) == ()
+
+    def test_while_the_entry_still_works(self) -> None:
+        """Four of ten held, the children lost: they are placed for what is held; what filled since is not yet shown."""
+        log = held(filled=4)
+        for ref in (STOP_REF, TARGET_REF):
+            tell(log, ref, B.CANCELLED)
+        log.wait(SECOND)
+        shot = picture(log, 4)
+        assert said_no(log, shot) == ()
+        log.wait(SECOND)
+        bought(log, 3, "B")
+        assert said_no(log, shot) == (Reason.SNAPSHOTS_MISSING,)
+        assert said_no(log, picture(log, 7)) == (Reason.SNAPSHOTS_MISSING,)  # in the same instant: shown or not?
+        log.wait(SECOND)
+        assert said_no(log, picture(log, 7)) == ()
 
     def test_only_once(self) -> None:
         """A second loss has a cause that only a human can find."""
@@ -452,6 +500,29 @@ class TestResizing:
         log = held()
         sold(log, 3)
         assert [(each.ref, each.line.quantity) for each in resizes(log.stake)] == [(TARGET_REF, quantity(7))]
+
+    def test_the_last_unit_too(self) -> None:
+        """One held and one to come leave a native pair alone; one held and none to come shrink it to one."""
+        log = held(2, 1)
+        assert resizes(log.stake) == ()
+        tell(log, REF, B.CANCELLED, 1, 2)
+        assert [each.line.quantity for each in resizes(log.stake)] == [1, 1]
+
+    def test_a_pair_of_which_one_is_native_waits_for_the_parent(self) -> None:
+        """Its other half was placed again: as long as the parent may fill, neither changes."""
+        log = held(filled=4)
+        tell(log, TARGET_REF, B.CANCELLED)
+        ref = exit_ref(REF, Role.TARGET, 2)
+        record(log, frame(ref, exit_lines(4)[1]), mandate=MANDATE)
+        tell(log, ref, size=4)
+        assert resizes(log.stake) == ()
+
+    def test_not_while_one_of_the_two_is_unanswered(self) -> None:
+        """One answer is not both."""
+        log = held(filled=4)
+        tell(log, REF, B.CANCELLED, 4)
+        record(log, resizes(log.stake)[0], group=group_of(REF, 1), mandate=MANDATE)
+        assert resizes(log.stake) == ()
 
     def test_not_for_nothing(self) -> None:
         """With nothing held there is nothing to fit: what works is cancelled, not resized."""
