@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from typing import TYPE_CHECKING, NoReturn
 
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 ANSWER_WITHIN_S = 2.0
 # How long `approve` goes on watching for a fill once the order is out.
 FILL_WITHIN_S = 1.5
-COLUMNS, ROWS = 80, 24
 
 
 @click.command("inbox")
@@ -129,6 +127,8 @@ def approve_command(ctx: click.Context, intent: str, quantity: str | None, yes: 
 
     Example: phoenix approve 0b6c1d0e --quantity 100 --yes
     """
+    from phoenix_cli.commands.asking import KILL, REJECT, ask
+    from phoenix_cli.commands.safety import halt_command
     from phoenix_cli.wiring.opening import opened
     from phoenix_core.values import Mode, number, plain
 
@@ -147,7 +147,13 @@ def approve_command(ctx: click.Context, intent: str, quantity: str | None, yes: 
             if number(quantity, "--quantity") != wanted:
                 refuse(ctx, ("STATEMENT_OTHER_ORDER",), f"the evidence says {plain(wanted)}, not {quantity}")
         else:
-            _ask(ctx, session, screen, plain(wanted), shown.evidence.flags)
+            answer = ask(ctx, session, screen)
+            if answer == KILL:
+                ctx.invoke(halt_command, reason="from the approve screen")
+                return
+            if answer == REJECT:
+                _reject(ctx, session, screen.intent_id, "rejected at the screen")
+                return
         _decide(ctx, session, screen)
 
 
@@ -165,36 +171,6 @@ def _wait_for_screen(ctx: click.Context, session: Session, intent: str) -> Scree
             refuse_with(ctx, found)
         _ = session.store.wait(session.desk.head.size, 0.1)
         _ = session.recorder.catch_up()
-
-
-def _ask(ctx: click.Context, session: Session, screen: Screen, quantity: str, flags: tuple[str, ...]) -> None:
-    """The human's part at the terminal: nothing typed ahead counts, Enter alone declines."""
-    import shutil
-
-    from phoenix_core.gate.screen import fits, match_words
-
-    if not sys.stdin.isatty() or not sys.stdout.isatty():
-        fail(ctx, USAGE, "an approval is typed at a terminal; scripts use --quantity Q --yes in MOCK and PAPER")
-    size = shutil.get_terminal_size()
-    if size.columns < COLUMNS or size.lines < ROWS or not fits(screen.lines):
-        fail(ctx, USAGE, f"the terminal must be {COLUMNS} x {ROWS} at least to show every fact")
-    _drop_typed_ahead()
-    click.echo("\n".join(screen.lines))
-    click.echo(f" code:  {'-'.join(match_words(screen.leaf))}")
-    instrument = screen.lines and any(flag.startswith("AMBER ") for flag in flags)
-    typed = click.prompt(" To approve type the quantity", default="", show_default=False)
-    if typed != quantity:
-        fail(ctx, 1, "declined: nothing was signed")
-    if instrument:
-        symbol = session.desk.signals.open[screen.intent_id].signal.pair
-        if click.prompt(" Amber lights: type the instrument too", default="", show_default=False) != symbol:
-            fail(ctx, 1, "declined: nothing was signed")
-
-
-def _drop_typed_ahead() -> None:
-    import termios
-
-    termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
 
 
 def _decide(ctx: click.Context, session: Session, screen: Screen) -> None:
@@ -331,17 +307,21 @@ def pass_command(ctx: click.Context, intent: str, reason: str) -> None:
 
     Example: phoenix pass 0b6c1d0e --reason "news in ten minutes"
     """
+    from phoenix_cli.wiring.opening import opened
+
+    with opened(home_of(ctx)) as session:
+        _reject(ctx, session, whole_intent(session, intent), reason)
+
+
+def _reject(ctx: click.Context, session: Session, intent: str, reason: str) -> None:
     from returns.pipeline import is_successful
 
-    from phoenix_cli.wiring.opening import opened
     from phoenix_core.beads import Verdict
     from phoenix_core.gate.statements import Decide
     from phoenix_core.values import text_hash
 
-    with opened(home_of(ctx)) as session:
-        whole = whole_intent(session, intent)
-        says = Decide(verdict=Verdict.REJECT, intent=whole, drift_bps_max=0)
-        said = sign_and_act(ctx, session, says, {text_hash(reason): reason})
-        if not is_successful(said):
-            refuse_with(ctx, said.failure())
-        emit(ctx, {"intent": whole, "state": "CANCELLED"}, f"CANCELLED {whole}")
+    says = Decide(verdict=Verdict.REJECT, intent=intent, drift_bps_max=0)
+    said = sign_and_act(ctx, session, says, {text_hash(reason): reason})
+    if not is_successful(said):
+        refuse_with(ctx, said.failure())
+    emit(ctx, {"intent": intent, "state": "CANCELLED"}, f"CANCELLED {intent}")

@@ -1,0 +1,197 @@
+"""The approve screen at a real pseudo-terminal: what is shown, and what each key does."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import re
+import select
+import struct
+import subprocess
+import termios
+import time
+from collections.abc import Iterator
+
+import pytest
+from attrs import define, field
+
+from tests.contract.cli.operator import PATIENCE_S, Seat, until
+from tests.showing import shows
+
+PROMPT = "To approve type the quantity"
+
+
+@define
+class Terminal:
+    """A terminal of some size with a command in it."""
+
+    seat: Seat
+    words: tuple[str, ...]
+    columns: int = 80
+    rows: int = 24
+    colour: bool = False
+    shown: str = ""
+    _master: int = field(init=False)
+    _process: subprocess.Popen[bytes] = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", self.rows, self.columns, 0, 0))
+        environment = {k: v for k, v in self.seat.environment.items() if k not in ("COLUMNS", "LINES", "NO_COLOR")}
+        environment |= {"TERM": "xterm"} | ({} if self.colour else {"NO_COLOR": "1"})
+        self._process = subprocess.Popen(
+            self.seat.words(*self.words), stdin=slave, stdout=slave, stderr=slave, env=environment, close_fds=True
+        )
+        os.close(slave)
+
+    def types(self, text: str) -> None:
+        """Press keys."""
+        os.write(self._master, text.encode())
+
+    def waits_for(self, text: str) -> None:
+        """Read until something stands on the screen."""
+        deadline = time.monotonic() + PATIENCE_S
+        while text not in self.shown:
+            assert time.monotonic() < deadline, f"{text!r} did not come: {self.shown}"
+            assert self._reads(), f"{text!r} did not come: {self.shown}"
+
+    def ends(self) -> int:
+        """Read to the end; the exit code."""
+        while self._reads():
+            pass
+        os.close(self._master)
+        return self._process.wait(PATIENCE_S)
+
+    def _reads(self) -> bool:
+        ready, _, _ = select.select([self._master], [], [], PATIENCE_S)
+        try:
+            data = os.read(self._master, 65536) if ready else b""
+        except OSError:  # what a pty says when the other end is gone
+            return False
+        self.shown += data.decode().replace("\r\n", "\n")
+        return bool(data)
+
+
+@pytest.fixture(scope="module")
+def seat(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seat]:
+    """One engine for all screens."""
+    sits = Seat(tmp_path_factory.mktemp("screen") / "home")
+    assert sits.json("init").code == 0
+    with sits.engine():
+        yield sits
+
+
+@pytest.fixture(scope="module")
+def intent(seat: Seat) -> str:
+    """An intent that waits, until the last test of this file decides on it."""
+    name = seat.proposes("EURUSD")
+    until(lambda: seat.json("show", name).code == 0)
+    return name
+
+
+def state_of(seat: Seat, intent: str) -> str:
+    """Where an intent stands."""
+    return str(seat.json("positions", intent).document["state"])
+
+
+class TestScreen:
+    """Enter declines, the typed quantity approves, and nothing else does."""
+
+    def test_the_screen_is_the_fact_block(self, seat: Seat, intent: str) -> None:
+        """What `show` prints, then match words, countdown and keys, within 80 x 24; `?`, `d`, `n` add below it."""
+        terminal = Terminal(seat, ("approve", intent))
+        terminal.waits_for(PROMPT)
+        page = terminal.shown[: terminal.shown.index(PROMPT)].split("\n")
+        assert len(page) <= 24 and all(len(line) <= 80 for line in page)
+        facts = [
+            line for line in seat.json("show", intent).document["lines"] if "quote" not in line and "age" not in line
+        ]
+        assert [line for line in facts if line not in page] == []
+        assert re.search(r"code:  [a-z]+-[a-z]+-[a-z]+-[a-z]+   T \d\d:\d\d", terminal.shown)
+        assert "r reject  d diff  n note  ? why  K kill" in terminal.shown
+        for key, words in (("?", "Enter declines"), ("d", "bid/ask"), ("n", "there is no note")):
+            terminal.types(key + "\n")
+            terminal.waits_for(words)
+        terminal.types("\n")
+        assert terminal.ends() == 1
+
+    def test_enter_declines(self, seat: Seat, intent: str) -> None:
+        """Nothing is signed, the intent goes on waiting."""
+        terminal = Terminal(seat, ("approve", intent))
+        terminal.waits_for(PROMPT)
+        terminal.types("\n")
+        assert terminal.ends() == 1
+        assert "declined: nothing was signed" in terminal.shown
+        assert state_of(seat, intent) == "PROPOSED"
+
+    @pytest.mark.parametrize("typed", ["yes", "y", " ", "1", "approve"])
+    def test_another_word_declines(self, seat: Seat, intent: str, typed: str) -> None:
+        """Only the quantity approves: no yes, no other number."""
+        terminal = Terminal(seat, ("approve", intent))
+        terminal.waits_for(PROMPT)
+        terminal.types(typed + "\n")
+        assert terminal.ends() == 1
+        assert state_of(seat, intent) == "PROPOSED"
+
+    def test_keys_typed_ahead_are_discarded(self, seat: Seat, intent: str) -> None:
+        """The quantity, pressed before the screen stands, does not count when it does."""
+        terminal = Terminal(seat, ("approve", intent))
+        terminal.types(seat.quantity_of(intent) + "\n")
+        terminal.waits_for(PROMPT)
+        terminal.types("\n")
+        assert terminal.ends() == 1
+        assert state_of(seat, intent) == "PROPOSED"
+
+    @pytest.mark.parametrize(("columns", "rows"), [(40, 10), (79, 24), (80, 23)])
+    def test_a_small_terminal_is_refused(self, seat: Seat, intent: str, columns: int, rows: int) -> None:
+        """Where the facts do not fit, nobody can approve: usage, before any fact is shown."""
+        terminal = Terminal(seat, ("approve", intent), columns, rows)
+        assert terminal.ends() == 2
+        assert "80 x 24" in " ".join(terminal.shown.split())
+        assert "RISK" not in terminal.shown
+
+    def test_a_pipe_is_refused(self, seat: Seat, intent: str) -> None:
+        """`yes |` and a paste from nowhere approve nothing."""
+        said = seat.run("approve", intent, given=f"{seat.quantity_of(intent)}\n" * 50)
+        assert said.code == 2
+        assert "typed at a terminal" in said.err
+        assert state_of(seat, intent) == "PROPOSED"
+
+    def test_the_side_is_coloured_on_a_terminal(self, seat: Seat, intent: str) -> None:
+        """BUY is green where colour is wanted; the text is the same."""
+        terminal = Terminal(seat, ("approve", intent), colour=True)
+        terminal.waits_for(PROMPT)
+        terminal.types("\n")
+        assert terminal.ends() == 1
+        assert re.search(r"\x1b\[32m\x1b\[1m \^ BUY", terminal.shown)
+
+    def test_r_rejects(self, seat: Seat) -> None:
+        """One key says no, signed; the intent is over."""
+        other = seat.proposes("USDJPY")
+        terminal = Terminal(seat, ("approve", other))
+        terminal.waits_for(PROMPT)
+        terminal.types("r\n")
+        assert terminal.ends() == 0
+        assert state_of(seat, other) == "CANCELLED"
+
+    @shows("S32-TOK-02")
+    def test_the_typed_quantity_approves(self, seat: Seat, intent: str) -> None:
+        """The one way: the quantity that stands on the screen, typed."""
+        terminal = Terminal(seat, ("approve", intent))
+        terminal.waits_for(PROMPT)
+        terminal.types(seat.quantity_of(intent) + "\n")
+        assert terminal.ends() == 0
+        assert "FILLED" in terminal.shown or "SENT" in terminal.shown
+        assert state_of(seat, intent) in ("FILLED", "MANAGED", "SUBMITTED")
+
+    def test_k_halts(self, seat: Seat) -> None:
+        """One key stops the desk from within the screen; afterwards a red light leaves no quantity to type."""
+        other = seat.proposes("AUDUSD")
+        until(lambda: seat.json("show", other).code == 0)
+        terminal = Terminal(seat, ("approve", other))
+        terminal.waits_for(PROMPT)
+        terminal.types("K\n")
+        assert terminal.ends() == 0
+        assert "HALTED" in terminal.shown
+        assert seat.json("status").document["halted"] is True
