@@ -19,7 +19,9 @@ from phoenix_core.world import World
 def standing_of(desk: Desk, strategy: str, world: World) -> Standing:
     """What the rest of the desk says of a strategy that wants to go live."""
     results = {sweep: (s.passed, s.failed) for sweep, s in desk.promotions.sweeps.items() if s.strategy == strategy}
-    failures = sum(len(failed) for _, failed in results.values())
+    # Every report of a failure extends, also of a vector that passed when it ran again; older changes are moot.
+    standing = {made.sweep_id for made in desk.changes.latest.values() if made.strategy == strategy}
+    failures = sum(sweep.failures for id, sweep in desk.promotions.sweeps.items() if id in standing)
     tally = desk.autopsies.tallies.get(strategy)
     summary = f"{tally.wins} won, {tally.losses} lost, {tally.breakevens} even" if tally is not None else ""
     return Standing(

@@ -1,0 +1,226 @@
+"""S33, waves 3 to 5: alerts that do not get through or come in floods, approvals gone wrong, runbooks."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+
+from attrs import Factory, define
+from returns.pipeline import is_successful
+
+from phoenix_adapters.brokers.mock.chaos import Reject
+from phoenix_cli.wiring.bunny.s32_broker import raised
+from phoenix_cli.wiring.bunny.stage import PAIR, Stage
+from phoenix_cli.wiring.bunny.witness import Vector, Witness
+from phoenix_cli.wiring.signing import screen_of
+from phoenix_core.acts.operate import Observe, RaiseKill, kill_flag
+from phoenix_core.beads import (
+    About,
+    Alert,
+    AlertEvent,
+    Evidence,
+    KillEvent,
+    KillFlag,
+    KillKind,
+    Observation,
+    Order,
+    OrderEvent,
+    Position,
+    PositionEvent,
+    ReconciliationDrift,
+    StateConflict,
+    T2Token,
+)
+from phoenix_core.facts import ErrorSaid
+from phoenix_core.gate.statements import ClearKill
+from phoenix_core.kernel import sealed
+from phoenix_core.refusals import Reason, Refusal
+from phoenix_core.rulings import granted
+from phoenix_core.values import Severity, State, text_hash
+from phoenix_core.watch.alerts import Message
+from phoenix_core.watch.codes import Code
+
+
+@define
+class Channel:
+    """A way to reach a human, as a vector wishes it: it counts what it is given, and may be blocked."""
+
+    name: str = "channel"
+    blocked: bool = False
+    asked: int = 0
+    taken: list[Message] = Factory(list)
+
+    async def send(self, message: Message) -> bool:
+        """Take a message, or fail as a blocked network does."""
+        self.asked += 1
+        if self.blocked:
+            raise TimeoutError("blocked")
+        self.taken.append(message)
+        return True
+
+
+async def telegram_timeout(witness: Witness) -> None:
+    """The messenger is blocked: alerts wait, are tried again without haste, and the desk goes on."""
+    channel = Channel("telegram", blocked=True)
+    desk = await witness.desk(notifiers=(channel,))
+    intent = await desk.enter()
+    _ = desk.act(RaiseKill(desk.fresh(), "strategy:other", "a drill", "signalman", KillKind.SIGNALMAN)).unwrap()
+    await desk.watch(120, 1)
+    witness.holds("no crash: the desk traded meanwhile", desk.state(intent) is State.MANAGED)
+    witness.shown(desk, "the alert is in the log", Alert, lambda a: raised(Code.KILL_RAISED, a))
+    witness.never(desk, "nothing is claimed to be told", Alert, lambda a: a.event is AlertEvent.SENT)
+    witness.holds("it waits in the outbox", bool(desk.desk.alerts.unsent))
+    witness.holds("it was tried again, and the channel not hammered", 2 <= channel.asked <= 20)
+    channel.blocked = False
+    await desk.watch(60, 1)
+    witness.shown(desk, "once unblocked it is told", Alert, lambda a: a.event is AlertEvent.SENT)
+    witness.holds("all of it", not desk.desk.alerts.unsent)
+    told = [alert for message in channel.taken for alert in message.alerts]
+    witness.holds("each alert once", len(told) == len(set(told)))
+
+
+async def telegram_flood(witness: Witness) -> None:
+    """Fifty alerts in a minute: a handful of messages with all of them in it; what is CRITICAL does not wait."""
+    channel = Channel("telegram")
+    desk = await witness.desk(notifiers=(channel,))
+    await desk.watch(30)
+    channel.taken.clear()
+    for n in range(50):
+        desk.broker.tell(ErrorSaid(f"flood:{n}", desk.broker.session(), 30_000 + n, "a warning"))
+        if n == 25:
+            before = len(channel.taken)
+            _ = desk.act(RaiseKill(desk.fresh(), "desk", "a drill", "signalman", KillKind.SIGNALMAN)).unwrap()
+        await desk.tick(1.2)
+        if n == 25:
+            urgent = [m for m in channel.taken[before:] if m.severity is Severity.CRITICAL]
+            witness.holds("a CRITICAL in the flood goes at once, alone", [len(m.alerts) for m in urgent] == [1])
+    minute = len(channel.taken)
+    witness.holds("not swamped: at most 8 messages in the minute", 0 < minute <= 8)
+    await desk.watch(30, 1)
+    flood = witness.shown(desk, "50 alerts were raised", Alert, lambda a: raised(Code.BROKER_WARNING, a))
+    witness.holds("exactly 50", len(flood) == 50)
+    told = [alert for message in channel.taken for alert in message.alerts]
+    witness.holds("every one of them was told, once", len(told) == len(set(told)) == 51)
+    witness.holds("aggregated: no message has more than eleven lines", _lines_max(channel) <= 11)
+
+
+def _lines_max(channel: Channel) -> int:
+    return max(len(message.text.splitlines()) for message in channel.taken)
+
+
+async def stale_during_approval(witness: Witness) -> None:
+    """The human looks at the screen for more than 15 minutes: approving is blocked, and why is kept."""
+    desk = await witness.desk()
+    intent = await desk.propose()
+    await desk.watch(14 * 60, 30)
+    witness.holds("the intent waits for the human", desk.state(intent) is State.PROPOSED)
+    await desk.watch(90, 30)
+    said = desk.approve(intent)
+    witness.holds("approving after 15 min is refused", not is_successful(said))
+    witness.holds("with STATE_CONFLICT", said.failure().headline is Reason.STATE_CONFLICT)
+    witness.once(desk, "STATE_CONFLICT", StateConflict, lambda c: c.intent_id == intent and c.stage == "approval")
+    witness.once(desk, "a temporary kill", KillFlag, lambda k: k.type is KillKind.TEMPORARY)
+    witness.shown(desk, "an alert", Alert, lambda a: raised(Code.STATE_CONFLICT, a))
+    witness.never(desk, "no token", T2Token)
+    again = desk.approve(intent)
+    witness.holds("nor a second time", not is_successful(again))
+    witness.once(desk, "which does not prolong the kill", KillFlag, lambda k: k.event is KillEvent.RAISED)
+    witness.holds("nothing reached the broker", desk.sent == 0)
+
+
+async def order_reject(witness: Witness) -> None:
+    """A symbol that nobody knows: refused at intake; one that the broker refuses: REJECTED, told, no crash."""
+    desk = await witness.desk()
+    unknown = await desk.propose(pair="XXXYYY")
+    blank = screen_of(desk.desk, unknown, desk.clock.now())
+    witness.holds("a symbol without a contract has no screen to approve on", isinstance(blank, Refusal))
+    witness.never(desk, "and no evidence", Evidence)
+    desk.broker.script(Reject(200, "No security definition has been found for the request"))
+    intent = await desk.enter()
+    witness.holds("REJECTED", desk.state(intent) is State.REJECTED)
+    witness.once(desk, "POSITION REJECTED", Position, lambda p: p.event is PositionEvent.REJECTED)
+    witness.shown(desk, "an alert", Alert, lambda a: raised(Code.ORDER_REJECTED, a) and "200" in a.text)
+    sent = desk.sent
+    await desk.watch(60)
+    witness.holds("no retry", desk.sent == sent)
+    twin = await desk.enter()
+    witness.holds("no crash: the next order goes", desk.state(twin) is State.MANAGED)
+
+
+async def runbook_drill(witness: Witness) -> None:
+    """RB-004 as written: halt, look, see that nothing leaves and protection stands, clear by signature, record."""
+    latched = [False]
+    desk = await witness.desk(latch=lambda: latched[0])
+    held = await desk.enter(pair="GBPUSD", entry="1.2700", stop="1.2670", target="1.2760")
+    sent, began = desk.sent, desk.clock.now().wall
+    intent = await desk.propose()
+    _ = desk.approve(intent).unwrap()
+    latched[0] = True  # what `halt` does first, whatever else is broken
+    await desk.tick()
+    witness.holds("the latch alone stops the approved order", desk.state(intent) is State.CANCELLED)
+    _raise_blind(desk)
+    await desk.tick()
+    witness.once(desk, "KILL_FLAG ONE_WAY", KillFlag, lambda k: k.type is KillKind.ONE_WAY)
+    halted = witness.shown(desk, "HALTED", Alert, lambda a: raised(Code.HALTED, a) and a.runbook == "RB-004")
+    witness.holds("told once", len(halted) == 1, halted)
+    await desk.watch(45)
+    witness.holds("nothing left after the halt", desk.sent == sent)
+    witness.holds("what is held keeps its protection", desk.state(held) is State.MANAGED)
+    (flag,) = desk.desk.kill_flags.standing.values()
+    _ = desk.sign(ClearKill(flag.flag, text_hash("drill over, nothing found"))).unwrap()
+    latched[0] = False
+    took = (desk.clock.now().wall - began) // timedelta(seconds=1)
+    facts = {"resolution_s": str(took), "outcome": "resolved"}
+    _ = desk.act(Observe(desk.fresh(), About.DRILL, "RB-004", facts)).unwrap()
+    witness.once(desk, "cleared by signature", KillFlag, lambda k: k.event is KillEvent.LIFTED)
+    witness.once(
+        desk,
+        "the drill and its resolution time",
+        Observation,
+        lambda o: o.about is About.DRILL and o.subject == "RB-004" and int(o.facts["resolution_s"]) >= 45,
+    )
+    await desk.tick()
+    witness.holds("which the desk remembers", "RB-004" in desk.desk.observations.drills)
+    witness.shown(desk, "the alert is over", Alert, lambda a: a.event is AlertEvent.RESOLVED and a.code == "HALTED")
+    twin = await desk.enter()
+    witness.holds("entries go again", desk.state(twin) is State.MANAGED)
+
+
+def _raise_blind(desk: Stage) -> None:
+    """As `phoenix halt` does: on whatever head there is, asking nothing."""
+    command = RaiseKill(desk.fresh(), "desk", "drill", "operator")
+    ruling, now = granted("desk", kill_flag(command)), desk.clock.now().wall
+    _ = desk.store.append_blind(lambda head: sealed(head, now, command.command_id, ruling))
+
+
+async def recon_drift_live(witness: Witness) -> None:
+    """The position at the broker is not ours: a kill on the instrument, and the alert opens RB-002."""
+    desk = await witness.desk()
+    intent = await desk.enter(quantity="100000")
+    desk.broker.spoof(PAIR, Decimal(-100_000))
+    _ = desk.act(Observe(desk.fresh(), About.DEMAND, "reconciliation", {})).unwrap()
+    await desk.watch(15, 1)
+    witness.shown(desk, "RECONCILIATION_DRIFT", ReconciliationDrift, lambda d: d.severity is Severity.CRITICAL)
+    killed = f"instrument:{PAIR}"
+    witness.shown(desk, "a kill flag", KillFlag, lambda k: k.type is KillKind.DRIFT and k.scope == killed)
+    page = "RB-002"
+    witness.shown(desk, "an alert with RB-002", Alert, lambda a: raised(Code.DRIFT_CRITICAL, a) and a.runbook == page)
+    recorded = desk.where(Order, lambda o: o.event is OrderEvent.RECORDED)
+    await desk.watch(16 * 60, 30)
+    witness.shown(desk, "after 15 min it is escalated", Alert, lambda a: raised(Code.DRIFT_UNRESOLVED, a))
+    after = desk.where(Order, lambda o: o.event is OrderEvent.RECORDED)
+    witness.holds("nothing was corrected", after == recorded and desk.state(intent) is State.MANAGED)
+    entry = await desk.propose()
+    no = desk.approve(entry)
+    witness.holds("an entry there is refused", not is_successful(no))
+    witness.holds("by the kill", Reason.KILL_FLAG_ACTIVE in no.failure().reasons)
+
+
+VECTORS = (
+    Vector("CV_S33_7_TELEGRAM_TIMEOUT", 3, "The messenger is blocked.", telegram_timeout),
+    Vector("CV_S33_8_TELEGRAM_REAL_FLOOD", 3, "Fifty alerts in one minute.", telegram_flood),
+    Vector("CV_S33_9_STALE_DURING_APPROVAL", 4, "The human takes more than 15 minutes.", stale_during_approval),
+    Vector("CV_S33_10_PAPER_ORDER_REJECT", 4, "An order for a symbol that does not exist.", order_reject),
+    Vector("CV_S33_11_RUNBOOK_DRILL", 5, "RB-004, emergency halt, is drilled.", runbook_drill),
+    Vector("CV_S33_12_RECON_DRIFT_LIVE", 5, "The broker's position is not ours.", recon_drift_live),
+)
