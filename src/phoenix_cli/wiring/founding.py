@@ -37,7 +37,7 @@ from phoenix_core.world import Run, World
 
 # What a new desk allows until its owner signs something else: enough to try everything, little enough to lose nothing.
 FIRST_LIMITS = Limits(
-    order_quantity_max=Quantity(Decimal(1_000_000)),
+    order_quantity_max=Quantity(Decimal(5_000_000)),
     open_positions_max=6,
     entries_per_day_max=50,
     daily_loss_max=Money(Decimal(5_000)),

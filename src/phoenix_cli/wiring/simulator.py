@@ -8,6 +8,7 @@ from pathlib import Path
 
 from attrs import frozen
 
+from phoenix_adapters.brokers.mock.market import CARDS, MIDS
 from phoenix_adapters.gateway import ScriptError, UnknownAct, UnknownFault, serve
 from phoenix_adapters.gateway.server import GatewayServer
 from phoenix_cli.home import Home, Settings
@@ -42,6 +43,10 @@ async def simulate(
     """Serve until cancelled; raises `BadInput` for a fault or a script that says nothing that can be done."""
 
     def listening(server: GatewayServer) -> None:
+        # The same prices as the mock's, so that the signals which `phoenix cse` writes fit both.
+        for symbol, mid in MIDS.items():
+            tick = CARDS[symbol].tick
+            server.act("quote", symbol=symbol, bid=str(mid - tick), ask=str(mid + tick))
         ready(server.host, server.port)
 
     try:
