@@ -11,7 +11,7 @@ from itertools import count
 from phoenix_adapters.brokers.ibkr.broker import IbkrBroker, build
 from phoenix_adapters.clock import HostClock
 from phoenix_adapters.gateway import Frame, GatewayServer, Setup
-from phoenix_adapters.wire import Record, from_client
+from phoenix_adapters.wire import CLIENT, VERSION_MAX, Record, from_client
 from phoenix_core.facts import Fact
 from phoenix_core.values import Price, Quantity, Side
 from tests.contract.broker.orders import NUMBER, account_of
@@ -94,18 +94,17 @@ class Scene:
 
     def sent(self, name: str) -> list[Record]:
         """Every request of a name that the gateway read, in order."""
-        version = 176 if self.broker.line is None else self.broker.line.version
-        read = (from_client(one.fields, version) for one in self.frames if one.dir == "in" and len(one.fields) > 1)
-        return [message.record for message in read if message.name == name]
+        hello = next((one for one in self.frames if one.dir == "out"), None)
+        version = VERSION_MAX if hello is None else int(hello.fields[0])
+        return [from_client(one.fields, version).record for one in self._read(name)]
 
     def times(self, name: str) -> list[datetime]:
         """When each request of a name arrived, by the gateway's clock."""
-        return [at for at, message in self._read() if message == name]
+        return [one.t for one in self._read(name)]
 
-    def _read(self) -> Iterator[tuple[datetime, str]]:
-        for one in self.frames:
-            if one.dir == "in" and len(one.fields) > 1:
-                yield one.t, from_client(one.fields, 176).name
+    def _read(self, name: str) -> list[Frame]:
+        number = str(CLIENT[name].id)
+        return [one for one in self.frames if one.dir == "in" and one.fields[0] == number]
 
 
 @asynccontextmanager

@@ -56,7 +56,7 @@ class Session:
     _greeting: Unframer | None = field(init=False, factory=Unframer)
     _gone: asyncio.Event = field(init=False, factory=asyncio.Event)
     _questions: list[_Question] = field(init=False, factory=list)
-    _stale_ends: dict[str, int] = field(init=False, factory=dict)
+    _stale_ends: set[str] = field(init=False, factory=set)
 
     def __attrs_post_init__(self) -> None:
         """A new client, tapped before its first byte."""
@@ -149,8 +149,9 @@ class Session:
         except TimeoutError:
             whole_answer = False
             if req_id is None and not question.met_stale_end:
-                # Its end may still come, and must not end the next question of this kind.
-                self._stale_ends[end] = self._stale_ends.get(end, 0) + 1
+                # Its end may still come, and must not end the next question of this kind. One is remembered: an end
+                # that never comes must not spoil every question after it.
+                self._stale_ends.add(end)
         finally:
             self._questions.remove(question)
         return question.rows if whole_answer else None
@@ -195,14 +196,15 @@ class Session:
                 if question.req_id == record["id"] and code not in NO_END_OF_REQUEST and not question.done.done():
                     question.done.set_result(False)
             return
+        stale = message.name in self._stale_ends
+        self._stale_ends.discard(message.name)
         for question in self._questions:
             if question.req_id is not None and record.get("reqId") != question.req_id:
                 continue
             if message.name in question.rows_in:
                 question.rows.append(record)
             if message.name == question.end and not question.done.done():
-                if question.req_id is None and self._stale_ends.get(question.end, 0):
-                    self._stale_ends[question.end] -= 1
+                if stale:
                     question.met_stale_end = True
                 else:
                     question.done.set_result(True)

@@ -1,0 +1,318 @@
+"""The link: lost, half open, degraded, restored, taken, renumbered; and pictures that do not end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from phoenix_adapters.brokers.ibkr.times import hours, instant, zone_of, zone_said
+from phoenix_adapters.gateway import Setup
+from phoenix_core.facts import BrokerStatus, ErrorSaid, ExecutionSaid, FrameSaid, LinkEvent, LinkSaid, OrderSaid
+from phoenix_core.values import Price
+from tests.contract.broker.orders import LOTS, bracket
+from tests.contract.broker.suite import SYMBOL, enter, events, filled, fills, of, ready, words
+from tests.contract.ibkr.scene import Scene, played
+from tests.showing import shows
+
+PARTS = {
+    "executions": "executions",
+    "open": "open orders",
+    "completed": "completed orders",
+    "positions": "positions",
+    "account": "account",
+}
+
+
+async def back(scene: Scene) -> None:
+    """A new session, synchronised."""
+    async with asyncio.timeout(10):
+        while not await scene.broker.connect():
+            await asyncio.sleep(0.02)
+    assert await scene.broker.resynchronise()
+
+
+@pytest.mark.parametrize("part", PARTS)
+@shows("L8", "F81", "I13", "S33-CON-01")
+async def test_a_picture_that_does_not_end_is_incomplete_and_names_what_is_missing(part: str) -> None:
+    """Each part on its own: no SYNCHRONISED, no complete picture; and whole again when it ends again."""
+    async with played() as scene:
+        await ready(scene)
+        scene.facts.clear()
+        scene.server.fault(f"snapshot_never_ends={part}")
+        assert not await scene.broker.resynchronise()
+        picture = await scene.broker.snapshot()
+        assert not picture.complete and picture.missing == (PARTS[part],)
+        scene.facts.extend(scene.broker.drain())
+        assert LinkEvent.SYNCHRONISED not in events(scene)
+        scene.server.clear("snapshot_never_ends")
+        # The first question after one that timed out may meet the other's late end, and does not take it for its own.
+        _ = await scene.broker.snapshot()
+        assert (await scene.broker.snapshot()).complete
+
+
+@shows("I13", "F81")
+async def test_a_picture_that_spans_two_sessions_is_none() -> None:
+    """The link falls while it is gathered: incomplete, whatever had ended by then."""
+    async with played() as scene:
+        await ready(scene)
+        scene.server.fault("snapshot_never_ends=account")
+        gathering = asyncio.ensure_future(scene.broker.snapshot())
+        await scene.until(lambda: scene.sent("reqAccountUpdatesMulti"))
+        scene.cut()
+        picture = await gathering
+        assert not picture.complete and picture.missing and not picture.positions
+
+
+@pytest.mark.parametrize("fault", ["mute", "half_open", "no_current_time"])
+@shows("F41", "F42", "F51", "GATE_S33_P1_1")
+async def test_a_socket_that_stands_proves_nothing(fault: str) -> None:
+    """No answer to the question: no round trip, although the library says that it is connected."""
+    async with played() as scene:
+        await ready(scene)
+        scene.server.fault(fault)
+        assert scene.broker.line is not None and scene.broker.line.ib.client.isReady()
+        assert not await scene.broker.round_trip()
+        scene.server.clear(fault)
+
+
+@shows("F42")
+async def test_a_late_answer_proves_nothing_about_a_later_question() -> None:
+    """Two questions go unanswered; when the peer wakes, its first answer is to the first one."""
+    async with played() as scene:
+        await ready(scene)
+        scene.mute(True)
+        assert not await scene.broker.round_trip()
+        scene.broker.round_trip_within_s = 5
+        second = asyncio.ensure_future(scene.broker.round_trip())
+        await scene.until(lambda: len(scene.broker.hearing.probes) == 2)
+        scene.mute(False)
+        assert await second
+        assert not scene.broker.hearing.probes
+
+
+@shows("F03", "F45", "I16")
+async def test_what_happens_behind_1100_is_not_lost() -> None:
+    """DEGRADED, a fill meanwhile, RESTORED: the execution is a fact, and a new synchronisation finds everything."""
+    async with played() as scene:
+        await ready(scene)
+        scene.server.fault("slow_fill=0.1@parent")
+        order = bracket(scene.broker.instruments()[SYMBOL], scene.account)
+        scene.broker.hand_over(order)
+        await scene.until(lambda: any(w.status.is_working for w in words(scene, order.ref)))
+        scene.server.fault("1100_1102=0.3")
+        await scene.until(lambda: LinkEvent.DEGRADED in events(scene))
+        assert not scene.broker.quotes()
+        await scene.until(lambda: LinkEvent.RESTORED in events(scene))
+        assert await scene.broker.resynchronise()
+        await scene.until(lambda: filled(scene, order.ref) == LOTS)
+
+
+@shows("F03")
+async def test_1101_subscribes_again_and_finds_the_fills_that_were_not_told() -> None:
+    """Live callbacks and subscriptions are lost with the data; the synchronisation brings both back."""
+    async with played() as scene:
+        await ready(scene)
+        scene.server.fault("slow_fill=0.1@parent")
+        order = bracket(scene.broker.instruments()[SYMBOL], scene.account)
+        scene.broker.hand_over(order)
+        await scene.until(lambda: any(w.status.is_working for w in words(scene, order.ref)))
+        scene.server.fault("1100_1101=0.3")
+        await scene.until(lambda: LinkEvent.RESTORED in events(scene))
+        before = len(scene.sent("reqMktData"))
+        assert await scene.broker.resynchronise()
+        await scene.until(lambda: filled(scene, order.ref) == LOTS)
+        await scene.until(lambda: len(scene.sent("reqMktData")) > before and SYMBOL in scene.broker.quotes())
+
+
+@shows("F45")
+async def test_restored_without_lost_is_still_said() -> None:
+    """1102 out of nothing."""
+    async with played() as scene:
+        await ready(scene)
+        scene.server.fault("1102_first")
+        await scene.until(lambda: LinkEvent.RESTORED in events(scene))
+
+
+@shows("F49")
+async def test_a_taken_client_id_is_said_at_once_and_no_other_is_tried() -> None:
+    """Within a second, not after the library's whole timeout; the one id is asked for, and nothing else."""
+    async with played() as scene:
+        scene.server.fault("client_id_taken*1")
+        began = time.monotonic()
+        assert await scene.broker.connect()
+        assert time.monotonic() - began < 1
+        await scene.until(lambda: LinkEvent.CLIENT_ID_TAKEN in events(scene))
+        assert LinkEvent.CONNECTED not in events(scene) and scene.broker.session() == 0
+        assert not await scene.broker.round_trip()
+        assert [r["clientId"] for r in scene.sent("startApi")] == ["17"]
+        await back(scene)
+        assert {r["clientId"] for r in scene.sent("startApi")} == {"17"}
+
+
+@pytest.mark.parametrize("fault", ["no_login", "no_next_id"])
+@shows("F44", "F46")
+async def test_a_gateway_that_nobody_logged_into_is_no_session(fault: str) -> None:
+    """The socket is accepted, and that is all: False within our own time."""
+    async with played() as scene:
+        scene.server.fault(fault)
+        scene.broker.connect_within_s = 0.3
+        began = time.monotonic()
+        assert not await scene.broker.connect()
+        assert time.monotonic() - began < 1
+        scene.server.clear(fault)
+        await back(scene)
+
+
+@shows("F04", "L9")
+async def test_a_fill_while_nobody_was_there_is_among_the_executions() -> None:
+    """The stop fills while the link is down; the next session tells its execution and its end."""
+    async with played() as scene:
+        await ready(scene)
+        order = await enter(scene)
+        stop = order.frames[1].ref
+        scene.cut()
+        await scene.until(lambda: LinkEvent.LOST in events(scene))
+        scene.quote(Price(Decimal("1.08100")), Price(Decimal("1.08110")))
+        await scene.until(lambda: len(scene.server.core.venue.book.executions) == 2)
+        await back(scene)
+        await scene.until(lambda: filled(scene, stop) == LOTS)
+        await scene.until(lambda: any(w.status is BrokerStatus.FILLED and w.completed for w in words(scene, stop)))
+
+
+@shows("F01", "F06", "L13")
+async def test_an_order_id_that_is_issued_again_names_the_new_order_only() -> None:
+    """Frames vanish before the restart, which issues their ids again: nothing is ever said of the lost order."""
+    async with played() as scene:
+        await ready(scene)
+        scene.server.fault("restart_rollback_ids")
+        lost = bracket(scene.broker.instruments()[SYMBOL], scene.account, "lost")
+        scene.broker.hand_over(lost)
+        await scene.until(lambda: len(scene.sent("placeOrder")) == 3)
+        scene.server.act("restart", seconds=1)
+        await scene.until(lambda: LinkEvent.LOST in events(scene))
+        await back(scene)
+        await scene.until(lambda: scene.broker.room() >= 3)
+        new = bracket(scene.broker.instruments()[SYMBOL], scene.account, "new")
+        scene.broker.hand_over(new)
+        await scene.until(lambda: filled(scene, new.ref) == LOTS)
+        ids = {said.ref: said.order_id for said in of(scene, FrameSaid)}
+        assert ids[new.ref] <= max(ids[frame.ref] for frame in lost.frames)
+        assert not [w for frame in lost.frames for w in words(scene, frame.ref)]
+        assert not fills(scene, lost.ref)
+
+
+@shows("F48")
+async def test_what_an_earlier_session_still_says_is_nobodys() -> None:
+    """After a reconnection each fact carries the new session's number."""
+    async with played() as scene:
+        await ready(scene)
+        first = scene.broker.session()
+        _ = await enter(scene)
+        scene.facts.clear()
+        await back(scene)
+        await scene.until(lambda: of(scene, ExecutionSaid))
+        told = [fact.session for fact in scene.facts if isinstance(fact, OrderSaid | ExecutionSaid | ErrorSaid)]
+        assert told and set(told) == {scene.broker.session()} and scene.broker.session() > first
+
+
+@shows("F59", "S33-CON-02")
+async def test_a_clock_an_hour_off_is_measured() -> None:
+    """The skew is the broker's clock minus ours, to the second."""
+    async with played() as scene:
+        await ready(scene)
+        assert await scene.broker.round_trip()
+        assert abs(scene.broker.skew()) < timedelta(seconds=2)
+        scene.server.fault("clock_skew=3600")
+        assert await scene.broker.round_trip()
+        assert abs(scene.broker.skew() - timedelta(hours=1)) < timedelta(seconds=2)
+
+
+async def test_data_that_is_delayed_frozen_or_gone_is_no_live_quote() -> None:
+    """Delayed is marked; a lost farm or no subscription leaves no quote at all."""
+    async with played(Setup(volatility=0.0, faults=("delayed_data",))) as scene:
+        await ready(scene)
+        assert scene.broker.quotes()[SYMBOL].delayed
+        scene.server.act("sides", symbol=SYMBOL, show="bid")
+        await scene.until(lambda: SYMBOL not in scene.broker.quotes())
+        scene.server.act("sides", symbol=SYMBOL, show="both")
+        await scene.until(lambda: SYMBOL in scene.broker.quotes())
+        scene.server.fault("quotes_frozen")
+        scene.server.act("error", code=2103, text="farm is broken", id=-1)
+        await scene.until(lambda: not scene.broker.quotes())
+
+
+# --- instants ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=["UTC", "America/New_York", "Asia/Kolkata", "Europe/Zurich", "Australia/Sydney"])
+def host_zone(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The zone that the host is set to, which must not matter."""
+    before = os.environ.get("TZ")
+    os.environ["TZ"] = request.param
+    time.tzset()
+    yield request.param
+    if before is None:
+        del os.environ["TZ"]
+    else:
+        os.environ["TZ"] = before
+    time.tzset()
+
+
+# Both sides of the changes of 2026 in New York (8 March, 1 November) and Europe (29 March, 25 October); a plain day.
+INSTANTS = tuple(
+    datetime.fromisoformat(day + "T19:30:05+00:00").astimezone(UTC)
+    for day in ("2026-03-07", "2026-03-08", "2026-03-29", "2026-10-25", "2026-10-31", "2026-11-01", "2026-11-18")
+)
+
+
+@shows("L12", "F57", "F58")
+def test_an_instant_is_the_same_wherever_the_host_stands(host_zone: str) -> None:
+    """Three ways of writing it and the name of a zone, on both sides of each change of the clocks."""
+    for at in INSTANTS:
+        local = at.astimezone(zone_of("US/Eastern"))
+        assert instant(f"{local:%Y%m%d %H:%M:%S} US/Eastern") == at
+        assert instant(f"{local:%Y%m%d  %H:%M:%S}") == at
+        assert instant(f"{at:%Y%m%d-%H:%M:%S}") == at
+        assert instant(str(int(at.timestamp()))) == at
+        kolkata = at.astimezone(zone_of("Asia/Kolkata"))
+        assert instant(f"{kolkata:%Y%m%d %H:%M:%S} India Standard Time") == at
+        assert instant(f"{kolkata:%Y%m%d  %H:%M:%S}", zone_of("India Standard Time") or UTC) == at
+
+
+@shows("F56")
+def test_what_is_no_instant_is_none() -> None:
+    """Empty, cut short, of another script, of a zone or a day that does not exist."""
+    for written in ("", " ", "20261118", "20261118 25:00:00", "20261118 19:00:00 Mars/Olympus", "٢٠٢٦1118 19:00:00"):
+        assert instant(written) is None, written
+    assert zone_said("20261118 19:00:00 Central European Standard Time") == zone_of("Europe/Warsaw")
+    assert zone_said("20261118 19:00:00") is None and zone_said("nonsense") is None
+
+
+@shows("F58")
+def test_hours_of_a_card_are_utc_spans() -> None:
+    """Both forms of writing; a closed day is no span; a zone's own rules on the day that the clocks change."""
+    spans = hours("20261101:1715-20261102:1700;20261107:CLOSED", "US/Eastern")
+    assert spans == ((datetime(2026, 11, 1, 22, 15, tzinfo=UTC), datetime(2026, 11, 2, 22, 0, tzinfo=UTC)),)
+    (summer,) = hours("20261030:0930-1600", "US/Eastern")
+    assert summer == (datetime(2026, 10, 30, 13, 30, tzinfo=UTC), datetime(2026, 10, 30, 20, 0, tzinfo=UTC))
+    (older,) = hours("20261119:1715-1700", "US/Eastern")
+    assert older == (datetime(2026, 11, 18, 22, 15, tzinfo=UTC), datetime(2026, 11, 19, 22, 0, tzinfo=UTC))
+
+
+def test_link_facts_carry_the_port() -> None:
+    """What the port guard reads is what was connected to."""
+    scene = Scene()
+    scene.broker.hearing.say_link(LinkEvent.DEGRADED, "1100")
+    (said,) = of_kind(scene)
+    assert (said.port, said.detail) == (4002, "1100")
+
+
+def of_kind(scene: Scene) -> list[LinkSaid]:
+    """The link facts that wait."""
+    return [fact for fact in scene.broker.drain() if isinstance(fact, LinkSaid)]
