@@ -34,6 +34,8 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "kill": ("safety", "Kill flags: raise, clear, list."),
     "halt": ("safety", "Stop all entries at once, whatever else is broken."),
     "anchor": ("safety", "Refresh the state anchor."),
+    "policy": ("people", "The limits and rules in force; set them, signed."),
+    "operator": ("people", "Who may sign: list, enrol, revoke."),
     "reconcile": ("drift", "Compare with the broker now."),
     "drift": ("drift", "Open drifts; answer one."),
     "promote": ("trust", "From shadow to live, with evidence."),

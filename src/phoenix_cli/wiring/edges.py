@@ -3,7 +3,7 @@
 from phoenix_adapters.beads.sqlite import SqliteStore
 from phoenix_adapters.codec import DOCUMENT_MAX, read_document
 from phoenix_adapters.engine.inputs import proposal_of
-from phoenix_adapters.keys import KeyTrouble, SshVerifier
+from phoenix_adapters.keys import KeyTrouble, SshVerifier, load_public
 from phoenix_adapters.seams.files import write_whole
 from phoenix_core.chain import StoreFault
 
@@ -13,6 +13,7 @@ __all__ = [
     "SqliteStore",
     "SshVerifier",
     "StoreFault",
+    "load_public",
     "proposal_of",
     "read_document",
     "write_whole",
