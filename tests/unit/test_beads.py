@@ -97,13 +97,18 @@ class TestReferences:
                 assert exit_ref(made, role, generation) == made
         assert group_of(exit_ref(ref, Role.STOP, 1), 3) == f"{ref}.G3"
 
-    @pytest.mark.parametrize(
-        "text", ["", "P1", "P1" + "A" * 25, "P1" + "A" * 27, "P1" + "a" * 26, "P2" + "A" * 26, "P1" + "A" * 26 + ".S0", "P1" + "A" * 26 + ".X1", "P1" + "A" * 26 + ".S", "P1" + "A" * 26 + ".S01", "P1" + "A" * 26 + "\n", "P1" + "A" * 26 + ".S1000000", " P1" + "A" * 26, "P1" + "А" * 26],
-    )  # fmt: skip
+    @pytest.mark.parametrize("prefix", ["", "P1", "P1" + "A" * 25, "P1" + "A" * 27, "P1" + "a" * 26, "P2" + "A" * 26])
+    @pytest.mark.parametrize("suffix", ["", ".S1", "\n"])
     @shows("F50")
-    def test_everybody_elses_are_not_ours(self, text: str) -> None:
-        """Empty ones, manual ones, look-alikes."""
-        assert parsed_ref(text) is None
+    def test_everybody_elses_are_not_ours(self, prefix: str, suffix: str) -> None:
+        """Empty ones, manual ones, ones of another length or case."""
+        assert parsed_ref(prefix + suffix) is None
+
+    @pytest.mark.parametrize("suffix", [".S0", ".X1", ".S", ".S01", ".S1000000", ".S1 ", ".s1", "\n", " ", ".S1.S1"])
+    def test_a_suffix_is_a_letter_and_a_generation(self, suffix: str) -> None:
+        """Anything else behind our 28 characters is not ours; neither is a look-alike among them."""
+        assert parsed_ref("P1" + "A" * 26 + suffix) is None
+        assert parsed_ref("P1" + "А" * 26) is None
 
     def test_an_exit_has_a_role_and_a_generation(self) -> None:
         """An entry's reference is only ever made from a statement."""
