@@ -1,0 +1,92 @@
+"""The processes that live: the engine until SIGTERM or kill -9, the watchdog beside it, the gateway simulator."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.contract.cli.operator import PATIENCE_S, Seat, shaped, until
+
+
+def last_lease(seat: Seat) -> str:
+    """What the newest LEASE bead says."""
+    beads = seat.json("beads", "query", "--kind", "LEASE").document["beads"]
+    return str(beads[-1]["body"]["event"])
+
+
+def test_an_engine_ends_cleanly_badly_and_begins_again(tmp_path: Path) -> None:
+    """SIGTERM leaves the shutdown bead; kill -9 leaves none, is critical health, and the next start goes on."""
+    seat = Seat(tmp_path / "home")
+    assert seat.json("init").code == 0
+    with seat.engine() as engine:
+        intent = seat.proposes("EURUSD")
+        quantity = seat.quantity_of(intent)
+        assert seat.json("approve", intent, "--quantity", quantity, "--yes").code == 0
+        until(lambda: seat.json("positions", intent).document["state"] == "MANAGED")
+        engine.kill()
+        assert engine.wait(PATIENCE_S) == -signal.SIGKILL
+        assert last_lease(seat) == "TAKEN"
+        health = seat.json("health")
+        assert (health.code, health.document["health"]) == (1, "CRITICAL")
+        watched = seat.json("watchdog", "--once")
+        shaped(watched.document, {"missed": int})
+    with seat.engine():
+        before = seat.json("positions", intent).document
+        assert (before["state"], before["filled"]) == ("MANAGED", quantity)
+        assert len(seat.json("executions").document["executions"]) == 1
+    report = ("known", "broker", "owed", "yours")
+    said = [line.split(":")[0] for line in (seat.home.parent / "home.engine").read_text("utf-8").splitlines()]
+    assert tuple(word for word in said if word in report) == report
+    assert last_lease(seat) == "RELEASED"
+    assert seat.json("beads", "verify").code == 0
+
+
+@contextmanager
+def gateway(seat: Seat, *words: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, object]]]:
+    """A simulator that listens on a free port, stopped by SIGTERM."""
+    line = seat.words("--json", "gateway", "--port", "0", *words)
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen(line, env=seat.environment, stdout=subprocess.PIPE, stderr=quiet, text=True) as process:
+        try:
+            assert process.stdout is not None
+            yield process, json.loads(process.stdout.readline())
+        finally:
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(PATIENCE_S) == 0
+
+
+def test_the_gateway_listens_and_records(tmp_path: Path) -> None:
+    """It says where it listens, speaks the protocol's first words, keeps every frame, and ends on SIGTERM with 0."""
+    record = tmp_path / "frames.jsonl"
+    with gateway(Seat(tmp_path / "home"), "--account", "DU7654321", "--record", str(record)) as (_, told):
+        assert (told["host"], told["accounts"]) == ("127.0.0.1", ["DU7654321"])
+        port = told["port"]
+        assert isinstance(port, int)
+        with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S) as client:
+            client.settimeout(PATIENCE_S)
+            client.sendall(b"API\0" + b"\0\0\0\x09v100..178")
+            answer = client.recv(4096)
+            assert b"178\0" in answer
+            assert b"20261118" in answer, "it obeys PHOENIX_CLOCK"
+            start = b"71\x002\x0017\x00\x00"
+            client.sendall(len(start).to_bytes(4, "big") + start)
+            said = b""
+            while b"DU7654321" not in said:
+                said += client.recv(4096)
+    frames = [json.loads(line) for line in record.read_text("utf-8").splitlines()]
+    assert ["71", "2", "17", ""] in [frame["fields"] for frame in frames if frame["dir"] == "in"]
+    assert any("DU7654321" in frame["fields"] for frame in frames if frame["dir"] == "out")
+    assert not (tmp_path / "home").exists()
+
+
+def test_a_port_that_is_taken(tmp_path: Path) -> None:
+    """The address in use is said, with exit 3."""
+    with gateway(Seat(tmp_path / "home")) as (_, told):
+        again = Seat(tmp_path / "home").json("gateway", "--port", str(told["port"]))
+        assert again.code == 3
+        assert str(told["port"]) in again.document["error"]
