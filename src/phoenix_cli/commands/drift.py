@@ -6,7 +6,7 @@ import time
 
 import click
 
-from phoenix_cli.commands.approval import refuse_with, wait_for_engine
+from phoenix_cli.commands.acting import refuse_with, wait_for_engine
 from phoenix_cli.commands.desk import home_of
 from phoenix_cli.output import UNREACHABLE, emit, fail, refuse
 

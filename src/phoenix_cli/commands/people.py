@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from phoenix_cli.commands.approval import refuse_with, sign_and_act
+from phoenix_cli.commands.acting import refuse_with, sign_and_act
 from phoenix_cli.commands.desk import home_of
 from phoenix_cli.output import emit
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from phoenix_cli.commands.approval import wait_for_engine
+from phoenix_cli.commands.acting import wait_for_engine
 from phoenix_cli.commands.desk import home_of
 from phoenix_cli.output import emit, refuse
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from phoenix_cli.commands.approval import refuse_with, sign_and_act, wait_for_engine
+from phoenix_cli.commands.acting import refuse_with, sign_and_act, wait_for_engine
 from phoenix_cli.commands.desk import home_of
 from phoenix_cli.home import Home
 from phoenix_cli.output import UNREACHABLE, emit, fail

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from phoenix_cli.commands.approval import refuse_with, sign_and_act
+from phoenix_cli.commands.acting import refuse_with, sign_and_act
 from phoenix_cli.commands.desk import home_of
 from phoenix_cli.output import USAGE, emit, fail
 
