@@ -1,0 +1,215 @@
+"""Rows about the log: how fast it takes beads, and how fast it is read back, beside what one would pick instead."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from uuid import UUID
+
+from eventsourcing.application import Application
+from eventsourcing.domain import Aggregate, event
+from sqlalchemy import LargeBinary, create_engine
+from sqlalchemy import event as on
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+
+from bench.days import day_of, one_day, resealed
+from bench.order_path import RawLog
+from bench.rows import Effort, Measured
+from bench.timing import race, timed
+from phoenix_adapters.beads.sqlite import SqliteStore
+from phoenix_core.chain import Sealed, StateSnapshot
+from phoenix_core.desk import SNAPSHOT_SCHEMA, Desk, evolve, freeze, thaw
+from phoenix_core.kernel import bead_of
+
+AT_ONCE = 200  # beads of one append, or events of one replay: the work of a busy hour
+
+
+class Trade(Aggregate):
+    """What one would write with `eventsourcing`: an aggregate with one event per fact."""
+
+    def __init__(self) -> None:
+        self.facts = 0
+
+    @event("Recorded")
+    def record(self, kind: str, body: str) -> None:
+        """Take one fact in."""
+        self.facts += 1
+
+
+def _eventsourcing(folder: str) -> Application[UUID]:
+    return Application(env={"PERSISTENCE_MODULE": "eventsourcing.sqlite", "SQLITE_DBNAME": f"{folder}/es.db"})
+
+
+class Base(DeclarativeBase):
+    """SQLAlchemy's base."""
+
+
+class BeadRow(Base):
+    """A bead as an ORM would keep it."""
+
+    __tablename__ = "beads"
+    seq: Mapped[int] = mapped_column(primary_key=True)
+    kind: Mapped[str]
+    data: Mapped[bytes] = mapped_column(LargeBinary)
+    leaf: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+def _sqlalchemy(folder: str) -> Session:
+    engine = create_engine(f"sqlite:///{folder}/orm.db")
+
+    @on.listens_for(engine, "connect")
+    def _durable(connection: object, record: object) -> None:
+        for pragma in ("journal_mode=WAL", "synchronous=FULL"):
+            connection.execute(f"PRAGMA {pragma}")  # type: ignore[attr-defined]  # the DBAPI's own connection
+
+    Base.metadata.create_all(engine)
+    return Session(engine)
+
+
+class Appends:
+    """Appending one bead after the other to a log of our own."""
+
+    def __init__(self, folder: str) -> None:
+        self.store = SqliteStore(f"{folder}/phoenix.db", ballast_bytes=0)
+        begun, self.traded = one_day()
+        _ = self.store.append(self.store.head(), begun).unwrap()
+        self.count = 0
+
+    def next(self) -> Sealed:
+        """The next bead of the day, sealed on the present head."""
+        copy, place = divmod(self.count, len(self.traded))
+        self.count += 1
+        return resealed(self.store.head(), self.traded[place], copy, len(self.traded))
+
+    def append(self, bead: Sealed) -> None:
+        """One durable append."""
+        _ = self.store.append(self.store.head(), [bead]).unwrap()
+
+
+def append_beside(effort: Effort) -> dict[str, Measured]:
+    """One durable fact: our append, a raw row of the same bytes, an aggregate's save, an ORM's insert and commit."""
+    with tempfile.TemporaryDirectory(
+        prefix="phoenix-bench-", dir=os.environ.get("PHOENIX_BENCH_FOLDER") or Path.cwd()
+    ) as folder:
+        ours, raw = Appends(folder), RawLog(Path(folder) / "raw.db")
+        application, session = _eventsourcing(folder), _sqlalchemy(folder)
+        aggregate = Trade()
+        _ = application.save(aggregate)
+
+        def phoenix() -> float:
+            bead = ours.next()
+            return timed(lambda: ours.append(bead))
+
+        def row() -> float:
+            bead = ours.next()
+            ours.count -= 1
+            return timed(lambda: raw.write([bead]))
+
+        def saved() -> float:
+            bead = ours.next()
+            ours.count -= 1
+            body = bead.data.decode()
+
+            def save() -> None:
+                aggregate.record(bead.kind, body)
+                _ = application.save(aggregate)
+
+            return timed(save)
+
+        def orm() -> float:
+            bead = ours.next()
+            ours.count -= 1
+            orm_seq = raw.seq + int(time.perf_counter() * 1e6)
+
+            def insert() -> None:
+                session.add(BeadRow(seq=orm_seq, kind=bead.kind, data=bead.data, leaf=bead.leaf))
+                session.commit()
+
+            return timed(insert)
+
+        competitors: dict[str, Callable[[], float]] = {
+            "phoenix": phoenix,
+            "raw": row,
+            "eventsourcing": saved,
+            "sqlalchemy": orm,
+        }
+        parts = race(competitors, effort.rounds, effort.dice)
+        ours.store.close()
+        application.close()
+        session.close()
+    mine = parts["phoenix"].p50
+    return {
+        "raw": Measured(parts["raw"].p50 / mine, parts),
+        "eventsourcing": Measured(parts["eventsourcing"].p50 / mine, parts),
+        "sqlalchemy": Measured(parts["sqlalchemy"].p50 / mine, parts),
+    }
+
+
+def replay_beside(effort: Effort) -> Measured:
+    """An aggregate of so many events read back, over as many beads: linked, hashed, read strictly and folded."""
+    beads = list(day_of(AT_ONCE))[:AT_ONCE]
+    with tempfile.TemporaryDirectory(
+        prefix="phoenix-bench-", dir=os.environ.get("PHOENIX_BENCH_FOLDER") or Path.cwd()
+    ) as folder:
+        store = SqliteStore(f"{folder}/phoenix.db", ballast_bytes=0)
+        _ = store.append(store.head(), beads).unwrap()
+        application, aggregate = _eventsourcing(folder), Trade()
+        for bead in beads[1:]:
+            aggregate.record(bead.kind, bead.data.decode())
+        _ = application.save(aggregate)
+        parts = race(
+            {
+                "phoenix": lambda: timed(lambda: replayed(store)),
+                "eventsourcing": lambda: timed(lambda: application.repository.get(aggregate.id)),
+            },
+            max(effort.rounds // 2, 5),
+            effort.dice,
+        )
+        store.close()
+        application.close()
+    note = f"{AT_ONCE} beads against {AT_ONCE} events of the same bytes, sizes equal"
+    return Measured(parts["eventsourcing"].p50 / parts["phoenix"].p50, parts, note)
+
+
+def replayed(store: SqliteStore, desk: Desk | None = None) -> Desk:
+    """The desk that the log leads to, verified bead by bead."""
+    desk = Desk() if desk is None else desk
+    for record in store.read(desk.head.size):
+        desk = evolve(desk, bead_of(record))
+    return desk
+
+
+def snapshot_and_tail(effort: Effort) -> Measured:
+    """A start from a proven state with a tail of 200 beads, over a full verified replay of the same log."""
+    with tempfile.TemporaryDirectory(
+        prefix="phoenix-bench-", dir=os.environ.get("PHOENIX_BENCH_FOLDER") or Path.cwd()
+    ) as folder:
+        store = SqliteStore(f"{folder}/phoenix.db", ballast_bytes=0)
+        batch: list[Sealed] = []
+        for bead in day_of(effort.beads):
+            batch.append(bead)
+            if len(batch) == 1000:
+                _ = store.append(store.head(), batch).unwrap()
+                batch = []
+        desk = replayed(store)
+        size = desk.head.size
+        store.save_snapshot(StateSnapshot(size, store.root(size), SNAPSHOT_SCHEMA, freeze(desk)))
+        if batch:
+            _ = store.append(store.head(), batch).unwrap()
+        whole = store.head().size
+
+        def from_snapshot() -> None:
+            kept = store.load_snapshot(SNAPSHOT_SCHEMA)
+            assert kept is not None, "the log proves its own snapshot"
+            desk = thaw(kept.data, lambda seq: bead_of(next(store.read(seq, seq + 1))))
+            assert replayed(store, desk).head.size == whole, "the tail leads to the head"
+
+        parts = race(
+            {"snapshot": lambda: timed(from_snapshot), "replay": lambda: timed(lambda: replayed(store))}, 3, effort.dice
+        )
+        store.close()
+    note = f"{whole} beads, {whole - size} of them after the snapshot"
+    return Measured(parts["snapshot"].p50 / parts["replay"].p50, parts, note)

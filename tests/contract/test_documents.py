@@ -1,0 +1,116 @@
+"""What the documents show is run: the tour command by command, the examples as a bot author would start them."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.showing import REPOSITORY
+
+UUID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
+# What is only true after the engine took its turn: the command is asked again until it says so.
+UNTIL = {"phoenix inbox": "166666", "phoenix positions": ("MANAGED", "no open position"), "phoenix status": "HALT"}
+PATIENCE_S = 40.0
+
+
+def run(line: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """One line of a document, as a shell would run it."""
+    return subprocess.run(
+        ["bash", "-o", "pipefail", "-c", line], env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def until(line: str, environment: dict[str, str], word: str) -> str:
+    """The output of a command that only looks, once it says a word."""
+    before = time.monotonic() + PATIENCE_S
+    while True:
+        said = run(line, environment)
+        assert said.returncode == 0, f"{line}: {said.stdout}{said.stderr}"
+        if word.lower() in said.stdout.lower():
+            return said.stdout
+        assert time.monotonic() < before, f"{line} never said {word}: {said.stdout}"
+
+
+def environment_for(home: Path) -> dict[str, str]:
+    """A bare environment in which `phoenix` is found."""
+    kept = {name: os.environ[name] for name in ("LANG", "HOME", "PYTHONPATH") if name in os.environ}
+    path = f"{Path(sys.executable).parent}:/usr/bin:/bin"
+    return kept | {"PATH": path, "PHOENIX_HOME": str(home), "PHOENIX_CLOCK": "2026-11-18T14:00:00-05:00"}
+
+
+@pytest.fixture
+def engines() -> Iterator[list[subprocess.Popen[bytes]]]:
+    """Engines that a test starts; each is stopped as an operator stops it."""
+    started: list[subprocess.Popen[bytes]] = []
+    yield started
+    for engine in started:
+        engine.send_signal(signal.SIGTERM)
+        _ = engine.wait(30)
+
+
+def console_lines(document: Path) -> list[str]:
+    """Every command that a document shows, in order."""
+    blocks = re.findall(r"^```console\n(.*?)^```", document.read_text("utf-8"), re.M | re.S)
+    return [line for block in blocks for line in block.splitlines()]
+
+
+def test_the_tour(tmp_path: Path, engines: list[subprocess.Popen[bytes]]) -> None:
+    """Every command of docs/tour.md in its order, through real processes; each one succeeds and says what is told."""
+    environment = environment_for(tmp_path / "desk")
+    positions = iter(UNTIL["phoenix positions"])
+    intent = ""
+    lines = console_lines(REPOSITORY / "docs" / "tour.md")
+    assert len(lines) >= 15
+    for line in lines:
+        if line.startswith("export "):
+            assert line.split("=")[0].removeprefix("export ") in environment
+        elif line == "phoenix run":
+            engines.append(subprocess.Popen([_phoenix(), "run"], env=environment, stdout=subprocess.DEVNULL))
+            _ = until("phoenix status", environment, "CONNECTED")
+        elif line in UNTIL:
+            word = UNTIL[line]
+            _ = until(line, environment, word if isinstance(word, str) else next(positions))
+        else:
+            said = run(line.replace("INTENT", intent), environment)
+            assert said.returncode == 0, f"{line}: {said.stdout}{said.stderr}"
+            if "propose" in line:
+                found = UUID.search(said.stdout)
+                assert found is not None
+                intent = found[0]
+
+
+def _phoenix() -> str:
+    return str(Path(sys.executable).parent / "phoenix")
+
+
+def test_the_bot_is_short() -> None:
+    """A bot on phoenix_core and one adapter takes fewer than forty lines."""
+    text = (REPOSITORY / "examples" / "bot.py").read_text("utf-8")
+    assert len(text.splitlines()) < 40
+    assert set(re.findall(r"from (phoenix_adapters[.\w]*)", text)) == {"phoenix_adapters.beads.sqlite"}
+
+
+@pytest.mark.parametrize(("example", "argument"), [("bot.py", "beads.db"), ("intent_file.py", "")])
+def test_an_example_ends_in_the_inbox(
+    example: str, argument: str, tmp_path: Path, engines: list[subprocess.Popen[bytes]]
+) -> None:
+    """Each example's intent stands in front of the operator, with its evidence, while an engine runs."""
+    home = tmp_path / "desk"
+    environment = environment_for(home)
+    del environment["PHOENIX_CLOCK"]  # a bot lives in the present
+    assert run("phoenix init --mode mock", environment).returncode == 0
+    engines.append(subprocess.Popen([_phoenix(), "run"], env=environment, stdout=subprocess.DEVNULL))
+    script = REPOSITORY / "examples" / example
+    said = run(f"{sys.executable} {script} {home / argument}", environment)
+    assert said.returncode == 0, said.stderr
+    found = UUID.search(said.stdout)
+    assert found is not None
+    assert found[0][:8] in until("phoenix inbox", environment, found[0][:8])
