@@ -1,0 +1,209 @@
+"""The gates of S32 and of S33, phase 1; and that the machine behind them can be red."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from phoenix_adapters.beads.sqlite import SqliteStore
+from phoenix_cli.__main__ import cli
+from phoenix_cli.wiring.bunny import suites
+from phoenix_cli.wiring.bunny.gates import GATES, Gate, Light, light_of
+from phoenix_cli.wiring.bunny.suites import S32, S33, Suite, report, spans
+from phoenix_cli.wiring.bunny.witness import Vector, Witness
+from phoenix_core.beads import About, Observation, T2Token
+from phoenix_core.kernel import bead_of
+from tests.chaos.bunny import SEED, verdict_of, verdict_on
+from tests.showing import IDS_FILE, shows
+
+BY_ID = {gate.id: gate for gate in GATES}
+
+
+def stands(id: str) -> Light:
+    """How a gate stands after everything under it was run; what two gates share is run once."""
+    gate = BY_ID[id]
+    known = {name: verdict_on(name) for name in gate.vectors}
+    if gate.walk is not None:
+        known[gate.walk.id] = verdict_of(gate.walk)
+    assert [(name, verdict.failures) for name, verdict in known.items() if not verdict.passed] == []
+    return light_of(gate, known)
+
+
+@shows("GATE_S32_1", "S32-GAT-09")
+def test_gate_ibkr_connected() -> None:
+    """Account, order, fill, close."""
+    assert stands("GATE_S32_1") is Light.GREEN
+
+
+@shows("GATE_S32_2")
+def test_gate_t2_tokens_secure() -> None:
+    """Every token vector passes."""
+    assert stands("GATE_S32_2") is Light.GREEN
+
+
+@shows("GATE_S32_3")
+def test_gate_position_lifecycle_tracked() -> None:
+    """A whole life in POSITION beads, STALLED among the states, and no move that the table does not know."""
+    assert stands("GATE_S32_3") is Light.GREEN
+
+
+@shows("GATE_S32_4")
+def test_gate_reconciliation_works() -> None:
+    """A mismatch is found, told, stopped and followed to its resolution."""
+    assert stands("GATE_S32_4") is Light.GREEN
+
+
+@shows("GATE_S32_5")
+def test_gate_promotion_checklist() -> None:
+    """Incomplete is refused, a kill flag is refused."""
+    assert stands("GATE_S32_5") is Light.GREEN
+
+
+@shows("GATE_S32_6")
+def test_gate_kill_blocks_entry() -> None:
+    """While the Signalman's kill stands, no entry leaves."""
+    assert stands("GATE_S32_6") is Light.GREEN
+
+
+@shows("GATE_S32_7")
+def test_gate_stale_gate_works() -> None:
+    """An approval of 16 minutes ago ends in STATE_CONFLICT and a temporary kill."""
+    assert stands("GATE_S32_7") is Light.GREEN
+
+
+@shows("GATE_S32_8")
+def test_gate_bunny_passes() -> None:
+    """All seventeen."""
+    assert stands("GATE_S32_8") is Light.GREEN
+    assert len(BY_ID["GATE_S32_8"].vectors) == 17
+
+
+@shows("GATE_S33_P1_4")
+def test_gate_monitoring_operational() -> None:
+    """Beats every 30 s with their checks, and a test alert that arrives."""
+    assert stands("GATE_S33_P1_4") is Light.GREEN
+
+
+@shows("GATE_S33_P1_5")
+def test_gate_runbooks_complete() -> None:
+    """Eight pages, and RB-004 drilled."""
+    assert stands("GATE_S33_P1_5") is Light.GREEN
+
+
+@shows("GATE_S33_P1_6")
+def test_gate_disconnect_drill() -> None:
+    """Lost and found again, on purpose."""
+    assert stands("GATE_S33_P1_6") is Light.GREEN
+
+
+@shows("GATE_S33_P1_8")
+def test_gate_bunny_phase_1_passes() -> None:
+    """All fifteen."""
+    assert stands("GATE_S33_P1_8") is Light.GREEN
+    assert len(BY_ID["GATE_S33_P1_8"].vectors) == 15
+
+
+@pytest.mark.parametrize("id", ["GATE_S33_P1_1", "GATE_S33_P1_2", "GATE_S33_P1_3"])
+def test_paper_gates_are_walked_here_and_closed_elsewhere(id: str) -> None:
+    """What can be walked without a real account is green underneath; the gate itself waits for one."""
+    assert stands(id) is Light.OPEN
+
+
+def test_no_program_says_that_a_human_is_content() -> None:
+    """UX_VALIDATED stays open whatever passes."""
+    assert light_of(BY_ID["GATE_S33_P1_7"], {}) is Light.OPEN
+
+
+@shows("S32-CHA-00", "S33-CHA-00")
+def test_the_waves_are_those_of_the_ledger() -> None:
+    """Every vector of the ledger, in its wave, in its order: 5, 4, 2, 6 and 3, 3, 2, 2, 2, 3."""
+    promised = [
+        (id, int(says.removeprefix("Wave ").partition(".")[0]))
+        for ids in tomllib.loads(IDS_FILE.read_text("utf-8")).values()
+        for id, says in ids.items()
+        if id.startswith("CV_")
+    ]
+    assert [(vector.id, vector.wave) for vector in (*S32.vectors, *S33.vectors)] == promised
+    assert [sum(v.wave == wave for v in S32.vectors) for wave in range(1, 5)] == [5, 4, 2, 6]
+    assert [sum(v.wave == wave for v in S33.vectors) for wave in range(1, 7)] == [3, 3, 2, 2, 2, 3]
+
+
+# --- the machine can be red -------------------------------------------------------------------------------------------
+
+
+async def _green(witness: Witness) -> None:
+    """A claim that holds."""
+    desk = await witness.desk()
+    witness.never(desk, "no token was ever issued", T2Token)
+
+
+async def _false(witness: Witness) -> None:
+    """A claim that does not hold."""
+    desk = await witness.desk()
+    _ = witness.shown(desk, "a token was issued", T2Token)
+
+
+async def _silent(witness: Witness) -> None:
+    """No claim at all."""
+    _ = await witness.desk()
+
+
+async def _breaks(witness: Witness) -> None:
+    """A walk that falls over."""
+    witness.holds("so far, so good", True)
+    raise RuntimeError("fell over")
+
+
+def test_a_verdict_is_red_where_anything_is() -> None:
+    """A false claim, no claim, and a walk that breaks are all failures, and say on what."""
+    walks = (_green, _false, _silent, _breaks)
+    verdicts = [verdict_of(Vector(walk.__name__, 1, "made for this test", walk)) for walk in walks]
+    assert [verdict.passed for verdict in verdicts] == [True, False, False, False]
+    assert verdicts[1].failures == ("a token was issued",)
+    assert verdicts[3].failures == ("RuntimeError: fell over",)
+    text = report(Suite("s", "a test", "R.md", ()), verdicts, "today", "0")
+    assert "1 of 4 vectors green" in text
+    assert "**NOT SO:** a token was issued" in text
+    assert "**BROKE:** RuntimeError: fell over" in text
+
+
+def test_a_gate_is_red_where_anything_under_it_is() -> None:
+    """A vector that failed, and one that never ran."""
+    good, bad = (verdict_of(Vector(w.__name__, 1, "", w)) for w in (_green, _false))
+    known = {"good": good, "bad": bad}
+    assert light_of(Gate("G", "", ("good",)), known) is Light.GREEN
+    assert light_of(Gate("G", "", ("good", "bad")), known) is Light.RED
+    assert light_of(Gate("G", "", ("good", "never")), known) is Light.RED
+    assert light_of(Gate("G", "", ("bad",), human="somebody"), known) is Light.RED
+
+
+def test_spans_read_well() -> None:
+    """Neighbours are one span."""
+    assert spans((1, 2, 3, 7, 9, 10)) == "1-3, 7, 9-10"
+    assert spans(()) == ""
+
+
+def test_the_command_writes_its_reports_and_leaves_its_scars(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a home that exists: a report of each suite, one OBSERVATION BUNNY for each vector, red ones too; exit 70."""
+    monkeypatch.delenv("PHOENIX_CLOCK", raising=False)
+    small = (Suite("s32", "a test", "R32.md", (Vector("CV_A", 1, "a", _green), Vector("CV_B", 1, "b", _false))),)
+    monkeypatch.setitem(suites.SUITES, "s32", small)
+    home, reports = tmp_path / "home", tmp_path / "reports"
+    reports.mkdir()
+    runner = CliRunner()
+    assert runner.invoke(cli, ["--home", str(home), "init"], standalone_mode=False).exit_code == 0
+    words = ["--home", str(home), "--json", "bunny", "--suite", "s32", "--seed", str(SEED), "--report", str(reports)]
+    said = runner.invoke(cli, words)
+    assert said.exit_code == 70
+    answer = json.loads(said.stdout)
+    assert (answer["passed"], answer["failed"], answer["scars"]) == (1, ["CV_B"], 2)
+    assert "CV_A | PASS" in (reports / "R32.md").read_text("utf-8")
+    with SqliteStore(home / "beads.db") as store:
+        bodies = [bead_of(record).body for record in store.read(0)]
+    scars = {b.subject: b.facts for b in bodies if isinstance(b, Observation) and b.about is About.BUNNY}
+    assert {name: facts["verdict"] for name, facts in scars.items()} == {"CV_A": "pass", "CV_B": "fail"}
+    assert scars["CV_A"]["seed"] == str(SEED)
