@@ -7,6 +7,7 @@ import re
 import tomllib
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -55,6 +56,14 @@ class TestPages:
         """Each `phoenix ...` line parses: the command is there, its options are known, its arguments fit."""
         found = commands_of((FOLDER / f"{name}.md").read_text("utf-8"))
         assert found, "a page tells what to type"
+        for words in found:
+            assert parses(words), " ".join(words)
+
+    def test_every_command_of_the_operators_guide_is_one_of_ours(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A day, a week and an incident: each line parses."""
+        monkeypatch.setattr(click.Path, "convert", lambda self, value, param, ctx: value)  # files of the example
+        found = commands_of((REPOSITORY / "docs" / "operators-guide.md").read_text("utf-8"))
+        assert len(found) > 30
         for words in found:
             assert parses(words), " ".join(words)
 
