@@ -153,6 +153,7 @@ async def enter(stage: Stage, name: str = "one") -> ClearedOrder:
     return order
 
 
+@shows("S32-CON-03", "S33-CON-03")
 class BrokerContract:
     """The suite. The fixture `stage` is the hole."""
 

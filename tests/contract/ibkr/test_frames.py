@@ -210,7 +210,7 @@ async def test_a_cancel_overtakes_450_queued_data_requests() -> None:
         assert not [said for said in of(scene, ErrorSaid) if said.code == 100]
 
 
-@shows("CV_S33_14_PACING_VIOLATION", "F68")
+@shows("F68", "S32-CON-06")
 async def test_the_limit_holds_on_the_wire_under_a_burst() -> None:
     """Brackets as fast as there is room, beside data requests: measured in the gateway's record."""
     async with played() as scene:

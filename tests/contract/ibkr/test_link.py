@@ -38,7 +38,7 @@ async def back(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("part", PARTS)
-@shows("L8", "F81", "I13", "S33-CON-01")
+@shows("L8", "F81", "I13")
 async def test_a_picture_that_does_not_end_is_incomplete_and_names_what_is_missing(part: str) -> None:
     """Each part on its own: no SYNCHRONISED, no complete picture; and whole again when it ends again."""
     async with played() as scene:
@@ -70,7 +70,7 @@ async def test_a_picture_that_spans_two_sessions_is_none() -> None:
 
 
 @pytest.mark.parametrize("fault", ["mute", "half_open", "no_current_time"])
-@shows("F41", "F42", "F51", "GATE_S33_P1_1")
+@shows("F41", "F42", "F51")
 async def test_a_socket_that_stands_proves_nothing(fault: str) -> None:
     """No answer to the question: no round trip, although the library says that it is connected."""
     async with played() as scene:
@@ -221,7 +221,7 @@ async def test_what_an_earlier_session_still_says_is_nobodys() -> None:
         assert told and set(told) == {scene.broker.session()} and scene.broker.session() > first
 
 
-@shows("F59", "S33-CON-02")
+@shows("F59")
 async def test_a_clock_an_hour_off_is_measured() -> None:
     """The skew is the broker's clock minus ours, to the second."""
     async with played() as scene:

@@ -12,7 +12,7 @@ from tests.showing import shows
 
 
 @pytest.mark.parametrize("broker", ["mock", "gateway"])
-@shows("GATE_S32_1")
+@shows("GATE_S32_1", "S33-CON-05")
 async def test_an_intent_goes_the_whole_way(broker: str, tmp_path: Path) -> None:
     """Signal, approval, bracket, fill, protection, target, close, autopsy: one closed position, a log that verifies,
     and no disagreement with the broker on the way."""

@@ -30,6 +30,8 @@ STATUSES: Final[Mapping[str, BrokerStatus]] = {
     "Cancelled": BrokerStatus.CANCELLED,
     "ApiCancelled": BrokerStatus.CANCELLED,
 }
+# A stop that waits for its trigger and a child that waits for its parent do what they are for: nobody holds them.
+NO_HOLD: Final = frozenset({"", "trigger", "child"})
 ORDER_TYPES: Final = {"MKT": OrderType.MARKET, "LMT": OrderType.LIMIT, "STP": OrderType.STOP}
 SIDES: Final = {"BOT": Side.BUY, "SLD": Side.SELL}
 _SEC_TYPES: Final = {one.value: one for one in SecType}
@@ -152,7 +154,7 @@ class Translator:
             status=STATUSES.get(record["status"], BrokerStatus.UNKNOWN),
             filled=filled,
             remaining=None if remaining is None else Quantity(remaining),
-            held=bool(record["whyHeld"]),
+            held=bool({one.strip() for one in record["whyHeld"].split(",")} - NO_HOLD),
         )
 
     def completed_order(self, record: Record) -> OrderSaid:
