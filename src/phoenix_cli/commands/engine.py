@@ -147,17 +147,20 @@ def naked(engine: Engine) -> list[str]:
 @click.option("--every", default=5.0, help="Seconds between looks.")
 @click.pass_context
 def watchdog_command(ctx: click.Context, once: bool, every: float) -> None:
-    """Say MISSED when the engine is dead.
+    """Say MISSED when the engine is dead; while it beats, ping PHOENIX_DEADMAN_URL, whose silence is the alarm.
 
     Example: phoenix watchdog
     """
     import time
 
     from phoenix_cli.wiring.opening import opened
+    from phoenix_cli.wiring.startup import ping
 
     with opened(home_of(ctx)) as session:
         while True:
             missed = _look(session)
+            if not missed and not session.desk.tenure.released:
+                _ = ping(os.environ.get("PHOENIX_DEADMAN_URL", ""))
             if missed or once:
                 emit(ctx, {"missed": missed}, f"missed {missed} beats" if missed else "the engine beats")
             if once:

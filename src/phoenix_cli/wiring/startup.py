@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+from urllib.request import urlopen
 
 from returns.pipeline import is_successful
 
@@ -20,6 +21,10 @@ from phoenix_core.values import Mode
 
 if TYPE_CHECKING:
     from phoenix_cli.wiring.opening import Session
+
+
+# A dead-man service answers at once or is not there; the watchdog has a desk to watch.
+PING_TIMEOUT_S: Final = 3.0
 
 
 def start_problems(session: Session, version: str) -> list[str]:
@@ -53,6 +58,17 @@ def behind_outside(session: Session) -> str:
         return f"the checkpoint in {place} is not believed: {opened.failure()}"
     standing = behind(session.store, opened.unwrap(), origin)
     return "" if standing is Standing.AGREES else f"the log is {standing} to the checkpoint in {place}"
+
+
+def ping(url: str) -> bool:
+    """Tell somebody outside that the desk beats: their alarm is our silence. It may fail; the next one follows."""
+    if not url.startswith(("https://", "http://")):
+        return False
+    try:
+        with urlopen(url, timeout=PING_TIMEOUT_S) as answer:
+            return bool(200 <= answer.status < 300)
+    except OSError:
+        return False
 
 
 def _live_problems(session: Session) -> list[str]:
