@@ -177,7 +177,7 @@ class Positions:
     ended: dict[str, Ended] = Factory(dict)
     by_ref: dict[str, str] = Factory(dict)  # the entry's 28 characters -> position, open or ended
     by_state: dict[State, dict[str, datetime]] = Factory(dict)  # open ones -> since when, oldest first
-    by_pair: dict[str, tuple[str, ...]] = Factory(dict)  # those that the broker may know of
+    by_pair: dict[str, dict[str, bool]] = Factory(dict)  # those that the broker may know of: keys alone, always True
     nets: dict[str, Decimal] = Factory(dict)  # what is held, signed, by instrument; zeros are left out
     lately: list[Traded] = Factory(list)
 
@@ -246,11 +246,13 @@ class Positions:
         self.nets[now.pair] = net
         if net == 0:
             del self.nets[now.pair]
-        known = tuple(name for name in self.by_pair.pop(now.pair, ()) if name != now.position_id)
+        known = self.by_pair.setdefault(now.pair, {})
         if now.state in SENT:
-            known = (*known, now.position_id)
-        if known:
-            self.by_pair[now.pair] = known
+            known[now.position_id] = True
+        else:
+            _ = known.pop(now.position_id, None)
+        if not known:
+            del self.by_pair[now.pair]
 
     def _retire(self, now: Open) -> None:
         last = now.last

@@ -142,7 +142,7 @@ def test_an_adoption_is_born_filled() -> None:
     assert (position.filled_at, position.since, position.born_at) == (T0, T0, T0)
     assert log.positions.open_of_ref(OTHER_REF + ".S1") == position
     assert log.positions.nets == {"EURUSD": -10}
-    assert log.positions.by_pair == {"EURUSD": (position.position_id,)}
+    assert log.positions.by_pair == {"EURUSD": {position.position_id: True}}
     assert position.last.linked_to == "the old one"
 
 
@@ -362,7 +362,7 @@ def test_what_is_held_has_a_sign_that_is_only_derived(side: Side, sign: int) -> 
     assert log.positions.net("EURUSD") == 0
     assert log.positions.by_pair == {}
     log.walk(E.APPROVED, E.SUBMITTED)
-    assert log.positions.by_pair == {"EURUSD": (log.position.position_id,)}
+    assert log.positions.by_pair == {"EURUSD": {log.position.position_id: True}}
     log.walk(E.FILLED)
     assert log.positions.nets == {"EURUSD": sign * 10}
     log.append(changed(log.position, None, WORD, exited=quantity(4)))
@@ -385,7 +385,7 @@ def test_two_positions_in_one_instrument_add_up() -> None:
     assert len(log.positions.by_pair["EURUSD"]) == 2
     log.append(step(mine, E.CLOSED))
     assert log.positions.nets == {"EURUSD": -10}
-    assert log.positions.by_pair == {"EURUSD": (position_id_of(log.position.intent_id),)}
+    assert log.positions.by_pair == {"EURUSD": {position_id_of(log.position.intent_id): True}}
 
 
 def test_what_a_session_traded() -> None:
