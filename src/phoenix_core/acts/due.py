@@ -27,12 +27,14 @@ from phoenix_core.acts.timed import (
     ObserveQuotes,
     Prove,
     RaiseByRule,
+    Remind,
     Repeat,
     Stall,
     TellKill,
     Withdraw,
     in_doubt,
     is_bare,
+    is_expiring,
     is_untold,
 )
 from phoenix_core.beads import (
@@ -181,6 +183,8 @@ def _due_to_intents(desk: Desk, now: Moment) -> Iterator[Due]:
             yield Withdraw(_id("expired", position.intent_id), position.intent_id, PROPOSAL_EXPIRED)
             continue
         waiting.append(position.pair)
+        if is_expiring(desk, position.intent_id, now):
+            yield Remind(_id("expiring", position.intent_id), position.intent_id)
         shown = desk.evidence.latest(position.intent_id)
         if shown is None or now.wall >= shown.evidence.expires_at:
             version = desk.evidence.next_version(position.intent_id)

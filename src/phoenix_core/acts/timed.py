@@ -7,6 +7,7 @@ for a cancel.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import Any, Final
 
 from attrs import frozen
@@ -43,6 +44,8 @@ from phoenix_core.watch.observations import proof_of_absence, quote_seen
 from phoenix_core.world import World
 
 PROPOSAL_EXPIRED: Final = "PROPOSAL_EXPIRED"
+# Long enough to read the screen and sign, short enough to mean it.
+LAST_CALL: Final = timedelta(minutes=1)
 
 
 @frozen
@@ -60,6 +63,14 @@ class Withdraw:
     command_id: CommandId
     intent_id: str
     why: str
+
+
+@frozen
+class Remind:
+    """Say once that an intent is about to expire undecided."""
+
+    command_id: CommandId
+    intent_id: str
 
 
 @frozen
@@ -160,6 +171,7 @@ Command = (
     | Alarm
     | ExpireToken
     | Withdraw
+    | Remind
     | Stall
     | CancelRest
     | Doubt
@@ -209,6 +221,21 @@ def _withdraw(desk: Desk, command: Withdraw, world: World) -> Ruling:
     return granted(
         command.intent_id, revoked, changed(position, PositionEvent.WITHDRAWN, proof, reasons=(command.why,))
     )
+
+
+def is_expiring(desk: Desk, intent_id: str, now: Moment) -> bool:
+    """Whether an undecided intent is in its last minute, and nobody was told."""
+    proposal = desk.signals.proposal(intent_id)
+    late = proposal is not None and proposal.expires_at - now.wall <= LAST_CALL
+    return late and f"{Code.SIGNAL_EXPIRING}|{intent_id}" not in desk.alerts.warned
+
+
+def _remind(desk: Desk, command: Remind, world: World) -> Ruling:
+    proposal = desk.signals.proposal(command.intent_id)
+    if proposal is None or not is_expiring(desk, command.intent_id, world.now):
+        return denied(refusal(Reason.NOTHING_TO_DO))
+    told = alert(Code.SIGNAL_EXPIRING, command.intent_id, command.command_id, instrument=proposal.signal.pair)
+    return granted(command.intent_id, told)
 
 
 def _stall(desk: Desk, command: Stall, world: World) -> Ruling:
@@ -348,6 +375,7 @@ def _is_newer(desk: Desk, symbol: str, world: World) -> bool:
 HANDLERS: Final[Mapping[type, Callable[[Desk, Any, World], Ruling]]] = {
     ExpireToken: _expire_token,
     Withdraw: _withdraw,
+    Remind: _remind,
     Stall: _stall,
     CancelRest: _cancel_rest,
     Manage: _manage,
