@@ -184,7 +184,9 @@ def _withhold(desk: Desk, command: Withhold, world: World) -> Ruling:
     if not send.is_entry:
         told = alert(Code.CLOSE_NOT_SENT, send.position_id, command.command_id, reason=command.refusal.headline.value)
         return settling(denied(command.refusal, dropped, told), settled)
-    assert position is not None and position.state is State.SUBMITTED, "only a submitted entry can be withheld"
+    if position is None or position.state is not State.SUBMITTED:
+        # It was given up as unknown before its last look: the order is told as dropped, the position waits for a human.
+        return settling(denied(command.refusal, dropped), settled)
     reasons = tuple(reason.value for reason in command.refusal.reasons)
     cancelled = changed(position, PositionEvent.WITHHELD, Proof(ProofKind.WITHHELD, send.ref), reasons=reasons)
     return settling(denied(command.refusal, dropped, cancelled), settled)
