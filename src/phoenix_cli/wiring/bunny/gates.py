@@ -58,7 +58,7 @@ async def ibkr_connected(witness: Witness) -> None:
     snapshot = desk.engine.link.snapshot
     witness.holds("the account is known", snapshot is not None and snapshot.equity == Decimal(100_000))
     intent = await desk.enter()
-    witness.shown(desk, "the fill is heard", Execution, lambda e: e.event is ExecutionEvent.FILL)
+    _ = witness.shown(desk, "the fill is heard", Execution, lambda e: e.event is ExecutionEvent.FILL)
     witness.holds("protected", desk.state(intent) is State.MANAGED)
     desk.price("1.09105", "1.09115")
     await desk.watch(6, 1)
@@ -122,7 +122,7 @@ async def monitoring(witness: Witness) -> None:
     beats = [bead for bead in desk.beads() if isinstance(bead.body, Heartbeat)]
     gaps = [(later.ts - sooner.ts).total_seconds() for sooner, later in pairwise(beats)]
     witness.holds("every 30 s, give or take 5", bool(gaps) and all(24 <= g <= 36 for g in gaps), [b.seq for b in beats])
-    witness.shown(
+    _ = witness.shown(
         desk, "with semantic checks", Heartbeat, lambda h: h.status is Beat.HEALTHY and h.checks.semantic_healthy
     )
     _ = desk.act(RaiseKill(desk.fresh(), "strategy:none", "a test alert", "signalman", KillKind.SIGNALMAN)).unwrap()

@@ -51,7 +51,7 @@ async def account_mismatch(witness: Witness) -> None:
     gone = PositionEvent.WITHDRAWN
     mismatch = Reason.ACCOUNT_MISMATCH.value
     witness.once(desk, "the intent ends", Position, lambda p: p.event is gone and mismatch in p.reasons)
-    witness.shown(
+    _ = witness.shown(
         desk, "an alert with RB-004", Alert, lambda a: raised(Code.GUARD_VIOLATION, a) and a.runbook == "RB-004"
     )
     witness.never(desk, "no token was spent", T2Token, lambda t: t.event is TokenEvent.USED)

@@ -67,13 +67,13 @@ async def telegram_timeout(witness: Witness) -> None:
     _ = desk.act(RaiseKill(desk.fresh(), "strategy:other", "a drill", "signalman", KillKind.SIGNALMAN)).unwrap()
     await desk.watch(120, 1)
     witness.holds("no crash: the desk traded meanwhile", desk.state(intent) is State.MANAGED)
-    witness.shown(desk, "the alert is in the log", Alert, lambda a: raised(Code.KILL_RAISED, a))
+    _ = witness.shown(desk, "the alert is in the log", Alert, lambda a: raised(Code.KILL_RAISED, a))
     witness.never(desk, "nothing is claimed to be told", Alert, lambda a: a.event is AlertEvent.SENT)
     witness.holds("it waits in the outbox", bool(desk.desk.alerts.unsent))
     witness.holds("it was tried again, and the channel not hammered", 2 <= channel.asked <= 20)
     channel.blocked = False
     await desk.watch(60, 1)
-    witness.shown(desk, "once unblocked it is told", Alert, lambda a: a.event is AlertEvent.SENT)
+    _ = witness.shown(desk, "once unblocked it is told", Alert, lambda a: a.event is AlertEvent.SENT)
     witness.holds("all of it", not desk.desk.alerts.unsent)
     told = [alert for message in channel.taken for alert in message.alerts]
     witness.holds("each alert once", len(told) == len(set(told)))
@@ -120,7 +120,7 @@ async def stale_during_approval(witness: Witness) -> None:
     witness.holds("with STATE_CONFLICT", said.failure().headline is Reason.STATE_CONFLICT)
     witness.once(desk, "STATE_CONFLICT", StateConflict, lambda c: c.intent_id == intent and c.stage == "approval")
     witness.once(desk, "a temporary kill", KillFlag, lambda k: k.type is KillKind.TEMPORARY)
-    witness.shown(desk, "an alert", Alert, lambda a: raised(Code.STATE_CONFLICT, a))
+    _ = witness.shown(desk, "an alert", Alert, lambda a: raised(Code.STATE_CONFLICT, a))
     witness.never(desk, "no token", T2Token)
     again = desk.approve(intent)
     witness.holds("nor a second time", not is_successful(again))
@@ -139,7 +139,7 @@ async def order_reject(witness: Witness) -> None:
     intent = await desk.enter()
     witness.holds("REJECTED", desk.state(intent) is State.REJECTED)
     witness.once(desk, "POSITION REJECTED", Position, lambda p: p.event is PositionEvent.REJECTED)
-    witness.shown(desk, "an alert", Alert, lambda a: raised(Code.ORDER_REJECTED, a) and "200" in a.text)
+    _ = witness.shown(desk, "an alert", Alert, lambda a: raised(Code.ORDER_REJECTED, a) and "200" in a.text)
     sent = desk.sent
     await desk.watch(60)
     witness.holds("no retry", desk.sent == sent)
@@ -181,7 +181,7 @@ async def runbook_drill(witness: Witness) -> None:
     )
     await desk.tick()
     witness.holds("which the desk remembers", "RB-004" in desk.desk.observations.drills)
-    witness.shown(desk, "the alert is over", Alert, lambda a: a.event is AlertEvent.RESOLVED and a.code == "HALTED")
+    _ = witness.shown(desk, "the alert is over", Alert, lambda a: a.event is AlertEvent.RESOLVED and a.code == "HALTED")
     twin = await desk.enter()
     witness.holds("entries go again", desk.state(twin) is State.MANAGED)
 
@@ -200,14 +200,16 @@ async def recon_drift_live(witness: Witness) -> None:
     desk.broker.spoof(PAIR, Decimal(-100_000))
     _ = desk.act(Observe(desk.fresh(), About.DEMAND, "reconciliation", {})).unwrap()
     await desk.watch(15, 1)
-    witness.shown(desk, "RECONCILIATION_DRIFT", ReconciliationDrift, lambda d: d.severity is Severity.CRITICAL)
+    _ = witness.shown(desk, "RECONCILIATION_DRIFT", ReconciliationDrift, lambda d: d.severity is Severity.CRITICAL)
     killed = f"instrument:{PAIR}"
-    witness.shown(desk, "a kill flag", KillFlag, lambda k: k.type is KillKind.DRIFT and k.scope == killed)
+    _ = witness.shown(desk, "a kill flag", KillFlag, lambda k: k.type is KillKind.DRIFT and k.scope == killed)
     page = "RB-002"
-    witness.shown(desk, "an alert with RB-002", Alert, lambda a: raised(Code.DRIFT_CRITICAL, a) and a.runbook == page)
+    _ = witness.shown(
+        desk, "an alert with RB-002", Alert, lambda a: raised(Code.DRIFT_CRITICAL, a) and a.runbook == page
+    )
     recorded = desk.where(Order, lambda o: o.event is OrderEvent.RECORDED)
     await desk.watch(16 * 60, 30)
-    witness.shown(desk, "after 15 min it is escalated", Alert, lambda a: raised(Code.DRIFT_UNRESOLVED, a))
+    _ = witness.shown(desk, "after 15 min it is escalated", Alert, lambda a: raised(Code.DRIFT_UNRESOLVED, a))
     after = desk.where(Order, lambda o: o.event is OrderEvent.RECORDED)
     witness.holds("nothing was corrected", after == recorded and desk.state(intent) is State.MANAGED)
     entry = await desk.propose()
