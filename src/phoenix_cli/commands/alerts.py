@@ -138,7 +138,7 @@ async def _send(notifiers: tuple[Notifier, ...], now: datetime) -> tuple[list[di
             try:
                 if not await asyncio.wait_for(notifier.send(message), CHANNEL_WITHIN_S):
                     return False
-            except TimeoutError:
+            except (TimeoutError, OSError):
                 return False
         return True
 

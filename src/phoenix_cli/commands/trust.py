@@ -1,7 +1,8 @@
-"""`promote check|bundle|run`: from shadow to live, with every missing item named and a human's signature at the end."""
+"""`promote check|bundle|run|paper`: from shadow to live, every missing item named, a human's signature at the end."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -94,6 +95,29 @@ def promote_run(ctx: click.Context, strategy: str, evidence: str | None, yes: bo
         seq = session.desk.promotions.live[strategy]
         document = {"strategy": strategy, "from": "SHADOW", "to": "LIVE", "evidence": evidence, "bead": seq}
         emit(ctx, document, f"PROMOTED {strategy}: SHADOW to LIVE, bead {seq}")
+
+
+@promote_command.command("paper")
+@click.argument("evidence", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.pass_context
+def promote_paper(ctx: click.Context, evidence: Path) -> None:
+    """Declare, signed, that this build passed its validation on paper; the hash of the evidence file is signed with it.
+
+    Example: phoenix promote paper BUNNY_REPORT_S33_P1.md
+    """
+    import hashlib
+
+    from returns.pipeline import is_successful
+
+    from phoenix_cli.wiring.opening import opened, version_of
+    from phoenix_core.gate.statements import ValidatePaper
+
+    digest = hashlib.sha256(evidence.read_bytes()).hexdigest()
+    with opened(home_of(ctx)) as session:
+        said = sign_and_act(ctx, session, ValidatePaper(version_of(), digest))
+        if not is_successful(said):
+            refuse_with(ctx, said.failure())
+        emit(ctx, {"build": version_of(), "evidence": digest}, f"build {version_of()} is validated on paper")
 
 
 def _asked(ctx: click.Context, held: Bundle) -> str:
