@@ -522,6 +522,13 @@ class TestThePicture:
         frames = [frame(exit_ref(REF, Role.STOP, 2), exit_lines()[0])]
         assert x4_refusal(log.stake, frames, pictured(log.stake, shot, 1)) is not None
 
+    def test_a_position_whose_orders_are_long_over_can_be_pictured(self) -> None:
+        """Without any order nobody knows what kind of thing it is: the picture counts as it is."""
+        bare = evolve(held().stake, orders=())
+        log = held()
+        log.wait(SECOND)
+        assert pictured(bare, picture(log, 9), 1) == 9
+
     def test_an_incomplete_picture_says_nothing(self) -> None:
         """Nor one of another session, nor none."""
         log = held()
@@ -579,6 +586,12 @@ class TestAClose:
         """Where the broker allows that, it goes at once, for all that is held."""
         log = held()
         assert close_plan(log.stake, True, log.now).unwrap() == ClosePlan(Step.SEND, quantity(10), group_of(REF, 1))
+
+    def test_it_shares_the_group_of_what_is_left_of_its_protection(self) -> None:
+        """One of the pair is a group too."""
+        log = held()
+        tell(log, TARGET_REF, B.CANCELLED)
+        assert close_plan(log.stake, True, log.now).unwrap().group == group_of(REF, 1)
 
     def test_else_the_protection_ends_first(self) -> None:
         """Asked, awaited, confirmed; only then is anything sent, and only what is left by then."""
