@@ -240,6 +240,32 @@ def test_urgent_frames_find_room_that_data_and_entries_do_not_use() -> None:
     assert (pacer.room(), pacer.urgent_room()) == (0, 4)
 
 
+async def test_data_waits_where_orders_do_not() -> None:
+    """Thirty messages in the last second: a data request waits until they are older."""
+    now = timedelta(seconds=10)
+    pacer = Pacer(now=lambda: now)
+    pacer.took(30)
+    now = timedelta(seconds=10, milliseconds=500)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(pacer.data_turn(), 0.05)
+    now = timedelta(seconds=11)
+    await asyncio.wait_for(pacer.data_turn(), 5)
+
+
+async def test_without_room_an_entry_is_dropped_whole_and_an_exit_goes() -> None:
+    """The limit of entries is not that of what takes risk away."""
+    async with played() as scene:
+        await ready(scene)
+        order = await enter(scene)
+        await scene.until(lambda: scene.broker.room() >= 3)
+        scene.broker.pacer.took(6)
+        scene.broker.hand_over(bracket(scene.broker.instruments()[SYMBOL], scene.account, "two"))
+        scene.broker.hand_over(resized(order, Quantity(Decimal(15_000))))
+        await scene.until(lambda: len(of(scene, FrameSaid)) == 8)
+        assert [one.sent for one in of(scene, FrameSaid)] == [True] * 3 + [False] * 3 + [True] * 2
+        assert "limit" in of(scene, FrameSaid)[3].reason
+
+
 async def test_a_question_about_margin_says_so_on_the_bytes() -> None:
     """whatIf is 1 on it, the answer is the change of initial margin, and no order exists afterwards."""
     async with played() as scene:

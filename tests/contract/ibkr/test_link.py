@@ -13,7 +13,16 @@ import pytest
 
 from phoenix_adapters.brokers.ibkr.times import hours, instant, zone_of, zone_said
 from phoenix_adapters.gateway import Setup
-from phoenix_core.facts import BrokerStatus, ErrorSaid, ExecutionSaid, FrameSaid, LinkEvent, LinkSaid, OrderSaid
+from phoenix_core.facts import (
+    BrokerStatus,
+    CancelSaid,
+    ErrorSaid,
+    ExecutionSaid,
+    FrameSaid,
+    LinkEvent,
+    LinkSaid,
+    OrderSaid,
+)
 from phoenix_core.values import Price
 from tests.contract.broker.orders import LOTS, bracket
 from tests.contract.broker.suite import SYMBOL, enter, events, filled, fills, of, ready, words
@@ -83,17 +92,65 @@ async def test_a_socket_that_stands_proves_nothing(fault: str) -> None:
 
 @shows("F42")
 async def test_a_late_answer_proves_nothing_about_a_later_question() -> None:
-    """Two questions go unanswered; when the peer wakes, its first answer is to the first one."""
+    """While a question is open no other is asked: its answer, when it comes late, is nobody's."""
     async with played() as scene:
         await ready(scene)
-        scene.mute(True)
+        scene.server.fault("no_current_time")
         assert not await scene.broker.round_trip()
-        scene.broker.round_trip_within_s = 5
-        second = asyncio.ensure_future(scene.broker.round_trip())
-        await scene.until(lambda: len(scene.broker.hearing.probes) == 2)
-        scene.mute(False)
-        assert await second
-        assert not scene.broker.hearing.probes
+        asked = len(scene.sent("reqCurrentTime"))
+        assert not await scene.broker.round_trip()
+        assert len(scene.sent("reqCurrentTime")) == asked
+        scene.server.clear("no_current_time")
+        scene.server.act("frame", fields="49|1|1795028400")
+        await scene.until(lambda: not scene.broker.hearing.probes)
+        assert await scene.broker.round_trip()
+
+
+async def test_a_question_that_is_never_answered_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One lost answer does not silence the link for ever."""
+    async with played() as scene:
+        await ready(scene)
+        scene.server.fault("no_current_time*1")
+        assert not await scene.broker.round_trip()
+        monkeypatch.setattr("phoenix_adapters.brokers.ibkr.broker.GIVE_UP_AFTER_S", 0.0)
+        assert await scene.broker.round_trip()
+
+
+@shows("I13")
+async def test_the_late_end_of_one_question_does_not_end_the_next() -> None:
+    """The first timed out; its end comes while the second waits, and the second goes on waiting for its own."""
+    async with played() as scene:
+        await ready(scene)
+        line = scene.broker.line
+        assert line is not None
+        scene.server.fault("snapshot_never_ends=open")
+        rows = ("openOrder", "orderStatus")
+        before = len(scene.sent("reqOpenOrders"))
+        assert await line.ask("reqOpenOrders", rows, "openOrderEnd", 0.6) is None
+        second = asyncio.ensure_future(line.ask("reqOpenOrders", rows, "openOrderEnd", 5.0))
+        await scene.until(lambda: len(scene.sent("reqOpenOrders")) == before + 2)
+        scene.server.act("frame", fields="53|1")
+        assert await scene.broker.round_trip()
+        assert not second.done()
+        scene.server.act("frame", fields="53|1")
+        assert await second == []
+
+
+@shows("F01", "L13")
+async def test_ids_of_an_earlier_session_name_nothing() -> None:
+    """Before the broker bound them again, neither a cancel nor a revision goes out by an old id."""
+    async with played() as scene:
+        await ready(scene)
+        order = await enter(scene)
+        scene.cut()
+        await scene.until(lambda: LinkEvent.LOST in events(scene))
+        assert await scene.broker.connect()
+        scene.broker.cancel(order.frames[1].ref)
+        await scene.until(lambda: of(scene, CancelSaid))
+        assert [one.sent for one in of(scene, CancelSaid)] == [False]
+        assert await scene.broker.resynchronise()
+        scene.broker.cancel(order.frames[1].ref)
+        await scene.until(lambda: any(w.status is BrokerStatus.CANCELLED for w in words(scene, order.frames[1].ref)))
 
 
 @shows("F03", "F45", "I16")

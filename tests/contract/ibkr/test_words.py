@@ -8,6 +8,7 @@ import pytest
 
 from phoenix_adapters.brokers.ibkr.errors import ACTIONS, Action, action_of
 from phoenix_adapters.brokers.ibkr.translate import STATUSES
+from phoenix_adapters.wire import from_server, to_client
 from phoenix_core.acts.broker_said import SMALL_TALK
 from phoenix_core.facts import BrokerStatus, CommissionSaid, ErrorSaid, ExecutionSaid, FrameSaid, OrderSaid
 from phoenix_core.kernel import ClearedOrder
@@ -136,6 +137,22 @@ async def test_a_fill_after_its_cancel_is_a_fact() -> None:
         scene.broker.cancel(order.ref)
         await scene.until(lambda: ends(scene, order.ref))
         await scene.until(lambda: filled(scene, order.ref) == LOTS)
+
+
+async def test_an_open_order_is_no_word_of_a_cancel() -> None:
+    """It does not know what filled: only the status beside it ends an order as cancelled."""
+    async with played() as scene:
+        await ready(scene)
+        order = await enter(scene)
+        stop = order.frames[1].ref
+        terms = {"conId": 12087792, "symbol": "EUR", "secType": "CASH", "currency": "USD", "exchange": "IDEALPRO"}
+        said = to_client(
+            "openOrder", 176, orderId=id_of(scene, stop), clientId=17, permId=77, orderRef=stop, account=NUMBER,
+            action="SELL", totalQuantity=20_000, orderType="STP", tif="GTC", status="Cancelled", **terms,
+        )  # fmt: skip
+        assert scene.broker.line is not None
+        told = scene.broker.translator.open_order(from_server(said, 176).record)
+        assert (told.ref, told.status) == (stop, BrokerStatus.UNKNOWN)
 
 
 # --- executions -------------------------------------------------------------------------------------------------------

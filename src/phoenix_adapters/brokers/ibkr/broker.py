@@ -11,6 +11,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Final
 
 from attrs import define, field
 
@@ -28,6 +29,9 @@ from phoenix_core.kernel import ClearedOrder
 from phoenix_core.orders import Frame, Line
 from phoenix_core.ports import Clock
 from phoenix_core.values import Account, Instrument, Money, Role
+
+# Longer than any answer takes on a link that is worth having.
+GIVE_UP_AFTER_S: Final = 10.0
 
 
 @define(eq=False)
@@ -54,6 +58,7 @@ class IbkrBroker:
     hearing: Hearing = field(init=False)
     _number: int = field(init=False, default=0)
     _broken: BaseException | None = field(init=False, default=None)
+    _probed_at: float = field(init=False, default=0.0)
     _cancels: deque[str] = field(init=False, factory=deque)
     _asking: asyncio.Lock = field(init=False, factory=asyncio.Lock)
 
@@ -183,12 +188,20 @@ class IbkrBroker:
         )
 
     async def round_trip(self) -> bool:
-        """The broker's clock, asked in front of all data; only an answer to this very question counts."""
-        session = self.line
+        """The broker's clock, asked in front of all data; only an answer to this very question counts.
+
+        Answers carry no number, so that one question is out at a time. One that went unanswered is given up after a
+        while; until then no other is asked, and the answer is no.
+        """
+        session, now = self.line, asyncio.get_running_loop().time()
+        if self.hearing.probes and now - self._probed_at < GIVE_UP_AFTER_S:
+            return False
+        self.hearing.probes.clear()
         if session is None or not session.urgent("reqCurrentTime"):
             return False
         answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self.hearing.probes.append(answer)
+        self._probed_at = now
         done, _ = await asyncio.wait({answer}, timeout=self.round_trip_within_s)
         return bool(done) and not answer.cancelled() and answer.result()
 

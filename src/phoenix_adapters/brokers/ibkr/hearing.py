@@ -102,7 +102,6 @@ class Hearing:
         seconds = whole(message.record["time"])
         if seconds is None:
             return
-        # Answers come in the order of the questions: a late one proves nothing about the question after it.
         if self.probes:
             waits = self.probes.popleft()
             if not waits.done():

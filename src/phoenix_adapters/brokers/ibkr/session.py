@@ -33,6 +33,7 @@ class _Question:
     req_id: str | None
     done: asyncio.Future[bool]
     rows: list[Record] = Factory(list)
+    sent: bool = False
     met_stale_end: bool = False
 
 
@@ -145,10 +146,11 @@ class Session:
         try:
             async with asyncio.timeout(within_s):
                 asked = {**values, "reqId": req_id} if req_id is not None else values
-                whole_answer = await self.tell(name, **asked) and await question.done
+                question.sent = await self.tell(name, **asked)
+                whole_answer = question.sent and await question.done
         except TimeoutError:
             whole_answer = False
-            if req_id is None and not question.met_stale_end:
+            if req_id is None and question.sent and not question.met_stale_end:
                 # Its end may still come, and must not end the next question of this kind. One is remembered: an end
                 # that never comes must not spoil every question after it.
                 self._stale_ends.add(end)
