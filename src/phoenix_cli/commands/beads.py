@@ -108,7 +108,14 @@ def _gaps(kind: str, rows: list[tuple[datetime, dict[str, object]]], now: dateti
         for before, after in itertools.pairwise((*beats, now) if beats else ()):
             if after - before > MISS_AFTER:
                 found.append(gap(before, after, "no heartbeat"))
-        return found
+        sick: datetime | None = None
+        for at, row in rows:
+            if _field(row, "health_state") != "HEALTHY":
+                sick = sick or at
+            elif sick is not None:
+                found.append(gap(sick, at, "not healthy"))
+                sick = None
+        return [*found, gap(sick, now, "not healthy")] if sick is not None else found
     if kind == "IBKR_SESSION":
         lost: datetime | None = None
         for at, row in rows:

@@ -1,0 +1,91 @@
+"""Questions to the log: where heartbeats, health or the connection were missing, and which scars the vectors left."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from phoenix_cli.home import Home
+from phoenix_cli.wiring.opening import fresh_id, opened
+from phoenix_core.acts.operate import Observe
+from phoenix_core.beads import About, Beat, Body, Checks, Health, Heartbeat, IbkrSession, SessionEvent
+from phoenix_core.kernel import sealed
+from phoenix_core.rulings import granted
+from phoenix_core.values import Mode
+from tests.contract.cli.operator import AFTERNOON, Seat
+from tests.showing import shows
+
+
+@pytest.fixture
+def seat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Seat:
+    """A desk that nobody runs: the log says what the tests write into it."""
+    monkeypatch.setenv("PHOENIX_CLOCK", AFTERNOON)
+    seat = Seat(tmp_path / "home")
+    assert seat.json("init").code == 0
+    return seat
+
+
+def write(seat: Seat, *told: tuple[int, Body]) -> None:
+    """Beads as an engine would have written them, so many seconds before now."""
+    with opened(Home(seat.home)) as session:
+        now = session.clock.now().wall
+        for ago, body in told:
+            at, command, store = now - timedelta(seconds=ago), fresh_id(), session.store
+            _ = store.append(store.head(), sealed(store.head(), at, command, granted("test", body))).unwrap()
+
+
+def beat(health: Health) -> Heartbeat:
+    """A beat that came."""
+    status = Beat.HEALTHY if health is Health.HEALTHY else Beat.DEGRADED
+    return Heartbeat(status, health, Checks(True, True, health is Health.HEALTHY))
+
+
+def session(event: SessionEvent, outcome: str) -> IbkrSession:
+    """A change of the link."""
+    return IbkrSession(event, Mode.MOCK, "tag", "MOCK", 0, 1, outcome=outcome)
+
+
+@shows("S33-QRY-02")
+def test_gaps_of_heartbeats_and_of_health(seat: Seat) -> None:
+    """Two beats ten minutes apart are a gap; three beats that were not healthy are another, told apart by its words."""
+    ill = Health.DEGRADED
+    beats = [(1000, Health.HEALTHY), (400, Health.HEALTHY), (370, ill), (340, ill), (310, Health.HEALTHY)]
+    write(
+        seat,
+        *((ago, beat(health)) for ago, health in beats),
+        *((ago, beat(Health.HEALTHY)) for ago in range(280, 0, -30)),
+    )
+    gaps = seat.json("beads", "query", "--kind", "HEARTBEAT", "--since", "1h", "--gaps").document["gaps"]
+    assert [(gap["what"], gap["seconds"]) for gap in gaps] == [("no heartbeat", 600), ("not healthy", 60)]
+    assert seat.json("beads", "query", "--kind", "HEARTBEAT", "--since", "5m", "--gaps").document["gaps"] == []
+
+
+@shows("S33-QRY-01")
+def test_gaps_of_the_connection(seat: Seat) -> None:
+    """From the loss to the next connection; one that has not ended reaches until now."""
+    write(
+        seat,
+        (7200, session(SessionEvent.CONNECT, "CONNECTED")),
+        (3600, session(SessionEvent.DISCONNECT, "LOST")),
+        (3595, session(SessionEvent.RECONNECT, "FAILED")),
+        (3580, session(SessionEvent.RECONNECT, "CONNECTED")),
+        (60, session(SessionEvent.DISCONNECT, "LOST")),
+    )
+    gaps = seat.json("beads", "query", "--kind", "IBKR_SESSION", "--since", "7d", "--gaps").document["gaps"]
+    assert [gap["what"] for gap in gaps] == ["no connection", "no connection"]
+    assert gaps[0]["seconds"] == 20
+    assert 60 <= gaps[1]["seconds"] < 120
+
+
+@shows("S33-QRY-03")
+def test_scars_of_the_chaos_vectors(seat: Seat) -> None:
+    """The verdict of each vector, as it was recorded."""
+    with opened(Home(seat.home)) as opened_desk:
+        for vector, verdict in (("CV_S32_TOKEN_REPLAY", "pass"), ("CV_S32_TOKEN_RACE", "fail")):
+            said = Observe(fresh_id(), About.BUNNY, vector, {"verdict": verdict})
+            _ = opened_desk.recorder.act(said).unwrap()
+    scars = seat.json("beads", "query", "--kind", "OBSERVATION", "--about", "BUNNY", "--since", "7d").document["beads"]
+    told = [(scar["body"]["subject"], scar["body"]["facts"]["verdict"]) for scar in scars]
+    assert told == [("CV_S32_TOKEN_REPLAY", "pass"), ("CV_S32_TOKEN_RACE", "fail")]
