@@ -1,0 +1,36 @@
+"""docs/architecture.md shows the rooms and the owners that the code has; links between documents lead somewhere."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests import drawing_house
+from tests.showing import REPOSITORY
+
+PAGES = [
+    REPOSITORY / "docs" / name
+    for name in ("architecture.md", "going-live.md", "library-guide.md", "performance.md", "tour.md", "why.md")
+]
+
+
+@pytest.mark.parametrize("name", drawing_house.PARTS)
+def test_a_page_is_drawn_from_the_code(name: str) -> None:
+    """`python -m tests.drawing_house` writes it anew."""
+    page = (drawing_house.DOCS / name).read_text("utf-8")
+    assert drawing_house.drawn(page, drawing_house.PARTS[name]) == page
+
+
+def test_a_page_without_its_marks_is_refused() -> None:
+    """A part that has nowhere to stand would be lost in silence."""
+    with pytest.raises(AssertionError, match="has lost"):
+        _ = drawing_house.drawn("# Architecture\n", drawing_house.PARTS["architecture.md"])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    """What a page points to stands in the repository."""
+    links = re.findall(r"\]\(([^)#]+)\)", page.read_text("utf-8"))
+    assert [link for link in links if not (page.parent / link).exists()] == []
