@@ -300,7 +300,7 @@ MET: Final = {
 
 @shows("X1", "X2", "X4", "I10", "F37")
 class TestEveryOrderOfTheEventsOfOneBracket:
-    """X1 to X4 hold for every frame that leaves, and CLOSED means that nothing works, in every order of events."""
+    """Every frame that leaves keeps X1 to X4, and CLOSED means that nothing works, in every order of events."""
 
     @pytest.mark.parametrize("first", MET)
     @pytest.mark.parametrize("shares_group", [True, False])
