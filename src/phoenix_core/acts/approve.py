@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any, Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 from returns.pipeline import is_successful
 
 from phoenix_core.acts.earn import promoted
@@ -283,8 +283,6 @@ def _set_policy(desk: Desk, command: Sign, says: SetPolicy, recorded: Body, sign
         return _refused(
             command, refusal(Reason.STATEMENT_OTHER_ORDER, detail="not the policy that was signed"), "policy"
         )
-    from attrs import evolve  # the one place where a body is completed by its signature
-
     withdrawn: list[Body] = []
     for token in desk.tokens.live.values():
         position = desk.positions.open_of_intent(token.intent_id)

@@ -33,7 +33,7 @@ from phoenix_core.rulings import Ruling, denied, granted
 from phoenix_core.trade import protection
 from phoenix_core.trade.births import adopted
 from phoenix_core.trade.fills import stated
-from phoenix_core.trade.positions import Open, changed
+from phoenix_core.trade.positions import Ended, Open, changed
 from phoenix_core.trade.transitions import move
 from phoenix_core.values import (
     Account,
@@ -88,6 +88,8 @@ def adopt(desk: Desk, said: says.Adopt, signed: Signed, world: World) -> Ruling:
     in_order = (said.stop < said.price < said.target) if said.side.sign > 0 else (said.target < said.price < said.stop)
     if not in_order:
         return denied(refusal(Reason.SIGNAL_GEOMETRY, detail="stop, price and target are not in order"))
+    if said.linked_to is not None and not isinstance(desk.positions.find(said.linked_to), Ended):
+        return denied(refusal(Reason.UNKNOWN_POSITION, detail=f"{said.linked_to} is no position that has ended"))
     recorded = desk.approvals.recent[signed.seq]
     ref = entry_ref(recorded.signed.statement.encode())
     body = adopted(

@@ -1,0 +1,328 @@
+"""What a human signs and the desk carries out: adopt, resolve, protect, cancel, resume, refresh, policy, keys."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from attrs import evolve as changed
+from returns.pipeline import is_successful
+
+from phoenix_adapters.brokers.mock.chaos import Silence
+from phoenix_core.acts.operate import RaiseKill, ReleaseLease
+from phoenix_core.beads import (
+    About,
+    Execution,
+    ExecutionEvent,
+    Limits,
+    Observation,
+    Operator,
+    Order,
+    Policy,
+    Position,
+    PositionEvent,
+    ProofKind,
+    StateAnchor,
+    T2Token,
+    TokenEvent,
+    Verdict,
+)
+from phoenix_core.facts import BrokerStatus
+from phoenix_core.gate.statements import (
+    Adopt,
+    CancelOrphans,
+    ClearKill,
+    Close,
+    Decide,
+    Enrol,
+    Protect,
+    RefreshAnchor,
+    ResolveStalled,
+    Resume,
+    Revoke,
+    Says,
+    SetPolicy,
+    StalledEnd,
+    policy_hash,
+)
+from phoenix_core.orders import exit_ref
+from phoenix_core.refusals import Reason
+from phoenix_core.trade.positions import Open
+from phoenix_core.values import CommandId, Price, Quantity, Regime, Role, Side, State
+from tests.showing import shows
+from tests.stage import Stage
+from tests.unit.desk.walks import WORDS, ref_of, walked
+
+ADOPT = Adopt(
+    symbol="AAPL",
+    side=Side.BUY,
+    quantity=Quantity(Decimal(10)),
+    price=Price(Decimal("190")),
+    stop=Price(Decimal("188")),
+    target=Price(Decimal("195")),
+    strategy="trend",
+    reason=WORDS,
+)
+
+
+async def answered(desk: Stage, says: Says) -> tuple[Reason, ...]:
+    """Sign, let the engine carry it out, and read the answer: the reasons of a no, nothing for a yes."""
+    before = len(desk.bodies(Observation))
+    result = desk.sign(says)
+    if not is_successful(result):
+        return result.failure().reasons
+    await desk.tick()
+    refused = [o for o in desk.bodies(Observation)[before:] if o.about in (About.REFUSED_COMMAND, About.REFUSED_EVENT)]
+    return tuple(Reason(name) for o in refused for name in o.facts["reasons"].split())
+
+
+async def stuck(desk: Stage) -> str:
+    """A STALLED intent that the broker never heard of."""
+    desk.broker.script(Silence())
+    intent = await desk.enter()
+    desk.broker.truth.book.clear()
+    await desk.tick(62)
+    assert desk.state(intent) is State.STALLED
+    return intent
+
+
+class TestAdopt:
+    """B6: `adopt` gives the exposure an owner: a FILLED position with an exit mandate of its own."""
+
+    @shows("X2", "X4")
+    def test_exposure_gets_an_owner_and_protection(self) -> None:
+        """FILLED by the statement, its execution stated, stop and target placed for all of it, then MANAGED."""
+
+        async def walk(desk: Stage) -> None:
+            desk.broker.trade_by_hand("AAPL", Side.BUY, Quantity(Decimal(10)))
+            await desk.tick(301)
+            assert await answered(desk, ADOPT) == ()
+            await desk.tick(2)
+            born = next(p for p in desk.bodies(Position) if p.event is PositionEvent.ADOPTED)
+            assert (born.state, born.proof.type) == (State.FILLED, ProofKind.OPERATOR_DECISION)
+            assert [e.event for e in desk.bodies(Execution)] == [ExecutionEvent.STATED]
+            assert desk.state(born.intent_id) is State.MANAGED
+            assert {f.line.quantity for o in desk.bodies(Order) for f in o.frames} == {Decimal(10)}
+
+        _ = walked(walk)
+
+    @pytest.mark.parametrize(
+        ("says", "reason"),
+        [
+            (changed(ADOPT, symbol="GHOST"), Reason.INSTRUMENT_NOT_ALLOWED),
+            (changed(ADOPT, stop=Price(Decimal("191"))), Reason.SIGNAL_GEOMETRY),
+            (changed(ADOPT, side=Side.SELL), Reason.SIGNAL_GEOMETRY),
+            (changed(ADOPT, linked_to="ghost"), Reason.UNKNOWN_POSITION),
+        ],
+    )
+    def test_what_cannot_be_protected_is_not_adopted(self, says: Adopt, reason: Reason) -> None:
+        """No card, prices out of order, a predecessor that never was."""
+
+        async def walk(desk: Stage) -> None:
+            assert reason in await answered(desk, says)
+            assert desk.bodies(Position) == []
+
+        _ = walked(walk)
+
+
+class TestResolveStalled:
+    """B5: a human ends a STALLED position; `cancelled` and `rejected` need two pictures that show nothing."""
+
+    @pytest.mark.parametrize("end", [StalledEnd.CANCELLED, StalledEnd.REJECTED])
+    @shows("I9")
+    def test_two_pictures_and_a_signature_end_it(self, end: StalledEnd) -> None:
+        """Too early it is refused; thirty seconds of whole pictures later it is done, and its orders with it."""
+
+        async def walk(desk: Stage) -> None:
+            intent = await stuck(desk)
+            says = ResolveStalled(intent, end, WORDS)
+            if await answered(desk, says) == ():
+                pytest.fail("without two pictures nothing is proven")
+            for _ in range(3):
+                await desk.tick(301)
+            assert await answered(desk, says) == ()
+            assert desk.state(intent).value == end.value.upper()
+            last = [p for p in desk.bodies(Position) if p.intent_id == intent][-1]
+            assert last.proof.type is ProofKind.OPERATOR_DECISION
+            assert all(o.end is not None for o in desk.desk.orders.of(last.position_id))
+
+        _ = walked(walk)
+
+    @shows("I9")
+    def test_filled_states_what_was_filled(self) -> None:
+        """Quantity, price and the broker's paper; without them it is refused."""
+
+        async def walk(desk: Stage) -> None:
+            intent = await stuck(desk)
+            assert Reason.RESOLUTION_NOT_PROVEN in await answered(
+                desk, ResolveStalled(intent, StalledEnd.FILLED, WORDS)
+            )
+            position = desk.position(intent)
+            assert isinstance(position, Open)
+            price = Price(Decimal("1.085"))
+            says = ResolveStalled(intent, StalledEnd.FILLED, WORDS, position.requested_quantity, price, "paper 1")
+            assert await answered(desk, says) == ()
+            assert desk.state(intent) is State.FILLED
+            assert Reason.WRONG_STATE in await answered(desk, says)
+
+        _ = walked(walk)
+
+
+class TestProtect:
+    """D4: after what may be done without a human, only a human decides."""
+
+    def test_a_signature_places_protection_where_none_works(self) -> None:
+        """While it works it is refused; once it is gone, it is placed as signed."""
+
+        async def walk(desk: Stage) -> None:
+            intent = await desk.enter()
+            assert await answered(desk, Protect(intent)) == (Reason.PROTECTION_STILL_WORKS,)
+            assert await answered(desk, Protect("ghost")) == (Reason.UNKNOWN_POSITION,)
+            ref = ref_of(desk, intent)
+            for generation in (1, 2):
+                for role in (Role.STOP, Role.TARGET):
+                    working = desk.broker.truth.book[exit_ref(ref, role, generation)]
+                    desk.broker._end(working, BrokerStatus.CANCELLED, "gone")
+                for _ in range(3):
+                    await desk.tick(20)
+            assert await answered(desk, Protect(intent, stop=Price(Decimal("1.08")))) == ()
+            stops = [f.line.trigger for o in desk.bodies(Order) for f in o.frames if f.line.role is Role.STOP]
+            assert stops[-1] == Decimal("1.08") and len(stops) == 3
+
+        _ = walked(walk)
+
+
+class TestClose:
+    """D6: one live close per position, of no more than is held."""
+
+    def test_what_cannot_be_closed_is_answered(self) -> None:
+        """Nobody's position, one that holds nothing, more than there is."""
+
+        async def walk(desk: Stage) -> None:
+            intent = await desk.enter()
+            waiting = await desk.propose(pair="GBPUSD", entry="1.2700", stop="1.2740", target="1.2600")
+            assert await answered(desk, Close("ghost", WORDS)) == (Reason.UNKNOWN_POSITION,)
+            assert Reason.NOTHING_TO_CLOSE in await answered(desk, Close(waiting, WORDS))
+            assert await answered(desk, Close(intent, WORDS, Quantity(Decimal(10**9)))) == (Reason.EXIT_TOO_LARGE,)
+
+        _ = walked(walk)
+
+
+class TestDeskWide:
+    """Commands about the desk as a whole."""
+
+    def test_anchor_resume_and_orphans(self) -> None:
+        """Refreshed after a reconciliation; a link that is up needs no resuming; an unknown drift has no orphans."""
+
+        async def walk(desk: Stage) -> None:
+            assert await answered(desk, RefreshAnchor("trend", "4f1d", Regime.NEWS)) == ()
+            assert desk.bodies(StateAnchor)[-1].regime is Regime.NEWS
+            assert await answered(desk, Resume()) == (Reason.NOTHING_TO_DO,)
+            assert await answered(desk, CancelOrphans("ghost", ("x",))) == (Reason.UNKNOWN_DRIFT,)
+            desk.broker.cut()
+            await desk.tick(0.5)
+            desk.broker.mute()
+            await desk.tick(6)
+            assert await answered(desk, RefreshAnchor("trend", "4f1d", Regime.NEWS)) == (Reason.NOT_RECONCILED,)
+
+        _ = walked(walk)
+
+    @shows("I3")
+    def test_a_new_policy_takes_back_what_was_approved(self) -> None:
+        """The token is revoked, the intent withdrawn; a policy that is not the one that was signed is refused."""
+
+        async def walk(desk: Stage) -> None:
+            intent = await desk.propose()
+            desk.broker.cut()
+            await desk.tick(0.5)
+            _ = desk.approve(intent).unwrap()
+            policy = Policy(limits=Limits(open_positions_max=1))
+            signed = desk.signature(SetPolicy(policy_hash(policy)))
+            assert not is_successful(desk.act(signed))
+            assert is_successful(desk.act(changed(desk.signature(SetPolicy(policy_hash(policy))), policy=policy)))
+            await desk.tick(0.5)
+            assert desk.state(intent) is State.CANCELLED
+            assert [t.event for t in desk.bodies(T2Token)][-1] is TokenEvent.REJECTED
+            assert desk.desk.policies.policy is not None and desk.desk.policies.policy.signed is not None
+
+        _ = walked(walk)
+
+    def test_keys_come_and_go_by_signature(self) -> None:
+        """Enrolled once, revoked once; a revoked key does not come back."""
+
+        async def walk(desk: Stage) -> None:
+            enrol = Enrol("SHA256:other", "ssh-ed25519 AAAA", "other", "software")
+            assert await answered(desk, enrol) == ()
+            assert await answered(desk, enrol) == (Reason.NOTHING_TO_DO,)
+            assert await answered(desk, Revoke("SHA256:other", WORDS)) == ()
+            assert await answered(desk, enrol) == (Reason.KEY_REVOKED,)
+            assert [o.event.value for o in desk.bodies(Operator)] == ["ENROLLED", "ENROLLED", "REVOKED"]
+
+        _ = walked(walk)
+
+    @shows("I14")
+    def test_a_kill_is_cleared_by_a_signature_with_a_reason(self) -> None:
+        """An unknown flag and an empty reason are refused and kept."""
+
+        async def walk(desk: Stage) -> None:
+            flag = desk.act(RaiseKill(CommandId("k"), "desk", "test", "operator")).unwrap().subject
+            assert await answered(desk, ClearKill("ghost", WORDS)) == (Reason.UNKNOWN_KILL_FLAG,)
+            assert await answered(desk, ClearKill(flag, "")) == (Reason.REASON_REQUIRED,)
+            assert await answered(desk, ClearKill(flag, WORDS)) == ()
+            await desk.tick()
+            assert not desk.desk.kill_flags.standing
+
+        _ = walked(walk)
+
+    @shows("I22")
+    def test_a_pass_after_an_approval_takes_it_back_until_it_is_too_late(self) -> None:
+        """Any reject wins while nothing was sent; afterwards it is refused."""
+
+        async def walk(desk: Stage) -> None:
+            intent = await desk.propose()
+            desk.broker.cut()
+            await desk.tick(0.5)
+            _ = desk.approve(intent).unwrap()
+            assert await answered(desk, Decide(Verdict.REJECT, intent, 0)) == ()
+            assert desk.state(intent) is State.CANCELLED
+            for _ in range(4):
+                await desk.tick(5)
+            sent = await desk.enter()
+            assert await answered(desk, Decide(Verdict.REJECT, sent, 0)) == (Reason.DECIDED_ALREADY,)
+            assert await answered(desk, Decide(Verdict.REJECT, "ghost", 0)) == (Reason.UNKNOWN_INTENT,)
+
+        _ = walked(walk)
+
+    def test_without_an_engine_nothing_is_approved_or_asked(self) -> None:
+        """A2: refused by name; a pass and a kill still work."""
+
+        async def walk(desk: Stage) -> None:
+            intent = await desk.propose()
+            desk.engine.stop()
+            assert desk.approve(intent).failure().reasons == (Reason.ENGINE_NOT_RUNNING,)
+            assert desk.sign(Resume()).failure().reasons == (Reason.ENGINE_NOT_RUNNING,)
+            assert is_successful(desk.sign(Decide(Verdict.REJECT, intent, 0)))
+            assert is_successful(desk.act(RaiseKill(CommandId("k"), "desk", "test", "operator")))
+            assert not is_successful(desk.act(ReleaseLease(CommandId("r"))))
+
+        _ = walked(walk)
+
+    def test_bytes_that_are_no_statement_are_kept_as_refused(self) -> None:
+        """Who asked, and why not."""
+
+        async def walk(desk: Stage) -> None:
+            intent = await desk.propose()
+            signed = desk.signature(desk.screen(intent).says)
+            forged = changed(signed, checked=changed(signed.checked, statement=b"{}"))
+            assert desk.act(forged).failure().reasons == (Reason.STATEMENT_MALFORMED,)
+            assert desk.bodies(Observation)[-1].facts["reasons"] == "STATEMENT_MALFORMED"
+            assert desk.state(intent) is State.PROPOSED
+
+        _ = walked(walk)
+
+
+def test_a_life_of_a_signature_is_a_minute_for_what_touches_the_market() -> None:
+    """And five for the rest."""
+    assert Close.life == Protect.life == CancelOrphans.life == timedelta(seconds=60)
+    assert Decide.life == Adopt.life == ResolveStalled.life == timedelta(minutes=5)
