@@ -195,3 +195,15 @@ class TestScreen:
         assert terminal.ends() == 0
         assert "HALTED" in terminal.shown
         assert seat.json("status").document["halted"] is True
+
+    def test_red_lights_leave_nothing_to_approve(self, seat: Seat) -> None:
+        """On a halted desk the screen shows the kill in red, and typing the quantity declines."""
+        other = seat.proposes("NZDUSD")
+        quantity = seat.quantity_of(other)
+        terminal = Terminal(seat, ("approve", other), colour=True)
+        terminal.waits_for("Red lights: no approval")
+        assert re.search(r"\x1b\[31m FLAGS  kill ONE_WAY", terminal.shown)
+        terminal.types(quantity + "\n")
+        assert terminal.ends() == 1
+        assert "declined: nothing was signed" in terminal.shown
+        assert state_of(seat, other) == "PROPOSED"
