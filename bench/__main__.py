@@ -11,8 +11,11 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
-from bench.core_rows import drift_check, fill_among, folded_state, transitions_beside
-from bench.log_rows import append_beside, replay_beside, snapshot_and_tail
+try:
+    from bench.core_rows import drift_check, fill_among, folded_state, transitions_beside
+    from bench.log_rows import append_beside, replay_beside, snapshot_and_tail
+except ImportError as error:
+    sys.exit(f"bench measures beside other libraries, and `{error.name}` is missing: pip install -e '.[test,bench]'")
 from bench.order_path import token_to_hand_over
 from bench.rows import Effort, Measured, Row, median_run
 from bench.timing import noise
