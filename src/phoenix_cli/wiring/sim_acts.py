@@ -1,0 +1,213 @@
+"""What people, bots and misfortune do in the simulation: the work of a day, and the faults of a storm."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from datetime import timedelta
+from decimal import Decimal
+from typing import Final
+
+from phoenix_adapters.brokers.mock.chaos import Dawdle, Fate, Fill, Lose, Partial, Reject, Silence
+from phoenix_adapters.brokers.mock.market import MIDS
+from phoenix_adapters.engine.inputs import proposal_of
+from phoenix_cli.wiring.round_trip import SIGNAL
+from phoenix_cli.wiring.signing import Screen, screen_of
+from phoenix_cli.wiring.sim_world import PAIRS, FailingStore, Simulation, engine_of
+from phoenix_core.acts.operate import RaiseKill
+from phoenix_core.beads import Verdict
+from phoenix_core.chain import Fault
+from phoenix_core.gate.statements import ClearKill, Close, RefreshAnchor
+from phoenix_core.values import CommandId, Quantity, Regime, Side, State, text_hash, utc_text
+
+
+async def _propose(sim: Simulation) -> None:
+    pair = sim.random.choice(PAIRS)
+    mid = MIDS[pair]
+    buys = sim.random.random() < 0.6
+    stop, target = (
+        (mid - Decimal("0.003"), mid + Decimal("0.006")) if buys else (mid + Decimal("0.003"), mid - Decimal("0.006"))
+    )
+    text = SIGNAL.format(intent=sim.fresh("intent"), created=utc_text(sim.clock.now().wall))
+    for old, new in (
+        ("signal_id: demo-1", f"signal_id: s{sim.asked}"),
+        ("pair: EURUSD", f"pair: {pair}"),
+        ("entry: 1.0850", f"entry: {mid}"),
+        ("stop: 1.0820", f"stop: {stop}"),
+        ("target: 1.0910", f"target: {target}"),
+    ):
+        text = text.replace(old, new)
+    _ = sim.other().act(proposal_of("", text.encode(), "bot"))
+
+
+async def _decide(sim: Simulation) -> None:
+    waiting = sim.desk.positions.in_state(State.PROPOSED)
+    if not waiting:
+        return
+    intent = sim.random.choice(waiting).intent_id
+    verdict = Verdict.REJECT if sim.random.random() < 0.1 else Verdict.APPROVE
+    recorder = sim.other()
+    screen = screen_of(recorder.desk, intent, sim.clock.now(), verdict)
+    if isinstance(screen, Screen) and sim.sign(screen.says):
+        sim.approvals += verdict is Verdict.APPROVE
+
+
+async def _close(sim: Simulation) -> None:
+    held = sim.desk.positions.in_state(State.MANAGED)
+    if held:
+        _ = sim.sign(Close(sim.random.choice(held).position_id, text_hash("sim")))
+
+
+async def _kill(sim: Simulation) -> None:
+    flags = list(sim.desk.kill_flags.standing.values())
+    if flags:
+        _ = sim.sign(ClearKill(flags[0].flag, text_hash("sim")))
+    else:
+        scope = sim.random.choice(("desk", "instrument:EURUSD", "strategy:demo"))
+        _ = sim.other().act(RaiseKill(CommandId(sim.fresh("kill")), scope, "sim", "sim"))
+
+
+async def _refresh(sim: Simulation) -> None:
+    _ = sim.sign(RefreshAnchor("*", "*", Regime.DEFAULT))
+
+
+async def _cut(sim: Simulation) -> None:
+    sim.broker.cut()
+
+
+async def _mute(sim: Simulation) -> None:
+    sim.broker.mute(sim.random.random() < 0.5)
+
+
+async def _manual(sim: Simulation) -> None:
+    side = Side.BUY if sim.random.random() < 0.5 else Side.SELL
+    sim.broker.trade_by_hand("AUDUSD", side, Quantity(Decimal(20000)))
+
+
+async def _move(sim: Simulation) -> None:
+    pair = sim.random.choice(PAIRS)
+    sim.counters[pair] = sim.random.choice((-70, -5, 0, 0, 5, 130))
+
+
+async def _fate(sim: Simulation) -> None:
+    fates: tuple[Fate, ...] = (
+        Partial(Decimal("0.5")),
+        Reject(),
+        Silence(),
+        Silence(fills=True),
+        Lose(),
+        Fill(timedelta(seconds=20)),
+        Dawdle(),
+    )
+    sim.broker.script(sim.random.choice(fates))
+
+
+async def restart(sim: Simulation) -> None:
+    """The engine dies where it stands, and another run begins."""
+    sim.runs += 1
+    sim.broker.cut()
+    _ = sim.broker.drain()
+    sim.hands = FailingStore(sim.store.log)
+    sim.engine = engine_of(sim.hands, sim.broker, sim.clock, f"run-{sim.runs}")
+    _ = (await sim.engine.start()).unwrap()
+
+
+async def _step_wall(sim: Simulation) -> None:
+    sim.clock.step_wall(timedelta(seconds=sim.random.choice((-3600, -1, 1, 3, 3600))))
+
+
+async def _suspend(sim: Simulation) -> None:
+    sim.clock.advance(timedelta(seconds=sim.random.choice((30, 120, 1800))))
+
+
+async def _fail_store(sim: Simulation) -> None:
+    sim.hands.fault = sim.random.choice((Fault.FULL, Fault.IO, Fault.UNKNOWN, Fault.BUSY))
+    sim.hands.failures = sim.random.choice((1, 1, 3, 8))
+    sim.hands.landed = sim.random.random() < 0.5
+
+
+async def _die(sim: Simulation) -> None:
+    """The process will die at one of the next appends or hand-overs."""
+    if sim.random.random() < 0.4:
+        sim.broker.dies = sim.random.choice(("before", "after"))
+    else:
+        sim.hands.dies_in, sim.hands.dies_after = sim.random.randrange(6), sim.random.random() < 0.5
+
+
+async def _rival(sim: Simulation) -> None:
+    """A second engine takes the lease; the first wakes up once more and does not know it."""
+    old, said = sim.engine, sim.broker.drain()
+    sim.runs += 1
+    sim.hands = FailingStore(sim.store.log)
+    new = engine_of(sim.hands, sim.broker, sim.clock, f"run-{sim.runs}")
+    _ = (await new.start()).unwrap()
+    said += sim.broker.drain()
+    await old.step()
+    await old.settle()
+    _ = sim.broker.drain()
+    sim.engine = new
+    sim.broker.tell(*said)
+
+
+async def _late_fill(sim: Simulation) -> None:
+    _ = sim.broker.fill_late(sim.random)
+
+
+async def _overfill(sim: Simulation) -> None:
+    _ = sim.broker.overfill(sim.random)
+
+
+async def _correct(sim: Simulation) -> None:
+    _ = sim.broker.correct(sim.random)
+
+
+async def _repeat(sim: Simulation) -> None:
+    _ = sim.broker.repeat(sim.random)
+
+
+async def _double(sim: Simulation) -> None:
+    _ = sim.broker.double(sim.random)
+
+
+async def _jumble(sim: Simulation) -> None:
+    sim.broker.jumbles = sim.random if sim.random.random() < 0.7 else None
+    sim.broker.mum_on_costs = sim.random.random() < 0.3
+
+
+async def _hush(sim: Simulation) -> None:
+    sim.broker.hush(sim.random.random() < 0.5)
+
+
+async def _spoof(sim: Simulation) -> None:
+    lie = Decimal(sim.random.choice((0, -20000, 40000))) if sim.random.random() < 0.5 else None
+    sim.broker.spoof(sim.random.choice(PAIRS), lie)
+
+
+async def _down(sim: Simulation) -> None:
+    sim.broker.refuse_connects(sim.random.choice((1, 4)))
+    sim.broker.cut()
+
+
+Act = Callable[[Simulation], Coroutine[object, object, None]]
+WORK: Final[tuple[tuple[Act, int], ...]] = ((_propose, 12), (_decide, 20), (_close, 4), (_kill, 2), (_refresh, 3))
+MISFORTUNE: Final[tuple[tuple[Act, int], ...]] = (
+    (_cut, 2),
+    (_mute, 2),
+    (_manual, 1),
+    (_move, 6),
+    (_fate, 8),
+    (restart, 1),
+    (_step_wall, 1),
+    (_suspend, 1),
+    (_fail_store, 1),
+    (_die, 2),
+    (_rival, 1),
+    (_late_fill, 1),
+    (_overfill, 1),
+    (_correct, 1),
+    (_repeat, 2),
+    (_double, 1),
+    (_jumble, 2),
+    (_hush, 1),
+    (_spoof, 1),
+    (_down, 1),
+)

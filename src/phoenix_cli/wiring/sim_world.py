@@ -1,0 +1,238 @@
+"""The world of the simulation: a broker whose socket is watched, a log that can fail, one engine, and people.
+
+One seed draws everything. The engine writes through a handle that can fail or die at any append; people write through
+another handle on the same log, as another process would.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from random import Random
+from typing import Final
+
+from attrs import Factory, define, evolve
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from returns.pipeline import is_successful
+from returns.result import Result
+
+from phoenix_adapters.beads.memory import MemoryStore
+from phoenix_adapters.brokers.mock.broker import MockBroker
+from phoenix_adapters.brokers.mock.market import CARDS, MIDS
+from phoenix_adapters.clock import ManualClock, manual_clock
+from phoenix_adapters.engine.loop import Engine
+from phoenix_adapters.engine.recorder import Recorder
+from phoenix_adapters.keys import InProcess, KeyType, PrivateKey, PublicKey, SshVerifier
+from phoenix_cli.wiring.round_trip import START
+from phoenix_cli.wiring.signing import root_text, signed, statement_of
+from phoenix_cli.wiring.sim_checks import Frames
+from phoenix_core.acts.approve import Sign
+from phoenix_core.acts.operate import Initialise
+from phoenix_core.beads import Genesis, Limits, Operator, OperatorEvent, Policy
+from phoenix_core.chain import Conflict, Fault, Head, Sealed, StoreFault
+from phoenix_core.desk import Desk
+from phoenix_core.facts import BrokerStatus, CommissionSaid, ExecutionSaid, Fact, OrderSaid
+from phoenix_core.gate.statements import Says
+from phoenix_core.kernel import ClearedOrder
+from phoenix_core.values import Account, CommandId, Mode, Price, Quantity, derived_id
+from phoenix_core.world import Run, World
+
+ACCOUNT: Final = Account("5" * 64, "MOCK")
+PAIRS: Final = ("EURUSD", "GBPUSD", "AUDUSD")
+
+
+class Crash(Exception):
+    """The process died here."""
+
+
+class FailingStore(MemoryStore):
+    """The engine's handle on the log: it can fail, once or for a while, and the process can die before or after."""
+
+    fault: Fault | None = None
+    failures: int = 0
+    landed: bool = False
+    dies_in: int | None = None
+    dies_after: bool = False
+
+    def append(
+        self, expected: Head, beads: Sequence[Sealed], texts: Mapping[str, str] | None = None
+    ) -> Result[Head, Conflict]:
+        """Append, unless this is the moment of a misfortune."""
+        dying = False
+        if self.dies_in is not None:
+            self.dies_in -= 1
+            dying = self.dies_in < 0
+        if dying and not self.dies_after:
+            raise Crash("before an append")
+        failing = self.failures > 0 and self.fault is not None
+        self.failures -= failing
+        if failing and not (self.fault is Fault.UNKNOWN and self.landed):
+            raise StoreFault(self.fault or Fault.IO, "planted")
+        done = super().append(expected, beads, texts)
+        if dying:
+            raise Crash("after an append")
+        if failing:
+            raise StoreFault(Fault.UNKNOWN, "planted")
+        return done
+
+
+class WatchedBroker(MockBroker):
+    """The mock broker, its socket watched; its words may come twice, in another order, or in part."""
+
+    frames: Frames
+    jumbles: Random | None = None
+    mum_on_costs: bool = False
+    dies: str = ""
+
+    def hand_over(self, cleared: ClearedOrder) -> None:
+        """Write down, then take."""
+        dies, self.dies = self.dies, ""
+        if dies == "before":
+            raise Crash("before a hand-over")
+        self.frames.handed(cleared)
+        super().hand_over(cleared)
+        if dies == "after":
+            raise Crash("after a hand-over")
+
+    def drain(self) -> tuple[Fact, ...]:
+        """What was said by now, as this connection garbles it."""
+        facts = list(super().drain())
+        if self.mum_on_costs:
+            facts = [fact for fact in facts if not isinstance(fact, CommissionSaid)]
+        if self.jumbles is not None:
+            said = [n for n, fact in enumerate(facts) if isinstance(fact, OrderSaid | ExecutionSaid | CommissionSaid)]
+            mixed = self.jumbles.sample(said, len(said))
+            facts = [facts[mixed[said.index(n)]] if n in said else fact for n, fact in enumerate(facts)]
+            facts += [facts[n] for n in said if self.jumbles.random() < 0.2]
+        self.frames.heard += len(facts)
+        return tuple(facts)
+
+    def fill_late(self, random: Random) -> bool:
+        """An order that was told to have been cancelled turns out to have been filled."""
+        ended = [w for w in self.truth.book.values() if w.status is BrokerStatus.CANCELLED and w.remaining > 0]
+        if ended:
+            self._execute(random.choice(ended), Decimal(1000))
+        return bool(ended)
+
+    def overfill(self, random: Random) -> bool:
+        """More is executed than was ordered."""
+        full = [w for w in self.truth.book.values() if w.status is BrokerStatus.FILLED and "." not in w.frame.ref]
+        if full:
+            self._execute(random.choice(full), Decimal(1))
+        return bool(full)
+
+    def correct(self, random: Random) -> bool:
+        """An execution is replaced by a smaller one, or by none."""
+        family = {e.exec_id.rpartition(".")[0]: e for e in self.truth.executions if "." not in e.ref}
+        if not family:
+            return False
+        was = random.choice(tuple(family.values()))
+        name, _, revision = was.exec_id.rpartition(".")
+        quantity = Quantity(random.choice((Decimal(0), was.quantity - min(was.quantity, Decimal(1000)))))
+        said = evolve(was, message=self._message(), exec_id=f"{name}.{int(revision) + 1:02d}", quantity=quantity)
+        change = was.side.sign * (quantity - was.quantity)
+        self.truth.held[was.symbol] = self.truth.held.get(was.symbol, Decimal(0)) + change
+        self.truth.executions.append(said)
+        self.tell(said)
+        return True
+
+    def repeat(self, random: Random) -> bool:
+        """An old execution is told once more."""
+        if self.truth.executions:
+            self.tell(random.choice(self.truth.executions))
+        return bool(self.truth.executions)
+
+    def double(self, random: Random) -> bool:
+        """A second order answers to a reference of ours."""
+        working = [w for w in self.truth.book.values() if not w.ends]
+        if working:
+            self.tell(evolve(self._order_said(random.choice(working)), perm_id=990_000 + random.randrange(1000)))
+        return bool(working)
+
+
+@define
+class Simulation:
+    """One world, from one seed."""
+
+    seed: int
+    random: Random
+    clock: ManualClock
+    store: MemoryStore
+    people: Recorder
+    broker: WatchedBroker
+    pen: InProcess
+    frames: Frames
+    engine: Engine
+    hands: FailingStore
+    runs: int = 1
+    asked: int = 0
+    approvals: int = 0
+    faults: list[str] = Factory(list)
+    counters: dict[str, int] = Factory(dict)
+
+    @property
+    def desk(self) -> Desk:
+        """The engine's desk."""
+        return self.engine.recorder.desk
+
+    def other(self) -> Recorder:
+        """Another process over the same log, which lives as long as the world."""
+        _ = self.people.catch_up()
+        return self.people
+
+    def fresh(self, what: str) -> str:
+        """An identifier nobody used before in this world."""
+        self.asked += 1
+        return derived_id("sim", str(self.seed), what, str(self.asked))
+
+    def sign(self, says: Says) -> bool:
+        """An operator signs and records."""
+        recorder = self.other()
+        statement = statement_of(recorder.desk, self.store, says, self.clock.now(), self.fresh("n").replace("-", ""))
+        root = root_text(self.store, recorder.desk.head.size)
+        command = signed(statement, self.pen, SshVerifier(), root, token=self.fresh("token"))
+        return isinstance(command, Sign) and is_successful(recorder.act(command))
+
+
+def _pen(seed: int) -> InProcess:
+    secret = hashlib.sha256(f"sim operator {seed}".encode()).digest()
+    private = Ed25519PrivateKey.from_private_bytes(secret)
+    public = PublicKey(KeyType.SOFTWARE, private.public_key().public_bytes_raw())
+    return InProcess(PrivateKey(public, secret, "sim"))
+
+
+def world_of(seed: int) -> Simulation:
+    """A desk in its first minute."""
+    random = Random(seed)
+    clock = manual_clock(START)
+    store = MemoryStore()
+    frames = Frames(lambda: made.engine, store, clock)
+    broker = WatchedBroker(clock, ACCOUNT, {pair: CARDS[pair] for pair in PAIRS}, Random(random.random()))
+    broker.frames = frames
+    pen = _pen(seed)
+    hands = FailingStore(store.log)
+    engine = engine_of(hands, broker, clock, "run-1")
+    people = Recorder(store, lambda desk: World(clock.now(), Run(mode=Mode.MOCK)))
+    made = Simulation(seed, random, clock, store, people, broker, pen, frames, engine, hands)
+    quote(made)
+    genesis = Genesis("phoenix.sim/1", Mode.MOCK, ACCOUNT.tag, ACCOUNT.mask, 0, "k", "log", "USD")
+    public = pen.public
+    operator = Operator(OperatorEvent.ENROLLED, public.fingerprint, public.line, "operator", "software")
+    limits = Limits(open_positions_max=6, entries_per_day_max=500)
+    first = Initialise(CommandId(made.fresh("init")), genesis, operator, Policy(limits=limits))
+    _ = made.other().act(first).unwrap()
+    return made
+
+
+def engine_of(store: MemoryStore, broker: MockBroker, clock: ManualClock, run: str) -> Engine:
+    """A run of the production engine over this world."""
+    return Engine(store, broker, clock, Run(run=run, mode=Mode.MOCK, version="sim"), SshVerifier())
+
+
+def quote(sim: Simulation) -> None:
+    """Quote every instrument as the market stands now."""
+    for pair in PAIRS:
+        tick = CARDS[pair].tick
+        mid = MIDS[pair] + sim.counters.get(pair, 0) * tick
+        sim.broker.set_quote(pair, Price(mid - tick), Price(mid + tick))
