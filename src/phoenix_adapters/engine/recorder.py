@@ -13,7 +13,7 @@ from attrs import Factory, define
 from returns.pipeline import is_successful
 from returns.result import Result, Success
 
-from phoenix_core.beads import Bead
+from phoenix_core.beads import Bead, bead_id_of
 from phoenix_core.chain import Fault, StateSnapshot, StoreFault
 from phoenix_core.desk import SNAPSHOT_SCHEMA, Desk, freeze, thaw
 from phoenix_core.kernel import Command, bead_of, decide, evolve, sealed
@@ -56,8 +56,11 @@ class Recorder:
 
     def act(self, command: Command) -> Result[Accepted, Refusal]:
         """Carry one command to its end: accepted or refused, and what that left is durable."""
+        unknown: Result[Accepted, Refusal] | None = None
         for _ in range(TRIES_MAX):
             _ = self.catch_up()
+            if unknown is not None and self.store.seq_of(bead_id_of(command.command_id, 0)) is not None:
+                return unknown
             world = self.world(self.desk)
             ruling = decide(self.desk, command, world)
             if not ruling.drafts:
@@ -69,6 +72,7 @@ class Recorder:
                 landed = self.store.append(self.desk.head, records, ruling.texts)
             except StoreFault as fault:
                 if fault.kind is Fault.UNKNOWN:
+                    unknown = ruling.result
                     continue  # it may have landed: the next round looks for its bead id before anything else
                 raise
             if is_successful(landed):

@@ -18,7 +18,7 @@ from phoenix_adapters.engine.recorder import Recorder
 from phoenix_core import kernel
 from phoenix_core.acts import exits, propose, timed
 from phoenix_core.acts.broker_said import Said
-from phoenix_core.acts.operate import RaiseKill
+from phoenix_core.acts.operate import RaiseKill, ReleaseLease
 from phoenix_core.acts.submit import Submit
 from phoenix_core.beads import (
     About,
@@ -173,6 +173,18 @@ class TestOneHead:
             result = another(desk, mine).act(RaiseKill(CommandId("once"), "desk", "test", "operator"))
             assert is_successful(result) and mine.tries == 1
             assert len(desk.bodies(KillFlag)) == 1
+
+        _ = walked(lose)
+
+    @shows("F60")
+    def test_a_lost_answer_is_the_answer_of_what_landed(self) -> None:
+        """Decided again it would be refused, because it has happened already; the asker hears what did happen."""
+
+        async def lose(desk: Stage) -> None:
+            assert isinstance(desk.store, MemoryStore)
+            mine = Recorder(Racing(desk.store.log, unknown=1), lambda _: desk.engine.world())
+            released = mine.act(ReleaseLease(CommandId("once")))
+            assert is_successful(released) and released.unwrap().subject == desk.engine.run.run
 
         _ = walked(lose)
 
