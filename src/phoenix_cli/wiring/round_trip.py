@@ -76,7 +76,7 @@ class Stage:
         world = self.engine.world()
         return world.link.synchronised and world.snapshot is not None and "EURUSD" in world.quotes
 
-    def shows(self, intent: str) -> bool:
+    def displays(self, intent: str) -> bool:
         """Whether a human has something to look at."""
         return isinstance(screen_of(self.desk, intent, self.clock.now()), Screen)
 
@@ -163,7 +163,7 @@ async def walk(stage: Stage) -> Tale:
         _ = (await stage.engine.start()).unwrap()
         await stage.until(1, stage.is_ready)
         intent = drop_signal(stage)
-        await stage.until(1, lambda: stage.shows(intent))
+        await stage.until(1, lambda: stage.displays(intent))
         approve(stage, intent)
         await stage.until(1, stage.is_managed)
         await stage.until(5, stage.is_managed)

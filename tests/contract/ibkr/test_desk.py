@@ -55,7 +55,7 @@ class Desk:
     async def enter(self) -> None:
         """A signal, and a signature under what it became."""
         intent = drop_signal(self.stage)
-        await self.stage.until(0, lambda: self.stage.shows(intent))
+        await self.stage.until(0, lambda: self.stage.displays(intent))
         approve(self.stage, intent)
 
     def held(self) -> Decimal:
@@ -183,7 +183,7 @@ async def test_no_frame_leaves_for_a_mute_peer(tmp_path: Path) -> None:
     """The socket stands, the peer is stopped: once the last round trip is two seconds old, nothing is handed over."""
     async with at_work(tmp_path) as desk:
         intent = drop_signal(desk.stage)
-        await desk.stage.until(0, lambda: desk.stage.shows(intent))
+        await desk.stage.until(0, lambda: desk.stage.displays(intent))
         desk.scene.mute(True)
         began = desk.scene.clock.now().wall
         await desk.stage.until(0, lambda: (desk.scene.clock.now().wall - began).total_seconds() > 2.2)
