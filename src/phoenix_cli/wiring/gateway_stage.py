@@ -33,7 +33,7 @@ ACCOUNT: Final = "DU1234567"
 HOSTS: Final = tuple(
     f"127.{a}.{b}.1" for a, b in chain(((40, n) for n in range(2, 250)), ((41, n) for n in range(250)))
 )
-PATIENCE_S: Final = 8.0
+PATIENCE_S: Final = 20.0  # a walk takes two seconds; only one that fails waits so long
 
 
 @frozen

@@ -53,7 +53,7 @@ class Scene:
     def another(self, symbols: tuple[str, ...] = (SYMBOL,), number: str = NUMBER) -> IbkrBroker:
         """One more adapter, as another process would be."""
         made = build(self.host, 4002, 17, number, account_of, self.clock, symbols)
-        made.answer_within_s, made.round_trip_within_s, made.connect_within_s = 0.4, 0.3, 2.0
+        made.answer_within_s, made.round_trip_within_s, made.connect_within_s = 3.0, 1.0, 5.0
         return made
 
     def quote(self, bid: Price, ask: Price) -> None:
@@ -75,6 +75,7 @@ class Scene:
     def mute(self, silent: bool) -> None:
         """Neither read nor write."""
         if silent:
+            self.broker.answer_within_s = self.broker.round_trip_within_s = 0.3
             self.server.fault("mute")
         else:
             self.server.clear("mute")
