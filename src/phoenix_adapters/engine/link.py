@@ -29,6 +29,8 @@ PROBE_EVERY: Final = timedelta(seconds=1)
 LOOKS_APART: Final = timedelta(milliseconds=250)
 # An order of which nothing is known is asked about while a human reads the alert.
 ASK_AGAIN_EVERY: Final = timedelta(seconds=60)
+# A resynchronisation that did not end (a mute peer, a lost answer) is asked for again, or the link is never ready.
+SYNCHRONISE_AGAIN: Final = timedelta(seconds=10)
 
 
 @define
@@ -49,6 +51,7 @@ class LinkKeeper:
     _asking: bool = False
     _asked_at: timedelta | None = None
     _synchronised_at: timedelta | None = None
+    _synchronising: bool = False
     _connecting: bool = False
     _looking: bool = False
     _looked_at: timedelta | None = None
@@ -78,6 +81,7 @@ class LinkKeeper:
         """Do what is due about the link; true where the broker has stayed away and a human must be told."""
         now = self.clock.now()
         self._ask_if_stale(now)
+        self._synchronise_again(now)
         self._ask_again_if_stalled(desk, now)
         self._look_if_due(desk, now.wall)
         if self._connecting or self.up:
@@ -106,10 +110,21 @@ class LinkKeeper:
         if self.synchronised and late and desk.positions.in_state(State.STALLED):
             self.spawn(self._synchronise())
 
+    def _synchronise_again(self, now: Moment) -> None:
+        """The session stands and its resynchronisation never ended: ask once more."""
+        last = self._synchronised_at
+        late = last is None or now.ticks - last >= SYNCHRONISE_AGAIN
+        if self.up and not self.synchronised and not self._synchronising and late:
+            self._synchronised_at = now.ticks
+            self.spawn(self._synchronise())
+
     async def _synchronise(self) -> None:
-        self._synchronised_at = self.clock.now().ticks
-        if await self.broker.resynchronise():
-            await self._look()
+        self._synchronised_at, self._synchronising = self.clock.now().ticks, True
+        try:
+            if await self.broker.resynchronise():
+                await self._look()
+        finally:
+            self._synchronising = False
 
     def _ask_if_stale(self, now: Moment) -> None:
         asked = self._asked_at
@@ -138,12 +153,14 @@ class LinkKeeper:
         moving = next_look_at(seen)
         if moving is not None:
             wanted = min(wanted, moving)
-        if next_run(wanted, tuple(seen.runs[-RUNS_MAX:]), now) <= now:
+        # By ticks too: a wall that was set back an hour must not blind the desk for an hour.
+        overdue = self._looked_at is not None and ticks - self._looked_at >= self.reconcile_every
+        if overdue or next_run(wanted, tuple(seen.runs[-RUNS_MAX:]), now) <= now:
             self._looking, self._looked_at = True, ticks
             self.spawn(self._look())
 
     async def _look(self) -> None:
-        self._looking = True
+        self._looking, self._looked_at = True, self.clock.now().ticks
         try:
             snapshot = await self.broker.snapshot()
             for fact in self.broker.drain():

@@ -22,6 +22,7 @@ from phoenix_core.chain import StoreFault
 
 # The full comparison with a replay costs as much as all steps since the last one; so often it is a tenth of the run.
 REPLAY_EVERY: Final = 200
+# Longer than the desk goes without a look at the whole picture, which is five minutes.
 CALM_STEPS: Final = 80
 
 
@@ -104,7 +105,7 @@ async def _calm(sim: Simulation, steps: int) -> Violation | None:
         broker.spoof(pair, None)
     sim.hands.failures, sim.hands.dies_in = 0, None
     for _ in range(CALM_STEPS):
-        await _tick(sim, timedelta(seconds=3))
+        await _tick(sim, timedelta(seconds=5))
     replay = check_replay(sim.desk, sim.store, steps)
     return (
         replay
