@@ -371,7 +371,7 @@ def closed_has_nothing_working(seen: Seen, desk: Desk) -> None:
             assert all(order.end is not None for order in desk.orders.of(body.position_id))
 
 
-def bare_is_told(seen: Seen, desk: Desk) -> None:
+def critical_drift_kills(seen: Seen, desk: Desk) -> None:
     """A CRITICAL drift that nobody answered has its kill, once the engine has looked."""
     killed = {flag.drift for flag in desk.kill_flags.standing.values()}
     for drift in desk.drifts.open.values():
@@ -399,5 +399,5 @@ CHECKERS: Final[tuple[Callable[[Seen, Desk], None], ...]] = (
     x3_exit_gate,
     x4_bracket,
     closed_has_nothing_working,
-    bare_is_told,
+    critical_drift_kills,
 )
