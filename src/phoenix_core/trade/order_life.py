@@ -160,8 +160,7 @@ def applied(known: Known, body: Order, at: datetime) -> Known:
         after = evolve(after, filled=max(known.filled, body.filled))
     if body.echo is not None:
         after = evolve(after, echo=body.echo, echo_group=body.echo_group or "")
-    if body.code or body.reason:
-        after = evolve(after, code=body.code or known.code, reason=body.reason or known.reason)
+    after = evolve(after, code=body.code or known.code, reason=body.reason or known.reason)
     return _answered(_marked(after, body, at))
 
 
@@ -204,4 +203,5 @@ def _dropped(known: Known, body: Order, at: datetime) -> Known:
     if len(known.frames) == 1:
         return evolve(known, standing=Standing.ENDED, end=End.DROPPED, ended_at=at, reason=body.reason or "")
     standing = Standing.WORKING if known.acknowledged else Standing.UNKNOWN
-    return evolve(known, frames=known.frames[:-1], standing=standing, answered=known.acknowledged)
+    before = known.frames[:-1]  # an earlier change among them is still not answered
+    return evolve(known, frames=before, standing=standing, answered=known.acknowledged and len(before) == 1)

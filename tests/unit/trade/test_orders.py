@@ -397,6 +397,29 @@ def test_what_a_bead_does_not_say_stays() -> None:
     assert (later.code, later.reason, later.echo_group, later.filled) == (201, "code 201", "77", quantity(3))
 
 
+def test_code_and_words_are_kept_apart() -> None:
+    """A bead with one of them leaves the other as it was."""
+    known = evolve(sent(), code=201, reason="code 201")
+    worded = applied(known, order_bead(known, E.INACTIVE, reason="sha256:x"), T0)
+    assert (worded.code, worded.reason) == (201, "sha256:x")
+    coded = applied(known, order_bead(known, E.HELD, code=399), T0)
+    assert (coded.code, coded.reason) == (399, "code 201")
+
+
+def test_what_was_acknowledged_stays_acknowledged() -> None:
+    """A hold takes nothing back, and an end is an answer whether or not anything was acknowledged."""
+    known = applied(evolve(sent(), acknowledged=True), order_bead(sent(), E.HELD), T0)
+    assert (known.acknowledged, known.perm_ids) == (True, ())
+    ended = after(sent(), order_said(REF, B.CANCELLED))
+    assert (ended.acknowledged, ended.answered) == (False, True)
+    assert not sent().answered
+
+
+def test_a_drop_without_a_reason_has_none() -> None:
+    """No words are no words."""
+    assert applied(sent(), order_bead(sent(), E.DROPPED), T0).reason == ""
+
+
 @shows("F16")
 def test_a_dropped_frame_never_was() -> None:
     """No byte left: of a first revision the order ended; of a whole hand-over every frame did."""
@@ -504,6 +527,16 @@ class TestAChange:
         stop = log.order(STOP_REF)
         assert (stop.revision, stop.answered, stop.quantity_at_most) == (1, True, Decimal(10))
         assert (stop.standing, stop.end) == (Standing.WORKING, None)
+
+    def test_the_last_of_three_dropped(self) -> None:
+        """What was asked before it may stand, and what stood before that."""
+        log = tell(submitted(), order_said(STOP_REF, echo=exit_lines()[0], group="77"))
+        log.append(revision(log, STOP_REF, 12), order_bead(log.order(STOP_REF), E.SENT))
+        log.append(revision(log, STOP_REF, 14))
+        log.append(order_bead(log.order(STOP_REF), E.DROPPED))
+        stop = log.order(STOP_REF)
+        assert [each.line.quantity for each in stop.frames] == [10, 12]
+        assert (stop.revision, stop.answered, stop.quantity_at_most) == (2, False, Decimal(12))
 
     def test_dropped_of_an_order_that_nobody_acknowledged(self) -> None:
         """What stands then is not known."""
