@@ -353,8 +353,8 @@ def _b8(desk: Desk, frames: Frames) -> Iterator[str]:
 
 Checker = Callable[[Desk, Frames], Iterator[str]]
 CHECKERS: Final[dict[str, Checker]] = {
-    "I1": _i1,
     "I4": _i4,
+    "I1": _i1,
     "I2": _i2,
     "I5": _i5,
     "I8": _i8,
