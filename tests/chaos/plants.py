@@ -18,10 +18,9 @@ from phoenix_adapters.engine import loop, recorder
 from phoenix_cli.wiring import sim_world
 from phoenix_core import kernel
 from phoenix_core.acts import last_look
-from phoenix_core.beads import Kind, Position, PositionEvent, ProofKind, T2Token, TokenEvent
+from phoenix_core.beads import Draft, Kind, Position, PositionEvent, ProofKind, T2Token, TokenEvent
 from phoenix_core.chain import Fault, StoreFault
 from phoenix_core.facts import ExecutionSaid, Snapshot
-from phoenix_core.rulings import Draft
 from phoenix_core.values import Role, State
 
 Patch = pytest.MonkeyPatch
@@ -39,7 +38,7 @@ class Plant:
 
 def _rulings(patch: Patch, change: Callable[[Any], Any]) -> None:
     """Change the bodies of every ruling on their way to the log."""
-    judge = recorder.decide
+    judge = kernel.decide
 
     def judged(desk: Any, command: Any, world: Any) -> Any:
         ruling = judge(desk, command, world)
@@ -51,7 +50,7 @@ def _rulings(patch: Patch, change: Callable[[Any], Any]) -> None:
 
 def _m3(patch: Patch) -> None:
     """A token is not spent."""
-    judge = recorder.decide
+    judge = kernel.decide
 
     def judged(desk: Any, command: Any, world: Any) -> Any:
         ruling = judge(desk, command, world)
@@ -70,7 +69,7 @@ def _unlit(desk: Any, key: Any, send: Any, world: Any) -> Any:
 
 def _m12(patch: Patch) -> None:
     """A picture corrects a quantity."""
-    judge = recorder.decide
+    judge = kernel.decide
 
     def judged(desk: Any, command: Any, world: Any) -> Any:
         ruling = judge(desk, command, world)
@@ -120,7 +119,7 @@ def _m10(patch: Patch) -> None:
 
 def _m24(patch: Patch) -> None:
     """The live fold leaves one kind out."""
-    fold = recorder.evolve
+    fold = kernel.evolve
 
     def folded(desk: Any, bead: Any) -> Any:
         if bead.body.kind is Kind.HEARTBEAT:
@@ -186,7 +185,7 @@ def _m1(patch: Patch) -> None:
 
 def _m4(patch: Patch) -> None:
     """What is sent is not what was approved: the other side."""
-    look = loop.clear
+    look = kernel.clear
 
     def looked(desk: Any, key: Any, send: Any, world: Any) -> Any:
         found = look(desk, key, send, world)

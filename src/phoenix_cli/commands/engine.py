@@ -90,6 +90,7 @@ async def _live(engine: Engine, once: bool) -> None:
             continue
     await _finish_protection(engine)
     engine.stop("SIGTERM" if not once else "once")
+    await engine.broker.disconnect()
     for line in naked(engine):
         click.echo(line, err=True)
 

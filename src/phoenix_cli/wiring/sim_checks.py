@@ -352,22 +352,8 @@ def _b8(desk: Desk, frames: Frames) -> Iterator[str]:
 
 
 Checker = Callable[[Desk, Frames], Iterator[str]]
-CHECKERS: Final[dict[str, Checker]] = {
-    "I4": _i4,
-    "I1": _i1,
-    "I2": _i2,
-    "I5": _i5,
-    "I8": _i8,
-    "I14": _i14,
-    "I15": _i15,
-    "I16": _i16,
-    "I17": _i17,
-    "I21": _i21,
-    "I26": _i26,
-    "X1": _x1,
-    "X4": _x4,
-    "B8": _b8,
-}
+JUDGES: Final[tuple[Checker, ...]] = (_i4, _i1, _i2, _i5, _i8, _i14, _i15, _i16, _i17, _i21, _i26, _x1, _x4, _b8)
+CHECKERS: Final = {judge.__name__[1:].upper(): judge for judge in JUDGES}
 
 
 def check_all(desk: Desk, store: MemoryStore, frames: Frames, truth: Truth, step: int) -> Violation | None:
