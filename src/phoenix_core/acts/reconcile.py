@@ -120,7 +120,8 @@ def _ended_unfilled(desk: Desk, snapshot: Snapshot, key: str) -> Beads:
 
 
 def _is_proven(position: Open, over: Over, snapshot: Snapshot) -> bool:
-    unfilled = over.filled == 0 and position.filled_quantity == 0 and over.end in (End.CANCELLED, End.REJECTED)
+    untraded = over.filled == position.filled_quantity == position.exited_quantity == 0
+    unfilled = untraded and over.end in (End.CANCELLED, End.REJECTED)
     later = snapshot.complete and snapshot.began.wall >= over.at
     return unfilled and later and all(e.ref != position.order_ref for e in snapshot.executions)
 
