@@ -1,0 +1,28 @@
+"""A picture ends an unfilled entry only where nothing traded at all."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from phoenix_core.acts.reconcile import _is_proven
+from phoenix_core.trade.order_life import End, Over
+from phoenix_core.values import Quantity
+
+ENDED = datetime(2026, 11, 18, 19, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("filled", "exited", "proven"),
+    [(0, 0, True), (1, 0, False), (0, 1, False)],
+    ids=["nothing traded", "the entry filled", "an exit was told before its entry"],
+)
+def test_an_end_is_proven_only_where_nothing_traded(filled: int, exited: int, proven: bool) -> None:
+    """An exit that was told first keeps the position: its entry must have filled, whatever the order's end says."""
+    position: Any = SimpleNamespace(filled_quantity=Decimal(filled), exited_quantity=Decimal(exited), order_ref="ref")
+    picture: Any = SimpleNamespace(complete=True, began=SimpleNamespace(wall=ENDED), executions=())
+    assert _is_proven(position, Over(End.CANCELLED, ENDED, Quantity(Decimal(0))), picture) is proven
