@@ -14,7 +14,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "init": ("desk", "Make a home: folders, configuration, keys, the first bead."),
     "doctor": ("desk", "Look at everything a desk needs; each line ok, warn or fail with the mend."),
     "run": ("engine", "The engine, in the foreground."),
-    "watchdog": ("engine", "The separate process that says when the engine is dead."),
+    "watchdog": ("watchdog", "The separate process that says when the engine is dead."),
     "cse": ("signals", "Write a schema-valid signal: the mock signal generator."),
     "propose": ("signals", "Hand a signal in."),
     "inbox": ("approval", "What waits for a human."),

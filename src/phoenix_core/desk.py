@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import datetime
 from typing import Final
 
 from attrs import Factory, define
@@ -46,6 +47,7 @@ class Tenure:
     run: str = ""
     boot: str = ""
     released: bool = True
+    taken_at: datetime | None = None  # an engine that has just come up owes no beats of the time before
 
     def fold(self, bead: Bead) -> None:
         """Fold GENESIS and LEASE."""
@@ -56,7 +58,7 @@ class Tenure:
         elif isinstance(body, Lease):
             self.released = body.event is LeaseEvent.RELEASED
             if body.event is LeaseEvent.TAKEN:
-                self.epoch, self.run, self.boot = bead.seq, body.run, body.boot
+                self.epoch, self.run, self.boot, self.taken_at = bead.seq, body.run, body.boot, bead.ts
 
 
 @define
@@ -138,7 +140,7 @@ def evolve(desk: Desk, bead: Bead) -> Desk:
 
 
 # What a snapshot is made of. A reader of another layout falls back to the log, which is the only truth.
-SNAPSHOT_SCHEMA: Final = "desk/1"
+SNAPSHOT_SCHEMA: Final = "desk/2"
 
 
 def freeze(desk: Desk) -> bytes:

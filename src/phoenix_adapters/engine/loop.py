@@ -22,6 +22,7 @@ from phoenix_adapters.engine.link import LinkKeeper
 from phoenix_adapters.engine.recorder import Recorder
 from phoenix_adapters.engine.responses import response_document
 from phoenix_adapters.engine.telling import Teller
+from phoenix_adapters.engine.turn import Turn
 from phoenix_core.acts.broker_said import Said
 from phoenix_core.acts.operate import Degraded, ReleaseLease, ReportSent, Settle, TakeLease
 from phoenix_core.acts.submit import Withhold
@@ -77,6 +78,7 @@ class Engine:
     raise_latch: Callable[[], None] = lambda: None
     checkpoint: Callable[[int], None] = lambda size: None
     on_bead: Callable[[Bead], None] = lambda bead: None
+    turn: Turn = Factory(Turn)
     recorder: Recorder = field(init=False)
     teller: Teller = field(init=False)
     link: LinkKeeper = field(init=False)
@@ -94,7 +96,7 @@ class Engine:
     def __attrs_post_init__(self) -> None:
         """The recorder asks this engine what the world looks like."""
         self.recorder = Recorder(self.store, self.world, on_bead=self._recorded)
-        self.teller = Teller(self.notifiers, self._told)
+        self.teller = Teller(self.notifiers, self._told, self.turn, self._is_current)
         self.link = LinkKeeper(
             self.broker, self.clock, self._spawn, self._hear, self.restart_window, self.reconcile_every
         )
@@ -331,6 +333,13 @@ class Engine:
                 return
         command_id = CommandId(derived_id("withhold", self.run.run, str(key[0]), str(key[1])))
         self._act(Withhold(command_id, key, send, cleared.failure()))
+
+    def _is_current(self) -> bool:
+        """Whether nobody wrote since this engine last looked; a log that cannot be read hides nothing that matters."""
+        try:
+            return self.store.head() == self.recorder.desk.head
+        except StoreFault:
+            return True
 
     def _told(self, message: Message, channel: str) -> None:
         self._act(ReportSent(self._command_id("sent"), message, channel))

@@ -9,6 +9,7 @@ from typing import Final
 
 from attrs import Factory, define
 
+from phoenix_adapters.engine.turn import Turn
 from phoenix_core.desk import Desk
 from phoenix_core.ports import Notifier
 from phoenix_core.watch.alerts import Message, next_messages
@@ -27,6 +28,8 @@ class Teller:
 
     notifiers: tuple[Notifier, ...]
     told: Callable[[Message, str], None]
+    turn: Turn = Factory(Turn)
+    current: Callable[[], bool] = lambda: True  # whether the desk that is asked about knows all that was told
     _telling: set[str] = Factory(set)
     _untaken: int = 0  # deliveries in a row that no channel took
     _failed_at: datetime | None = None
@@ -36,16 +39,24 @@ class Teller:
         """Whether the channels take what they are given."""
         return len(self._telling) < UNTOLD_MAX and self._untaken < len(RETRY_AFTER)
 
-    def due(self, desk: Desk, now: datetime) -> list[Coroutine[object, object, None]]:
-        """The deliveries to start now."""
+    def due(self, desk: Desk, now: datetime, insists: bool = False) -> list[Coroutine[object, object, None]]:
+        """The deliveries to start now; none while another process speaks, unless this one insists."""
         if not self.notifiers or self._waits(now):
             return []
-        started: list[Coroutine[object, object, None]] = []
-        for message in next_messages(desk.alerts, now):
-            if self._telling.isdisjoint(message.alerts):
-                self._telling.update(message.alerts)
-                started.append(self._deliver(message, now))
-        return started
+        fresh = [m for m in next_messages(desk.alerts, now) if self._telling.isdisjoint(m.alerts)]
+        if not fresh:
+            self._give_back()
+            return []
+        if not (self.turn.take() or insists) or not self.current():
+            return []
+        for message in fresh:
+            self._telling.update(message.alerts)
+        return [self._deliver(message, now) for message in fresh]
+
+    def _give_back(self) -> None:
+        """What is told is recorded by now, so that whoever has the turn next sees it."""
+        if not self._telling:
+            self.turn.give()
 
     def _waits(self, now: datetime) -> bool:
         """Whether the channels are left alone for now; a wall that went back ends the wait."""
@@ -78,3 +89,4 @@ class Teller:
             self._untaken, self._failed_at = self._untaken + 1, now
         finally:
             self._telling.difference_update(message.alerts)
+            self._give_back()

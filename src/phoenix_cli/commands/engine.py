@@ -1,4 +1,4 @@
-"""`run` and `watchdog`: the process that trades, and the one that watches it."""
+"""`run`: the process that trades."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from phoenix_cli.output import BUG, INTEGRITY, USAGE, emit, fail, refuse
 
 if TYPE_CHECKING:
     from phoenix_adapters.engine.loop import Engine
-    from phoenix_cli.wiring.opening import Session
 
 # The CLI writes, the engine sees it: a fiftieth of a second is below what a human notices and costs no core.
 LOOP_EVERY_S = 0.02
@@ -141,39 +140,3 @@ def naked(engine: Engine) -> list[str]:
 
     left = engine.recorder.desk.positions.in_state(State.FILLED)
     return [f"NAKED: {p.pair} {p.held} held without confirmed protection ({p.position_id})" for p in left]
-
-
-@click.command("watchdog")
-@click.option("--once", is_flag=True, help="Look once and stop.")
-@click.option("--every", default=5.0, help="Seconds between looks.")
-@click.pass_context
-def watchdog_command(ctx: click.Context, once: bool, every: float) -> None:
-    """Say MISSED when the engine is dead; while it beats, ping PHOENIX_DEADMAN_URL, whose silence is the alarm.
-
-    Example: phoenix watchdog
-    """
-    import time
-
-    from phoenix_cli.wiring.opening import opened
-    from phoenix_cli.wiring.startup import ping
-
-    with opened(home_of(ctx)) as session:
-        while True:
-            missed = _look(session)
-            if not missed and not session.desk.tenure.released:
-                _ = ping(os.environ.get("PHOENIX_DEADMAN_URL", ""))
-            if missed or once:
-                emit(ctx, {"missed": missed}, f"missed {missed} beats" if missed else "the engine beats")
-            if once:
-                return
-            time.sleep(every)
-
-
-def _look(session: Session) -> int:
-    from phoenix_cli.wiring.opening import fresh_id
-    from phoenix_core.acts.vital import Miss
-
-    _ = session.recorder.catch_up()
-    alive = session.store.leaseholder() is not None
-    _ = session.recorder.act(Miss(fresh_id(), alive))
-    return session.desk.heartbeats.miss_count

@@ -21,6 +21,8 @@ from phoenix_adapters.beads.sqlite import SqliteStore
 from phoenix_adapters.clock import HostClock, shift_to
 from phoenix_adapters.engine.loop import Engine
 from phoenix_adapters.engine.recorder import Recorder
+from phoenix_adapters.engine.turn import Turn
+from phoenix_adapters.engine.watching import Watchdog
 from phoenix_adapters.keys import LogKey, SshVerifier, load_log_key
 from phoenix_adapters.seams.files import FileSeam, write_whole
 from phoenix_cli.home import Home, Settings, load_settings, mode_of
@@ -184,6 +186,25 @@ def engine_of(session: Session, say: Callable[[str], None]) -> Engine:
         raise_latch=lambda: raise_flag(home.halt_flag),
         reconcile_every=timedelta(seconds=settings.reconcile_interval_sec),
         checkpoint=lambda size: _checkpoint(store, origin, key, settings.outside_checkpoint),
+        turn=turn_of(home),
+    )
+
+
+def turn_of(home: Home) -> Turn:
+    """The turn to speak that engine and watchdog of a home share."""
+    return Turn(home.path / "run" / "telling.lock")
+
+
+def watchdog_of(session: Session, say: Callable[[str], None]) -> Watchdog:
+    """The watchdog of a home: it asks the operating system who holds the lease, and has channels of its own."""
+    store = session.store
+    return Watchdog(
+        session.recorder,
+        session.clock,
+        notifiers_of(say, settles=False),
+        alive=lambda: store.leaseholder() is not None,
+        run=str(fresh_id()),
+        turn=turn_of(session.home),
     )
 
 

@@ -7,12 +7,12 @@ from typing import Any, Final
 
 from attrs import frozen
 
-from phoenix_core.beads import Health
+from phoenix_core.beads import Alert, Health
 from phoenix_core.desk import Desk
 from phoenix_core.refusals import Reason, refusal
 from phoenix_core.rulings import Ruling, denied, granted
 from phoenix_core.values import CommandId, State
-from phoenix_core.watch.alerts import may_raise, resolved
+from phoenix_core.watch.alerts import follow_ups, may_raise, resolved
 from phoenix_core.watch.codes import Code, alert, beat_code
 from phoenix_core.watch.health import Earned, Signs, diagnose, heartbeat, missed_beat
 from phoenix_core.world import World
@@ -37,6 +37,8 @@ class Miss:
 
 Command = Beat | Miss
 
+_ENDED_BY_A_BEAT: Final = (Code.PROCESS_DEAD, Code.BEAT_MISSED, Code.BEATS_MISSED)
+
 
 def _beat(desk: Desk, command: Beat, world: World) -> Ruling:
     found = diagnose(command.signs, world.now.wall)
@@ -48,21 +50,31 @@ def _beat(desk: Desk, command: Beat, world: World) -> Ruling:
     if degraded and may_raise(desk.alerts, Code.HEALTH_DEGRADED, "desk", world.now.wall):
         reasons = " ".join(c.issue.value for c in found.complaints)
         told = alert(Code.HEALTH_DEGRADED, "desk", command.command_id, reason=reasons)
-    over = [resolved(desk.alerts, code, "desk", "beat") for code in (Code.BEAT_MISSED, Code.BEATS_MISSED)]
+    over = [resolved(desk.alerts, code, "desk", "beat") for code in _ENDED_BY_A_BEAT]
     if not degraded:
         over.append(resolved(desk.alerts, Code.HEALTH_DEGRADED, "desk", "beat"))
     return granted("beat", beat, told, *over)
 
 
 def _miss(desk: Desk, command: Miss, world: World) -> Ruling:
-    beat = missed_beat(desk.heartbeats, world.now.wall, command.process_alive)
-    if beat is None or desk.tenure.released:
+    if desk.tenure.released:
         return denied(refusal(Reason.NOTHING_TO_DO))
-    code = beat_code(beat)
-    told = None
-    if code is not None and may_raise(desk.alerts, code, "desk", world.now.wall):
-        told = alert(code, "desk", command.command_id, misses=str(beat.miss_count))
-    return granted("beat", beat, told)
+    now, key = world.now.wall, command.command_id
+    told: list[Alert] = []
+    if not command.process_alive:
+        # Nobody else is there to say again, or louder, what still stands.
+        told.extend(follow_ups(desk.alerts, now))
+        if may_raise(desk.alerts, Code.PROCESS_DEAD, "desk", now):
+            held = str(len(desk.positions.nets))
+            told.append(alert(Code.PROCESS_DEAD, "desk", key, held=held, mend="phoenix run"))
+    beat = missed_beat(desk.heartbeats, now, command.process_alive, desk.tenure.taken_at)
+    code = beat_code(beat) if beat is not None else None
+    said_louder = code is Code.BEAT_MISSED and not command.process_alive  # a process that is gone has no beats
+    if beat is not None and code is not None and not said_louder and may_raise(desk.alerts, code, "desk", now):
+        told.append(alert(code, "desk", key, misses=str(beat.miss_count)))
+    if beat is None and not told:
+        return denied(refusal(Reason.NOTHING_TO_DO))
+    return granted("beat", beat, *told)
 
 
 def signs_of(desk: Desk, world: World, notifier_responds: bool) -> Signs:

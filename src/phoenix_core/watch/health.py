@@ -154,9 +154,13 @@ def misses(last: datetime, now: datetime) -> int:
     return 0 if now - last <= MISS_AFTER else (now - last) // BEAT_EVERY
 
 
-def missed_beat(heartbeats: Heartbeats, now: datetime, process_alive: bool) -> Heartbeat | None:
-    """For the watchdog: the MISSED bead that is due now and was not written yet."""
-    count = misses(heartbeats.last_at, now) if heartbeats.last_at else 0
+def missed_beat(
+    heartbeats: Heartbeats, now: datetime, process_alive: bool, began: datetime | None = None
+) -> Heartbeat | None:
+    """For the watchdog: the MISSED bead that is due now and was not written yet. An engine that `began` after the last
+    beat owes one since then: neither the night before its start counts, nor is it let off where it never beat."""
+    last = _later(heartbeats.last_at, began)
+    count = misses(last, now) if last is not None else 0
     if count <= heartbeats.miss_count:
         return None
     critical = count >= MISSES_CRITICAL or not process_alive

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from attrs import frozen
+from attrs import Factory, define, field, frozen
 from click.testing import CliRunner
 
 from phoenix_cli.__main__ import cli
@@ -42,18 +42,57 @@ class Ran:
         return found
 
 
+@define
+class Process:
+    """A command that lives: what it said so far, and ways to end it."""
+
+    words: list[str]
+    environment: dict[str, str]
+    file: Path
+    ready: str
+    _process: subprocess.Popen[bytes] = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Start it, and wait until it says that it is ready."""
+        with self.file.open("wb") as errors:
+            self._process = subprocess.Popen(self.words, env=self.environment, stdout=errors, stderr=errors)
+        until(lambda: self.ready in self.said() or self._process.poll() is not None)
+        assert self._process.poll() is None, self.said()
+
+    def said(self) -> str:
+        """Everything it said, on either stream."""
+        return self.file.read_text("utf-8", "replace")
+
+    def kill(self) -> None:
+        """kill -9, and see it gone."""
+        self._process.kill()
+        _ = self._process.wait(PATIENCE_S)
+
+    def signal(self, number: int) -> None:
+        """Send it a signal."""
+        self._process.send_signal(number)
+
+    def stop(self) -> int:
+        """Stop it as an operator does; its exit code. Harmless where it is gone."""
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGCONT)
+            self._process.send_signal(signal.SIGTERM)
+        return self._process.wait(PATIENCE_S)
+
+
 @frozen
 class Seat:
-    """Where an operator sits: a home and the clock of that afternoon."""
+    """Where an operator sits: a home, the clock of that afternoon, and what else the environment says."""
 
     home: Path
     clock: str = AFTERNOON
+    more: dict[str, str] = Factory(dict)
 
     @property
     def environment(self) -> dict[str, str]:
         """This process's environment without what is ours, on the desk's clock."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
-        return kept | {"PHOENIX_CLOCK": self.clock, "NO_COLOR": "1"}
+        return kept | {"PHOENIX_CLOCK": self.clock, "NO_COLOR": "1"} | self.more
 
     def words(self, *words: str) -> list[str]:
         """The command line as a process."""
@@ -76,7 +115,7 @@ class Seat:
         """Run one command with --json, within this process: a hundredth of the time of a process of its own."""
         line = ["--home", str(self.home), "--json", *words]
         environment: dict[str, str | None] = {name: None for name in os.environ if name.startswith(_OURS)}
-        ran = CliRunner().invoke(cli, line, input=given, env=environment | {"PHOENIX_CLOCK": self.clock})
+        ran = CliRunner().invoke(cli, line, input=given, env=environment | {"PHOENIX_CLOCK": self.clock} | self.more)
         if ran.exception is not None and not isinstance(ran.exception, SystemExit):
             raise ran.exception
         return Ran(ran.exit_code, ran.stdout, ran.stderr)
@@ -95,24 +134,30 @@ class Seat:
         return next(str(row["quantity"]) for row in rows if row["intent"] == intent)
 
     @contextmanager
-    def engine(self) -> Iterator[subprocess.Popen[bytes]]:
-        """An engine of this home that has started up, stopped by SIGTERM afterwards if it still runs."""
-        said = self.home.parent / f"{self.home.name}.engine"
-        with said.open("wb") as errors:
-            process = subprocess.Popen(self.words("run"), env=self.environment, stdout=errors, stderr=errors)
+    def process(self, *words: str, ready: str) -> Iterator[Process]:
+        """A command that lives, ready for use, stopped by SIGTERM afterwards if it still runs."""
+        made = Process(self.words(*words), self.environment, self.home.parent / f"{self.home.name}.{words[0]}", ready)
         try:
-            until(lambda: "yours:" in said.read_text("utf-8") or process.poll() is not None)
-            assert process.poll() is None, said.read_text("utf-8")
-            yield process
+            yield made
         finally:
-            if process.poll() is None:
-                process.send_signal(signal.SIGTERM)
-            _ = process.wait(PATIENCE_S)
+            _ = made.stop()
+
+    @contextmanager
+    def engine(self) -> Iterator[Process]:
+        """An engine of this home that has started up."""
+        with self.process("run", ready="yours:") as made:
+            yield made
+
+    @contextmanager
+    def watchdog(self) -> Iterator[Process]:
+        """A watchdog of this home that has looked once."""
+        with self.process("watchdog", "--every", "0.5", ready="the engine") as made:
+            yield made
 
 
-def until(seen: Callable[[], bool]) -> None:
+def until(seen: Callable[[], bool], within_s: float = PATIENCE_S) -> None:
     """Wait for something to be seen; what is not seen in time fails the test."""
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + within_s
     while not seen():
         assert time.monotonic() < deadline, "it was not seen in time"
         time.sleep(0.05)

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.contract.cli.operator import PATIENCE_S, Seat, shaped, until
+from tests.contract.notify.bot_server import bot_server
+from tests.showing import shows
 
 
 def last_lease(seat: Seat) -> str:
@@ -29,21 +31,48 @@ def test_an_engine_ends_cleanly_badly_and_begins_again(tmp_path: Path) -> None:
         assert seat.json("approve", intent, "--quantity", quantity, "--yes").code == 0
         until(lambda: seat.json("positions", intent).document["state"] == "MANAGED")
         engine.kill()
-        assert engine.wait(PATIENCE_S) == -signal.SIGKILL
         assert last_lease(seat) == "TAKEN"
         health = seat.json("health")
         assert (health.code, health.document["health"]) == (1, "CRITICAL")
         watched = seat.json("watchdog", "--once")
-        shaped(watched.document, {"missed": int})
+        shaped(watched.document, {"engine": "DEAD", "missed": int, "unsent": int, "looks": 1})
     with seat.engine():
         before = seat.json("positions", intent).document
         assert (before["state"], before["filled"]) == ("MANAGED", quantity)
         assert len(seat.json("executions").document["executions"]) == 1
     report = ("known", "broker", "owed", "yours")
-    said = [line.split(":")[0] for line in (seat.home.parent / "home.engine").read_text("utf-8").splitlines()]
+    said = [line.split(":")[0] for line in (seat.home.parent / "home.run").read_text("utf-8").splitlines()]
     assert tuple(word for word in said if word in report) == report
     assert last_lease(seat) == "RELEASED"
     assert seat.json("beads", "verify").code == 0
+
+
+def nothing_unsent(seat: Seat) -> bool:
+    """Whether every alert of the log was told."""
+    return not seat.json("alerts", "list").document["unsent"]
+
+
+@shows("F71", "S33-MON-11")
+def test_a_killed_engine_is_told_of_by_the_watchdog_and_by_nobody_twice(tmp_path: Path) -> None:
+    """kill -9: the watchdog's own Telegram says it within seconds. kill -9 of the watchdog, a second one, the engine
+    again: what the log has as told was told once (a death between message and bead repeats it), with its channel."""
+    with bot_server() as server:
+        seat = Seat(tmp_path / "home", more=server.environment())
+        assert seat.json("init").code == 0
+        with seat.engine() as engine, seat.watchdog() as first:
+            _ = seat.proposes("EURUSD")
+            until(lambda: any("An intent waits" in text for text in server.texts))
+            engine.kill()
+            until(lambda: any("process is gone" in text for text in server.texts))
+            first.kill()
+            with seat.watchdog() as second, seat.engine():
+                until(lambda: not seat.json("alerts", "list").document["unsent"])
+                until(lambda: "the engine beats" in second.said())
+        texts = [text for text in server.texts if "process is gone" in text or "An intent waits" in text]
+        assert len(texts) == len(set(texts)) == 2
+        beads = seat.json("beads", "query", "--kind", "ALERT").document["beads"]
+        told = [bead["body"] for bead in beads if bead["body"]["event"] == "SENT"]
+        assert {body["channel"] for body in told if body["code"] == "PROCESS_DEAD"} == {"telegram"}
 
 
 @contextmanager

@@ -111,7 +111,7 @@ async def gateway_auto_update(witness: Witness) -> None:
 
 
 async def process_death(witness: Witness) -> None:
-    """The engine dies: the watchdog, another process, says MISSED; after three, that nobody watches the desk."""
+    """The engine dies: the watchdog says so at once, then MISSED; after three, that nobody watches the desk."""
     desk = await witness.desk()
     await desk.watch(65, 1)
     beats = witness.shown(desk, "HEARTBEAT while it lives", Heartbeat, lambda h: h.status is Beat.HEALTHY)
@@ -122,7 +122,10 @@ async def process_death(witness: Witness) -> None:
     _ = witness.shown(
         desk, "HEARTBEAT MISSED", Heartbeat, lambda h: h.status is Beat.MISSED and not h.checks.process_alive
     )
-    witness.once(desk, "an alert", Alert, lambda a: raised(Code.BEAT_MISSED, a) and a.runbook == "RB-004")
+    witness.once(
+        desk, "a CRITICAL, at the first look", Alert, lambda a: raised(Code.PROCESS_DEAD, a) and a.runbook == "RB-004"
+    )
+    witness.never(desk, "and no WARNING beside it", Alert, lambda a: raised(Code.BEAT_MISSED, a))
     for _ in range(12):
         desk.clock.advance(timedelta(seconds=5))
         _ = desk.act(Miss(desk.fresh(), process_alive=False))
