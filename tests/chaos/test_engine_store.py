@@ -114,3 +114,37 @@ def test_a_commit_of_unknown_outcome_is_looked_for_before_anything_else() -> Non
         assert desk.state(intent) in (State.MANAGED, State.FILLED, State.STALLED, State.SUBMITTED)
 
     asyncio.run(walk())
+
+
+@shows("I7", "I23")
+def test_a_witness_that_knows_more_stops_entries() -> None:
+    """A checkpoint that this log does not follow from: no entry leaves any more; a place that is full is told once."""
+
+    async def walk() -> None:
+        ear, raised, troubles = Ear(), list[str](), ["the place is full"] * 2
+
+        def witness() -> str:
+            if troubles:
+                return troubles.pop()
+            raise StoreFault(Fault.CORRUPT, "BEHIND to the checkpoint outside")
+
+        desk = _desk(FailingStore(), ear, raised)
+        desk.engine.checkpoint = witness
+        await desk.start()
+        intent = await desk.propose()
+        _ = desk.approve(intent).unwrap()
+        await desk.tick(1)
+        assert desk.state(intent) is State.MANAGED
+        assert [text for text in ear.heard if "place is full" in text] == ["the place is full"]
+        assert raised == []
+        second = await desk.propose(pair="GBPUSD")
+        _ = desk.approve(second).unwrap()
+        await desk.tick(1)
+        third = await desk.propose()
+        _ = desk.approve(third)
+        await desk.tick(1)
+        assert raised == ["latch"]
+        assert desk.engine.run.exits_only
+        assert desk.state(third) is not State.MANAGED
+
+    asyncio.run(walk())

@@ -47,7 +47,7 @@ from phoenix_core.kernel import Command, clear, due
 from phoenix_core.ports import BeadStore, Broker, Clock, Notifier, Seam, Verifier
 from phoenix_core.refusals import Refusal
 from phoenix_core.rulings import Accepted
-from phoenix_core.values import CommandId, derived_id
+from phoenix_core.values import CommandId, Severity, derived_id
 from phoenix_core.watch.alerts import Message
 from phoenix_core.watch.codes import CODES, Code
 from phoenix_core.watch.health import JITTER_MAX, Earned, beat_due_at
@@ -76,7 +76,7 @@ class Engine:
     restart_window: RestartWindow | None = None
     reconcile_every: timedelta = timedelta(minutes=5)
     raise_latch: Callable[[], None] = lambda: None
-    checkpoint: Callable[[int], None] = lambda size: None
+    checkpoint: Callable[[], str] = lambda: ""  # sign the head and keep the note; why it could not be kept outside
     on_bead: Callable[[Bead], None] = lambda bead: None
     turn: Turn = Factory(Turn)
     recorder: Recorder = field(init=False)
@@ -92,6 +92,7 @@ class Engine:
     _committed: bool = False
     _unrecorded: deque[Command] = Factory(deque)
     _broken: BaseException | None = None
+    _unwitnessed: bool = False
 
     def __attrs_post_init__(self) -> None:
         """The recorder asks this engine what the world looks like."""
@@ -317,10 +318,21 @@ class Engine:
             case Reconcile():
                 pass  # met by the next whole picture, see `_keep_looking`
             case SignCheckpoint():
-                self.checkpoint(effect.size)
+                self._keep_checkpoint()
                 self._quiet.append(Settles(*key, Settlement.DONE))
             case CarryOut() | Notify():
                 pass  # answered by a command of `due`, and by whole messages in `_tell`
+
+    def _keep_checkpoint(self) -> None:
+        """A place that cannot be written is told once; a note that this log does not follow from stops entries."""
+        try:
+            trouble = self.checkpoint()
+        except StoreFault as fault:
+            self._stop_entries(fault)
+            return
+        if trouble and not self._unwitnessed:
+            self._spawn(self.teller.deliver_without_log(Message(Severity.WARNING, (), trouble)))
+        self._unwitnessed = bool(trouble)
 
     def _send(self, key: Key, send: SendOrder) -> None:
         """The last look and the hand-over, in one hold: a kill is either seen here or later than the frame."""

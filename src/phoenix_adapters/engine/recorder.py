@@ -34,6 +34,7 @@ class Recorder:
     world: Callable[[Desk], World]
     desk: Desk = Factory(Desk)
     on_bead: Callable[[Bead, bool], None] = lambda bead, mine: None
+    closed: str = ""  # why nothing may be appended to this log: it is not the one that was witnessed
 
     def wake(self) -> int:
         """Begin from the newest state that the log proves, and fold the rest; answers how many beads that was."""
@@ -56,6 +57,8 @@ class Recorder:
 
     def act(self, command: Command) -> Result[Accepted, Refusal]:
         """Carry one command to its end: accepted or refused, and what that left is durable."""
+        if self.closed:
+            raise StoreFault(Fault.CORRUPT, f"OBSERVE_ONLY: {self.closed}")
         unknown: Result[Accepted, Refusal] | None = None
         for _ in range(TRIES_MAX):
             _ = self.catch_up()

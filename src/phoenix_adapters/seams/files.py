@@ -95,8 +95,12 @@ class FileSeam:
         write_whole(self.responses / "response.md", document)
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a file so that a reader sees the old one or the new one, never a part."""
+def write_whole(path: Path, text: str, durable: bool = False) -> None:
+    """Write a file so that a reader sees the old one or the new one, never a part; `durable`: a power cut as well."""
     beside = path.with_name(f".{path.name}.{os.getpid()}")
-    _ = beside.write_text(text, encoding="utf-8")
+    with beside.open("w", encoding="utf-8") as file:
+        _ = file.write(text)
+        if durable:
+            file.flush()
+            os.fsync(file.fileno())
     os.replace(beside, path)

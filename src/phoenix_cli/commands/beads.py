@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from phoenix_cli.commands.desk import home_of
-from phoenix_cli.output import INTEGRITY, emit, fail
+from phoenix_cli.output import INTEGRITY, emit, fail, refuse
 
 _SPAN = re.compile(r"([1-9][0-9]{0,5})([smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -28,7 +28,7 @@ def span_of(text: str) -> timedelta:
 
 @click.group("beads")
 def beads_command() -> None:
-    """The log: tail, query, export, verify, checkpoint, backup.
+    """The log: tail, query, export, verify, checkpoint, proof, backup, restore.
 
     Example: phoenix beads verify
     """
@@ -159,10 +159,8 @@ def beads_verify(ctx: click.Context, file: Path | None, roots: Path | None, chec
 
     Example: phoenix beads verify log.jsonl --roots roots.json
     """
-    from returns.pipeline import is_successful
-
+    from phoenix_cli.wiring.keeping import home_troubles
     from phoenix_cli.wiring.opening import opened, verify_export
-    from phoenix_core.chain import verify_chain
 
     if file is not None:
         code, words = verify_export(file, roots, checkpoint)
@@ -171,12 +169,10 @@ def beads_verify(ctx: click.Context, file: Path | None, roots: Path | None, chec
             return
         fail(ctx, INTEGRITY if code == 1 else 2, words)
     with opened(home_of(ctx)) as session:
-        verified = verify_chain(record.data for record in session.store.read(0))
-        head = session.store.head()
-        if not is_successful(verified) or verified.unwrap() != head:
-            detail = str(verified.failure()) if not is_successful(verified) else "the head is another one"
-            fail(ctx, INTEGRITY, f"the log does not verify: {detail}")
-        notes = session.store.checkpoints()
+        troubles = home_troubles(session)
+        if troubles:
+            fail(ctx, INTEGRITY, "; ".join(troubles))
+        head, notes = session.store.head(), session.store.checkpoints()
         root = session.store.root(head.size).hex()
         document = {"ok": True, "beads": head.size, "root": root, "checkpoints": len(notes)}
         emit(ctx, document, f"{head.size} beads verify, root {root[:16]}, {len(notes)} checkpoints")
@@ -184,19 +180,66 @@ def beads_verify(ctx: click.Context, file: Path | None, roots: Path | None, chec
 
 @beads_command.command("checkpoint")
 @click.option("--out", type=click.Path(path_type=Path), help="Write the note into a file to be kept elsewhere.")
+@click.option("--accept-loss", is_flag=True, help="Write over a note that this log does not follow from; it is logged.")
 @click.pass_context
-def beads_checkpoint(ctx: click.Context, out: Path | None) -> None:
+def beads_checkpoint(ctx: click.Context, out: Path | None, accept_loss: bool) -> None:
     """Sign the log's head; hold the note outside this host.
 
     Example: phoenix beads checkpoint --out /mnt/usb/phoenix.note
     """
+    from phoenix_cli.wiring.keeping import log_loss, note_trouble
     from phoenix_cli.wiring.opening import checkpoint_log, opened
 
     with opened(home_of(ctx)) as session:
+        trouble = note_trouble(session, out) if out is not None else ""
+        if trouble and out is not None:
+            if not accept_loss:
+                mend = "bring the newer log back; or, if it is lost for good, say --accept-loss"
+                fail(ctx, INTEGRITY, f"{trouble}; nothing is written over it: {mend}")
+            log_loss(session, out)
         note = checkpoint_log(session)
         if out is not None:
             _ = out.write_text(note, encoding="utf-8")
         emit(ctx, {"note": note, "size": session.store.head().size}, note.rstrip())
+
+
+@beads_command.command("proof")
+@click.argument("bead")
+@click.option("--out", type=click.Path(path_type=Path), help="Write the proof into a file.")
+@click.pass_context
+def beads_proof(ctx: click.Context, bead: str, out: Path | None) -> None:
+    """Prove one bead, by its number, or the entry order of an intent: index, hashes and a signed checkpoint.
+
+    Example: phoenix beads proof 4 --out order.proof
+    """
+    from phoenix_cli.wiring.keeping import bead_named, proof_of
+    from phoenix_cli.wiring.opening import opened
+
+    with opened(home_of(ctx)) as session:
+        seq = bead_named(session, bead)
+        proof = proof_of(session, seq)
+        if out is not None:
+            _ = out.write_text(proof, encoding="utf-8")
+        data = next(session.store.read(seq, seq + 1)).data.decode("utf-8")
+        emit(ctx, {"bead": seq, "bytes": data, "proof": proof}, proof.rstrip())
+
+
+@beads_command.command("restore")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.pass_context
+def beads_restore(ctx: click.Context, file: Path) -> None:
+    """Put a backup in the log's place; the log that was there is kept beside it. No engine may run.
+
+    Example: phoenix beads restore /mnt/usb/beads.db
+    """
+    from phoenix_cli.wiring.keeping import restore
+
+    done = restore(home_of(ctx), file)
+    if done is None:
+        refuse(ctx, ("ENGINE_RUNS_ALREADY",), "stop the engine first: a log is not taken from under it")
+    size, aside = done
+    words = f"{size} beads stand now; what was there lies at {aside}. Next: `phoenix run` says how it stands"
+    emit(ctx, {"beads": size, "replaced": str(aside)}, words)
 
 
 @beads_command.command("backup")

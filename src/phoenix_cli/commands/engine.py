@@ -15,6 +15,8 @@ from phoenix_cli.output import BUG, INTEGRITY, USAGE, emit, fail, refuse
 
 if TYPE_CHECKING:
     from phoenix_adapters.engine.loop import Engine
+    from phoenix_core.facts import Snapshot
+    from phoenix_core.ports import Broker
 
 # The CLI writes, the engine sees it: a fiftieth of a second is below what a human notices and costs no core.
 LOOP_EVERY_S = 0.02
@@ -32,16 +34,17 @@ def run_command(ctx: click.Context, once: bool) -> None:
     """
     from returns.pipeline import is_successful
 
-    from phoenix_cli.wiring.opening import engine_of, opened, version_of
-    from phoenix_cli.wiring.startup import behind_outside, start_problems
+    from phoenix_cli.wiring.opening import broker_of, engine_of, opened, version_of
+    from phoenix_cli.wiring.startup import start_problems
     from phoenix_core.chain import verify_chain
 
     with opened(home_of(ctx)) as session:
         if not is_successful(verify_chain(record.data for record in session.store.read(0))):
             fail(ctx, INTEGRITY, "the log does not verify: nothing is appended or sent; open runbook RB-004")
-        lag = behind_outside(session)
-        if lag:
-            fail(ctx, INTEGRITY, f"OBSERVE_ONLY: {lag}; nothing is appended or sent; open runbook RB-004")
+        if session.observe_only:
+            click.echo(f"OBSERVE_ONLY: {session.observe_only}; nothing is appended or sent", err=True)
+            asyncio.run(_observe(broker_of(session), once))
+            fail(ctx, INTEGRITY, f"OBSERVE_ONLY: {session.observe_only}; open runbook RB-004")
         problems = start_problems(session, version_of())
         if problems:
             fail(ctx, USAGE, "this desk does not start: " + "; ".join(problems))
@@ -63,6 +66,31 @@ def run_command(ctx: click.Context, once: bool) -> None:
         emit(
             ctx, {"beads": session.store.head().size, "stopped": True}, f"stopped at {session.store.head().size} beads"
         )
+
+
+async def _observe(broker: Broker, once: bool) -> None:
+    """What the broker says, for a human to compare; then wait to be told to stop. No lease, no bead, no frame."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    try:
+        seen = await broker.snapshot() if await broker.connect() else None
+        for line in broker_report(seen):
+            click.echo(line, err=True)
+        if not once:
+            _ = await stop.wait()
+    finally:
+        await broker.disconnect()
+
+
+def broker_report(seen: Snapshot | None) -> list[str]:
+    """The broker's picture in lines: positions, and orders that work."""
+    if seen is None or not seen.complete:
+        return ["broker: no whole picture; look at it in the broker's own program"]
+    held = [f"broker: holds {p.quantity} {p.symbol}" for p in seen.positions if p.quantity]
+    works = [f"broker: works {o.ref or o.perm_id} ({o.status})" for o in seen.orders]
+    return held + works or ["broker: holds nothing, works nothing"]
 
 
 async def _live(engine: Engine, once: bool) -> None:

@@ -23,9 +23,10 @@ from phoenix_adapters.engine.loop import Engine
 from phoenix_adapters.engine.recorder import Recorder
 from phoenix_adapters.engine.turn import Turn
 from phoenix_adapters.engine.watching import Watchdog
-from phoenix_adapters.keys import LogKey, SshVerifier, load_log_key
+from phoenix_adapters.keys import SshVerifier, load_log_key
 from phoenix_adapters.seams.files import FileSeam, write_whole
 from phoenix_cli.home import Home, Settings, load_settings, mode_of
+from phoenix_cli.wiring.outside import OutsideNote
 from phoenix_core.chain import Fault, StoreFault, verify_chain
 from phoenix_core.desk import Desk
 from phoenix_core.ports import Broker, Clock, Notifier
@@ -125,6 +126,12 @@ class Session:
         return self.recorder.desk
 
     @property
+    def observe_only(self) -> str:
+        """Why no engine may append or send; empty on a sound desk. A lie closes the log to every command as well."""
+        outside = outside_of(self.home, self.settings, self.genesis.origin)
+        return self.recorder.closed or outside.absent(self.store)
+
+    @property
     def genesis(self) -> Genesis:
         """Which desk this is."""
         return self.desk.genesis
@@ -144,9 +151,15 @@ def opened(home: Home) -> Iterator[Session]:
         world = lambda desk: World(clock.now(), Run(mode=mode, version=version_of()), latch=latch())  # noqa: E731 - one expression, one use
         recorder = Recorder(store, world)
         _wake(recorder)
+        recorder.closed = outside_of(home, settings, recorder.desk.genesis.origin).trouble(store)
         yield Session(home, settings, clock, store, recorder)
     finally:
         store.close()
+
+
+def outside_of(home: Home, settings: Settings, origin: str) -> OutsideNote:
+    """The checkpoint outside this host, where the settings name a place for it."""
+    return OutsideNote(settings.outside_checkpoint, origin, load_log_key(home.log_key))
 
 
 def _wake(recorder: Recorder) -> None:
@@ -167,8 +180,7 @@ def engine_of(session: Session, say: Callable[[str], None]) -> Engine:
     """The engine of a home: its broker by the desk's mode, its seam, its notifiers, its checkpoints."""
     home, settings, clock, store = session.home, session.settings, session.clock, session.store
     mode = mode_of(settings)
-    key = load_log_key(home.log_key)
-    origin = session.genesis.origin
+    outside = outside_of(home, settings, session.genesis.origin)
     return Engine(
         store,
         broker_of(session),
@@ -185,7 +197,7 @@ def engine_of(session: Session, say: Callable[[str], None]) -> Engine:
         latch=latch_of(home.halt_flag, home.path / "run" / "HALT"),
         raise_latch=lambda: raise_flag(home.halt_flag),
         reconcile_every=timedelta(seconds=settings.reconcile_interval_sec),
-        checkpoint=lambda size: _checkpoint(store, origin, key, settings.outside_checkpoint),
+        checkpoint=lambda: outside.put(store),
         turn=turn_of(home),
     )
 
@@ -240,13 +252,6 @@ def verify_export(file: Path, roots: Path | None, checkpoint: Path | None) -> tu
         words += ["--checkpoint", str(checkpoint)]
     told = subprocess.run(words, capture_output=True, text=True, check=False)
     return told.returncode, (told.stdout + told.stderr).strip()
-
-
-def _checkpoint(store: SqliteStore, origin: str, key: LogKey, outside: str) -> None:
-    """Sign the head, and put the note where this host's owner cannot rewrite it, if there is such a place."""
-    note = store.checkpoint(origin, key.signer(origin))
-    if outside and is_successful(note):
-        write_whole(Path(outside), note.unwrap())
 
 
 def version_of() -> str:

@@ -17,10 +17,11 @@ from phoenix_adapters.brokers.mock.market import CARDS
 from phoenix_adapters.clock import manual_clock
 from phoenix_adapters.engine.loop import Engine
 from phoenix_adapters.engine.recorder import Recorder
-from phoenix_adapters.keys import InProcess, LogKey, SshVerifier
+from phoenix_adapters.keys import InProcess, SshVerifier
 from phoenix_adapters.seams.files import FileSeam, write_whole
 from phoenix_cli.home import Home
 from phoenix_cli.wiring.founding import Keys, found, make_keys, operator_of
+from phoenix_cli.wiring.outside import OutsideNote
 from phoenix_cli.wiring.signing import Screen, root_text, screen_of, signed, statement_of
 from phoenix_core.acts.approve import Sign
 from phoenix_core.beads import Alert, Bead, Execution, Kind, Position
@@ -136,14 +137,10 @@ def set_stage(
         Run(run="demo", mode=mode, version="demo"),
         SshVerifier(),
         seam=seam,
-        checkpoint=lambda size: _checkpoint(store, origin, keys.log),
+        checkpoint=lambda: OutsideNote("", origin, keys.log).put(store),
         on_bead=lambda bead: _tell(tale, bead),
     )
     return Stage(home, clock, store, engine, operator_of(home), tale, move, pass_time)
-
-
-def _checkpoint(store: SqliteStore, origin: str, key: LogKey) -> None:
-    _ = store.checkpoint(origin, key.signer(origin))
 
 
 async def round_trip(folder: Path, broker: str, seed: int) -> Tale:

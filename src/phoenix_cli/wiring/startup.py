@@ -7,15 +7,10 @@ starts, and every reason is named with its mend.
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.request import urlopen
 
-from returns.pipeline import is_successful
-
-from phoenix_adapters.keys import load_log_key
 from phoenix_cli.home import mode_of
-from phoenix_core.checkpoint import Standing, behind, open_note
 from phoenix_core.gate.guards import PREFIXES, mode_light, port_light
 from phoenix_core.values import Mode
 
@@ -44,20 +39,6 @@ def start_problems(session: Session, version: str) -> list[str]:
     if mode is Mode.LIVE:
         found.extend(_live_problems(session))
     return found
-
-
-def behind_outside(session: Session) -> str:
-    """How the log stands to the checkpoint that is held outside it; empty where it follows from it, or none is held."""
-    place = session.settings.outside_checkpoint
-    if not place or not Path(place).exists():
-        return ""
-    origin = session.genesis.origin
-    key = load_log_key(session.home.log_key).verifying(origin)
-    opened = open_note(Path(place).read_text("utf-8"), key)
-    if not is_successful(opened):
-        return f"the checkpoint in {place} is not believed: {opened.failure()}"
-    standing = behind(session.store, opened.unwrap(), origin)
-    return "" if standing is Standing.AGREES else f"the log is {standing} to the checkpoint in {place}"
 
 
 def ping(url: str) -> bool:

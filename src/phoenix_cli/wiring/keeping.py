@@ -1,0 +1,158 @@
+"""The log carried away, proved and brought back: one bead's proof, the whole home verified, a backup restored."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from returns.pipeline import is_successful
+
+from phoenix_adapters.beads.lease import take
+from phoenix_adapters.beads.sqlite import SqliteStore
+from phoenix_adapters.keys import load_log_key
+from phoenix_cli.home import Home
+from phoenix_cli.wiring.opening import Session, export_log, fresh_id, outside_of, verify_export
+from phoenix_core.acts.operate import Observe
+from phoenix_core.beads import About, Order, Position
+from phoenix_core.chain import StoreFault, verify_chain
+from phoenix_core.checkpoint import Standing, behind, open_note, proof_text
+from phoenix_core.kernel import bead_of
+from phoenix_core.tree import inclusion_proof
+from phoenix_core.values import BadInput
+
+_FRIENDS = ("", "-wal", "-shm")
+
+
+def bead_named(session: Session, words: str) -> int:
+    """The bead that a number names, or the entry order of an intent."""
+    size = session.store.head().size
+    if words.isascii() and words.isdigit():
+        if int(words) >= size:
+            raise BadInput("BEAD", words, f"the log has the beads 0 to {size - 1}")
+        return int(words)
+    if not words:
+        raise BadInput("BEAD", words, "give a bead's number, or the first letters of an intent")
+    mine: dict[str, str] = {}
+    entries: dict[str, int] = {}
+    for record in session.store.read(0):
+        body = bead_of(record).body
+        if isinstance(body, Position) and body.intent_id.startswith(words):
+            mine[body.position_id] = body.intent_id
+        elif isinstance(body, Order) and body.token_id is not None and body.position_id in mine:
+            _ = entries.setdefault(mine[body.position_id], record.seq)
+    if len(entries) != 1:
+        raise BadInput("BEAD", words, "give a bead's number, or the first letters of one intent that was submitted")
+    return next(iter(entries.values()))
+
+
+def proof_of(session: Session, seq: int) -> str:
+    """One file that proves one bead to somebody who holds the log's public key and the bead's bytes (tlog-proof)."""
+    origin, key = session.genesis.origin, load_log_key(session.home.log_key)
+    note = session.store.checkpoint(origin, key.signer(origin)).unwrap()
+    return proof_text(seq, inclusion_proof(session.store.leaves(), seq), note)
+
+
+def home_troubles(session: Session) -> list[str]:
+    """Everything that is wrong with the home's log: its chain, its checkpoints, its witness, its signatures."""
+    store, origin = session.store, session.genesis.origin
+    verified = verify_chain(record.data for record in store.read(0))
+    if not is_successful(verified):
+        return [f"the log does not verify: {verified.failure()}"]
+    if verified.unwrap() != store.head():
+        return ["the log does not verify: the head is another one"]
+    found: list[str] = []
+    key = load_log_key(session.home.log_key).verifying(origin)
+    for note in store.checkpoints():
+        opened = open_note(note, key)
+        if not is_successful(opened) or behind(store, opened.unwrap(), origin) is not Standing.AGREES:
+            found.append("a checkpoint that this log keeps is not one of its own past, or was not signed by its key")
+            break
+    if session.observe_only:
+        found.append(session.observe_only)
+    roots = session.home.path / "roots.json"
+    if roots.exists():
+        with tempfile.TemporaryDirectory() as folder:
+            _ = export_log(session, Path(folder) / "log.jsonl")
+            code, words = verify_export(Path(folder) / "log.jsonl", roots, None)
+        found += [words] if code else []
+    return found
+
+
+def restore(home: Home, backup: Path) -> tuple[int, Path] | None:
+    """Put a backup in the log's place: (its beads, where the old log lies now); None while an engine runs."""
+    held = take(f"{home.log}.lease", "restore")
+    if held is None:
+        return None
+    with held:
+        coming = home.log.with_name("beads.db.restoring")
+        _remove(coming)
+        _ = shutil.copy(backup, coming)
+        try:
+            size = _checked(home, coming, backup)
+        except (BadInput, StoreFault, OSError):
+            _remove(coming)
+            raise
+        return size, _exchange(home.log, coming)
+
+
+def _checked(home: Home, coming: Path, backup: Path) -> int:
+    """The size of the copy, which must be a whole log of this very desk."""
+    with SqliteStore(coming, ballast_bytes=0) as store:
+        whole = is_successful(verify_chain(record.data for record in store.read(0)))
+        size = store.head().size
+        first = next(iter(store.read(0, 1)), None)
+    if not whole or first is None:
+        raise BadInput("FILE", str(backup), "this is no whole log; take another backup")
+    if first.body.get("log_key") != load_log_key(home.log_key).public_text:
+        raise BadInput("FILE", str(backup), "this is another desk's log: its key is not the one in this home")
+    os.chmod(coming, 0o600)
+    _sync(coming)
+    return size
+
+
+def _exchange(log: Path, coming: Path) -> Path:
+    """Step by step, so that a crash between two of them leaves a log in place and the old one whole beside it."""
+    aside = next(p for n in range(10**6) if not (p := log.with_name(f"beads.db.replaced-{n}")).exists())
+    if log.exists():
+        for friend in _FRIENDS:
+            if Path(f"{log}{friend}").exists():
+                _ = shutil.copy(f"{log}{friend}", f"{aside}{friend}")
+                _sync(Path(f"{aside}{friend}"))
+        # A write-ahead file of the old log must never meet the new one.
+        for friend in _FRIENDS[1:]:
+            Path(f"{log}{friend}").unlink(missing_ok=True)
+    os.replace(coming, log)
+    _sync(log.parent)
+    return aside
+
+
+def log_loss(session: Session, note: Path) -> None:
+    """A human goes on from a log that lacks what was witnessed: it is said in the log, before the note is replaced."""
+    key = load_log_key(session.home.log_key).verifying(session.genesis.origin)
+    opened = open_note(note.read_text("utf-8"), key)
+    seen = str(opened.unwrap().size) if is_successful(opened) else "unreadable"
+    facts = {"witnessed": seen, "here": str(session.store.head().size), "accepted": "true"}
+    session.recorder.closed = ""
+    _ = session.recorder.act(Observe(fresh_id(), About.WARNING, "outside checkpoint", facts)).unwrap()
+
+
+def note_trouble(session: Session, place: Path) -> str:
+    """Why a checkpoint must not be written over what lies at a place."""
+    outside = outside_of(session.home, session.settings, session.genesis.origin)
+    outside.place = str(place)
+    return outside.trouble(session.store)
+
+
+def _remove(path: Path) -> None:
+    for friend in (*_FRIENDS, ".lease", ".ballast"):
+        Path(f"{path}{friend}").unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
