@@ -13,6 +13,7 @@ from urllib.request import urlopen
 from phoenix_cli.home import mode_of
 from phoenix_core.gate.guards import PREFIXES, mode_light, port_light
 from phoenix_core.values import Mode
+from phoenix_core.watch.alerts import proven_channels
 
 if TYPE_CHECKING:
     from phoenix_cli.wiring.opening import Session
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 # A dead-man service answers at once or is not there; the watchdog has a desk to watch.
 PING_TIMEOUT_S: Final = 3.0
+# One channel that fails on the night it is needed is no channel.
+CHANNELS_MIN: Final = 2
 
 
 def start_problems(session: Session, version: str) -> list[str]:
@@ -37,7 +40,7 @@ def start_problems(session: Session, version: str) -> list[str]:
     if not settings.account.startswith(PREFIXES[mode]):
         found.append(f"ACCOUNT_MISMATCH: a {mode} desk trades {PREFIXES[mode]}* accounts only")
     if mode is Mode.LIVE:
-        found.extend(_live_problems(session))
+        found.extend(live_problems(session))
     return found
 
 
@@ -52,7 +55,7 @@ def ping(url: str) -> bool:
         return False
 
 
-def _live_problems(session: Session) -> list[str]:
+def live_problems(session: Session) -> list[str]:
     """LIVE alone: limits signed by a human, a key that cannot be copied, and two ways to reach somebody."""
     desk = session.desk
     found: list[str] = []
@@ -62,8 +65,12 @@ def _live_problems(session: Session) -> list[str]:
     if not hardware:
         found.append("KEY_IS_SOFTWARE: enrol a FIDO key (sk-ssh-ed25519)")
     channels = [name for name in ("TELEGRAM_BOT_TOKEN", "APPRISE_URLS") if os.environ.get(name)]
-    if len(channels) < 2:
+    if len(channels) < CHANNELS_MIN:
         found.append("two notifier channels are needed: set TELEGRAM_BOT_TOKEN and APPRISE_URLS")
+    proven = proven_channels(desk.alerts, session.clock.now().wall)
+    if len(proven) < CHANNELS_MIN:
+        took = ", ".join(proven) or "none"
+        found.append(f"two proven channels are needed, this week's are {took}: run `phoenix alerts test` and look")
     if not os.environ.get("PHOENIX_DEADMAN_URL"):
         found.append("an external dead-man ping is needed: set PHOENIX_DEADMAN_URL")
     return found

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from returns.pipeline import is_successful
 
-from phoenix_core.acts.lights import paper_validated
+from phoenix_core.acts.lights import changes_open, paper_validated
 from phoenix_core.beads import About, Body, Observation
 from phoenix_core.desk import Desk
 from phoenix_core.gate.statements import Promote
 from phoenix_core.rulings import Ruling, denied, granted
-from phoenix_core.trust.promotion import SESSIONS_MIN, Standing, bundle, promote, record_of
-from phoenix_core.trust.revalidation import open_changes, sessions_needed
+from phoenix_core.trust.promotion import SESSIONS_MIN, Standing, bundle, patterns, promote, record_of
+from phoenix_core.trust.revalidation import sessions_needed
 from phoenix_core.watch.codes import Code, alert
 from phoenix_core.watch.observations import bunny_failures
 from phoenix_core.world import World
@@ -18,19 +18,18 @@ from phoenix_core.world import World
 
 def standing_of(desk: Desk, strategy: str, world: World) -> Standing:
     """What the rest of the desk says of a strategy that wants to go live."""
-    results = {sweep: (s.passed, s.failed) for sweep, s in desk.promotions.sweeps.items() if s.strategy == strategy}
     # Every report of a failure extends, also of a vector that passed when it ran again; older changes are moot.
     standing = {made.sweep_id for made in desk.changes.latest.values() if made.strategy == strategy}
     failures = sum(sweep.failures for id, sweep in desk.promotions.sweeps.items() if id in standing)
     tally = desk.autopsies.tallies.get(strategy)
-    summary = f"{tally.wins} won, {tally.losses} lost, {tally.breakevens} even" if tally is not None else ""
+    here = f"{tally.wins} won, {tally.losses} lost, {tally.breakevens} even" if tally is not None else ""
     return Standing(
         kill_flags=tuple(f"{flag.type} {flag.scope}" for flag in desk.kill_flags.standing.values()),
         drift_unresolved=len(desk.drifts.open),
-        autopsy_summary=summary,
+        autopsy_summary="; ".join(filter(None, (here, patterns(desk.promotions, strategy)))),
         paper_validated=paper_validated(desk, world),
         bunny_fail=bunny_failures(desk.observations),
-        revalidation_open=tuple(made.parameter for made in open_changes(desk.changes, strategy, results)),
+        revalidation_open=changes_open(desk, strategy),
         sessions_needed=sessions_needed(SESSIONS_MIN, failures),
     )
 

@@ -22,7 +22,9 @@ from phoenix_core.gate.statements import Decide, read_statement
 from phoenix_core.orders import parsed_ref
 from phoenix_core.refusals import Reason, Refusal, merged, refusal
 from phoenix_core.trade.positions import Open
-from phoenix_core.values import Account, Instrument, Money, Price, Quantity, State, divide, times
+from phoenix_core.trust.promotion import in_force
+from phoenix_core.trust.revalidation import open_changes
+from phoenix_core.values import Account, Instrument, Mode, Money, Price, Quantity, State, divide, times
 from phoenix_core.watch.drift import blocking
 from phoenix_core.watch.market_hours import fx_day, market_status, session_refusal
 from phoenix_core.watch.observations import is_reconciled
@@ -107,7 +109,10 @@ def foreign_of(desk: Desk, world: World) -> tuple[str, ...]:
 
 
 def entry_lights_before(desk: Desk, world: World, intent_id: str) -> Refusal | None:
-    """What forbids approving an intent already: a kill, a stale context, a limit. The rest is the engine's."""
+    """What forbids approving an intent already: a strategy that has not earned it, a kill, a stale context, a limit.
+
+    The rest is the engine's.
+    """
     proposal = desk.signals.proposal(intent_id)
     shown = desk.evidence.latest(intent_id)
     if proposal is None or shown is None:
@@ -120,7 +125,8 @@ def entry_lights_before(desk: Desk, world: World, intent_id: str) -> Refusal | N
     limits = limit_refusal(
         policy, exposure_of(desk, world, intent_id), desk.genesis.mode, signal.pair, sizing.quantity, sizing.notional
     )
-    return merged(light for light in (kill, stale, limits) if light is not None)
+    earned = strategy_refusal(desk, signal.strategy)
+    return merged(light for light in (earned, kill, stale, limits) if light is not None)
 
 
 def _stale(desk: Desk, policy: Policy | None, signal: CanonicalSignal, world: World) -> Refusal | None:
@@ -143,7 +149,7 @@ def entry_lights(desk: Desk, position: Open, world: World, spent: bool) -> Light
     return Lights(
         account=guards.account_light(genesis.mode, Account(genesis.account, genesis.account_mask), world.accounts),
         port=guards.port_light(genesis.mode, world.port),
-        mode=_mode_light(desk, world),
+        mode=_mode_light(desk, signal.strategy, world),
         lease=guards.lease_light(world.run.epoch, -1 if desk.tenure.released else desk.tenure.epoch),
         kill=kill_flags.kill_refusal(desk.kill_flags, signal.strategy, signal.pair, world.latch),
         stale=_stale(desk, policy, signal, world),
@@ -161,12 +167,26 @@ def entry_lights(desk: Desk, position: Open, world: World, spent: bool) -> Light
     )
 
 
-def _mode_light(desk: Desk, world: World) -> Refusal | None:
-    """The mode's own light; nothing is entered either where the run, its keys or its policy allow exits only."""
+def _mode_light(desk: Desk, strategy: str, world: World) -> Refusal | None:
+    """The mode's own light, what LIVE asks of a strategy included; nothing is entered either where the run, its keys or
+    its policy allow exits only."""
     said = guards.mode_light(desk.genesis.mode, world.run.mode, world.run.allow_live, paper_validated(desk, world))
     closed = world.run.exits_only or not desk.approvals.can_sign()
     only = refusal(Reason.EXITS_ONLY, detail="no new entries: see status") if closed else None
-    return merged(light for light in (said, only) if light is not None)
+    return merged(light for light in (said, strategy_refusal(desk, strategy), only) if light is not None)
+
+
+def strategy_refusal(desk: Desk, strategy: str) -> Refusal | None:
+    """On a LIVE desk only a strategy with a promotion in force enters; elsewhere is where it earns one."""
+    if desk.genesis.mode is not Mode.LIVE:
+        return None
+    return in_force(desk.promotions, strategy, changes_open(desk, strategy))
+
+
+def changes_open(desk: Desk, strategy: str) -> tuple[str, ...]:
+    """The parameters of a strategy that were changed and are not revalidated."""
+    results = {sweep: (s.passed, s.failed) for sweep, s in desk.promotions.sweeps.items() if s.strategy == strategy}
+    return tuple(made.parameter for made in open_changes(desk.changes, strategy, results))
 
 
 def _queued(desk: Desk, spent: bool) -> int:
@@ -252,8 +272,8 @@ def flags_for(
         sizing.quantity,
         sizing.notional,
     )
-    if limits is not None:
-        flags.extend(evidence.red(reason.value) for reason in limits.reasons)
+    for no in (strategy_refusal(desk, signal.strategy), limits):
+        flags.extend(evidence.red(reason.value) for reason in (no.reasons if no is not None else ()))
     drifts = blocking(desk.drifts, signal.pair)
     flags.extend(evidence.red(f"drift {drift.cause}") for drift in drifts)
     if not is_reconciled(desk.observations, desk.sessions.session, desk.sessions.connected_seq):

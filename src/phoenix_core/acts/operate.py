@@ -31,9 +31,10 @@ from phoenix_core.desk import Desk
 from phoenix_core.effects import Notify
 from phoenix_core.refusals import Reason, refusal
 from phoenix_core.rulings import Ruling, denied, granted, settling
+from phoenix_core.trade.autopsy import Finding
 from phoenix_core.trust.revalidation import change
 from phoenix_core.values import Account, CommandId, Facts, Regime, derived_id
-from phoenix_core.watch.alerts import Message, acknowledged, sent
+from phoenix_core.watch.alerts import Message, acknowledged, sent, tested
 from phoenix_core.watch.codes import Code, alert
 from phoenix_core.watch.session import still_degraded
 from phoenix_core.world import World
@@ -108,6 +109,14 @@ class ReportSent:
 
 
 @frozen
+class ProveChannel:
+    """A channel has taken the whole test sequence: what a LIVE desk asks to see before it starts."""
+
+    command_id: CommandId
+    channel: str
+
+
+@frozen
 class Degraded:
     """The socket stands and the broker behind it stayed away for the whole waiting budget."""
 
@@ -162,6 +171,7 @@ Command = (
     | Acknowledge
     | AnchorState
     | ReportSent
+    | ProveChannel
     | Degraded
     | Settle
     | Observe
@@ -233,6 +243,10 @@ def _report_sent(desk: Desk, command: ReportSent, world: World) -> Ruling:
     return settling(granted("alerts", *told), *settled)
 
 
+def _prove_channel(desk: Desk, command: ProveChannel, world: World) -> Ruling:
+    return granted(command.channel, tested(command.channel, command.command_id))
+
+
 def _degraded(desk: Desk, command: Degraded, world: World) -> Ruling:
     if not desk.sessions.degraded or desk.sessions.escalated_at is not None:
         return denied(refusal(Reason.NOTHING_TO_DO))
@@ -271,6 +285,10 @@ def _change_config(desk: Desk, command: ChangeConfig, world: World) -> Ruling:
 
 def _report_shadow(desk: Desk, command: ReportShadow, world: World) -> Ruling:
     report = command.report
+    unknown = set(report.findings or ()) - {finding.value for finding in Finding}
+    if unknown:
+        detail = "the autopsy knows no such finding: " + ascii(min(unknown))[:80]
+        return denied(refusal(Reason.PROMOTION_INCOMPLETE, detail=detail))
     if not report.failed:
         return granted(report.strategy, report)
     told = alert(Code.VALIDATION_EXTENDED, report.strategy, command.command_id, failed=" ".join(report.failed))
@@ -285,6 +303,7 @@ HANDLERS: Final[Mapping[type, Callable[[Desk, Any, World], Ruling]]] = {
     Acknowledge: _acknowledge,
     AnchorState: _anchor,
     ReportSent: _report_sent,
+    ProveChannel: _prove_channel,
     Degraded: _degraded,
     Settle: _settle,
     Observe: _observe,

@@ -12,7 +12,7 @@ from typing import Any, Final
 from attrs import frozen
 from returns.pipeline import is_successful
 
-from phoenix_core.acts.lights import context_of, exposure_of, flags_for, policy_of, rate_of
+from phoenix_core.acts.lights import context_of, exposure_of, flags_for, policy_of, rate_of, strategy_refusal
 from phoenix_core.beads import QuoteSeen, Signal, SignalEvent
 from phoenix_core.desk import Desk
 from phoenix_core.gate.evidence import EVIDENCE_LIFE, Circumstances, assemble
@@ -74,6 +74,7 @@ def _propose(desk: Desk, command: Propose, world: World) -> Ruling:
         found
         for found in (
             judge_signal(desk.signals, incoming, world.now, order_types, world.instruments.get(signal.pair)),
+            strategy_refusal(desk, signal.strategy),
             refusal(Reason.POLICY_MISSING, detail="LIVE needs a signed policy") if policy is None else None,
             stale_refusal(desk.anchors, context, stale_after, world.now) if stale_after is not None else None,
         )

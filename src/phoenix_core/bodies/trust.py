@@ -84,3 +84,4 @@ class Shadow:
     overrides: int | None = None
     passed: tuple[str, ...] = ()
     failed: tuple[str, ...] = ()
+    findings: tuple[str, ...] | None = None  # of the session's autopsies, in the words of the autopsy's own table

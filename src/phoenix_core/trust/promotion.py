@@ -7,6 +7,7 @@ one order: no kill flag, no open drift, the bundle, the intent, the human, the b
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Final
@@ -75,6 +76,7 @@ class ShadowDay:
     trades: int | None
     signalman_kills: int | None
     overrides: int | None
+    findings: tuple[str, ...] = ()
 
 
 @define
@@ -112,7 +114,14 @@ class Promotions:
         elif body.event is ShadowEvent.SESSION:
             day = body.session_day or body.id
             self.shadow.setdefault(body.strategy, {})[day] = ShadowDay(  # a session told again replaces
-                day, body.regime, body.pnl, body.drawdown, body.trades, body.signalman_kills, body.overrides
+                day,
+                body.regime,
+                body.pnl,
+                body.drawdown,
+                body.trades,
+                body.signalman_kills,
+                body.overrides,
+                body.findings or (),
             )
         else:
             sweep = self.sweeps.setdefault(body.id, Sweep(body.strategy))
@@ -169,6 +178,24 @@ class Bundle:
     def hash(self) -> str:
         """What the signature covers."""
         return hashlib.sha256(encode(to_json(self))).hexdigest()
+
+
+def in_force(promotions: Promotions, strategy: str, changes_open: tuple[str, ...]) -> Refusal | None:
+    """Why a strategy may not trade real money now: it was never promoted, not since its last restart, or a change of it
+    is not revalidated. Asked of every entry of a LIVE desk, by the guard of the mode."""
+    if strategy not in promotions.live:
+        return refusal(Reason.STRATEGY_NOT_PROMOTED, detail=f"{strategy} has no promotion in force on this desk")
+    if changes_open:
+        return refusal(Reason.REVALIDATION_OPEN, detail=f"{strategy}: {', '.join(changes_open)} is not revalidated")
+    return None
+
+
+def patterns(promotions: Promotions, strategy: str) -> str:
+    """What the autopsies of the shadow's own trades found, counted: where there is no trade on this desk yet, the only
+    reasoning there is."""
+    days = promotions.shadow.get(strategy, {}).values()
+    counted = Counter(sentence for day in days for sentence in day.findings)
+    return "; ".join(f"shadow {count} x {sentence}" for sentence, count in sorted(counted.items()))
 
 
 class Step(Named):

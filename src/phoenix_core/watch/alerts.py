@@ -25,6 +25,8 @@ from phoenix_core.watch.pacing import has_passed
 BATCH_MAX: Final = 10
 BATCH_WINDOW: Final = timedelta(seconds=5)
 BATCH_GAP: Final = timedelta(seconds=10)
+# The broker's gateway wants a full login every Sunday, so a LIVE desk starts at least weekly: as old may its proof be.
+PROVEN_FOR: Final = timedelta(days=7)
 
 
 @define
@@ -66,6 +68,7 @@ class Alerts:
     warned: dict[str, datetime] = Factory(dict)  # `code|subject` of the WARNINGs of the last hour, oldest first
     batched_at: datetime | None = None  # when a message that was not CRITICAL last went out
     raised: int = 0
+    proven: dict[str, datetime] = Factory(dict)  # channel -> when it last took the whole test sequence
 
     def fold(self, bead: Bead) -> None:
         """Take in an alert's bead; other kinds are somebody else's."""
@@ -100,6 +103,8 @@ class Alerts:
             first.escalated = True
 
     def _sent(self, bead: Bead, body: Alert) -> None:
+        if body.code == Code.TEST.value:
+            self.proven[body.channel] = bead.ts
         taken = self.unsent.pop(body.alert, None)
         if taken is not None and taken.severity is not Severity.CRITICAL:
             self.batched_at = bead.ts
@@ -184,6 +189,16 @@ def sent(alerts: Alerts, message: Message, channel: str) -> tuple[Alert, ...]:
     return tuple(
         Alert(AlertEvent.SENT, one.id, one.severity, one.code.value, one.subject, "", channel=channel) for one in told
     )
+
+
+def tested(channel: str, key: str) -> Alert:
+    """The SENT body of the test sequence: this channel took every step of it. Nothing is open after it."""
+    return evolve(alert(Code.TEST, channel, key), event=AlertEvent.SENT, text="", channel=channel)
+
+
+def proven_channels(alerts: Alerts, now: datetime) -> tuple[str, ...]:
+    """The channels that took the test sequence within the last week."""
+    return tuple(name for name, at in alerts.proven.items() if not has_passed(at, now, PROVEN_FOR))
 
 
 def next_messages(alerts: Alerts, now: datetime) -> tuple[Message, ...]:

@@ -16,7 +16,10 @@ from phoenix_adapters.engine.inputs import proposal_of
 from phoenix_adapters.notify.console import ConsoleNotifier
 from phoenix_adapters.notify.telegram import TelegramNotifier
 from phoenix_cli.__main__ import cli
-from phoenix_cli.wiring.opening import notifiers_of
+from phoenix_cli.home import Home
+from phoenix_cli.wiring.opening import fresh_id, notifiers_of, opened
+from phoenix_cli.wiring.startup import live_problems
+from phoenix_core.acts.operate import ProveChannel
 from phoenix_core.beads import Alert, AlertEvent
 from phoenix_core.kernel import sealed
 from phoenix_core.rulings import granted
@@ -338,6 +341,30 @@ class TestSixSteps:
         assert len(server.texts) == 6
         assert server.texts[4].count("\n") == 9
         assert "and 40 more: 40 x TEST" in server.texts[5]
+
+    @shows("INV-TELEGRAM-LIVE-1")
+    @pytest.mark.parametrize("down", [False, True])
+    def test_the_log_keeps_which_channel_took_every_step(
+        self, server: BotServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, down: bool
+    ) -> None:
+        """Where there is a desk: the channel that took it all is proven there, one that did not is not, nor is the
+        console; a LIVE desk would still ask for a second one."""
+        for name, value in server.environment().items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("APPRISE_URLS", "")
+        monkeypatch.setenv("PHOENIX_HOME", str(tmp_path / "home"))
+        assert CliRunner().invoke(cli, ["--json", "init"]).exit_code == 0
+        server.always = "cut" if down else server.always
+        said = CliRunner().invoke(cli, ["--json", "alerts", "test"])
+        wanted: list[str] = [] if down else ["telegram"]
+        assert json.loads(said.stdout)["proven"] == wanted
+        with opened(Home(tmp_path / "home")) as session:
+            assert list(session.desk.alerts.proven) == wanted
+            asked = [line for line in live_problems(session) if "proven" in line]
+            assert asked and all(name in asked[0] for name in wanted or ["none"])
+            _ = session.recorder.act(ProveChannel(fresh_id(), "telegram")).unwrap()
+            _ = session.recorder.act(ProveChannel(fresh_id(), "apprise")).unwrap()
+            assert not [line for line in live_problems(session) if "proven" in line]
 
     def test_a_channel_that_does_not_take_it_is_said(
         self, server: BotServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

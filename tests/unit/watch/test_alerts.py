@@ -255,6 +255,32 @@ codes: Final = st.lists(st.tuples(st.sampled_from(Code), st.integers(0, 20)), ma
 
 
 @shows("I18", "S32-NOT-01", "S33-NOT-01", "S33-NOT-02", "S33-NOT-04", "CV_S33_8_TELEGRAM_REAL_FLOOD", "F70")
+class TestProof:
+    """Two channels that took the whole test sequence within a week: what a LIVE desk asks to see."""
+
+    def test_a_proof_lasts_a_week(self) -> None:
+        """Each channel once, with its latest proof; a week later none is left, and a clock set back proves nothing."""
+        book = Alerts()
+        for seq, (channel, seconds) in enumerate((("telegram", 0), ("apprise", 60), ("telegram", 90))):
+            book.fold(bead(seq, alerts.tested(channel, str(seq)), seconds))
+        week = timedelta(days=7)
+        assert set(alerts.proven_channels(book, at(91))) == {"telegram", "apprise"}
+        assert alerts.proven_channels(book, at(60) + week) == ("telegram",)
+        assert alerts.proven_channels(book, at(90) + week) == ()
+        assert alerts.proven_channels(book, at(-3)) == ()
+
+    def test_only_the_test_sequence_proves(self) -> None:
+        """A channel that took an alert of the day is not proven by it, and a proof opens nothing."""
+        book = Alerts()
+        told = alert(Code.LINK_LOST, "link", "k")
+        book.fold(bead(0, told))
+        (body,) = sent(book, Message(Severity.CRITICAL, (told.alert,), "x"), "telegram")
+        book.fold(bead(1, body, 1))
+        assert book.proven == {}
+        book.fold(bead(2, alerts.tested("telegram", "t"), 2))
+        assert list(book.proven) == ["telegram"] and list(book.open) == [told.alert] and not book.unsent
+
+
 class TestMessages:
     """I18, the part of the rules: every alert id is delivered or escalated; critical first; the rest is batched."""
 
