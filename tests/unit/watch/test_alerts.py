@@ -274,7 +274,7 @@ class TestProof:
         book = Alerts()
         told = alert(Code.LINK_LOST, "link", "k")
         book.fold(bead(0, told))
-        (body,) = sent(book, Message(Severity.CRITICAL, (told.alert,), "x"), "telegram")
+        (body,) = alerts.sent(book, Message(Severity.CRITICAL, (told.alert,), "x"), "telegram")
         book.fold(bead(1, body, 1))
         assert book.proven == {}
         book.fold(bead(2, alerts.tested("telegram", "t"), 2))
