@@ -28,12 +28,12 @@ _FRIENDS = ("", "-wal", "-shm")
 def bead_named(session: Session, words: str) -> int:
     """The bead that a number names, or the entry order of an intent."""
     size = session.store.head().size
-    if words.isascii() and words.isdigit():
-        if int(words) >= size:
-            raise BadInput("BEAD", words, f"the log has the beads 0 to {size - 1}")
+    # Eight hexadecimal digits may happen to be decimal ones: a number is what the log has a bead for.
+    if words.isascii() and words.isdigit() and int(words) < size:
         return int(words)
+    mend = f"give a bead's number below {size}, or the first letters of one intent that was submitted"
     if not words:
-        raise BadInput("BEAD", words, "give a bead's number, or the first letters of an intent")
+        raise BadInput("BEAD", words, mend)
     mine: dict[str, str] = {}
     entries: dict[str, int] = {}
     for record in session.store.read(0):
@@ -43,7 +43,7 @@ def bead_named(session: Session, words: str) -> int:
         elif isinstance(body, Order) and body.token_id is not None and body.position_id in mine:
             _ = entries.setdefault(mine[body.position_id], record.seq)
     if len(entries) != 1:
-        raise BadInput("BEAD", words, "give a bead's number, or the first letters of one intent that was submitted")
+        raise BadInput("BEAD", words, mend)
     return next(iter(entries.values()))
 
 
