@@ -75,7 +75,7 @@ def instant(written: str, usual: tzinfo = USUAL) -> datetime | None:
         return None
     try:
         return datetime.strptime(f"{day} {clock}", "%Y%m%d %H:%M:%S").replace(tzinfo=zone).astimezone(UTC)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 
@@ -99,10 +99,13 @@ def _spans(written: str, zone: tzinfo) -> Iterator[tuple[datetime, datetime]]:
         if match is None:
             continue
         day, opens, last_day, closes = match.groups()
-        begin = datetime.strptime(day + opens, "%Y%m%d%H%M").replace(tzinfo=zone)
-        end = datetime.strptime((last_day or day) + closes, "%Y%m%d%H%M").replace(tzinfo=zone)
-        if last_day is None and end <= begin:
-            begin -= timedelta(
-                days=1
-            )  # the older form: the day names the end of a session that began the evening before
-        yield begin.astimezone(UTC), end.astimezone(UTC)
+        try:
+            begin = datetime.strptime(day + opens, "%Y%m%d%H%M").replace(tzinfo=zone)
+            end = datetime.strptime((last_day or day) + closes, "%Y%m%d%H%M").replace(tzinfo=zone)
+            if last_day is None and end <= begin:
+                # The older form: the day names the end of a session that began the evening before.
+                begin -= timedelta(days=1)
+            span = begin.astimezone(UTC), end.astimezone(UTC)
+        except (ValueError, OverflowError):
+            continue  # the 45th of July, or an evening before the first of all days
+        yield span
