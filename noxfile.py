@@ -106,8 +106,8 @@ def mutation(session: nox.Session) -> None:
 
 @nox.session
 def night(session: nox.Session) -> None:
-    """Everything with many more examples, slow tests included, and a long simulation; hours, not minutes."""
-    _python(session, "-m", "pytest", "-m", "not paper", "--timeout=3600", *session.posargs, HYPOTHESIS_PROFILE="night")
+    """Seeds, crash pairs, fuzzing, mutants, kills in time boxes (-- --hours H); adds up in .night/report.json."""
+    _python(session, "-m", "tests.night", *session.posargs)
 
 
 @nox.session(python=list(PYTHONS), venv_backend="venv", reuse_venv=True)
