@@ -118,6 +118,10 @@ def _send(venue: Venue, order: Order) -> None:
     elif venue.faults.takes("reject_margin", order.sent):
         margin = order.account.margin(venue.market, venue.now)
         no = checks.insufficient(margin.net_liquidation, margin.net_liquidation * 2)
+    elif (rest := venue.book.rest_for(order)) is not None and not venue.faults.has("oca_forgets", order.sent):
+        # What filled before an order came to its group was taken from the others; the group gives it no more.
+        no = No(201, "Order rejected - reason:OCA group is already filled.") if rest == ZERO else None
+        order.quantity = min(order.quantity, max(rest, order.filled))
     elif order.parent is None:
         no = checks.margin_of(
             order.account,

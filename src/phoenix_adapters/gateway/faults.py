@@ -78,8 +78,10 @@ OF_ORDERS: Final[Mapping[str, Fault]] = {
     "fill_beats_cancel": Fault("an order whose cancel arrives fills before it is cancelled"),
     "fill_after_cancel": Fault("an order that was said Cancelled executes after this many seconds", "1"),
     "children_die_with_parent": Fault("the end of a partly filled parent cancels its children"),
+    "children_outgrow_parent": Fault("after a parent's partial end its children execute their full size"),
     "oca_renamed": Fault("the broker gives one-cancels-all groups a name of its own"),
     "oca_race": Fault("in a type 3 group two members may fill at once"),
+    "oca_forgets": Fault("an order that joins a group in which something has filled executes its full size"),
 }
 OF_THE_GATEWAY: Final[Mapping[str, Fault]] = {
     # sessions, snapshots

@@ -320,7 +320,9 @@ def _reduce_group(venue: Venue, order: Order, quantity: Decimal) -> None:
     if order.oca_type == 3 and venue.faults.takes("oca_race", order.sent):
         venue.schedule.at(venue.now + _CORRECTED_AFTER, partial(_reduce_group, venue, order, quantity))
         return
-    for other in venue.book.group_of(order):
+    others = venue.book.group_of(order)
+    venue.book.note_fill(order, ZERO if order.oca_type == 1 else order.remaining)
+    for other in others:
         if order.oca_type == 1:
             venue.cancelled(other)
             continue

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from phoenix_adapters.gateway.accounts import ZERO
 from phoenix_adapters.gateway.market import Quote
-from phoenix_adapters.gateway.orders import Order, Stage
+from phoenix_adapters.gateway.orders import Order
 
 
 def price(order: Order, quote: Quote) -> Decimal | None:
@@ -36,7 +36,7 @@ def quantity(order: Order, quote: Quote) -> Decimal:
     most = min(order.remaining, shown)
     if order.capped_at is not None:
         most = min(most, order.capped_at - order.filled)
-    if order.parent is not None and order.parent.stage is not Stage.DONE:
+    if order.parent is not None and not order.outgrown:
         taken = sum((child.filled for child in order.parent.children), ZERO)
         most = min(most, order.parent.filled - taken)
     return max(ZERO, most)

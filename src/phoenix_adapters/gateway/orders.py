@@ -58,6 +58,7 @@ class Order:
     last_price: Decimal = ZERO
     triggered: bool = False
     told: bool = False
+    outgrown: bool = False
     matching: bool = False
     not_before: datetime | None = None
     capped_at: Decimal | None = None
@@ -113,6 +114,7 @@ class Book:
     live: dict[int, Order] = field(factory=dict)
     working: dict[int, dict[int, Order]] = field(factory=dict)
     groups: dict[tuple[str, str], dict[int, Order]] = field(factory=dict)
+    rests: dict[tuple[str, str], Decimal] = field(factory=dict)
     done: list[Order] = field(factory=list)
     executions: list[Execution] = field(factory=list)
     last_id: dict[int, int] = field(factory=dict)
@@ -151,6 +153,15 @@ class Book:
         members = self.groups.get((order.account.name, order.oca_group), {}) if order.oca_group else {}
         return [one for one in members.values() if one is not order]
 
+    def note_fill(self, order: Order, rest: Decimal) -> None:
+        """Remember of a group that something in it filled: so much it may still do, and none that joins it more."""
+        if order.oca_group:
+            self.rests[order.account.name, order.oca_group] = rest
+
+    def rest_for(self, order: Order) -> Decimal | None:
+        """What the group that an order joins may still do; None where nothing in it has filled."""
+        return self.rests.get((order.account.name, order.oca_group)) if order.oca_group else None
+
     def start(self, order: Order) -> None:
         """From now on prices may fill it."""
         order.stage = Stage.WORKING
@@ -183,6 +194,7 @@ class Book:
             _ = self.by_id.pop((order.client_id, order.order_id), None)
         self.done = [order for order in self.done if order.ended and order.ended >= before]
         self.executions = [one for one in self.executions if one.at >= before]
+        self.rests = {group: rest for group, rest in self.rests.items() if group in self.groups}
 
     def open_orders(self) -> Iterator[Order]:
         """Every order that TWS shows as open, in the order of arrival."""

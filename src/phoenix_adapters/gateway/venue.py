@@ -112,6 +112,9 @@ class Venue:
             for child in order.children:
                 if child.stage is not Stage.DONE:
                     self.cancelled(child, "Parent order is cancelled")
+        elif self.faults.takes("children_outgrow_parent", order.sent):
+            for child in order.children:
+                child.outgrown = True
 
     def cancelled(self, order: Order, reason: str = "") -> None:
         """The order ends cancelled, and its owner hears it."""

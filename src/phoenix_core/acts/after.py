@@ -87,9 +87,10 @@ def _after_entry(
         bodies.append(alert(Code.ORDER_HELD, known.ref, key))
         bodies.append(None if known.cancel_requested_at else cancel_request(known, "held by the broker"))
     elif body.event is OrderEvent.ENDED and position.state in HELD_STATES:
-        over = _over(desk, _with(desk, position, after), message, world, key)
+        stake = _with(desk, position, after)
+        over = _over(desk, stake, message, world, key)
         rest = changed(position, None, message, entry_working=False) if position.entry_working else None
-        bodies.extend(over or [rest])
+        bodies.extend(over or [rest, *_shrunk_to_nothing(stake)])
     if body.event is OrderEvent.ENDED and body.status == End.REJECTED.value:
         bodies.append(alert(Code.ORDER_REJECTED, known.ref, key, reason=str(body.code or 0)))
     return bodies
@@ -174,6 +175,14 @@ def _over(desk: Desk, stake: Stake, message: Proof, world: World, key: str) -> B
     if totals.held != 0 or any(order.end is None for order in stake.orders):
         return []
     return _closed(desk, stake.position, totals, _exited_by(stake), message, world, key)
+
+
+def _shrunk_to_nothing(stake: Stake) -> Beads:
+    """The entry ended partly filled, and all of that is out again: what its exits could still execute would open a
+    position the other way. Protection that is to cover nothing is cancelled, where more is shrunk (D1)."""
+    if stake.held != 0 or stake.totals.entered == 0:
+        return []
+    return [cancel_request(order, "nothing is held") for order in stake.exits if order.cancel_requested_at is None]
 
 
 def _exited_by(stake: Stake) -> Role | None:

@@ -160,9 +160,12 @@ def resized(order: Known, quantity: Quantity) -> Frame:
 def resizes(stake: Stake) -> tuple[Frame, ...]:
     """The revisions that make a standing pair fit what is held: grown after a fill, shrunk after a partial end.
 
-    None while a native pair's parent may fill, and none while the last revision is not answered.
+    None while a native pair's parent may fill, none while the last revision is not answered, and none beside a close:
+    what a close fills the broker takes from the pair, and a revision that crosses it on the way would give it back.
     """
     pair = stake.pair
+    if any(order.role is Role.CLOSE for order in stake.exits):
+        return ()
     hangs = any(order.native for order in pair) and stake.entry_rest > 0
     if stake.held <= 0 or hangs or not all(order.answered for order in pair):
         return ()

@@ -292,6 +292,18 @@ def _children_die(stage: Stage, client: Client) -> None:
     assert client.position() == 10_000
 
 
+def _children_outgrow(stage: Stage, client: Client) -> None:
+    stage.fault("partial_then_cancel@BUY")
+    parent = client.place(transmit=0)
+    _ = client.place(
+        action="SELL", totalQuantity=20_000, orderType="STP", auxPrice="1.10000", tif="GTC", parentId=parent
+    )
+    stage.wait()
+    stage.quote("1.09000", "1.09005")
+    stage.wait(5)
+    assert client.position() == -10_000
+
+
 def _oca_renamed(stage: Stage, client: Client) -> None:
     client.place(orderType="LMT", lmtPrice="1.10000", ocaGroup="mine", ocaType=1)
     stage.wait()
@@ -303,6 +315,14 @@ def _oca_race(stage: Stage, client: Client) -> None:
         client.place(orderType="LMT", lmtPrice="1.16000", tif="GTC", ocaGroup="g", ocaType=3)
     stage.wait()
     stage.quote("1.15000", "1.15010")
+    stage.wait(5)
+    assert client.position() == 40_000
+
+
+def _oca_forgets(stage: Stage, client: Client) -> None:
+    for price in ("1.18000", "1.18005"):
+        client.place(orderType="LMT", lmtPrice=price, tif="GTC", ocaGroup="g", ocaType=2)
+        stage.wait()
     stage.wait(5)
     assert client.position() == 40_000
 
@@ -525,8 +545,10 @@ CHECKS: dict[str, Check] = {
         "PendingCancel", "Cancelled", "202", "execDetails", "openOrder", "Cancelled", seconds=3
     ),
     "children_die_with_parent": _children_die,
+    "children_outgrow_parent": _children_outgrow,
     "oca_renamed": _oca_renamed,
     "oca_race": _oca_race,
+    "oca_forgets": _oca_forgets,
     "no_login": _no_login,
     "client_id_taken": _client_id_taken,
     "no_next_id": _no_next_id,

@@ -333,6 +333,41 @@ def test_one_cancels_all_never_exceeds_the_position(kind: int, seed: int) -> Non
     assert not client.got("openOrder") or kind == 1
 
 
+@pytest.mark.parametrize("kind", [1, 2, 3])
+def test_a_group_in_which_something_filled_gives_a_newcomer_only_its_rest(kind: int) -> None:
+    """All filled: 201, nothing executes. Half filled: the newcomer is cut to the other half, or refused in type 1."""
+    stage = Stage.up(faults=("partial_hold@STP",))
+    client = stage.connect()
+    _ = client.place()
+    stage.wait()
+    group = {"ocaGroup": "g", "ocaType": kind, "action": "SELL"}
+    _ = client.place(orderType="STP", auxPrice="1.10000", tif="GTC", **group)
+    stage.wait()
+    stage.quote("1.09000", "1.09005")
+    stage.wait(1)
+    assert client.position() == 10_000
+    second = client.place(**group)
+    stage.wait(1)
+    told = client.got("execDetails", orderId=second, reqId=-1)
+    assert sum(Decimal(one["shares"]) for one in told) == (0 if kind == 1 else 10_000)
+    assert client.position() == (10_000 if kind == 1 else 0)
+    third = client.place(**group)
+    stage.wait(1)
+    assert client.story(third) == ["201", "Inactive"]
+
+
+def test_a_child_never_outgrows_its_parent() -> None:
+    """The entry ended half filled; the stop that stands in full executes that half."""
+    stage = Stage.up(faults=("partial_then_cancel@BUY",))
+    client = stage.connect()
+    _, _, stop = bracket(client)
+    stage.wait()
+    stage.quote("1.14000", "1.14010")
+    stage.wait(5)
+    assert client.last("orderStatus", orderId=stop)["filled"] == "10000"
+    assert client.position() == 0
+
+
 def test_type_3_may_fill_twice_where_the_venues_race() -> None:
     """With the race switched on both members fill: the position is exceeded, as IB's documents warn."""
     stage = Stage.up(faults=("oca_race",))

@@ -180,7 +180,7 @@ async def test_serve_is_one_call_with_script_faults_and_record(tmp_path: Path) -
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert heard[0][1].startswith("20261118 14:00:")
+    assert heard[0][1].startswith("20261118 14:")
     assert ("15", "1", "DU5,DU6") in heard
     written = [json.loads(line) for line in record.read_text().splitlines()]
     assert [tuple(one["fields"]) for one in written if one["dir"] == "out"] == heard

@@ -7,89 +7,14 @@ longer than the desk's own first reconnection, which comes after five seconds.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from attrs import define
 
-from phoenix_adapters.gateway import Setup
-from phoenix_cli.home import Home
-from phoenix_cli.wiring.founding import desk_key, make_keys
-from phoenix_cli.wiring.gateway_stage import until
-from phoenix_cli.wiring.opening import account_of
-from phoenix_cli.wiring.round_trip import Stage, approve, drop_signal, set_stage
-from phoenix_core.trade.exits import stake_of
-from phoenix_core.trade.positions import Ended, Open
-from phoenix_core.values import Mode, Price, State
-from tests.contract.broker.orders import NUMBER
-from tests.contract.ibkr.scene import Scene
+from phoenix_cli.wiring.round_trip import approve, drop_signal
+from phoenix_core.values import State
+from tests.contract.ibkr.desk import RECONNECTED_S, at_work
 from tests.showing import shows
-
-RECONNECTED_S = 6.0  # what a test may wait beyond its patience for the first of three attempts
-
-
-@define
-class Desk:
-    """A desk and the gateway behind it."""
-
-    scene: Scene
-    stage: Stage
-
-    @property
-    def positions(self) -> list[Open | Ended]:
-        """Every position there is, open or ended."""
-        positions = self.stage.desk.positions
-        return [one for one in (*positions.open.values(), *positions.ended.values()) if isinstance(one, Open | Ended)]
-
-    def stands(self, state: State) -> bool:
-        """Whether the one position is in this state."""
-        return [one.state for one in self.positions] == [state]
-
-    async def reaches(self, state: State, extra_s: float = 0) -> None:
-        """Run until the one position is in this state."""
-        await self.stage.until(extra_s, lambda: self.stands(state))
-
-    async def enter(self) -> None:
-        """A signal, and a signature under what it became."""
-        intent = drop_signal(self.stage)
-        await self.stage.until(0, lambda: self.stage.displays(intent))
-        approve(self.stage, intent)
-
-    def held(self) -> Decimal:
-        """What the one open position holds by its executions."""
-        (position,) = self.stage.desk.positions.open.values()
-        return stake_of(position, self.stage.desk.orders, self.stage.desk.fills).held
-
-    def placed(self) -> list[str]:
-        """The references of all place frames that the gateway read."""
-        return [one["orderRef"] for one in self.scene.sent("placeOrder")]
-
-
-@asynccontextmanager
-async def at_work(folder: Path) -> AsyncIterator[Desk]:
-    """A desk that is ready to take an order."""
-    scene = Scene(Setup(volatility=0.0, cash={"USD": Decimal(100_000)}))
-    await scene.server.start()
-    home = Home(folder)
-    keys, key = make_keys(home, NUMBER), desk_key(home)
-    scene.broker.accounts_known.account_of = lambda number: account_of(number, key)
-
-    def move(bid: str, ask: str) -> None:
-        scene.quote(Price(Decimal(bid)), Price(Decimal(ask)))
-
-    stage = set_stage(home, keys, Mode.PAPER, scene.clock, scene.broker, move, until)
-    try:
-        _ = (await stage.engine.start()).unwrap()
-        await stage.until(0, stage.is_ready)
-        yield Desk(scene, stage)
-    finally:
-        await scene.broker.disconnect()
-        await stage.engine.settle()
-        stage.store.close()
-        await scene.server.stop()
 
 
 @pytest.mark.parametrize(

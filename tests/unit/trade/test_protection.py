@@ -14,6 +14,7 @@ from phoenix_core.beads import OrderEvent
 from phoenix_core.facts import BrokerStatus, OrderSaid, Snapshot
 from phoenix_core.orders import Frame, Line, exit_ref, group_of, order_hash
 from phoenix_core.refusals import Reason
+from phoenix_core.trade.exits import close_line
 from phoenix_core.trade.order_words import news
 from phoenix_core.trade.protection import (
     UNANSWERED_AFTER,
@@ -516,6 +517,16 @@ class TestResizing:
         record(log, frame(ref, exit_lines(4)[1]), mandate=MANDATE)
         tell(log, ref, size=4)
         assert resizes(log.stake) == ()
+
+    def test_not_beside_a_close(self) -> None:
+        """What the close executes the broker takes from the pair; once the close has ended the pair is shrunk."""
+        log = held(filled=4)
+        close = exit_ref(REF, Role.CLOSE, 2)
+        record(log, frame(close, close_line(entry_line(), quantity(4))), group=group_of(REF, 1), mandate=MANDATE)
+        tell(log, REF, B.CANCELLED, 4)
+        assert resizes(log.stake) == ()
+        tell(log, close, B.CANCELLED)
+        assert {each.line.quantity for each in resizes(log.stake)} == {quantity(4)}
 
     def test_not_while_one_of_the_two_is_unanswered(self) -> None:
         """One answer is not both."""

@@ -1,0 +1,240 @@
+"""Exits on the real client: whatever happens on the way out, exposure has an owner, is never doubled, and is told of.
+
+Each walk looks at the broker's own book after every step of the engine: what is held there never exceeds what was
+approved, and never turns over to the other side.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from phoenix_core.beads import Execution, ExecutionEvent, KillFlag, Observation, ReconciliationDrift
+from phoenix_core.gate.statements import Adopt, CancelOrphans, Close
+from phoenix_core.trade.protection import Protection, protection_of
+from phoenix_core.values import Price, Quantity, Role, Side, State, text_hash
+from phoenix_core.watch.codes import Code
+from phoenix_core.watch.drift import Cause
+from tests.contract.ibkr.desk import REACHED, RECONNECTED_S, STOPPED, Desk, at_work
+from tests.showing import shows
+
+WORDS = text_hash("because")
+APPROVED, HALF = Decimal(166_666), Decimal(83_333)
+
+
+def never_doubled(desk: Desk) -> bool:
+    """Whether the account never held more than was approved, nor anything on the other side."""
+    return all(0 <= net <= APPROVED for net in desk.nets)
+
+
+def drift_of(desk: Desk, cause: Cause) -> ReconciliationDrift:
+    """The disagreement of one cause."""
+    (found,) = (one for one in desk.bodies(ReconciliationDrift) if one.cause == cause.value)
+    return found
+
+
+def protection(desk: Desk) -> Protection:
+    """What stands between the one position and the market."""
+    return protection_of(desk.stake, desk.scene.clock.now().wall)
+
+
+async def managed(desk: Desk) -> None:
+    """Enter, and wait until the protection stands."""
+    _ = await desk.enter()
+    await desk.reaches(State.MANAGED)
+
+
+@shows("F66", "X1")
+async def test_an_orphan_stop_after_a_manual_close_is_told_and_cancelled_by_one_key(tmp_path: Path) -> None:
+    """Somebody closes at TWS, where no message tells us of it: the next picture says that both orders would OPEN a
+    position. Nobody sends anything, until one signature cancels exactly those two."""
+    async with at_work(tmp_path) as desk:
+        await managed(desk)
+        desk.scene.server.act("manual_close", symbol="EURUSD")
+        await desk.leap(301)
+        await desk.leap(9)  # an order that was lately spoken of counts as in motion
+        await desk.until(lambda: desk.alerted(Code.ORPHAN_EXIT, Code.DRIFT_CRITICAL))
+        assert any("This order will OPEN a position" in line for line in desk.stage.tale.lines)
+        assert {flag.scope for flag in desk.bodies(KillFlag)} == {"instrument:EURUSD"}
+        assert len(desk.placed()) == 3 and not desk.scene.sent("cancelOrder")
+        refs = tuple(order.ref for order in desk.stake.exits)
+        desk.sign(CancelOrphans(drift_of(desk, Cause.ORPHAN_EXIT).identity, refs))
+        await desk.until(lambda: not desk.working())
+        await desk.until(lambda: not desk.stake.exits)
+        ids = {said["orderId"] for said in desk.scene.sent("placeOrder") if said["orderRef"] in refs}
+        assert {said["orderId"] for said in desk.scene.sent("cancelOrder")} == ids
+        desk.stage.move(*STOPPED)
+        await desk.leap(5)
+        assert desk.at_broker() == 0 and never_doubled(desk) and desk.is_owned() and len(desk.placed()) == 3
+
+
+@pytest.mark.parametrize("winner", ["stop", "close", "either"])
+@shows("X1", "X4")
+async def test_a_close_and_the_stop_at_once_leave_once(winner: str, tmp_path: Path) -> None:
+    """The signature and the market cross: whoever executes first, the other ends, and what was held is sold once."""
+    async with at_work(tmp_path) as desk:
+        await managed(desk)
+        position = desk.stake.position.position_id
+        if winner == "stop":
+            desk.scene.server.fault("slow_fill=0.3@MKT")
+        if winner == "close":
+            desk.scene.server.fault("slow_fill=0.3@STP")
+        desk.sign(Close(position, WORDS))
+        desk.stage.move(*STOPPED)
+        await desk.reaches(State.CLOSED)
+        await desk.leap(5)
+        assert desk.nets == [0, APPROVED, 0] and not desk.working() and desk.is_owned()
+        if winner != "either":
+            (exited,) = (
+                one.role
+                for one in desk.bodies(Execution)
+                if one.event is ExecutionEvent.FILL and one.role is not Role.ENTRY
+            )
+            assert exited is (Role.STOP if winner == "stop" else Role.CLOSE)
+
+
+@pytest.mark.parametrize("target", [False, True])
+@shows("F04", "F66", "X1")
+async def test_protection_that_fills_while_nobody_is_connected_closes_the_position(
+    target: bool, tmp_path: Path
+) -> None:
+    """Stop or target: the next session's executions close it, the other end is the broker's, no exit is sent."""
+    async with at_work(tmp_path) as desk:
+        await managed(desk)
+        desk.scene.cut()
+        desk.stage.move(*(REACHED if target else STOPPED))
+        await desk.until(lambda: not desk.stage.engine.link.up)
+        desk.scene.clock.leap(5)
+        await desk.reaches(State.CLOSED, RECONNECTED_S)
+        assert desk.nets == [0, APPROVED, 0] and len(desk.placed()) == 3 and not desk.working()
+
+
+@pytest.mark.parametrize("lost", [False, True])
+@shows("F21", "F24", "X4")
+async def test_a_crash_between_fill_and_protection_leaves_the_fill_protected(lost: bool, tmp_path: Path) -> None:
+    """The engine dies with its frames on the wire, the entry fills meanwhile: the next run finds the fill, and its
+    protection standing; where that was lost too, it is told and placed again, once."""
+    async with at_work(tmp_path) as desk:
+        desk.scene.server.fault("slow_fill=0.1@BUY")
+        _ = await desk.enter()
+        await desk.until(lambda: len(desk.placed()) == 3)
+        assert desk.at_broker() == 0
+        desk.die()
+        await desk.scene.until(lambda: desk.at_broker() == APPROVED)
+        if lost:
+            desk.scene.server.act("manual_cancel", symbol="EURUSD")
+            await desk.scene.until(lambda: not desk.working())
+        await desk.revive()
+        await desk.until(lambda: desk.held() == APPROVED)
+        if lost:
+            await desk.until(lambda: desk.alerted(Code.PROTECTION_LOST))
+        await desk.reaches(State.MANAGED)
+        assert protection(desk) is Protection.FULL and never_doubled(desk) and desk.is_owned()
+        assert len(desk.placed()) == len(set(desk.placed())) == (5 if lost else 3)
+        assert sorted(order.quantity for order in desk.working()) == [APPROVED, APPROVED]
+
+
+@shows("F37", "X1")
+async def test_a_partial_entry_and_then_the_stop_leave_nothing_behind(tmp_path: Path) -> None:
+    """Half filled, half sold by the stop: the rest of the entry is cancelled, and then what the exits could still
+    execute; closed with nothing working."""
+    async with at_work(tmp_path) as desk:
+        desk.scene.server.fault("partial_hold@BUY")
+        await managed(desk)
+        assert desk.held() == HALF
+        desk.stage.move(*STOPPED)
+        await desk.reaches(State.CLOSED)
+        await desk.leap(5)
+        assert desk.nets == [0, HALF, 0] and not desk.working() and desk.is_owned()
+        assert not desk.stage.desk.drifts.open
+
+
+@shows("F37", "X1")
+async def test_a_partial_entry_that_ends_has_its_protection_shrunk(tmp_path: Path) -> None:
+    """The broker cancels the rest of the entry: stop and target become what is held, under their own ids."""
+    async with at_work(tmp_path) as desk:
+        desk.scene.server.fault("partial_then_cancel@BUY")
+        await managed(desk)
+        await desk.until(lambda: {order.quantity for order in desk.working()} == {HALF})
+        await desk.until(lambda: protection(desk) is Protection.FULL)
+        assert len(set(desk.placed())) == 3 and len(desk.placed()) == 5
+        desk.stage.move(*STOPPED)
+        await desk.reaches(State.CLOSED)
+        assert desk.nets == [0, HALF, 0] and not desk.working()
+
+
+@pytest.mark.parametrize("role", [Role.STOP, Role.TARGET])
+@shows("X1")
+async def test_a_child_that_was_cancelled_by_hand_is_told_every_minute_and_not_replaced(
+    role: Role, tmp_path: Path
+) -> None:
+    """Half of the protection works on, so that a second pair could double the exit: CRITICAL at once and again after
+    a minute, nothing sent; a close by hand takes the rest along."""
+    async with at_work(tmp_path) as desk:
+        await managed(desk)
+        ref = next(order.ref for order in desk.stake.pair if order.role is role)
+        desk.scene.server.act("manual_cancel", order_ref=ref)
+        await desk.until(lambda: desk.alerted(Code.PROTECTION_LOST))
+        before = sum("without its full protection" in line for line in desk.stage.tale.lines)
+        await desk.leap(61)
+        await desk.until(lambda: sum("without its full protection" in line for line in desk.stage.tale.lines) > before)
+        assert len(desk.placed()) == 3 and not desk.scene.sent("cancelOrder")
+        desk.sign(Close(desk.stake.position.position_id, WORDS))
+        await desk.reaches(State.CLOSED)
+        assert desk.nets == [0, APPROVED, 0] and not desk.working() and len(desk.placed()) == 4
+
+
+@shows("F16", "X4")
+async def test_a_whole_pair_that_was_cancelled_is_placed_again_once(tmp_path: Path) -> None:
+    """After a whole picture shows the position and no protection; the second loss is a human's matter."""
+    async with at_work(tmp_path) as desk:
+        await managed(desk)
+        desk.scene.server.act("manual_cancel", symbol="EURUSD")
+        await desk.until(lambda: desk.alerted(Code.PROTECTION_LOST))
+        await desk.until(lambda: len(desk.working()) == 2 and protection(desk) is Protection.FULL)
+        assert len(desk.placed()) == len(set(desk.placed())) == 5
+        desk.scene.server.act("manual_cancel", symbol="EURUSD")
+        await desk.until(lambda: not desk.stake.exits)
+        await desk.leap(301)
+        assert len(desk.placed()) == 5 and not desk.working() and desk.held() == desk.at_broker() == APPROVED
+
+
+@shows("X1", "X4")
+async def test_a_child_that_was_shrunk_by_hand_is_told_and_grown_again(tmp_path: Path) -> None:
+    """The stop covers less than is held: CRITICAL at once, and its next revision covers all of it again."""
+    async with at_work(tmp_path) as desk:
+        await managed(desk)
+        stop = desk.stake.pair[0].ref
+        desk.scene.server.act("manual_modify", order_ref=stop, quantity=100_000)
+        await desk.until(lambda: desk.alerted(Code.PROTECTION_LOST))
+        await desk.until(lambda: protection(desk) is Protection.FULL)
+        assert {order.quantity for order in desk.working()} == {APPROVED}
+        assert len(set(desk.placed())) == 3 and desk.placed().count(stop) == 2
+        desk.stage.move(*STOPPED)
+        await desk.reaches(State.CLOSED)
+        assert desk.nets == [0, APPROVED, 0]
+
+
+@shows("F18", "F30", "I10")
+async def test_a_late_remainder_after_the_close_is_told_stops_entries_and_gets_an_owner(tmp_path: Path) -> None:
+    """The entry was said cancelled, the position is closed, and the rest fills: a fact after an end. CRITICAL, a
+    kill; a signature gives the exposure an owner, with protection of its own."""
+    async with at_work(tmp_path) as desk:
+        desk.scene.server.fault("partial_hold@BUY")
+        desk.scene.server.fault("fill_after_cancel=1@BUY")
+        await managed(desk)
+        ended = desk.stake.position.position_id
+        desk.sign(Close(ended, WORDS))
+        await desk.reaches(State.CLOSED)
+        await desk.until(lambda: desk.at_broker() == HALF)
+        await desk.until(lambda: desk.alerted(Code.LATE_FACT, Code.DRIFT_CRITICAL, Code.KILL_RAISED))
+        assert drift_of(desk, Cause.FACT_AFTER_END).instrument == "EURUSD" and desk.is_owned()
+        assert desk.stands(State.CLOSED) and len(desk.placed()) == 4
+        price, stop, target = (Price(Decimal(text)) for text in ("1.085", "1.082", "1.091"))
+        desk.sign(Adopt("EURUSD", Side.BUY, Quantity(HALF), price, stop, target, "demo", WORDS, ended))
+        await desk.until(lambda: [one.state for one in desk.positions] == [State.MANAGED, State.CLOSED])
+        assert desk.held() == desk.at_broker() == HALF and protection(desk) is Protection.FULL
+        assert [order.quantity for order in desk.working()] == [HALF, HALF]
+        assert never_doubled(desk) and not [o for o in desk.bodies(Observation) if "REFUSED" in o.about.value]
