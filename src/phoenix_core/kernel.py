@@ -50,7 +50,10 @@ _HANDLERS: Final[Mapping[type, Callable[[Desk, Any, World], Ruling]]] = {
 # What only the engine may record. Everything else is said by whoever has something to say: proposers, operators, the
 # watchdog; and that a life is over, or a kill stands, may be written down by any process that meets it.
 ENGINE_ONLY: Final = frozenset(
-    {submit.Submit, submit.Withhold, vital.Beat, *broker_said.HANDLERS, *exits.HANDLERS, *timed.HANDLERS}
+    {
+        *(propose.Assemble, submit.Submit, submit.Withhold, operate.Degraded, vital.Beat),
+        *(*broker_said.HANDLERS, *exits.HANDLERS, *timed.HANDLERS),
+    }
 ) - {timed.ExpireToken, timed.Withdraw, timed.RaiseByRule}
 
 

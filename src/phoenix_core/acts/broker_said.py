@@ -118,8 +118,9 @@ def _late_word(desk: Desk, command: Said, said: OrderSaid) -> Ruling:
 
 
 def _after_end(desk: Desk, command: Said, ref: str, ended_as: str, facts: Facts, message: str) -> Beads:
-    position = desk.positions.ended_of_ref(ref)
-    pair = position.pair if position is not None else None
+    position, known = desk.positions.ended_of_ref(ref), desk.orders.find(ref)
+    # An order may have ended while its position has not: the instrument is known either way.
+    pair = position.pair if position is not None else known.line.symbol if known is not None else None
     divergence = fact_after_end(ref, ended_as, facts, pair)
     if not is_news(desk.drifts, divergence, desk.sessions.connected_seq):
         return []

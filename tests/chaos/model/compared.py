@@ -1,0 +1,87 @@
+"""Model against production: every question that the model's desk was asked, asked of the production desk too.
+
+For each view that the model has of an intent, one production desk is brought there by the model's own commands. Beside
+it stands a second intent, in another instrument, which no question about the first may touch.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Iterable
+
+from attrs import Factory, define
+
+from tests.chaos.model.played import Played, founded, intent_of, shared_of
+from tests.chaos.model.rules import Command, Intent, Shared, judge, older
+
+Question = tuple[Shared, Intent, Command]
+View = tuple[Shared, Intent]
+
+# Where the other intent is meanwhile, and how it came there.
+BYSTANDERS = {
+    "NONE": (),
+    "PROPOSED": ("propose", "assemble"),
+    "APPROVED": ("propose", "assemble", "approve"),
+    "MANAGED": ("propose", "assemble", "approve", "submit", "frame_sent", "ack", "fill", "pair_stands"),
+    "CLOSED": ("propose", "assemble", "approve", "submit", "frame_sent", "ack", "fill", "pair_stands", "stopped"),
+}
+
+
+@define
+class Compared:
+    """What the comparison came to: how many questions, and those on which model and desk differ."""
+
+    questions: int = 0
+    views: int = 0
+    differ: list[str] = Factory(list)
+    unreached: int = 0
+
+
+def beside(state: str) -> Played:
+    """A founded desk whose second intent is in this state, and whose engine has stopped."""
+    played = founded()
+    for name in ("lease", *BYSTANDERS[state], "release"):
+        said = played.play(1, Command(name, version=1 if name == "approve" else 0))
+        assert not said, f"{name}: {said}"
+    assert intent_of(played, 1).state == state
+    return played
+
+
+def compare(asked: Iterable[Question], bystander: str, differences_max: int = 20) -> Compared:
+    """Ask each question once of the production desk, in every view of the first intent that the model has met."""
+    by_view: dict[View, list[Command]] = defaultdict(list)
+    for shared, intent, command in asked:
+        by_view[shared, intent].append(command)
+    start = (Shared(), Intent())
+    desks, waiting, found = {start: beside(bystander)}, deque([start]), Compared()
+    while waiting and len(found.differ) < differences_max:
+        view = waiting.popleft()
+        found.views += 1
+        for command in by_view.pop(view, ()):
+            after, difference = _asked(desks[view], view, command)
+            found.questions += 1
+            verdict = judge(*view, command)
+            if difference:
+                found.differ.append(difference)
+            elif (verdict.shared, verdict.intent) not in desks:
+                desks[verdict.shared, verdict.intent] = after
+                waiting.append((verdict.shared, verdict.intent))
+    found.unreached = sum(map(len, by_view.values()))
+    return found
+
+
+def _asked(desk: Played, view: View, command: Command) -> tuple[Played, str]:
+    """The production desk after one question, and how its answer differs from the model's."""
+    after, want = desk.copied(), judge(*view, command)
+    other = intent_of(desk, 1)
+    try:
+        said = after.play(0, command)
+        got = (said, shared_of(after), intent_of(after, 0))
+    except AssertionError as error:
+        return after, f"{command} in {view}: the desk breaks: {error}"
+    if got != tuple(want):
+        return after, f"{command} in {view}: the model says {tuple(want)}, the desk {got}"
+    expected = older(other) if command.name == "lease" else other
+    if intent_of(after, 1) != expected:
+        return after, f"{command} in {view} changed the other intent to {intent_of(after, 1)}"
+    return after, ""

@@ -1,0 +1,206 @@
+"""Breadth first over the model's worlds, twins counted once. A world waits as 36 bytes and is remembered as 8.
+
+Two processes, and two operators, are interchangeable: of worlds that differ by a swap only the first is looked at.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+import time
+from array import array
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from attrs import Factory, define, field
+
+from tests.chaos.model.rules import Command, Intent, Shared
+from tests.chaos.model.world import Log, Process, Signature, Truth, World, broken_by, steps
+
+Part = Shared | Intent | Truth | Process | Signature | None
+
+
+def opening(*labels: str) -> World:
+    """The world at the end of these steps, each the first whose label begins so."""
+    world = World()
+    for label in labels:
+        world = next(step.after for step in steps(world) if step.label.startswith(label))
+    return world
+
+
+_WAIT: Final = ("start 0", "propose 0", "propose 1", "assemble 0", "assemble 1")
+_APPROVED: Final = (
+    *_WAIT,
+    "0 signs Signature(intent=0, says='approve'",
+    "0 hands in",
+    "0 catches up",
+    "0 thinks submit 0",
+)
+_OUT: Final = (*_APPROVED, "0 lands submit 0", "0 sends 0: OUT", "frame_sent 0")
+_SENT: Final = (*_OUT, "the broker has 0 WORKING")
+_HELD: Final = (*_SENT, "ack 0", "the broker has 0 FILLED", "fill 0", "pair_stands 0")
+# Where walks begin: at the first bead, and further on, so that a short walk sees the deep places too.
+OPENINGS: Final = tuple(
+    opening(*labels)
+    for labels in (
+        (),
+        _WAIT,
+        _APPROVED,
+        (*_APPROVED, "0 lands submit 0", "0 signs Signature(intent=1, says='approve'", "0 hands in", "start 1"),
+        (*_SENT, "0 signs Signature(intent=1, says='approve'", "0 hands in", "0 catches up", "0 thinks submit 1"),
+        (*_OUT, "the broker has 0 REJECTED", "refused 0", "picture 0"),
+        (*_SENT, "ack 0", "the broker has 0 CANCELLED", "cancelled 0"),
+        _HELD,
+        (*_HELD, "0 signs Signature(intent=0, says='close'", "0 hands in", "0 carries a close of 0"),
+    )
+)
+
+
+@define
+class Parts:
+    """Every part of a world that was ever met, by number: what a packed world refers to."""
+
+    numbers: dict[Part, int] = Factory(dict)
+    parts: list[Part] = Factory(list)
+
+    def number(self, part: Part) -> int:
+        """The number of a part, a new one where it is new."""
+        known = self.numbers.get(part)
+        if known is None:
+            known = self.numbers[part] = len(self.parts)
+            self.parts.append(part)
+        return known
+
+    def pack(self, world: World) -> bytes:
+        """A world as numbers, its interchangeable parts in order."""
+        number, (log, truths, engines, people) = self.number, world
+        first, second = number(engines[0]), number(engines[1])
+        one, other = number(people[0]), number(people[1])
+        if second < first:
+            first, second = second, first
+        if other < one:
+            one, other = other, one
+        packed = array("I", (
+            number(log.shared), number(log.intents[0]), number(log.intents[1]), number(truths[0]), number(truths[1]),
+            first, second, one, other,
+        ))  # fmt: skip
+        return packed.tobytes()
+
+    def unpack(self, packed: bytes) -> World:
+        """The world of these numbers."""
+        whole = array("I")
+        whole.frombytes(packed)
+        shared, one, two, t1, t2, e1, e2, p1, p2 = (self.parts[n] for n in whole)
+        return World(Log(shared, (one, two)), (t1, t2), (e1, e2), (p1, p2))  # type: ignore[arg-type]  # by place
+
+
+@define
+class Seen:
+    """Eight-byte hashes in one flat table with open addressing: ten million worlds in 256 MiB."""
+
+    bits: int
+    size: int = 0
+    table: array[int] = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        """An empty table; zero marks an empty place."""
+        self.table = array("Q", bytes(8 << self.bits))
+
+    def add(self, packed: bytes) -> bool:
+        """Whether this world is new; it is not afterwards."""
+        key = int.from_bytes(hashlib.blake2b(packed, digest_size=8).digest(), "little") or 1
+        table, mask = self.table, (1 << self.bits) - 1
+        at = key & mask
+        while table[at]:
+            if table[at] == key:
+                return False
+            at = (at + 1) & mask
+        table[at] = key
+        self.size += 1
+        return True
+
+
+@define
+class Exploration:
+    """How far a walk over all worlds has come: it can be stopped anywhere, kept and taken up again."""
+
+    parts: Parts = Factory(Parts)
+    seen: Seen = field(default=Factory(lambda: Seen(20)))
+    frontier: deque[bytes] = Factory(deque)
+    asked: dict[tuple[Shared, Intent, Command], None] = Factory(dict)  # what the desk was asked, and as what
+    steps: int = 0
+    looked_at: int = 0
+    broken: str = ""
+    story: tuple[str, ...] = ()
+    parents: dict[bytes, tuple[bytes, str]] | None = None  # kept only where a story is wanted
+
+    def walk(self, states_max: int, until: Callable[[], bool] = lambda: False) -> None:
+        """Look at worlds until so many are known, all are, a promise is broken, or time is up."""
+        for world in OPENINGS if not self.seen.size else ():
+            first = self.parts.pack(world)
+            _ = self.seen.add(first)
+            self.frontier.append(first)
+        while self.frontier and self.seen.size < states_max and not self.broken:
+            if self.looked_at % 1024 == 0 and until():
+                return
+            self._look(self.frontier.popleft())
+
+    def _look(self, packed: bytes) -> None:
+        world = self.parts.unpack(packed)
+        self.looked_at += 1
+        for step in steps(world):
+            self.steps += 1
+            if step.asked is not None:
+                i, command = step.asked
+                self.asked[world.log.shared, world.log.intents[i], command] = None
+            after = self.parts.pack(step.after)
+            if not self.seen.add(after):
+                continue
+            if self.parents is not None:
+                self.parents[after] = packed, step.label
+            why = broken_by(world, step)
+            if why:
+                self.broken, self.story = why, (*self._story(packed), step.label)
+                return
+            self.frontier.append(after)
+
+    def _story(self, packed: bytes) -> tuple[str, ...]:
+        told: list[str] = []
+        while self.parents is not None and packed in self.parents:
+            packed, label = self.parents[packed]
+            told.append(label)
+        return tuple(reversed(told))
+
+    def keep(self, path: Path) -> None:
+        """Keep it for the next night."""
+        with path.open("wb") as file:
+            pickle.dump(self, file)
+
+
+def exploration(told: bool = False, bits: int = 20) -> Exploration:
+    """A walk at its beginning; one that can tell how it came to a broken promise remembers more."""
+    return Exploration(seen=Seen(bits), parents={} if told else None)
+
+
+def resumed(path: Path, bits: int) -> Exploration:
+    """The walk that was kept there, or a new one."""
+    if not path.exists():
+        return exploration(bits=bits)
+    with path.open("rb") as file:
+        kept = pickle.load(file)  # written by `keep`, on this machine, by whoever runs the tests
+    assert isinstance(kept, Exploration)
+    return kept
+
+
+def for_seconds(seconds: float) -> Callable[[], bool]:
+    """A time box."""
+    end = time.monotonic() + seconds
+    return lambda: time.monotonic() >= end
+
+
+def report(walk: Exploration) -> str:
+    """What a walk came to, in one line."""
+    known = f"{walk.seen.size} worlds, {walk.steps} steps, {len(walk.frontier)} not yet looked at"
+    return f"{known}, {len(walk.asked)} distinct questions to the desk"

@@ -1,0 +1,472 @@
+"""One command of the model on the production desk: decide, seal, evolve; and the model's view of what that left.
+
+Signatures are taken as checked, as the kernel takes them: what a verifier does has tests of its own. Time stands
+still, but for commands that come late: these come when the life of what they act on is just over.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from decimal import Decimal
+from typing import Final, NamedTuple
+
+from attrs import Factory, define
+from returns.pipeline import is_successful
+
+from phoenix_adapters.brokers.mock.market import CARDS, MIDS
+from phoenix_adapters.engine.inputs import proposal_of
+from phoenix_cli.wiring.signing import Screen, screen_of
+from phoenix_core.acts import exits as leaving
+from phoenix_core.acts import operate, propose, submit, timed
+from phoenix_core.acts.approve import Sign
+from phoenix_core.acts.broker_said import Said
+from phoenix_core.beads import Decision, Genesis, Limits, Operator, OperatorEvent, Policy, Verdict
+from phoenix_core.desk import Desk
+from phoenix_core.effects import CarryOut, SendOrder
+from phoenix_core.facts import (
+    BrokerStatus,
+    Checked,
+    ErrorSaid,
+    ExecutionSaid,
+    Fact,
+    FrameSaid,
+    Held,
+    LinkEvent,
+    LinkSaid,
+    OrderSaid,
+    Quote,
+    Snapshot,
+)
+from phoenix_core.gate.statements import ClearKill, Close, Decide, Says, Statement, write_statement
+from phoenix_core.kernel import Command as Asked
+from phoenix_core.kernel import bead_of, clear, decide, sealed
+from phoenix_core.kernel import evolve as fold
+from phoenix_core.refusals import Reason, Refusal
+from phoenix_core.trade.order_life import End, Known
+from phoenix_core.trade.positions import Ended, Open, position_id_of
+from phoenix_core.values import (
+    Account,
+    CommandId,
+    Mode,
+    Moment,
+    Money,
+    Price,
+    Quantity,
+    Role,
+    TokenId,
+    derived_id,
+    text_hash,
+    utc_of,
+    utc_text,
+)
+from phoenix_core.world import Link, Run, World
+from tests.chaos.model.rules import Command, Intent, Shared
+
+NOW: Final = Moment(utc_of("2026-11-18T19:00:00.000000Z", "now"), timedelta(hours=9), "boot")
+TOKEN_OVER: Final = timedelta(seconds=301)
+CLOSE_OVER: Final = timedelta(seconds=61)
+ACCOUNT: Final = Account("a" * 64, "MOCK")
+ROOT: Final = "A" * 43 + "="
+KEY: Final = "SHA256:operator"
+PAIRS: Final = ("EURUSD", "GBPUSD")
+INTENTS: Final = tuple(derived_id("model", pair) for pair in PAIRS)
+WORDS: Final = text_hash("because")
+
+# What the model calls a refusal, by what heads it.
+FAMILIES: Final[tuple[tuple[str, str], ...]] = (
+    ("LEASE_LOST ENGINE_NOT_RUNNING", "LEASE"),
+    ("KILL_FLAG_ACTIVE", "KILL"),
+    ("INSTRUMENT_BUSY DRIFT_OPEN", "DRIFT"),
+    ("TOKEN_", "TOKEN"),
+    ("EXIT_", "EXIT"),
+    ("STATEMENT_ DECIDED_ALREADY EVIDENCE_ SAME_PERSON_TWICE", "DECIDED"),
+    ("WRONG_STATE NOTHING_TO_ UNKNOWN_ ILLEGAL_TRANSITION CLOSE_ALREADY_WORKING", "STATE"),
+)
+
+
+def family(no: Refusal | None) -> str:
+    """The model's word for a refusal; its own name where the model has none, which no rule then equals."""
+    if no is None:
+        return ""
+    said = no.headline.value
+    return next((name for heads, name in FAMILIES if said.startswith(tuple(heads.split()))), said)
+
+
+class Seen(NamedTuple):
+    """What a screen showed: the statement's words, and how long the log was."""
+
+    says: Decide
+    size: int
+
+
+@define
+class Played:
+    """A production desk without a store, and what its people and its run have in their hands."""
+
+    desk: Desk = Factory(Desk)
+    verified: dict[int, Checked] = Factory(dict)
+    screens: dict[tuple[int, int], Seen] = Factory(dict)  # (intent, version of the evidence)
+    count: int = 0
+
+    def copied(self) -> Played:
+        """The same desk apart: what happens to one no longer happens to the other."""
+        return Played(copy.deepcopy(self.desk), dict(self.verified), dict(self.screens), self.count)
+
+    # --- the world -------------------------------------------------------------------------------------------------
+
+    def world(self, command: Command) -> World:
+        """A calm world: the broker agrees with the book, the market stands still, the link answers."""
+        over = CLOSE_OVER if command.name in ("carry", "look_close") else TOKEN_OVER
+        now = NOW.plus(over) if command.late else NOW
+        epoch = self.desk.tenure.epoch
+        quotes = {
+            pair: Quote(pair, Price(MIDS[pair] - CARDS[pair].tick), Price(MIDS[pair] + CARDS[pair].tick), now)
+            for pair in PAIRS
+        }
+        return World(
+            now=now,
+            run=Run(run="run", epoch=epoch if command.fit else epoch - 1, mode=Mode.MOCK, version="model"),
+            link=Link(session=1, up=True, synchronised=True, round_trip_age=timedelta(0)),
+            accounts=(ACCOUNT,),
+            instruments={pair: CARDS[pair] for pair in PAIRS},
+            hours={pair: ((NOW.wall - timedelta(days=1), NOW.wall + timedelta(days=1)),) for pair in PAIRS},
+            quotes=quotes,
+            snapshot=self.picture(),
+            equity=Money(Decimal(100_000)),
+            verified=self.verified,
+            roots=dict.fromkeys(self.verified, ROOT),
+        )
+
+    def picture(self) -> Snapshot:
+        """The broker's whole picture as the book has it."""
+        desk, later = self.desk, NOW.plus(timedelta(seconds=5))
+        held = tuple(Held(pair, desk.positions.net(pair)) for pair in PAIRS if desk.positions.net(pair))
+        orders = tuple(
+            self._word(known, BrokerStatus.SUBMITTED) for known in desk.orders.open.values() if known.acknowledged
+        )
+        return Snapshot(1, later, later, True, held, orders, (), Money(Decimal(100_000)), "USD", account=ACCOUNT.tag)
+
+    # --- one command -----------------------------------------------------------------------------------------------
+
+    def play(self, i: int, command: Command) -> str:
+        """Ask the production desk; what it grants or leaves is folded. The family of its last refusal, or nothing."""
+        said = ""
+        for asked in PLAYS[command.name](self, i, command):
+            said = self._carry_out(asked, command) if not isinstance(asked, str) else asked
+        if command.name == "assemble" and not said:
+            self._look_at_the_screen(i)
+        return said
+
+    def _carry_out(self, asked: Asked, command: Command) -> str:
+        world = self.world(command)
+        ruling = decide(self.desk, asked, world)
+        records = sealed(self.desk.head, world.now.wall, asked.command_id, ruling)
+        for record in records:
+            bead = bead_of(record)
+            if isinstance(bead.body, Decision) and isinstance(asked, Sign):
+                self.verified[bead.seq] = asked.checked
+            self.desk = fold(self.desk, bead)
+        return "" if is_successful(ruling.result) else family(ruling.result.failure())
+
+    def fresh(self, what: str) -> CommandId:
+        """A command id that this desk never saw."""
+        self.count += 1
+        return CommandId(derived_id("model", what, str(self.count)))
+
+    def _look_at_the_screen(self, i: int) -> None:
+        found = screen_of(self.desk, INTENTS[i], NOW)
+        assert isinstance(found, Screen), found
+        shown = self.desk.evidence.latest(INTENTS[i])
+        assert shown is not None
+        self.screens[i, shown.evidence.version] = Seen(found.says, self.desk.head.size)
+
+    def sign(self, says: Says, size: int) -> Sign:
+        """An operator's signed statement about a history of this length, checked."""
+        self.count += 1
+        nonce = f"{self.count:032x}"
+        genesis = self.desk.genesis
+        statement = write_statement(
+            Statement(
+                log=genesis.origin, tree_size=size, tree_root=ROOT, account=genesis.account, mode=genesis.mode,
+                session=nonce, at=NOW.wall, exp=NOW.wall + type(says).life, says=says,
+            )
+        )  # fmt: skip
+        checked = Checked(statement, f"signature {nonce}", KEY, "software", False, False, 0)
+        return Sign(self.fresh("sign"), checked, ROOT, TokenId(derived_id("token", nonce)))
+
+    # --- what the desk knows of an intent --------------------------------------------------------------------------
+
+    def position(self, i: int) -> Open | Ended | None:
+        """The position of an intent."""
+        return self.desk.positions.of_intent(INTENTS[i])
+
+    def order(self, i: int, role: Role) -> Known | None:
+        """Its order of a role, the latest."""
+        found = [k for k in self.desk.orders.of(position_id_of(INTENTS[i])) if k.role is role]
+        return found[-1] if found else None
+
+    def owed(self, i: int, entry: bool) -> tuple[tuple[int, int], SendOrder] | None:
+        """The hand-over that is owed for it."""
+        for key, effect in self.desk.owed.items():
+            mine = isinstance(effect, SendOrder) and effect.position_id == position_id_of(INTENTS[i])
+            if mine and isinstance(effect, SendOrder) and effect.is_entry is entry:
+                return key, effect
+        return None
+
+    def _word(self, known: Known, status: BrokerStatus, completed: bool = False) -> OrderSaid:
+        full = known.line.quantity if status is BrokerStatus.FILLED else Quantity(Decimal(0))
+        perm_id = known.recorded_seq * 10 + len(known.role.value)
+        return OrderSaid(
+            message=self.fresh("message"), session=1, ref=known.ref, account=ACCOUNT.tag, perm_id=perm_id,
+            order_id=1, status=status, filled=full, echo=known.line, group=known.group,
+        )  # fmt: skip
+
+    def word(self, i: int, role: Role, status: BrokerStatus) -> list[Asked]:
+        """The broker's word about one order of it."""
+        known = self.order(i, role)
+        return [] if known is None else [self.say(self._word(known, status))]
+
+    def say(self, fact: Fact) -> Said:
+        """A fact as a command."""
+        return Said(self.fresh("fact"), fact)
+
+    def executed(self, i: int, role: Role) -> list[Asked]:
+        """The whole of one order executes, at its place in the market."""
+        known = self.order(i, role)
+        if known is None:
+            return []
+        line = known.line
+        name = f"{known.ref}.01"
+        said = ExecutionSaid(
+            self.fresh("message"), 1, name, known.ref, ACCOUNT.tag, known.recorded_seq * 10 + len(role.value),
+            line.symbol, line.side, line.quantity, Price(MIDS[line.symbol]), NOW.wall,
+        )  # fmt: skip
+        return [self.say(said), *self.word(i, role, BrokerStatus.FILLED)]
+
+
+# --- each command of the model as commands of production --------------------------------------------------------------
+
+Asks = list[Asked | str]
+
+
+def _propose(p: Played, i: int, c: Command) -> Asks:
+    return [proposal_of("", SIGNALS[i], "bot")]
+
+
+def _signal(i: int) -> bytes:
+    mid = MIDS[PAIRS[i]]
+    fields = {
+        "schema": "cse/1", "signal_id": f"s-{i}", "intent_id": INTENTS[i], "signal": "READY", "pair": PAIRS[i],
+        "setup_type": "FVG_ENTRY", "confidence": "0.85", "entry": f"{mid:.4f}", "stop": f"{mid - Decimal('0.003'):.4f}",
+        "target": f"{mid + Decimal('0.006'):.4f}", "state_hash": "4f1d", "strategy": "trend",
+        "created_at": utc_text(NOW.wall),
+    }  # fmt: skip
+    return "".join(f"{key}: '{value}'\n" for key, value in fields.items()).encode()
+
+
+SIGNALS: Final = tuple(map(_signal, range(len(PAIRS))))
+
+
+def _assemble(p: Played, i: int, c: Command) -> Asks:
+    quotes = timed.ObserveQuotes(p.fresh("quotes"), (PAIRS[i],))
+    return [quotes, propose.Assemble(p.fresh("assemble"), INTENTS[i])]
+
+
+def _approve(p: Played, i: int, c: Command) -> Asks:
+    seen = p.screens.get((i, c.version))
+    if seen is None:  # this desk came here another way, and never showed that version
+        return [p.sign(Decide(Verdict.APPROVE, INTENTS[i], 0, evidence="0" * 64, order="0" * 64), p.desk.head.size)]
+    return [p.sign(seen.says, seen.size)]
+
+
+def _reject(p: Played, i: int, c: Command) -> Asks:
+    return [p.sign(Decide(Verdict.REJECT, INTENTS[i], 0), p.desk.head.size)]
+
+
+def _token(p: Played, i: int) -> str:
+    for tokens in (p.desk.tokens.live, p.desk.tokens.ended):
+        found = [name for name, token in tokens.items() if token.intent_id == INTENTS[i]]
+        if found:
+            return found[-1]
+    return derived_id("token", "none")
+
+
+def _look(p: Played, i: int, c: Command, entry: bool = True) -> Asks:
+    owed = p.owed(i, entry)
+    if owed is None:
+        return ["STATE"]
+    cleared = clear(p.desk, *owed, p.world(c))
+    return ["" if is_successful(cleared) else family(cleared.failure())]
+
+
+def _withhold(p: Played, i: int, c: Command, entry: bool = True) -> Asks:
+    owed = p.owed(i, entry)
+    if owed is None:
+        return ["STATE"]
+    why = Refusal((Reason.KILL_FLAG_ACTIVE if entry else Reason.EXIT_EXPIRED,))
+    return [submit.Withhold(p.fresh("withhold"), *owed, why)]
+
+
+def _frame(p: Played, i: int, sent: bool, *roles: Role) -> Asks:
+    known = [order for role in roles if (order := p.order(i, role)) is not None]
+    return [p.say(FrameSaid(order.ref, 1, sent, 1)) for order in known]
+
+
+def _unknown(p: Played, i: int, c: Command, entry: bool = True) -> Asks:
+    owed = p.owed(i, entry)
+    if owed is None:
+        return ["STATE"]
+    return [timed.Stall(p.fresh("unknown"), position_id_of(INTENTS[i]), "OUTCOME_UNKNOWN", owed[0])]
+
+
+def _refused(p: Played, i: int, c: Command) -> Asks:
+    known = p.order(i, Role.ENTRY)
+    assert known is not None
+    code = p.say(ErrorSaid(p.fresh("message"), 1, 201, "refused", known.ref))
+    return [code, *_ended(p, i, Role.STOP, Role.TARGET)]
+
+
+def _ended(p: Played, i: int, *roles: Role) -> list[Asked]:
+    return [said for role in roles for said in p.word(i, role, BrokerStatus.CANCELLED)]
+
+
+def _carry(p: Played, i: int, c: Command) -> Asks:
+    name = position_id_of(INTENTS[i])
+    for key, effect in p.desk.owed.items():
+        if isinstance(effect, CarryOut) and effect.subject == name:
+            return [leaving.Carry(p.fresh("carry"), *key)]
+    return ["STATE"]
+
+
+def _clear(p: Played, i: int, c: Command) -> Asks:
+    flags = list(p.desk.kill_flags.standing)
+    return [p.sign(ClearKill(flags[0], WORDS), p.desk.head.size)] if flags else ["STATE"]
+
+
+BRACKET: Final = (Role.ENTRY, Role.STOP, Role.TARGET)
+PLAYS: Final[Mapping[str, Callable[[Played, int, Command], Asks]]] = {
+    "propose": _propose,
+    "assemble": _assemble,
+    "approve": _approve,
+    "reject": _reject,
+    "expire": lambda p, i, c: [timed.ExpireToken(p.fresh("expire"), _token(p, i))],
+    "withdraw": lambda p, i, c: [timed.Withdraw(p.fresh("withdraw"), INTENTS[i], "KILL_FLAG_ACTIVE")],
+    "submit": lambda p, i, c: [submit.Submit(p.fresh("submit"), INTENTS[i])],
+    "present": lambda p, i, c: [submit.Present(p.fresh("present"), _token(p, i), INTENTS[i])],
+    "look": _look,
+    "withhold": _withhold,
+    "frame_sent": lambda p, i, c: _frame(p, i, True, *BRACKET),
+    "frame_dropped": lambda p, i, c: _frame(p, i, False, *BRACKET),
+    "stall": lambda p, i, c: [timed.Stall(p.fresh("stall"), position_id_of(INTENTS[i]), "NO_ACK")],
+    "unknown": _unknown,
+    "lost": lambda p, i, c: [p.say(LinkSaid(LinkEvent.LOST, 1, detail="cut"))],
+    "ack": lambda p, i, c: [*p.word(i, Role.ENTRY, BrokerStatus.SUBMITTED)],
+    "fill": lambda p, i, c: [*p.executed(i, Role.ENTRY)],
+    "refused": _refused,
+    "cancelled": lambda p, i, c: [*_ended(p, i, *BRACKET)],
+    "picture": lambda p, i, c: [p.say(p.picture())],
+    "pair_stands": lambda p, i, c: [
+        *p.word(i, Role.STOP, BrokerStatus.SUBMITTED),
+        *p.word(i, Role.TARGET, BrokerStatus.SUBMITTED),
+    ],
+    "manage": lambda p, i, c: [timed.Manage(p.fresh("manage"), position_id_of(INTENTS[i]))],
+    "stopped": lambda p, i, c: [*p.executed(i, Role.STOP), *_ended(p, i, Role.TARGET, Role.CLOSE)],
+    "close": lambda p, i, c: [p.sign(Close(position_id_of(INTENTS[i]), WORDS), p.desk.head.size)],
+    "carry": _carry,
+    "look_close": lambda p, i, c: _look(p, i, c, False),
+    "withhold_close": lambda p, i, c: _withhold(p, i, c, False),
+    "close_sent": lambda p, i, c: _frame(p, i, True, Role.CLOSE),
+    "close_unknown": lambda p, i, c: _unknown(p, i, c, False),
+    "close_filled": lambda p, i, c: [*p.executed(i, Role.CLOSE), *_ended(p, i, Role.STOP, Role.TARGET)],
+    "kill": lambda p, i, c: [operate.RaiseKill(p.fresh("kill"), "desk", "test", "operator")],
+    "clear": _clear,
+    "lease": lambda p, i, c: [operate.TakeLease(p.fresh("lease"), "boot", "run")],
+    "release": lambda p, i, c: [operate.ReleaseLease(p.fresh("release"))],
+}
+
+
+def founded() -> Played:
+    """A desk with its operator, its session and its first picture, and no engine."""
+    played = Played()
+    genesis = Genesis("phoenix.model/1", Mode.MOCK, ACCOUNT.tag, ACCOUNT.mask, 0, "k", "log", "USD")
+    operator = Operator(OperatorEvent.ENROLLED, KEY, "ssh-ed25519 AAAA", "operator", "software")
+    calm = Command("found")
+    for asked in (
+        operate.Initialise(played.fresh("init"), genesis, operator, Policy(limits=Limits())),
+        operate.TakeLease(played.fresh("lease"), "boot", "run"),
+        played.say(LinkSaid(LinkEvent.CONNECTED, 1, (ACCOUNT,))),
+        played.say(LinkSaid(LinkEvent.SYNCHRONISED, 1, (ACCOUNT,))),
+    ):
+        assert not played._carry_out(asked, calm), asked
+    assert not played._carry_out(played.say(played.picture()), calm)
+    assert not played._carry_out(operate.ReleaseLease(played.fresh("release")), calm)
+    return played
+
+
+# --- the model's view of a production desk ----------------------------------------------------------------------------
+
+
+def shared_of(played: Played) -> Shared:
+    """What all intents share, as the desk has it."""
+    desk = played.desk
+    return Shared(bool(desk.kill_flags.standing), not desk.tenure.released)
+
+
+def intent_of(played: Played, i: int) -> Intent:
+    """One intent, as the desk has it."""
+    desk, position = played.desk, played.position(i)
+    if position is None:
+        return Intent()
+    shown = desk.evidence.latest(INTENTS[i]) if position.state.value == "PROPOSED" else None
+    token = desk.tokens.live_for(INTENTS[i])
+    ended = [t for t in desk.tokens.ended.values() if t.intent_id == INTENTS[i]]
+    decided = desk.approvals.decided.get(INTENTS[i])
+    entry = played.order(i, Role.ENTRY)
+    return Intent(
+        state=position.state.value,
+        evidence=shown.evidence.version if shown is not None else 0,
+        red=shown is not None and any(flag.startswith("KILL ") for flag in shown.evidence.flags),
+        verdict="" if decided is None else "YES" if decided.verdict is Verdict.APPROVE else "NO",
+        token="LIVE" if token is not None else ended[-1].state.value if ended else "",
+        of_run=token is not None and token.epoch == desk.tenure.epoch,
+        order="" if entry is None else _standing(entry),
+        acked=entry is not None and entry.acknowledged,
+        owed=_owed(played, i, True),
+        pair=_pair(played, i),
+        close=_close(played, i),
+        drift=any(drift.instrument == PAIRS[i] for drift in desk.drifts.open.values()),
+    )
+
+
+def _standing(known: Known) -> str:
+    return known.end.value if known.end is not None else known.standing.value
+
+
+def _owed(played: Played, i: int, entry: bool) -> str:
+    owed = played.owed(i, entry)
+    return "" if owed is None else "MINE" if owed[0][0] > played.desk.tenure.epoch else "OLD"
+
+
+def _pair(played: Played, i: int) -> str:
+    stop, target = played.order(i, Role.STOP), played.order(i, Role.TARGET)
+    if stop is None or target is None:
+        return ""
+    assert (stop.end is None) == (target.end is None), "a pair ends together"
+    if stop.end is not None:
+        return "GONE"
+    return "STANDS" if stop.acknowledged and target.acknowledged else "ASKED"
+
+
+def _close(played: Played, i: int) -> str:
+    name = position_id_of(INTENTS[i])
+    if any(isinstance(effect, CarryOut) and effect.subject == name for effect in played.desk.owed.values()):
+        return "SIGNED"
+    known = played.order(i, Role.CLOSE)
+    if known is None:
+        signed = any(d.type == "close" and d.subject == name for d in played.desk.approvals.recent.values())
+        return "SPENT" if signed else ""
+    if known.end is not None:
+        return {End.CANCELLED: "GONE"}.get(known.end, known.end.value)
+    return _owed(played, i, False) or known.standing.value
