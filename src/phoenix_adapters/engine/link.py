@@ -17,6 +17,7 @@ from phoenix_core.effects import Reconcile
 from phoenix_core.facts import Fact, LinkEvent, LinkSaid, Snapshot
 from phoenix_core.ports import Broker, Clock
 from phoenix_core.values import Moment, State
+from phoenix_core.watch.drift import lacks_word_of_an_order
 from phoenix_core.watch.market_hours import RestartWindow, restart_window_ends
 from phoenix_core.watch.observations import next_look_at
 from phoenix_core.watch.pacing import RUNS_MAX, next_run, run_wanted_at
@@ -82,7 +83,7 @@ class LinkKeeper:
         now = self.clock.now()
         self._ask_if_stale(now)
         self._synchronise_again(now)
-        self._ask_again_if_stalled(desk, now)
+        self._ask_again_if_unclear(desk, now)
         self._look_if_due(desk, now.wall)
         if self._connecting or self.up:
             return False
@@ -103,11 +104,12 @@ class LinkKeeper:
         finally:
             self._connecting = False
 
-    def _ask_again_if_stalled(self, desk: Desk, now: Moment) -> None:
+    def _ask_again_if_unclear(self, desk: Desk, now: Moment) -> None:
         """Nothing certain is known of an order: ask for executions and orders again, and take them in as facts."""
         last = self._synchronised_at
         late = last is None or now.ticks - last >= ASK_AGAIN_EVERY
-        if self.synchronised and late and desk.positions.in_state(State.STALLED):
+        unclear = bool(desk.positions.in_state(State.STALLED)) or lacks_word_of_an_order(desk.drifts)
+        if self.synchronised and late and unclear:
             self.spawn(self._synchronise())
 
     def _synchronise_again(self, now: Moment) -> None:

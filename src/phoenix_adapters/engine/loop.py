@@ -25,6 +25,7 @@ from phoenix_adapters.engine.telling import Teller
 from phoenix_adapters.engine.turn import Turn
 from phoenix_core.acts.broker_said import Said
 from phoenix_core.acts.operate import Degraded, ReleaseLease, ReportSent, Settle, TakeLease
+from phoenix_core.acts.reconcile import unheard
 from phoenix_core.acts.submit import Withhold
 from phoenix_core.acts.vital import Beat, signs_of
 from phoenix_core.beads import Bead, Decision, Settlement, Settles
@@ -41,7 +42,7 @@ from phoenix_core.effects import (
     SignCheckpoint,
     WriteResponse,
 )
-from phoenix_core.facts import CancelSaid, Checked, Fact, LinkSaid
+from phoenix_core.facts import CancelSaid, Checked, Fact, LinkSaid, Snapshot
 from phoenix_core.gate.statements import read_statement
 from phoenix_core.kernel import Command, clear, due
 from phoenix_core.ports import BeadStore, Broker, Clock, Notifier, Seam, Verifier
@@ -183,6 +184,9 @@ class Engine:
     def _hear(self, fact: Fact) -> None:
         if isinstance(fact, CancelSaid) and not fact.sent:
             self._in_flight = {k for k in self._in_flight if not self._cancels(k, fact.ref)}
+        if isinstance(fact, Snapshot):
+            for lost in unheard(self.recorder.desk, fact):
+                self._hear(lost)
         self._act(Said(self._command_id("fact"), fact))
         if isinstance(fact, LinkSaid):
             self.link.note(fact)

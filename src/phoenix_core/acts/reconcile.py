@@ -11,8 +11,10 @@ from attrs import frozen
 from phoenix_core.beads import Body, Draft, PositionEvent, Proof, ProofKind, Settlement, Settles
 from phoenix_core.desk import Desk
 from phoenix_core.effects import Reconcile
-from phoenix_core.facts import BrokerStatus, Snapshot
+from phoenix_core.facts import BrokerStatus, ExecutionSaid, Snapshot
+from phoenix_core.orders import parsed_ref
 from phoenix_core.rulings import Ruling, granted, settling
+from phoenix_core.trade.fills import Answer
 from phoenix_core.trade.order_book import Orders
 from phoenix_core.trade.order_life import End, Known, Over, Standing
 from phoenix_core.trade.positions import Open, changed
@@ -27,6 +29,22 @@ from phoenix_core.world import World
 
 Beads = list[Body | Draft | None]
 UNKNOWN_MAX = 3
+
+
+def unheard(desk: Desk, snapshot: Snapshot) -> tuple[ExecutionSaid, ...]:
+    """Executions of ours that a whole picture shows and the log does not: the feed lost them, or died in silence.
+
+    They are taken in as ordinary facts before the picture is compared; a holding that differs by less than is explained
+    by a currency's cash would else hide them for ever.
+    """
+    whole = snapshot.complete and not snapshot.missing
+    return tuple(
+        said
+        for said in (snapshot.executions if whole else ())
+        if said.account in ("", desk.genesis.account)
+        and parsed_ref(said.ref) is not None
+        and desk.fills.answer(said) is not Answer.KNOWN
+    )
 
 
 def reconciled(desk: Desk, snapshot: Snapshot, world: World, key: str) -> Ruling:

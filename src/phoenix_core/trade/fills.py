@@ -79,9 +79,10 @@ class Fills:
     def answer(self, said: ExecutionSaid) -> Answer:
         """What an execution adds over what is known: a lower or equal revision adds nothing, whatever it says."""
         family, revision = family_of(said.exec_id)
-        known = self.strays.get(family)
+        known = self.strays.get(family)  # a correction that came after the end stands here, what it corrects below
         for fill in self.of(self._owner(family, said.ref)):
-            known = fill.revision if fill.family == family else known
+            if fill.family == family:
+                known = fill.revision if known is None else max(known, fill.revision)
         if known is None:
             return Answer.NEW
         return Answer.CORRECTION if revision > known else Answer.KNOWN

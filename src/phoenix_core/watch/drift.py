@@ -252,6 +252,15 @@ def blocking(drifts: Drifts, instrument: str) -> tuple[OpenDrift, ...]:
     )
 
 
+# What a lost word of the broker looks like; asking for every order and execution again may bring it.
+_WORD_LOST: Final = frozenset({Cause.FILLS.value, Cause.ORDER_STATUS.value, Cause.ORDER_MISSING.value})
+
+
+def lacks_word_of_an_order(drifts: Drifts) -> bool:
+    """Whether an order stands otherwise at the broker than we were told, and no human has answered it."""
+    return any(drift.cause in _WORD_LOST and not drift.acknowledged for drift in drifts.open.values())
+
+
 def desk_wide(drifts: Drifts) -> tuple[OpenDrift, ...]:
     """Open drifts that name no instrument."""
     return tuple(drifts.open[identity] for identity in drifts.by_instrument.get("", ()))
