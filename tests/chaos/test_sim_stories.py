@@ -51,8 +51,8 @@ def test_an_execution_that_a_silent_feed_lost_is_found_in_the_next_picture() -> 
 
 @shows("I10")
 def test_a_lost_execution_below_what_a_currency_account_explains_is_found() -> None:
-    """Seed 51: one unit more than was ordered, lost by the feed, is less than cash in a currency explains; the picture's
-    own executions show it all the same."""
+    """Seed 51: one unit more than was ordered, lost by the feed, is less than cash in a currency explains; the
+    picture's own executions show it all the same."""
 
     async def walk(desk: Stage) -> None:
         intent = await desk.enter()
@@ -135,8 +135,8 @@ def test_a_resynchronisation_that_nobody_answered_is_asked_for_again_after_ten_s
 
 @shows("I17", "I12")
 def test_a_wall_that_keeps_being_set_back_does_not_blind_the_desk() -> None:
-    """Found with seed 8: the pace of reconciliation counts ticks, not only the wall. A time server that takes back nearly
-    every second that passes, each time by less than a jump, never makes five minutes of the wall."""
+    """Found with seed 8: the pace of reconciliation counts ticks, not only the wall. A time server that takes back
+    nearly every second that passes, each time by less than a jump, never makes five minutes of the wall."""
 
     async def walk(desk: Stage) -> None:
         await desk.watch(10)
