@@ -149,9 +149,9 @@ def next_properties(figures: Figures) -> Round:
 
 
 def next_kills(figures: Figures) -> Round:
-    """A real writer killed a thousand times more."""
+    """A real writer killed five thousand times more."""
     words = python("pytest", "-q", "-p", "no:cacheprovider", "--timeout=1800", "tests/chaos/test_log_processes.py")
-    return Round((*words, "-k", "kill_nine"), {"kills": 1000}, {"PHOENIX_KILLS": "1000"})
+    return Round((*words, "-k", "kill_nine"), {"kills": 5000}, {"PHOENIX_KILLS": "5000"})
 
 
 def next_slow(figures: Figures) -> Round:

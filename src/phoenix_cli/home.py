@@ -36,6 +36,7 @@ class Settings:
     restart_zone: str = "America/New_York"
     instruments: str = ""
     allow_live: bool = False
+    operator_key: str = ""  # the key that signs, or its `.pub` where an agent holds it; empty: the home's own
     outside_checkpoint: str = (
         ""  # a file on another disk or host: checkpoints are written there, and held against the log
     )
@@ -51,6 +52,7 @@ ENVIRONMENT: Final[Mapping[str, str]] = {
     "IBKR_ALLOW_LIVE": "allow_live",
     "RECONCILE_INTERVAL_SEC": "reconcile_interval_sec",
     "PHOENIX_ORDER_TYPES": "order_types",
+    "PHOENIX_OPERATOR_KEY": "operator_key",
 }
 
 

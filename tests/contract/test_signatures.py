@@ -5,13 +5,10 @@ from __future__ import annotations
 import base64
 import os
 import shutil
-import socket
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Final
 
 import pytest
@@ -33,9 +30,10 @@ from phoenix_adapters.keys import (
     parse_public_line,
     public_path,
 )
-from phoenix_adapters.keys.openssh import Cursor, private_file, string
+from phoenix_adapters.keys.openssh import private_file, string
 from phoenix_adapters.keys.sshsig import NAMESPACE
 from phoenix_core.refusals import Reason
+from tests.contract.agents import fido_answers, pretended_agent, running_agent
 from tests.keyring import TOUCHED, TOUCHED_AND_KNOWN, Pen, hardware_pen, software_pen
 
 STATEMENT: Final = b'{"v":1,"type":"decision","verdict":"approve"}'
@@ -56,46 +54,6 @@ def openssh_believes(folder: Path, public: PublicKey, signature: str, statement:
     allowed, found = str(folder / "allowed"), str(folder / "signature")
     done = keygen("-Y", "verify", "-f", allowed, "-I", "anna", "-n", NAMESPACE, "-s", found, stdin=statement)
     return done.returncode == 0
-
-
-@contextmanager
-def running_agent(*keys: Path) -> Iterator[Path]:
-    """A real ssh-agent on its own socket, holding these keys."""
-    with TemporaryDirectory(dir="/tmp") as folder:  # a socket's path may have 108 characters, pytest's are longer
-        path = Path(folder) / "agent"
-        agent = subprocess.Popen(["ssh-agent", "-D", "-a", str(path)], stdout=subprocess.PIPE)
-        assert agent.stdout is not None
-        try:
-            agent.stdout.readline()  # it speaks once its socket listens
-            for key in keys:
-                environment = {**os.environ, "SSH_AUTH_SOCK": str(path)}
-                subprocess.run(["ssh-add", "-q", str(key)], env=environment, check=True, timeout=30)
-            yield path
-        finally:
-            agent.stdout.close()
-            agent.terminate()
-            agent.wait(timeout=10)
-
-
-@contextmanager
-def pretended_agent(answer: Callable[[bytes], bytes]) -> Iterator[Path]:
-    """An agent of ours on a real socket: for FIDO keys made in software, and for agents that lie."""
-    with TemporaryDirectory(dir="/tmp") as folder, closing(socket.socket(socket.AF_UNIX)) as listening:
-        path = Path(folder) / "agent"
-        listening.bind(str(path))
-        listening.listen()
-
-        def serve() -> None:
-            with listening.accept()[0] as client, client.makefile("rb") as heard:
-                request = heard.read(int.from_bytes(heard.read(4), "big"))
-                said = answer(request)
-                with suppress(BrokenPipeError):  # who asked may have given up
-                    client.sendall(said)
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        yield path
-        thread.join(timeout=10)
 
 
 @pytest.fixture(params=["in process", "through ssh-keygen", "through an agent", "ssh-keygen with an agent"])
@@ -162,15 +120,7 @@ class TestSecurityKeys:
         """A FIDO key behind an agent signs like any other; the request carries the key and the bytes to sign."""
         pen = hardware_pen("bruno")
 
-        def answer(request: bytes) -> bytes:
-            asked = Cursor(request)
-            assert asked.take(1) == b"\x0d"
-            assert asked.string() == pen.public.blob
-            signed = b"\x0e" + string(pen.inner(asked.string()))
-            assert asked.number() == 0
-            return string(signed)
-
-        with pretended_agent(answer) as path:
+        with pretended_agent(fido_answers(pen)) as path:
             signature = ThroughAgent(pen.public, path, timeout_s=10).sign(STATEMENT)
         assert SshVerifier().check(STATEMENT, signature).unwrap().assurance == "hardware"
         assert openssh_believes(tmp_path, pen.public, signature)

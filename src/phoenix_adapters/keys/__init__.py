@@ -12,7 +12,7 @@ from phoenix_adapters.keys.log_key import (
     vkey,
 )
 from phoenix_adapters.keys.openssh import Fault, KeyType, PrivateKey, PublicKey, parse_private_file, parse_public_line
-from phoenix_adapters.keys.signing import InProcess, Signs, ThroughAgent, ThroughKeygen
+from phoenix_adapters.keys.signing import InProcess, Signs, ThroughAgent, ThroughKeygen, signs_for
 from phoenix_adapters.keys.sshsig import Signature, parse_signature, verify
 from phoenix_adapters.keys.trouble import KeyTrouble, Trouble
 from phoenix_adapters.keys.verifier import SshVerifier
@@ -44,6 +44,7 @@ __all__ = [
     "parse_vkey",
     "public_path",
     "roots_of",
+    "signs_for",
     "verify",
     "vkey",
 ]

@@ -65,6 +65,11 @@ def load_public(path: Path) -> PublicKey:
     return found
 
 
+def is_encrypted(path: Path) -> bool:
+    """Whether a private key file, which nobody else can read, wants a passphrase."""
+    return parse_private_file(_read(path, private=True)) is Fault.KEY_ENCRYPTED
+
+
 def _write_new(path: Path, text: str, mode: int) -> None:
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)

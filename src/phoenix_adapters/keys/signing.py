@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -14,6 +15,7 @@ from attrs import field, frozen
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from phoenix_adapters.keys import agent, sshsig
+from phoenix_adapters.keys.files import is_encrypted, load, load_public
 from phoenix_adapters.keys.openssh import Fault, KeyType, PrivateKey, PublicKey
 from phoenix_adapters.keys.sshsig import NAMESPACE, parse_signature, verify
 from phoenix_adapters.keys.trouble import KeyTrouble, Trouble
@@ -94,6 +96,25 @@ class ThroughAgent:
         """Ask the agent for the inner signature and put the SSHSIG around it."""
         inner = agent.sign(self.socket, self.public, sshsig.to_be_signed(statement, namespace), self.timeout_s)
         return _confirmed(sshsig.enclosed(self.public, inner, namespace), self.public, statement, namespace)
+
+
+def signs_for(path: Path, agent_socket: str = "") -> Signs:
+    """Whoever signs for a key file or its `.pub`: an agent that holds the key, this process, or else ssh-keygen.
+
+    ssh-keygen is what can ask for a passphrase, a PIN and a touch; an agent comes first because its owner chose it.
+    """
+    public = load_public(path)
+    if agent_socket:
+        with suppress(KeyTrouble):  # an agent that is gone holds nothing
+            if public in agent.identities(Path(agent_socket)):
+                return ThroughAgent(public, Path(agent_socket))
+    file = path.with_suffix("") if path.suffix == ".pub" else path
+    if not file.exists():
+        mend = f"add the key to an ssh-agent and set SSH_AUTH_SOCK, or put its private file at {file}"
+        raise KeyTrouble(Trouble.KEY_MISSING, str(file), mend)
+    if public.type is not KeyType.SOFTWARE or is_encrypted(file):
+        return ThroughKeygen(public, file)
+    return InProcess(load(file))
 
 
 def _confirmed(text: str, public: PublicKey, statement: bytes, namespace: str) -> str:

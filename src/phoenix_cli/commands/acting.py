@@ -31,7 +31,7 @@ def sign_and_act(
 ) -> Result[Accepted, Refusal]:
     """Sign a statement with the operator's key and record it."""
     from phoenix_cli.wiring.edges import KeyTrouble, SshVerifier
-    from phoenix_cli.wiring.founding import operator_of
+    from phoenix_cli.wiring.founding import signer_of
     from phoenix_cli.wiring.signing import root_text, signed, statement_of
     from phoenix_core.acts.approve import Sign
     from phoenix_core.beads import Policy
@@ -39,11 +39,13 @@ def sign_and_act(
     desk = session.desk
     statement = statement_of(desk, session.store, says, session.clock.now())
     try:
-        key = operator_of(session.home)
+        key = signer_of(session.home, session.settings)
+        root = root_text(session.store, desk.head.size)
+        if key.public.type.assurance == "hardware":
+            click.echo("touch the security key", err=True)
+        command = signed(statement, key, SshVerifier(), root, texts, policy if isinstance(policy, Policy) else None)
     except (KeyTrouble, OSError) as error:
         fail(ctx, USAGE, f"the operator's key cannot be used: {error}")
-    root = root_text(session.store, desk.head.size)
-    command = signed(statement, key, SshVerifier(), root, texts, policy if isinstance(policy, Policy) else None)
     if not isinstance(command, Sign):
         refuse_with(ctx, command)
     return session.recorder.act(command)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
-import stat
 from pathlib import Path
 
 import click
 
 from phoenix_cli.home import CONFIG_NAME, Home, Settings, home_at, load_settings, mode_of, settings_text
 from phoenix_cli.output import emit, refuse
+
+HOW = {"InProcess": "from its file", "ThroughAgent": "through the agent", "ThroughKeygen": "through ssh-keygen"}
 
 
 def home_of(ctx: click.Context) -> Home:
@@ -21,7 +22,11 @@ def home_of(ctx: click.Context) -> Home:
 @click.command("init")
 @click.option("--mode", type=click.Choice(["mock", "paper", "live"]), default="mock", help="What kind of money.")
 @click.option("--account", default="", help="The account number: DU... for paper, U... for live.")
-@click.option("--key", type=click.Path(exists=True, path_type=Path), help="Enrol this public key instead of a new one.")
+@click.option(
+    "--key",
+    type=click.Path(exists=True, path_type=Path),
+    help="Enrol and sign with this OpenSSH key (or its .pub, held by an agent).",
+)
 @click.option("--currency", default="USD", help="The account's base currency.")
 @click.pass_context
 def init_command(ctx: click.Context, mode: str, account: str, key: Path | None, currency: str) -> None:
@@ -44,7 +49,8 @@ def init_command(ctx: click.Context, mode: str, account: str, key: Path | None, 
         raise BadInput("--account", number, f"a {mode} desk needs an account that begins with {PREFIXES[wanted]}")
     if home.log.exists() and os.path.getsize(home.log) > 0 and home.config.exists():
         refuse(ctx, ("DESK_EXISTS_ALREADY",), f"there is a desk in {home.path} already")
-    settings = Settings(mode=mode, account=number, port=PORTS[wanted], currency=currency)
+    own = "" if key is None else str(key.absolute())
+    settings = Settings(mode=mode, account=number, port=PORTS[wanted], currency=currency, operator_key=own)
     keys = make_keys(home, number, key)
     _ = home.config.write_text(settings_text(settings), encoding="utf-8")
     with SqliteStore(home.log) as store:
@@ -102,7 +108,7 @@ def _checks(home: Home) -> list[tuple[str, str, str]]:
             "ok" if prefix_ok else "fail",
             f"{PREFIXES[mode]}*" if prefix_ok else "prefix does not fit the mode",
         ),
-        _key(home),
+        _key(home, settings),
         *_log(home),
         _disk(home),
         ("halt", "warn" if home.halt_flag.exists() else "ok", "the latch is up" if home.halt_flag.exists() else "down"),
@@ -112,11 +118,15 @@ def _checks(home: Home) -> list[tuple[str, str, str]]:
     return found
 
 
-def _key(home: Home) -> tuple[str, str, str]:
-    if not home.operator_key.exists():
-        return ("key", "warn", "no operator key in the home: sign with ssh-keygen or an agent")
-    loose = stat.S_IMODE(home.operator_key.stat().st_mode) & 0o077
-    return ("key", "fail", "its mode is open: chmod 600") if loose else ("key", "ok", "operator key, mode 0600")
+def _key(home: Home, settings: Settings) -> tuple[str, str, str]:
+    from phoenix_cli.wiring.edges import KeyTrouble
+    from phoenix_cli.wiring.founding import signer_of
+
+    try:
+        signs = signer_of(home, settings)
+    except (KeyTrouble, OSError) as error:
+        return ("key", "fail", str(error))
+    return ("key", "ok", f"{signs.public.fingerprint} ({signs.public.type.assurance}), {HOW[type(signs).__name__]}")
 
 
 def _log(home: Home) -> list[tuple[str, str, str]]:

@@ -17,14 +17,16 @@ from phoenix_adapters.keys import (
     InProcess,
     LogKey,
     PublicKey,
+    Signs,
     create,
     create_log_key,
     load,
     load_log_key,
     load_public,
+    signs_for,
     vkey,
 )
-from phoenix_cli.home import Home
+from phoenix_cli.home import Home, Settings
 from phoenix_cli.wiring.opening import account_of
 from phoenix_core.acts.operate import Initialise
 from phoenix_core.beads import Genesis, Limits, Operator, OperatorEvent, Policy
@@ -116,3 +118,9 @@ def found(store: SqliteStore, keys: Keys, mode: Mode, clock: Clock, currency: st
 def operator_of(home: Home) -> InProcess:
     """The operator's software key, from the home."""
     return InProcess(load(home.operator_key))
+
+
+def signer_of(home: Home, settings: Settings) -> Signs:
+    """Whoever signs for the operator: the key that the settings name, or the home's own; raises `KeyTrouble`."""
+    path = Path(settings.operator_key).expanduser() if settings.operator_key else home.operator_key
+    return signs_for(path, os.environ.get("SSH_AUTH_SOCK", ""))
