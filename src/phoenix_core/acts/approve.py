@@ -286,10 +286,10 @@ def _set_policy(desk: Desk, command: Sign, says: SetPolicy, recorded: Body, sign
     withdrawn: list[Body] = []
     for token in desk.tokens.live.values():
         position = desk.positions.open_of_intent(token.intent_id)
+        assert position is not None, "a live token belongs to an approved intent"
         withdrawn.append(tokens.revoked(token, (Reason.TOKEN_REVOKED,)))
-        if position is not None:
-            proof = Proof(ProofKind.RULE, "policy")
-            withdrawn.append(changed(position, PositionEvent.WITHDRAWN, proof, reasons=("POLICY_CHANGED",)))
+        proof = Proof(ProofKind.RULE, "policy")
+        withdrawn.append(changed(position, PositionEvent.WITHDRAWN, proof, reasons=("POLICY_CHANGED",)))
     return granted("policy", recorded, evolve(policy, signed=signed), *withdrawn, texts=command.texts)
 
 

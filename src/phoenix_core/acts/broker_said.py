@@ -191,9 +191,7 @@ def _error(desk: Desk, command: Said, said: ErrorSaid, world: World) -> Ruling:
 def _session_error(desk: Desk, command: Said, said: ErrorSaid, world: World) -> Ruling:
     subject = f"code {said.code}"
     kept = seen(About.WARNING, subject, message=said.message)
-    code = Code.PACING_VIOLATION if said.code == TOO_FAST else Code.BROKER_WARNING
-    if not may_raise(desk.alerts, code, subject, world.now.wall):
-        return granted(subject, kept)
+    code = Code.PACING_VIOLATION if said.code == TOO_FAST else Code.BROKER_WARNING  # neither is ever held back
     return granted(subject, kept, alert(code, subject, command.command_id))
 
 

@@ -174,8 +174,7 @@ def _due_to_intents(desk: Desk, now: Moment) -> Iterator[Due]:
     for token in tokens.expired_tokens(desk.tokens, now, desk.tenure.epoch):
         yield ExpireToken(_id("expire", token.id), token.id)
     for position in desk.positions.in_state(State.APPROVED):
-        if desk.tokens.live_for(position.intent_id) is not None:
-            yield Submit(_id("submit", position.token_id or "", str(desk.head.size)), position.intent_id)
+        yield Submit(_id("submit", position.token_id or "", str(desk.head.size)), position.intent_id)
     waiting: list[str] = []
     for position in desk.positions.in_state(State.PROPOSED):
         proposal = desk.signals.proposal(position.intent_id)

@@ -113,10 +113,8 @@ def entry_lights_before(desk: Desk, world: World, intent_id: str) -> Refusal | N
 
     The rest is the engine's.
     """
-    proposal = desk.signals.proposal(intent_id)
-    shown = desk.evidence.latest(intent_id)
-    if proposal is None or shown is None:
-        return refusal(Reason.EVIDENCE_MISSING, detail=intent_id)
+    proposal, shown = desk.signals.proposal(intent_id), desk.evidence.latest(intent_id)
+    assert proposal is not None and shown is not None, "what a human may decide on has its signal and its evidence"
     signal = proposal.signal
     policy = policy_of(desk)
     kill = kill_flags.kill_refusal(desk.kill_flags, signal.strategy, signal.pair, world.latch)
@@ -279,7 +277,7 @@ def flags_for(
     if not is_reconciled(desk.observations, desk.sessions.session, desk.sessions.connected_seq):
         flags.append(evidence.red("not reconciled in this session"))
     twin = desk.signals.twin_of(signal)
-    if twin is not None and twin != signal.intent_id:
+    if twin is not None:
         flags.append(evidence.amber(f"same trade as {twin[:8]}"))
     if sizing.stated is not None and sizing.stated > sizing.computed:
         flags.append(evidence.amber("stated size above computed"))

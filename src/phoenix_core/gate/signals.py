@@ -79,7 +79,7 @@ class Signals:
     """Every signal that came in: whole while it may be decided on, a hash afterwards."""
 
     open: dict[str, Proposal] = Factory(dict)  # by intent, in order of arrival
-    twins: dict[str, str] = Factory(dict)  # twin -> the latest open intent that proposes it
+    twins: dict[str, list[str]] = Factory(dict)  # twin -> the open intents that propose it, oldest first
     bodies: dict[str, str] = Factory(dict)  # intent -> hash of its canonical signal, for ever
     intents: dict[str, str] = Factory(dict)  # signal id -> intent, for ever
     heard: dict[str, Heard] = Factory(dict)  # digest of bytes -> outcome, lately, in order of arrival
@@ -100,7 +100,7 @@ class Signals:
             fields = to_json(signal)
             twin = _twin(fields)
             self.open[intent] = Proposal(signal, body.channel, bead.seq, bead.ts, body.expires_at, twin)
-            self.twins[twin] = intent
+            self.twins.setdefault(twin, []).append(intent)
             self.bodies[intent] = _hash_of(fields)
             self.intents[signal.signal_id] = intent
         _ = self.heard.setdefault(body.digest, Heard(body.event, bead.ts, intent, body.reasons))
@@ -112,7 +112,8 @@ class Signals:
         while self.open and next(iter(self.open.values())).expires_at + RETIRED_AFTER < now:
             intent, proposal = next(iter(self.open.items()))
             del self.open[intent]
-            if self.twins[proposal.twin] == intent:
+            self.twins[proposal.twin].remove(intent)
+            if not self.twins[proposal.twin]:
                 del self.twins[proposal.twin]
 
     def proposal(self, intent_id: str) -> Proposal | None:
@@ -124,9 +125,9 @@ class Signals:
         return self.heard.get(digest)
 
     def twin_of(self, signal: CanonicalSignal) -> str | None:
-        """Another recent intent that proposes the same trade under another name: an amber light."""
-        intent = self.twins.get(_twin(to_json(signal)))
-        return intent if intent != signal.intent_id else None
+        """The latest other intent that proposes the same trade under another name: an amber light."""
+        others = (it for it in reversed(self.twins.get(_twin(to_json(signal)), ())) if it != signal.intent_id)
+        return next(others, None)
 
 
 def _hash_of(fields: Mapping[str, Json]) -> str:

@@ -475,6 +475,14 @@ class TestMemory:
         ):
             assert signals.twin_of(signal(**other, **{field: value})) is None
 
+    def test_each_of_two_twins_sees_the_other(self) -> None:
+        """The later one too: it is the one that a human would approve by mistake."""
+        signals = Signals()
+        signals.fold(bead(1, accepted(signal())))
+        later = signal(intent_id=intent(2), signal_id="sig-2")
+        signals.fold(bead(2, accepted(later)))
+        assert (signals.twin_of(signal()), signals.twin_of(later)) == (intent(2), signal().intent_id)
+
     def test_what_can_no_longer_be_decided_on_is_let_go(self) -> None:
         """Past its life a proposal keeps its ids and the hash of its body: it can never be proposed again."""
         signals = Signals()

@@ -1,0 +1,364 @@
+"""From an input to the order: what comes in, what the human is shown, and what a red light does to a permission."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from attrs import evolve as changed
+from returns.pipeline import is_successful
+
+from phoenix_adapters.brokers.mock.market import CARDS
+from phoenix_adapters.engine.inputs import proposal_of
+from phoenix_core.acts.lights import entry_lights_before, rate_of
+from phoenix_core.acts.operate import RaiseKill
+from phoenix_core.acts.propose import Assemble
+from phoenix_core.acts.submit import Submit
+from phoenix_core.beads import (
+    Alert,
+    Body,
+    Evidence,
+    KillFlag,
+    KillKind,
+    Position,
+    PositionEvent,
+    Signal,
+    SignalEvent,
+    StateConflict,
+    T2Token,
+    TokenEvent,
+)
+from phoenix_core.facts import Quote
+from phoenix_core.gate.statements import ClearKill
+from phoenix_core.gate.tokens import Tokens
+from phoenix_core.kernel import decide
+from phoenix_core.refusals import Reason
+from phoenix_core.values import Account, CommandId, Mode, Money, Price, State
+from phoenix_core.world import World
+from tests.showing import shows
+from tests.stage import Stage, stage
+from tests.unit.desk.walks import WORDS, walked
+
+OTHER = {"pair": "GBPUSD", "entry": "1.2700", "stop": "1.2740", "target": "1.2600"}
+
+
+class TestAnyBytes:
+    """Any bytes end in exactly one of three beads: ACCEPTED, REFUSED by a rule, QUARANTINED as unreadable."""
+
+    @shows("I20", "INV-CSE-1")
+    def test_each_input_leaves_one_signal_bead(self) -> None:
+        """A good one and a position; one that is still forming; no signal at all. Only the first may be decided on."""
+
+        async def walk(desk: Stage) -> None:
+            for data in (desk.signal(), desk.signal(signal="FORMING"), b"no: signal\n", b"\xff"):
+                _ = desk.act(proposal_of("", data, "bot"))
+            said = desk.bodies(Signal)
+            wanted = [SignalEvent.ACCEPTED, SignalEvent.REFUSED, SignalEvent.QUARANTINED, SignalEvent.QUARANTINED]
+            assert [s.event for s in said] == wanted
+            assert said[1].reasons == (Reason.SIGNAL_NOT_READY.value,)
+            assert [p.state for p in desk.bodies(Position)] == [State.PROPOSED]
+            assert [a.code for a in desk.bodies(Alert)].count("SIGNAL_QUARANTINED") == 2
+
+        _ = walked(walk)
+
+    @shows("S32-STL-04", "F29")
+    def test_a_stale_context_is_refused_at_the_door_without_a_flag(self) -> None:
+        """E1: stale at intake is refused, and raises no kill."""
+
+        async def walk(desk: Stage) -> None:
+            data = desk.signal()
+            await desk.tick(15 * 60 + 1)
+            no = desk.act(proposal_of("", data, "bot")).failure()
+            assert Reason.STATE_CONFLICT in no.reasons
+            assert [s.event for s in desk.bodies(Signal)] == [SignalEvent.REFUSED]
+            assert not desk.bodies(KillFlag)
+
+        _ = walked(walk)
+
+    def test_the_same_signal_again_leaves_the_inbox(self) -> None:
+        """Through the same door it says nothing new; a file of it must still go somewhere: refused, and kept."""
+
+        async def walk(desk: Stage) -> None:
+            data = desk.signal()
+            _ = desk.act(proposal_of("", data, "bot")).unwrap()
+            await desk.tick()
+            same = decide(desk.desk, proposal_of("", data, "bot"), desk.engine.world())
+            assert is_successful(same.result) and not same.drafts
+            no = desk.act(proposal_of("again.yaml", data, "files")).failure()
+            assert no.reasons == (Reason.SIGNAL_SEEN_BEFORE,)
+            assert desk.bodies(Signal)[-1].event is SignalEvent.REFUSED
+
+        _ = walked(walk)
+
+    def test_live_takes_nothing_in_without_a_signed_policy(self) -> None:
+        """C5: LIVE does not start without one: a signal is refused, and an intent cannot be assembled or approved."""
+
+        async def walk(desk: Stage) -> None:
+            intent = await desk.propose()
+            genesis = desk.desk.genesis
+            desk.desk.tenure.genesis = changed(genesis, mode=Mode.LIVE)
+            try:
+                world = desk.engine.world()
+                no = decide(desk.desk, proposal_of("", desk.signal(), "bot"), world).result.failure()
+                assert Reason.POLICY_MISSING in no.reasons
+                no = decide(desk.desk, Assemble(CommandId("a"), intent), world).result.failure()
+                assert (no.reasons, "policy" in no.detail) == ((Reason.EVIDENCE_MISSING,), True)
+                light = entry_lights_before(desk.desk, world, intent)
+                assert light is not None and Reason.POLICY_MISSING in light.reasons
+            finally:
+                desk.desk.tenure.genesis = genesis
+
+        _ = walked(walk)
+
+
+def assembled(desk: Stage, intent: str, world: World | None = None) -> Evidence:
+    """The evidence that the desk would make of an intent now."""
+    ruling = decide(desk.desk, Assemble(CommandId("a"), intent), world or desk.engine.world())
+    (draft,) = ruling.drafts
+    assert isinstance(draft.body, Evidence)
+    return draft.body
+
+
+class TestShown:
+    """S32-EVD-01: what the approver sees: kills by name, what blocks, what asks for care, how fresh the picture is."""
+
+    LIGHTS: tuple[tuple[str, Callable[[World], World]], ...] = (
+        ("KILL HALT latch", lambda w: changed(w, latch=True)),
+        ("KILL HALT latch", lambda w: changed(w, latch=None)),
+        ("AMBER market CLOSED", lambda w: changed(w, now=changed(w.now, wall=w.now.wall + timedelta(days=3)))),
+        ("INFO feed down", lambda w: changed(w, link=changed(w.link, up=False))),
+    )
+
+    @pytest.mark.parametrize(("light", "change"), LIGHTS, ids=["latch", "unreadable", "closed", "down"])
+    @shows("S32-KIL-02", "S32-EVD-01")
+    def test_each_light_is_shown_where_it_holds_and_nowhere_else(
+        self, light: str, change: Callable[[World], World]
+    ) -> None:
+        """The same intent in two worlds: the light is there in one of them."""
+
+        async def walk(desk: Stage) -> None:
+            intent = await desk.propose()
+            world = desk.engine.world()
+            assert light not in assembled(desk, intent, world).flags
+            assert light in assembled(desk, intent, change(world)).flags
+
+        _ = walked(walk)
+
+    def test_a_stated_size_above_the_computed_one_asks_for_care(self) -> None:
+        """C8: both figures are shown, and the larger one is amber; a smaller one is not."""
+
+        async def walk(desk: Stage) -> None:
+            for quantity, amber in (("900000", True), ("20000", False)):
+                intent = await desk.propose(quantity=quantity)
+                found = assembled(desk, intent)
+                assert found.sizing.stated is not None
+                assert (found.sizing.stated > found.sizing.computed) is amber
+                assert ("AMBER stated size above computed" in found.flags) is amber
+
+        _ = walked(walk)
+
+    def test_the_same_trade_under_another_name_asks_for_care(self) -> None:
+        """Two intents of one trade: the second says whose twin it is, the first was there before."""
+
+        async def walk(desk: Stage) -> None:
+            first = await desk.propose()
+            assert not [f for f in assembled(desk, first).flags if f.startswith("AMBER same trade")]
+            second = await desk.propose()
+            assert f"AMBER same trade as {first[:8]}" in assembled(desk, second).flags
+
+        _ = walked(walk)
+
+    def test_a_picture_that_was_never_whole_is_said_and_blocks(self) -> None:
+        """No complete reconciliation yet: red, and no age of one is made up."""
+        made = stage()
+        made.broker.hush()
+
+        async def walk(desk: Stage) -> None:
+            intent = await desk.propose()
+            world = changed(desk.engine.world(), equity=Money(Decimal(100_000)))
+            flags = assembled(desk, intent, world).flags
+            assert "RED not reconciled in this session" in flags
+            assert not [flag for flag in flags if flag.startswith("INFO recon")]
+
+        _ = walked(walk, made)
+
+    @pytest.mark.parametrize("missing", ["instruments", "quotes"])
+    def test_without_a_card_or_a_quote_nothing_is_shown(self, missing: str) -> None:
+        """Evidence is made of Phoenix's own data or not at all; it is asked for again."""
+
+        async def walk(desk: Stage) -> None:
+            intent = await desk.propose()
+            world = desk.engine.world()
+            world = changed(world, instruments={}) if missing == "instruments" else changed(world, quotes={})
+            ruling = decide(desk.desk, Assemble(CommandId("a"), intent), world)
+            assert ruling.result.failure().reasons == (Reason.EVIDENCE_MISSING,) and not ruling.drafts
+
+        _ = walked(walk)
+
+    def test_what_cannot_be_sized_is_not_shown(self) -> None:
+        """No equity known: no size, no evidence."""
+
+        async def walk(desk: Stage) -> None:
+            intent = await desk.propose()
+            world = changed(desk.engine.world(), equity=None)
+            ruling = decide(desk.desk, Assemble(CommandId("a"), intent), world)
+            assert ruling.result.failure().reasons == (Reason.EQUITY_UNKNOWN,) and not ruling.drafts
+
+        _ = walked(walk)
+
+
+def quoted(symbol: str, bid: str, ask: str, world: World) -> Quote:
+    """A quote of this moment."""
+    return Quote(symbol, Price(Decimal(bid)), Price(Decimal(ask)), world.now)
+
+
+class TestShownAndGone:
+    """S32-EVD-02: an approval covers what was displayed, and what was displayed in red cannot be approved."""
+
+    @shows("S32-KIL-02", "S32-EVD-02")
+    def test_evidence_that_shows_a_kill_is_not_approved_after_the_kill_is_gone(self) -> None:
+        """The flag is down, the evidence on the screen still says KILL: refused until it is made anew."""
+
+        async def walk(desk: Stage) -> None:
+            flag = desk.act(RaiseKill(CommandId("k"), "instrument:EURUSD", "x", "operator")).unwrap().subject
+            await desk.tick()
+            intent = await desk.propose()
+            _ = desk.sign(ClearKill(flag, WORDS)).unwrap()
+            shown = desk.signature(desk.screen(intent).says)
+            assert desk.act(shown).failure().reasons == (Reason.KILL_FLAG_ACTIVE,)
+            await desk.tick(300)
+            assert is_successful(desk.approve(intent)), "made anew, it shows no kill"
+
+        _ = walked(walk)
+
+
+class TestRates:
+    """C8: sizes and limits are judged in the account's currency, by a stated rate, a direct or an inverse quote."""
+
+    def test_the_rate_of_an_instruments_currency(self) -> None:
+        """Its own currency is one; stated before quoted; direct before inverse; unknown is unknown, never one."""
+
+        async def walk(desk: Stage) -> None:
+            world = changed(desk.engine.world(), rates={}, quotes={})
+            yen, dollars = CARDS["USDJPY"], CARDS["EURUSD"]
+            direct, inverse = quoted("JPYUSD", "0.006", "0.008", world), quoted("USDJPY", "99", "101", world)
+            assert rate_of(desk.desk, world, dollars) == 1
+            assert rate_of(desk.desk, world, yen) is None
+            assert rate_of(desk.desk, changed(world, quotes={"USDJPY": inverse}), yen) == Decimal("0.01")
+            both = changed(world, quotes={"USDJPY": inverse, "JPYUSD": direct})
+            assert rate_of(desk.desk, both, yen) == Decimal("0.007")
+            assert rate_of(desk.desk, changed(both, rates={"JPY": Money(Decimal(2))}), yen) == 2
+
+        _ = walked(walk)
+
+
+async def approved(desk: Stage) -> str:
+    """An intent that a human approved, and that the engine has not looked at yet."""
+    intent = await desk.propose()
+    _ = desk.approve(intent).unwrap()
+    _ = desk.engine.recorder.catch_up()
+    return intent
+
+
+def bodies_of(desk: Stage, intent: str, world: World) -> tuple[tuple[Reason, ...], list[Body]]:
+    """The reasons against a submit in this world, and what it leaves."""
+    ruling = decide(desk.desk, Submit(CommandId("s"), intent), world)
+    return ruling.result.failure().reasons, [draft.body for draft in ruling.drafts]
+
+
+class TestRedAtSubmit:
+    """C2: a refusing guard does not spend the token; a transient one waits, every other one takes it back."""
+
+    @shows("S33-CON-07")
+    def test_a_transient_light_keeps_the_permission(self) -> None:
+        """No room on the wire: the intent stays approved; a human hears of it, once an hour."""
+
+        async def walk(desk: Stage) -> None:
+            intent = await approved(desk)
+            world = changed(desk.engine.world(), entry_budget=0)
+            reasons, bodies = bodies_of(desk, intent, world)
+            assert reasons == (Reason.PACING,)
+            assert [b.code for b in bodies if isinstance(b, Alert)] == ["PACING_LIMITED"] and len(bodies) == 1
+            desk.desk.alerts.warned["PACING_LIMITED|orders"] = world.now.wall
+            assert bodies_of(desk, intent, world) == ((Reason.PACING,), [])
+            down = changed(desk.engine.world(), link=changed(world.link, up=False))
+            assert bodies_of(desk, intent, down) == ((Reason.LINK_DOWN,), [])
+
+        _ = walked(walk)
+
+    @shows("S33-GRD-05", "S33-GRD-06")
+    def test_a_wrong_account_or_port_withdraws_and_is_a_violation(self) -> None:
+        """The token is revoked, not spent; nothing is recorded to be sent; CRITICAL."""
+
+        async def walk(desk: Stage) -> None:
+            intent = await approved(desk)
+            world = desk.engine.world()
+            wrong = (
+                (changed(world, accounts=(Account("b" * 64, "MOCK"),)), Reason.ACCOUNT_MISMATCH),
+                (changed(world, port=4001), Reason.PORT_MISMATCH),
+                (changed(world, run=changed(world.run, mode=Mode.PAPER)), Reason.MODE_MISMATCH),
+            )
+            for place, reason in wrong:
+                reasons, (token, position, alert) = bodies_of(desk, intent, place)
+                assert reason in reasons
+                assert isinstance(token, T2Token) and (token.event, token.final) == (TokenEvent.REJECTED, True)
+                assert isinstance(position, Position) and position.event is PositionEvent.WITHDRAWN
+                assert isinstance(alert, Alert) and (alert.code, alert.severity.value) == (
+                    "GUARD_VIOLATION",
+                    "CRITICAL",
+                )
+
+        _ = walked(walk)
+
+    @shows("I2")
+    def test_an_approved_intent_without_a_live_token_sends_nothing(self) -> None:
+        """No token to spend: the intent is withdrawn, and no token is made up for it."""
+
+        async def walk(desk: Stage) -> None:
+            intent = await approved(desk)
+            desk.desk.tokens = Tokens()
+            reasons, (position,) = bodies_of(desk, intent, desk.engine.world())
+            assert reasons[0] is Reason.TOKEN_MISSING
+            assert isinstance(position, Position) and position.event is PositionEvent.WITHDRAWN
+
+        _ = walked(walk)
+
+    @shows("S32-STL-06", "INV-STALE-KILL-1")
+    def test_a_context_that_aged_after_the_approval(self) -> None:
+        """Fresh when approved, past the threshold when used: the conflict, and a kill on the strategy for 5 minutes."""
+
+        async def walk(desk: Stage) -> None:
+            intent = await approved(desk)
+            world = desk.engine.world()
+            later = changed(world, now=world.now.plus(timedelta(minutes=15, seconds=1)))
+            reasons, bodies = bodies_of(desk, intent, later)
+            assert Reason.STATE_CONFLICT in reasons
+            flag = next(b for b in bodies if isinstance(b, KillFlag))
+            assert (flag.type, flag.scope, flag.until) == (
+                KillKind.TEMPORARY,
+                "strategy:trend",
+                later.now.wall + timedelta(minutes=5),
+            )
+            assert [b.stage for b in bodies if isinstance(b, StateConflict)] == ["submit"]
+
+        _ = walked(walk)
+
+    @shows("S32-LIF-07", "INV-T2-TOKEN-1")
+    def test_a_token_whose_life_is_over_expires(self) -> None:
+        """Five minutes later and all else green: EXPIRED, the intent CANCELLED by TokenExpired, nothing sent."""
+
+        async def walk(desk: Stage) -> None:
+            intent = await approved(desk)
+            desk.clock.advance(timedelta(minutes=5))
+            for symbol, last in desk.broker.quotes().items():
+                desk.broker.set_quote(symbol, last.bid, last.ask)
+            world = desk.engine.world()
+            world = changed(world, link=changed(world.link, round_trip_age=timedelta(0)))
+            reasons, (token, position) = bodies_of(desk, intent, world)
+            assert reasons == (Reason.TOKEN_EXPIRED,)
+            assert isinstance(token, T2Token) and token.event is TokenEvent.EXPIRED
+            assert isinstance(position, Position) and position.event is PositionEvent.TOKEN_EXPIRED
+
+        _ = walked(walk)

@@ -1,0 +1,369 @@
+"""What a human signs to mend what only a human may mend, and what is refused with its reason."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+from unittest import mock
+
+import pytest
+from attrs import evolve as changed
+from returns.pipeline import is_successful
+
+from phoenix_adapters.brokers.mock.chaos import Fate, Fill, Silence
+from phoenix_core.acts.broker_said import Said
+from phoenix_core.acts.exits import Carry
+from phoenix_core.acts.operate import Observe, RaiseKill
+from phoenix_core.acts.timed import Prove
+from phoenix_core.beads import (
+    About,
+    Alert,
+    AlertEvent,
+    IbkrSession,
+    KillEvent,
+    KillFlag,
+    KillKind,
+    Limits,
+    Observation,
+    Order,
+    OrderEvent,
+    Policy,
+    ReconciliationDrift,
+    ReconciliationResolution,
+    Resolution,
+)
+from phoenix_core.effects import CarryOut
+from phoenix_core.facts import BrokerStatus
+from phoenix_core.gate.statements import CancelOrphans, ClearKill, Close, Protect, ResolveDrift, Resume, Says
+from phoenix_core.kernel import decide, due
+from phoenix_core.orders import exit_ref
+from phoenix_core.refusals import Reason
+from phoenix_core.trade import order_book
+from phoenix_core.trade.positions import Open
+from phoenix_core.values import CommandId, Quantity, Role, Side, State
+from phoenix_core.watch.session import ReconnectState
+from tests.showing import shows
+from tests.stage import Stage, stage
+from tests.unit.desk.test_signed_commands import ADOPT, answered
+from tests.unit.desk.walks import WORDS, filled, hear, ref_of, said_of, walked
+
+HELD = {"pair": "AAPL", "entry": "190.22", "stop": "188.22", "target": "195.22"}
+
+
+async def drifting(desk: Stage) -> ReconciliationDrift:
+    """A desk whose only open drift is that the broker shows another size than we hold."""
+    _ = await desk.enter(**HELD)
+    held = desk.desk.positions.net("AAPL")
+    desk.broker.spoof("AAPL", held + 7)
+    for _ in range(8):
+        await desk.tick(10)
+        _ = desk.act(Observe(desk.fresh(), About.DEMAND, "operator", {}))
+    (drift,) = desk.bodies(ReconciliationDrift)
+    return drift
+
+
+def carried(desk: Stage, says: Says) -> Carry:
+    """Sign it, and name the command that would carry it out."""
+    _ = desk.sign(says).unwrap()
+    _ = desk.engine.recorder.catch_up()
+    (key,) = (key for key, effect in desk.desk.owed.items() if isinstance(effect, CarryOut))
+    return Carry(CommandId("carry"), *key)
+
+
+class TestResolveDrift:
+    """D6: PHOENIX_CORRECTED attributes executions and ends the drift; BROKER_CORRECTED waits for the picture that
+    agrees; ACKNOWLEDGED stays visible."""
+
+    @shows("S32-REC-06", "S32-REC-10")
+    def test_an_attribution_ends_the_drift_and_its_kill(self) -> None:
+        """With the executions that explain it: resolved, the DRIFT kill lifted, both alerts over; without: refused."""
+
+        async def walk(desk: Stage) -> None:
+            drift = await drifting(desk)
+            assert [k.type for k in desk.desk.kill_flags.standing.values()] == [KillKind.DRIFT]
+            says = ResolveDrift(drift.identity, Resolution.PHOENIX_CORRECTED, WORDS)
+            assert await answered(desk, says) == (Reason.RESOLUTION_NOT_PROVEN,)
+            assert await answered(desk, changed(says, drift="ghost")) == (Reason.UNKNOWN_DRIFT,)
+            desk.broker.spoof("AAPL", None)
+            assert await answered(desk, changed(says, execution="late.1.01")) == ()
+            assert not desk.desk.drifts.open and not desk.desk.kill_flags.standing
+            over = {a.code for a in desk.bodies(Alert) if a.event is AlertEvent.RESOLVED}
+            assert {"DRIFT_CRITICAL"} <= over
+            assert [k.event for k in desk.bodies(KillFlag)] == [KillEvent.RAISED, KillEvent.LIFTED]
+
+        _ = walked(walk)
+
+    @shows("S32-REC-06")
+    def test_the_broker_corrected_it_once_a_picture_agrees(self) -> None:
+        """Said and not yet shown: open. Shown: the answer is written in the name of whoever gave it, and the kill
+        that the drift raised comes down by its rule."""
+
+        async def walk(desk: Stage) -> None:
+            drift = await drifting(desk)
+            assert await answered(desk, ResolveDrift(drift.identity, Resolution.BROKER_CORRECTED, WORDS)) == ()
+            await desk.tick(310)
+            assert desk.desk.drifts.open, "the next picture still differs"
+            assert not decide(desk.desk, Prove(CommandId("p")), desk.engine.world()).drafts
+            desk.broker.spoof("AAPL", None)
+            await desk.tick(310)
+            await desk.tick(1)
+            assert not desk.desk.drifts.open
+            said = desk.bodies(ReconciliationResolution)
+            assert [(r.resolved_by, r.cleared) for r in said] == [("operator", False), ("operator", True)]
+            assert not desk.desk.kill_flags.standing
+            assert [k.raised_by for k in desk.bodies(KillFlag)][-1] == "rule"
+
+        _ = walked(walk)
+
+    def test_other_drifts_keep_their_kills(self) -> None:
+        """Two instruments differ; one is explained: the other one's kill stands."""
+
+        async def walk(desk: Stage) -> None:
+            drift = await drifting(desk)
+            other = RaiseKill(CommandId("k"), "desk", "test", "operator")
+            _ = desk.act(other).unwrap()
+            says = ResolveDrift(drift.identity, Resolution.PHOENIX_CORRECTED, WORDS, "late.1.01")
+            desk.broker.spoof("AAPL", None)
+            assert await answered(desk, says) == ()
+            assert [k.type for k in desk.desk.kill_flags.standing.values()] == [KillKind.ONE_WAY]
+
+        _ = walked(walk)
+
+
+class TestKillAlerts:
+    """E2: the alert of a kill ends with the last flag of its scope."""
+
+    def test_a_twin_in_the_same_scope_keeps_the_alert_open(self) -> None:
+        """Two halts of the desk; one is cleared: the desk is halted all the same, and the alert says so."""
+
+        async def walk(desk: Stage) -> None:
+            flags = [desk.act(RaiseKill(CommandId(name), "desk", "test", "operator")).unwrap().subject for name in "ab"]
+            await desk.tick()
+            assert await answered(desk, ClearKill(flags[0], WORDS)) == ()
+            assert "HALTED|desk" in desk.desk.alerts.by_subject
+            assert await answered(desk, ClearKill(flags[1], WORDS)) == ()
+            assert "HALTED|desk" not in desk.desk.alerts.by_subject
+
+        _ = walked(walk)
+
+
+class TestOrphans:
+    """D7: ORPHAN_EXIT: one signed key cancels exactly the orders that the drift names."""
+
+    @shows("X1")
+    def test_exactly_the_named_orders_are_cancelled(self) -> None:
+        """The position is gone at the broker and its exits work on: they are asked to end, and nothing else is."""
+
+        async def walk(desk: Stage) -> None:
+            intent = await desk.enter(**HELD)
+            desk.broker.trade_by_hand("AAPL", Side.SELL, Quantity(desk.desk.positions.net("AAPL")))
+            for _ in range(8):
+                await desk.tick(10)
+                _ = desk.act(Observe(desk.fresh(), About.DEMAND, "operator", {}))
+            drift = next(d for d in desk.bodies(ReconciliationDrift) if d.cause == "orphan_exit")
+            ref = ref_of(desk, intent)
+            assert set(drift.refs) == {exit_ref(ref, Role.STOP, 1), exit_ref(ref, Role.TARGET, 1)}
+            assert await answered(desk, CancelOrphans(drift.identity, (ref,))) == (Reason.RESOLUTION_NOT_PROVEN,)
+            asked = [o.ref for o in desk.bodies(Order) if o.event is OrderEvent.CANCEL_REQUESTED]
+            assert asked == []
+            assert await answered(desk, CancelOrphans(drift.identity, drift.refs)) == ()
+            asked = [o.ref for o in desk.bodies(Order) if o.event is OrderEvent.CANCEL_REQUESTED]
+            assert asked == list(drift.refs)
+
+        _ = walked(walk)
+
+    def test_orders_that_ended_meanwhile_need_no_cancel_and_an_answer(self) -> None:
+        """They ended between the look and the signature: the command is answered as done, and nothing is asked."""
+
+        async def walk(desk: Stage) -> None:
+            intent = await desk.enter(**HELD)
+            desk.broker.trade_by_hand("AAPL", Side.SELL, Quantity(desk.desk.positions.net("AAPL")))
+            for _ in range(8):
+                await desk.tick(10)
+                _ = desk.act(Observe(desk.fresh(), About.DEMAND, "operator", {}))
+            drift = next(d for d in desk.bodies(ReconciliationDrift) if d.cause == "orphan_exit")
+            ref = ref_of(desk, intent)
+            for role in (Role.STOP, Role.TARGET):
+                desk.broker._end(desk.broker.truth.book[exit_ref(ref, role, 1)], BrokerStatus.CANCELLED, "by hand")
+            await desk.tick(0.5)
+            assert await answered(desk, CancelOrphans(drift.identity, drift.refs)) == ()
+            assert not [o for o in desk.bodies(Order) if o.event is OrderEvent.CANCEL_REQUESTED]
+            done = [o for o in desk.bodies(Observation) if o.about is About.EFFECT and "outcome" in o.facts]
+            assert [o.facts["outcome"] for o in done] == ["done"]
+            assert not any(isinstance(e, CarryOut) for e in desk.desk.owed.values())
+
+        _ = walked(walk)
+
+
+def link(desk: Stage) -> ReconnectState:
+    """Where the link stands."""
+    return desk.desk.sessions.state
+
+
+class TestResume:
+    """D8: after escalation nobody tries by itself; `phoenix resume` grants three more attempts."""
+
+    @shows("S33-SES-06")
+    def test_an_escalated_link_is_tried_again_by_a_signature(self) -> None:
+        """Escalated, the gateway back and nobody tries; resumed: the first attempt at once, and the link stands."""
+
+        async def walk(desk: Stage) -> None:
+            desk.broker.refuse_connects(3)
+            desk.broker.cut()
+            for _ in range(80):
+                await desk.tick(1)
+            assert link(desk) is ReconnectState.ESCALATED
+            assert await answered(desk, Resume()) == ()
+            assert "RESUMED" in [b.outcome for b in desk.bodies(IbkrSession)]
+            await desk.tick(1)
+            assert link(desk) is ReconnectState.CONNECTED
+
+        _ = walked(walk)
+
+
+class TestExitsByHand:
+    """D6: one live close per position; it shares the group of its protection, or is refused with its reason."""
+
+    @shows("X2")
+    def test_a_signature_that_no_longer_verifies_carries_nothing_out(self) -> None:
+        """The stored bytes are judged again by the run that acts on them: unverified, or of another history."""
+
+        async def walk(desk: Stage) -> None:
+            intent = await desk.enter()
+            command = carried(desk, Close(intent, WORDS))
+            world = desk.engine.world()
+            assert is_successful(decide(desk.desk, command, world).result)
+            for doubted in (changed(world, verified={}), changed(world, roots={command.seq: "0" * 64})):
+                ruling = decide(desk.desk, command, doubted)
+                assert ruling.result.failure().reasons == (Reason.SIGNATURE_WRONG,)
+                (draft,) = ruling.drafts
+                assert isinstance(draft.body, Observation) and draft.body.about is About.REFUSED_COMMAND
+                assert [(s.seq, s.index) for s in draft.settles] == [(command.seq, command.index)]
+
+        _ = walked(walk)
+
+    @shows("X1")
+    def test_a_second_close_is_refused_while_the_first_one_works(self) -> None:
+        """Two closes would sell twice what is held."""
+
+        async def walk(desk: Stage) -> None:
+            intent = await desk.enter()
+            desk.broker.hush()
+            _ = desk.sign(Close(intent, WORDS)).unwrap()
+            await desk.tick(0.5)
+            assert await answered(desk, Close(intent, WORDS)) == (Reason.CLOSE_ALREADY_WORKING,)
+            assert sum(f.line.role is Role.CLOSE for o in desk.bodies(Order) for f in o.frames) == 1
+
+        _ = walked(walk)
+
+    @shows("X1")
+    def test_protection_in_two_groups_is_not_left_beside_a_close(self) -> None:
+        """Whichever executed first, the other group would open the reverse: refused, until one group is gone."""
+
+        async def walk(desk: Stage) -> None:
+            intent = await self.two_groups(desk)
+            assert await answered(desk, Close(intent, WORDS)) == (Reason.PROTECTION_STILL_WORKS,)
+            assert not any(f.line.role is Role.CLOSE for o in desk.bodies(Order) for f in o.frames)
+
+        _ = walked(walk)
+
+    @shows("X1")
+    def test_the_time_exit_waits_for_one_group_too(self) -> None:
+        """The mandate's own exit follows the same rule: nothing is recorded that could execute beside both."""
+
+        async def walk(desk: Stage) -> None:
+            intent = await self.two_groups(desk)
+            await desk.tick(900)
+            asked = [c for c in due(desk.desk, desk.clock.now()) if type(c).__name__ == "LeaveOnTime"]
+            ruling = decide(desk.desk, asked[0], desk.engine.world())
+            assert ruling.result.failure().reasons == (Reason.PROTECTION_STILL_WORKS,) and not ruling.drafts
+            assert isinstance(desk.position(intent), Open)
+
+        _ = walked(walk, stage(policy=Policy(limits=Limits(), time_exit=timedelta(minutes=10))))
+
+    @staticmethod
+    async def two_groups(desk: Stage) -> str:
+        """A held position with a stop of one generation and a target of another."""
+        intent = await desk.enter()
+        ref = ref_of(desk, intent)
+        for role in (Role.STOP, Role.TARGET):
+            desk.broker._end(desk.broker.truth.book[exit_ref(ref, role, 1)], BrokerStatus.CANCELLED, "gone")
+        for _ in range(4):
+            await desk.tick(10)
+        first = desk.desk.orders.done[exit_ref(ref, Role.STOP, 1)]
+        second = desk.desk.orders.open.pop(exit_ref(ref, Role.STOP, 2))
+        desk.desk.orders.open[second.ref] = changed(second, group=first.group)
+        assert len({order.group for order in desk.desk.orders.exits_of(first.position_id)}) == 2
+        return intent
+
+    @pytest.mark.parametrize("fate", [Fill()])
+    @shows("X4")
+    def test_an_adopted_position_is_protected_and_closed_without_an_entry_of_ours(self, fate: Fate) -> None:
+        """Its exits say what it is of, turned round; the close sells what was adopted."""
+
+        async def walk(desk: Stage) -> None:
+            desk.broker.script(fate)
+            desk.broker.trade_by_hand("AAPL", Side.BUY, Quantity(Decimal(10)))
+            await desk.tick(301)
+            assert await answered(desk, ADOPT) == ()
+            await desk.tick(6)
+            (held,) = desk.desk.positions.in_state(State.MANAGED)
+            assert await answered(desk, Protect(held.position_id)) == (Reason.PROTECTION_STILL_WORKS,)
+            assert await answered(desk, Close(held.position_id, WORDS)) == ()
+            await desk.tick(1)
+            assert desk.state(held.intent_id) is State.CLOSED
+            assert desk.broker.truth.held["AAPL"] == 0
+
+        _ = walked(walk)
+
+    def test_what_nothing_in_the_log_describes_is_left_to_a_human(self) -> None:
+        """Held, and every order of it long forgotten: neither a close nor protection is made up."""
+
+        async def walk(desk: Stage) -> None:
+            desk.broker.trade_by_hand("AAPL", Side.BUY, Quantity(Decimal(10)))
+            await desk.tick(301)
+            assert await answered(desk, ADOPT) == ()
+            await desk.tick(6)
+            (held,) = desk.desk.positions.in_state(State.MANAGED)
+            with mock.patch.object(order_book, "QUIET_KEPT", 0):
+                for working in desk.broker.truth.book.values():
+                    desk.broker._end(working, BrokerStatus.CANCELLED, "gone")
+                await desk.tick(0.1)
+                assert desk.desk.orders.of(held.position_id) == ()
+                for says in (Protect(held.position_id), Close(held.position_id, WORDS)):
+                    assert await answered(desk, says) == (Reason.UNKNOWN_POSITION,)
+
+        _ = walked(walk)
+
+
+class TestTooLate:
+    """C2, D6: what is over is answered as over."""
+
+    def test_a_proposal_that_was_withdrawn_cannot_be_approved(self) -> None:
+        """Signed while its time ran out: the signature is good, and the intent is not open."""
+
+        async def walk(desk: Stage) -> None:
+            intent = await desk.propose()
+            await desk.tick(1798)  # new evidence in the last seconds of the proposal
+            signed = desk.signature(desk.screen(intent).says)
+            await desk.tick(3)
+            assert desk.state(intent) is State.CANCELLED
+            assert desk.act(signed).failure().reasons == (Reason.DECIDED_ALREADY,)
+            assert desk.state(intent) is State.CANCELLED
+
+        _ = walked(walk)
+
+    def test_an_order_that_was_never_acknowledged_is_not_in_the_way(self) -> None:
+        """A close while the entry is silent: there is nothing to close."""
+
+        async def walk(desk: Stage) -> None:
+            desk.broker.script(Silence())
+            intent = await desk.enter()
+            reasons = await answered(desk, Close(intent, WORDS))
+            assert reasons == (Reason.NOTHING_TO_CLOSE, Reason.ILLEGAL_TRANSITION)
+            ref = ref_of(desk, intent)
+            await hear(desk, said_of(desk, ref, BrokerStatus.SUBMITTED), filled(desk, ref, "100"))
+            command = Said(CommandId("again"), filled(desk, ref, "100"))
+            assert not decide(desk.desk, command, desk.engine.world()).drafts
+
+        _ = walked(walk)

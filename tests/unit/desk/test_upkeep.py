@@ -1,0 +1,335 @@
+"""What keeps a desk in order: its lease, its beats, its timers, its books of what was sent and told."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from attrs import evolve as changed
+from returns.pipeline import is_successful
+
+from phoenix_adapters.brokers.mock.chaos import Silence
+from phoenix_core.acts import timed
+from phoenix_core.acts.operate import (
+    Acknowledge,
+    AnchorState,
+    ChangeConfig,
+    Degraded,
+    RaiseKill,
+    ReportSent,
+    ReportShadow,
+    Settle,
+    TakeLease,
+)
+from phoenix_core.acts.vital import Miss
+from phoenix_core.beads import (
+    Alert,
+    AlertEvent,
+    Beat,
+    ChangeType,
+    ConfigChange,
+    Health,
+    Heartbeat,
+    IbkrSession,
+    KillEvent,
+    KillFlag,
+    KillKind,
+    Limits,
+    Order,
+    OrderEvent,
+    Policy,
+    Settlement,
+    Settles,
+    Shadow,
+    ShadowEvent,
+    StateAnchor,
+)
+from phoenix_core.desk import OWNERS, SLICES, Desk
+from phoenix_core.effects import CancelOrder, Notify
+from phoenix_core.facts import BrokerStatus, LinkEvent, LinkSaid
+from phoenix_core.gate.statements import RefreshAnchor
+from phoenix_core.kernel import Command, decide, due, evolve
+from phoenix_core.orders import exit_ref
+from phoenix_core.records import to_json
+from phoenix_core.refusals import Reason
+from phoenix_core.trade.positions import Open
+from phoenix_core.values import CommandId, Money, Regime, Role, Severity, State
+from phoenix_core.watch.alerts import Message
+from tests.showing import shows
+from tests.stage import Stage, first, stage
+from tests.unit.desk.test_signed_commands import answered
+from tests.unit.desk.walks import a_day, ref_of, walked
+
+KEY = CommandId("key")
+
+
+def refused(desk: Stage, command: Command) -> tuple[Reason, ...]:
+    """Why the desk would refuse a command now, which must leave nothing."""
+    ruling = decide(desk.desk, command, desk.engine.world())
+    assert not ruling.drafts
+    return ruling.result.failure().reasons
+
+
+class TestOneOwner:
+    """One kind, one owner: a bead changes the slice of the wing that owns its kind, and no other."""
+
+    def test_a_slice_passes_over_what_is_not_its_own(self) -> None:
+        """Every bead of a day, offered to every slice that does not own its kind: nothing changes."""
+        beads = walked(a_day).beads()
+        desk = Desk()
+        for bead in beads:
+            desk = evolve(desk, bead)
+        for name in SLICES:
+            owned = getattr(desk, name)
+            before = to_json(owned)
+            for bead in beads:
+                if OWNERS[bead.body.kind] != name:
+                    owned.fold(bead)
+            assert to_json(owned) == before, name
+
+
+class TestBegin:
+    """A log is begun once, and nobody is an engine of a desk that is none."""
+
+    @shows("I21")
+    def test_a_log_is_begun_once_and_first(self) -> None:
+        """No lease before the genesis; no second genesis, whoever asks."""
+        made = stage()
+        world = made.engine.world()
+        ruling = decide(Desk(), TakeLease(KEY, "boot", "run"), world)
+        assert ruling.result.failure().reasons == (Reason.DESK_NOT_INITIALISED,) and not ruling.drafts
+        before = made.store.head()
+        again = made.act(changed(first(made.pen), command_id=CommandId("again")))
+        assert again.failure().reasons == (Reason.DESK_EXISTS_ALREADY,)
+        assert made.store.head() == before
+
+
+class TestBeats:
+    """E11: every 30 s; a miss counts after 45 s; three are CRITICAL. The watchdog writes what the engine cannot."""
+
+    @shows("S33-MON-02")
+    def test_a_silent_engine_is_missed_in_steps(self) -> None:
+        """None at 45 s, a WARNING after, CRITICAL from the third; each once; a released desk is not missed."""
+
+        async def walk(desk: Stage) -> None:
+            for _ in range(8):
+                await desk.tick(5)
+            start = desk.desk.heartbeats.last_at
+            assert start is not None
+            seen: list[tuple[int, Health, str]] = []
+            for after in (45, 46, 50, 61, 91, 92):
+                desk.clock.advance(start + timedelta(seconds=after) - desk.clock.now().wall)
+                result = desk.act(Miss(CommandId(f"m{after}"), True))
+                if is_successful(result):
+                    beat = desk.bodies(Heartbeat)[-1]
+                    told = [a for a in desk.bodies(Alert) if a.code.startswith("BEAT")]
+                    assert beat.status is Beat.MISSED
+                    seen.append((after, beat.health_state, told[-1].code))
+            assert seen == [
+                (46, Health.DEGRADED, "BEAT_MISSED"),
+                (61, Health.DEGRADED, "BEAT_MISSED"),
+                (91, Health.CRITICAL, "BEATS_MISSED"),
+            ]
+            critical = [a for a in desk.bodies(Alert) if a.code == "BEATS_MISSED"]
+            assert [a.severity for a in critical] == [Severity.CRITICAL]
+            await desk.tick(0.5)
+            assert not {"BEAT_MISSED|desk", "BEATS_MISSED|desk"} & set(desk.desk.alerts.by_subject), "it beats again"
+            desk.engine.stop()
+            desk.clock.advance(timedelta(minutes=5))
+            assert desk.act(Miss(CommandId("released"), True)).failure().reasons == (Reason.NOTHING_TO_DO,)
+
+        _ = walked(walk)
+
+
+class TestTold:
+    """I20: an alert is a bead before it is a message; what a channel took is settled, once."""
+
+    def test_a_message_settles_the_alerts_that_it_carried(self) -> None:
+        """Told: SENT beads that settle exactly those notifications. Told again: nothing new."""
+
+        async def walk(desk: Stage) -> None:
+            _ = await desk.propose()
+            waiting = {key: e for key, e in desk.desk.owed.items() if isinstance(e, Notify)}
+            (key, effect), *_ = waiting.items()
+            message = ReportSent(KEY, Message(Severity.INFO, (effect.alert,), "text"), "console")
+            ruling = decide(desk.desk, message, desk.engine.world())
+            assert [(s.seq, s.index) for d in ruling.drafts for s in d.settles] == [key]
+            _ = desk.engine.recorder.act(message)
+            assert key not in desk.desk.owed
+            again = decide(desk.desk, changed(message, command_id=CommandId("b")), desk.engine.world())
+            assert is_successful(again.result) and not again.drafts
+
+        _ = walked(walk)
+
+    def test_only_an_open_alert_is_acknowledged(self) -> None:
+        """An id that nobody raised."""
+
+        async def walk(desk: Stage) -> None:
+            assert refused(desk, Acknowledge(KEY, "ghost", "operator")) == (Reason.UNKNOWN_ALERT,)
+
+        _ = walked(walk)
+
+    def test_what_is_not_owed_is_not_settled(self) -> None:
+        """Settled once; said again it leaves nothing, for nothing is owed any more."""
+
+        async def walk(desk: Stage) -> None:
+            desk.desk.owed[0, 0] = Notify("a", Severity.INFO, "TEST", "x", "text", None, False)
+            command = Settle(KEY, (Settles(0, 0, Settlement.DONE),))
+            (draft,) = decide(desk.desk, command, desk.engine.world()).drafts
+            assert [(s.seq, s.index) for s in draft.settles] == [(0, 0)]
+            del desk.desk.owed[0, 0]
+            again = decide(desk.desk, command, desk.engine.world())
+            assert is_successful(again.result) and not again.drafts
+
+        _ = walked(walk)
+
+
+class TestLink:
+    """D8: a socket that stands with no broker behind it: waited for the whole budget, then escalated, once."""
+
+    @shows("S33-SES-06")
+    def test_a_broker_that_stays_away_escalates_without_an_attempt(self) -> None:
+        """Degraded for 65 s: CRITICAL, one bead without an attempt, and no second one; a link that is up: nothing."""
+
+        async def walk(desk: Stage) -> None:
+            assert refused(desk, Degraded(KEY)) == (Reason.NOTHING_TO_DO,)
+            desk.broker.tell(LinkSaid(LinkEvent.DEGRADED, desk.broker.session()))
+            await desk.tick(1)
+            for _ in range(75):
+                await desk.tick(1)
+            beads = desk.bodies(IbkrSession)
+            assert [b.outcome for b in beads if b.escalated] == ["STILL_DEGRADED"]
+            assert [b.reconnect_attempt for b in beads if b.escalated] == [0]
+            told = [a for a in desk.bodies(Alert) if a.code == "LINK_ESCALATED" and a.event is AlertEvent.RAISED]
+            assert [a.runbook for a in told] == ["RB-001"]
+            assert refused(desk, Degraded(KEY)) == (Reason.NOTHING_TO_DO,)
+
+        _ = walked(walk)
+
+
+class TestTrust:
+    """F1: a change restarts the shadow period and owes a sweep; a sweep that fails extends it. Both are told."""
+
+    @shows("S33-REV-02", "S33-REV-03")
+    def test_a_change_and_its_sweep_are_beads_and_alerts(self) -> None:
+        """CONFIG_CHANGE and a restarted shadow; a good sweep is only kept, a bad one is told by its vectors."""
+
+        async def walk(desk: Stage) -> None:
+            change = ChangeConfig(KEY, ChangeType.CSO_PARAM, "trend", "cso", "lookback", "20", "30", "operator")
+            _ = desk.act(change).unwrap()
+            assert [c.parameter for c in desk.bodies(ConfigChange)] == ["lookback"]
+            assert [s.event for s in desk.bodies(Shadow)] == [ShadowEvent.RESTARTED]
+            good = Shadow(ShadowEvent.SWEEP, "trend", "s1", passed=("CV_1",))
+            _ = desk.act(ReportShadow(CommandId("good"), good)).unwrap()
+            _ = desk.act(ReportShadow(CommandId("bad"), changed(good, id="s2", failed=("CV_2", "CV_3")))).unwrap()
+            assert [s.id for s in desk.bodies(Shadow)][1:] == ["s1", "s2"]
+            told = {a.code: a.text for a in desk.bodies(Alert)}
+            assert "lookback" in told["REVALIDATION_STARTED"]
+            assert "CV_2 CV_3" in told["VALIDATION_EXTENDED"]
+
+        _ = walked(walk)
+
+    def test_an_anchor_is_what_was_looked_at(self) -> None:
+        """The strategy, what its context hashes to, its regime, and who looked."""
+
+        async def walk(desk: Stage) -> None:
+            _ = desk.act(AnchorState(KEY, "trend", "4f1d", Regime.NEWS, "anchor")).unwrap()
+            assert desk.bodies(StateAnchor) == [StateAnchor("trend", "4f1d", Regime.NEWS, "anchor")]
+
+        _ = walked(walk)
+
+
+class TestTimers:
+    """`due`: a timer never ends an order; what it asks in vain leaves nothing."""
+
+    def test_asked_in_vain(self) -> None:
+        """A reminder of nobody, a kill that was told, a flag that stands already, a position without protection."""
+
+        async def walk(desk: Stage) -> None:
+            assert refused(desk, timed.Remind(KEY, "ghost")) == (Reason.NOTHING_TO_DO,)
+            assert refused(desk, timed.TellKill(KEY, "ghost")) == (Reason.NOTHING_TO_DO,)
+            flag = desk.act(RaiseKill(CommandId("k"), "desk", "test", "operator")).unwrap().subject
+            _ = desk.engine.recorder.catch_up()
+            _ = decide(desk.desk, timed.TellKill(KEY, flag), desk.engine.world()).result.unwrap()
+            await desk.tick()
+            assert refused(desk, timed.TellKill(KEY, flag)) == (Reason.NOTHING_TO_DO,)
+            drift = timed.RaiseByRule(KEY, KillKind.DRIFT, "desk", "count", "drift", "identity")
+            (raised,) = (d.body for d in decide(desk.desk, drift, desk.engine.world()).drafts[:1])
+            assert isinstance(raised, KillFlag) and raised.drift == "identity"
+            _ = desk.engine.recorder.act(drift)
+            assert refused(desk, changed(drift, command_id=CommandId("b"))) == (Reason.NOTHING_TO_DO,)
+
+        _ = walked(walk)
+
+    def test_a_position_whose_protection_fell_is_not_managed(self) -> None:
+        """`due` saw both standing; by the time it is recorded one of them is gone: it stays FILLED."""
+
+        async def walk(desk: Stage) -> None:
+            desk.broker.script(Silence())
+            intent = await desk.enter()
+            entry = desk.broker.truth.book[ref_of(desk, intent)]
+            desk.broker._end(
+                desk.broker.truth.book[exit_ref(ref_of(desk, intent), Role.STOP, 1)], BrokerStatus.CANCELLED, "x"
+            )
+            desk.broker._execute(entry, entry.remaining)
+            await desk.tick(0.5)
+            position = desk.position(intent)
+            assert isinstance(position, Open) and position.state is State.FILLED
+            assert refused(desk, timed.Manage(KEY, position.position_id)) == (Reason.NOTHING_TO_DO,)
+
+        _ = walked(walk)
+
+    @shows("S32-STL-04", "S32-KIL-03")
+    def test_a_temporary_kill_lifts_by_time_and_refresh_and_by_nothing_less(self) -> None:
+        """Five minutes and no refresh: it stands. A refresh too: it comes down by its rule, and its alert with it."""
+
+        async def walk(desk: Stage) -> None:
+            raised = RaiseKill(CommandId("k"), "strategy:trend", "stale", "stale_gate", KillKind.TEMPORARY)
+            _ = desk.act(raised).unwrap()
+            await desk.watch(310, 62)
+            (flag,) = desk.desk.kill_flags.standing
+            assert refused(desk, timed.LiftByRule(KEY, flag)) == (Reason.NOTHING_TO_DO,)
+            assert await answered(desk, RefreshAnchor("trend", "4f1d", Regime.DEFAULT)) == ()
+            await desk.tick(0.5)
+            assert not desk.desk.kill_flags.standing
+            assert [(k.event, k.raised_by) for k in desk.bodies(KillFlag)][-1] == (KillEvent.LIFTED, "rule")
+
+        _ = walked(walk)
+
+    @pytest.mark.parametrize("cancels", [True, False])
+    @shows("F74")
+    def test_a_kill_ends_working_entries_only_where_it_was_told_to(self, cancels: bool) -> None:
+        """D8: `--cancel-working` asks for the end of the entry, once, and never of its protection."""
+
+        async def walk(desk: Stage) -> None:
+            desk.broker.script(Silence())
+            intent = await desk.enter()
+            desk.broker.mute()
+            _ = desk.act(
+                RaiseKill(CommandId("k"), "instrument:EURUSD", "x", "operator", cancel_working=cancels)
+            ).unwrap()
+            await desk.tick(1)
+            await desk.tick(1)
+            asked = [o.ref for o in desk.bodies(Order) if o.event is OrderEvent.CANCEL_REQUESTED]
+            assert asked == ([ref_of(desk, intent)] if cancels else [])
+            assert not any(isinstance(e, CancelOrder) for e in desk.desk.owed.values())
+
+        _ = walked(walk)
+
+    def test_the_days_loss_raises_a_one_way_kill_once(self) -> None:
+        """C5: at the limit the desk is killed, whoever lost it; no second flag while the first one stands."""
+
+        async def walk(desk: Stage) -> None:
+            intent = await desk.enter()
+            desk.price("1.08150", "1.08160")
+            await desk.tick(1)
+            await desk.tick(1)
+            assert desk.state(intent) is State.CLOSED
+            await desk.tick(1)
+            kills = [k for k in desk.bodies(KillFlag) if k.raised_by == "daily_loss"]
+            assert [(k.type, k.scope) for k in kills] == [(KillKind.ONE_WAY, "desk")]
+            assert "DAILY_LOSS_LIMIT" in {a.code for a in desk.bodies(Alert)}
+            assert not [c for c in due(desk.desk, desk.clock.now()) if isinstance(c, timed.RaiseByRule)]
+
+        _ = walked(walk, stage(policy=Policy(limits=Limits(daily_loss_max=Money(Decimal(100))))))
