@@ -21,6 +21,7 @@ from phoenix_core.beads import (
 )
 from phoenix_core.desk import Desk
 from phoenix_core.facts import ExecutionSaid
+from phoenix_core.trade.answers import EntrySaid, entry_answer, entry_said
 from phoenix_core.trade.autopsy import Life, autopsy, outcome_of
 from phoenix_core.trade.executions import Totals
 from phoenix_core.trade.exits import Stake, stake_of
@@ -80,8 +81,9 @@ def _after_entry(
     desk: Desk, position: Open, known: Known, after: Known, body: Order, message: Proof, world: World, key: str
 ) -> Beads:
     bodies: Beads = []
-    if body.event is OrderEvent.ACKNOWLEDGED and position.state is State.STALLED:
-        bodies.append(changed(position, PositionEvent.ACKNOWLEDGED, message))
+    answer = entry_answer(position.state, entry_said(body))
+    if isinstance(answer, PositionEvent):  # of these words only a late acknowledgement moves anything
+        bodies.append(changed(position, answer, message))
         bodies.append(resolved(desk.alerts, Code.POSITION_STALLED, position.position_id, "broker"))
     elif body.event is OrderEvent.HELD:
         bodies.append(alert(Code.ORDER_HELD, known.ref, key))
@@ -142,9 +144,11 @@ def after_execution(
 
 
 def _event_of(position: Open, role: Role, totals: Totals) -> PositionEvent | None:
-    if position.state in (State.SUBMITTED, State.STALLED) and not role.is_exit and totals.entered > 0:
-        return PositionEvent.FILLED
-    return None
+    """What an execution amounts to where the position stands; of an exit the orders' ends decide."""
+    if role.is_exit:
+        return None
+    answer = entry_answer(position.state, EntrySaid.EXECUTED if totals.entered > 0 else EntrySaid.BUSTED)
+    return answer if isinstance(answer, PositionEvent) else None
 
 
 def _overfill(desk: Desk, position: Open, said: ExecutionSaid, totals: Totals, key: str) -> Beads:

@@ -14,6 +14,7 @@ from phoenix_core.effects import Reconcile
 from phoenix_core.facts import BrokerStatus, ExecutionSaid, Snapshot
 from phoenix_core.orders import parsed_ref
 from phoenix_core.rulings import Ruling, granted, settling
+from phoenix_core.trade.answers import entry_answer, entry_proven
 from phoenix_core.trade.fills import Answer
 from phoenix_core.trade.order_book import Orders
 from phoenix_core.trade.order_life import End, Known, Over, Standing
@@ -145,7 +146,8 @@ def _is_proven(position: Open, over: Over, snapshot: Snapshot) -> bool:
 
 
 def _end(desk: Desk, position: Open, over: Over, key: str) -> Beads:
-    event = PositionEvent.REJECTED if over.end is End.REJECTED else PositionEvent.CANCELLED
+    event = entry_answer(position.state, entry_proven(over.end))
+    assert isinstance(event, PositionEvent), "a proven end moves what was sent and not filled"
     proof = Proof(ProofKind.BROKER_MESSAGE, over.message or position.order_ref or "")
     reasons = (over.reason,) if over.reason else ()
     return [

@@ -141,9 +141,30 @@ class TestBeats:
 
         _ = walked(walk)
 
+    @shows("S33-MON-11")
+    def test_a_dead_engine_is_said_at_once_and_again(self) -> None:
+        """Its process is gone: CRITICAL before a beat is missed, once; what lasts is said again by whoever is left."""
+
+        async def walk(desk: Stage) -> None:
+            _ = await desk.enter()
+            desk.clock.advance(timedelta(seconds=1))
+            _ = desk.act(Miss(CommandId("dead"), False)).unwrap()
+            (told,) = [a for a in desk.bodies(Alert) if a.code == "PROCESS_DEAD"]
+            assert (told.severity, told.event) == (Severity.CRITICAL, AlertEvent.RAISED)
+            assert desk.act(Miss(CommandId("again"), False)).failure().reasons == (Reason.NOTHING_TO_DO,)
+            desk.clock.advance(timedelta(seconds=60))
+            _ = desk.act(Miss(CommandId("later"), False)).unwrap()
+            codes = [a.code for a in desk.bodies(Alert) if a.code.startswith(("BEAT", "PROCESS"))]
+            assert codes.count("PROCESS_DEAD") == len(codes), "one that is gone has no beats to miss one by one"
+            assert desk.bodies(Heartbeat)[-1].health_state is Health.CRITICAL
+            await desk.tick(0.5)
+            assert "PROCESS_DEAD|desk" not in desk.desk.alerts.by_subject, "it beats again"
+
+        _ = walked(walk)
+
 
 class TestTold:
-    """I20: an alert is a bead before it is a message; what a channel took is settled, once."""
+    """E12: an alert is a bead before it is a message; what a channel took is settled, once."""
 
     def test_a_message_settles_the_alerts_that_it_carried(self) -> None:
         """Told: SENT beads that settle exactly those notifications. Told again: nothing new."""
