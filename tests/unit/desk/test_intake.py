@@ -12,6 +12,7 @@ from returns.pipeline import is_successful
 
 from phoenix_adapters.brokers.mock.market import CARDS
 from phoenix_adapters.engine.inputs import proposal_of
+from phoenix_core.acts.broker_said import Said
 from phoenix_core.acts.lights import entry_lights_before, rate_of
 from phoenix_core.acts.operate import RaiseKill
 from phoenix_core.acts.propose import Assemble
@@ -30,7 +31,7 @@ from phoenix_core.beads import (
     T2Token,
     TokenEvent,
 )
-from phoenix_core.facts import Quote
+from phoenix_core.facts import Held, Quote
 from phoenix_core.gate.statements import ClearKill
 from phoenix_core.gate.tokens import Tokens
 from phoenix_core.kernel import decide
@@ -39,7 +40,7 @@ from phoenix_core.values import Account, CommandId, Mode, Money, Price, State
 from phoenix_core.world import World
 from tests.showing import shows
 from tests.stage import Stage, stage
-from tests.unit.desk.walks import WORDS, walked
+from tests.unit.desk.walks import WORDS, filled, walked
 
 OTHER = {"pair": "GBPUSD", "entry": "1.2700", "stop": "1.2740", "target": "1.2600"}
 
@@ -322,6 +323,27 @@ class TestRedAtSubmit:
             reasons, (position,) = bodies_of(desk, intent, desk.engine.world())
             assert reasons[0] is Reason.TOKEN_MISSING
             assert isinstance(position, Position) and position.event is PositionEvent.WITHDRAWN
+
+        _ = walked(walk)
+
+    @shows("I16")
+    def test_what_came_up_since_the_approval_is_red(self) -> None:
+        """A drift in its instrument, a holding there that is not ours, a picture that is none of this session."""
+
+        async def walk(desk: Stage) -> None:
+            intent = await approved(desk)
+            world = desk.engine.world()
+            assert world.snapshot is not None
+            foreign = changed(world.snapshot, positions=(Held("EURUSD", Decimal(5)),))
+            reasons, _ = bodies_of(desk, intent, changed(world, snapshot=foreign))
+            assert reasons == (Reason.INSTRUMENT_BUSY,)
+            ghost = filled(desk, "P1" + "A" * 26, "5")
+            _ = desk.engine.recorder.act(Said(CommandId("ghost"), ghost))
+            reasons, _ = bodies_of(desk, intent, world)
+            assert reasons == (Reason.INSTRUMENT_BUSY, Reason.DRIFT_OPEN)
+            desk.desk.observations.complete = None
+            reasons, _ = bodies_of(desk, intent, world)
+            assert reasons == (Reason.INSTRUMENT_BUSY, Reason.NOT_RECONCILED, Reason.DRIFT_OPEN)
 
         _ = walked(walk)
 
