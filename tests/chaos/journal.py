@@ -13,7 +13,7 @@ from attrs import Factory, define
 from phoenix_adapters.beads.export import export_lines
 from phoenix_adapters.brokers.mock.broker import MockBroker
 from phoenix_adapters.brokers.mock.working import Working
-from phoenix_cli.wiring import sim
+from phoenix_cli.wiring import sim, sim_world
 from phoenix_cli.wiring.sim_world import Simulation
 from phoenix_core.facts import BrokerStatus
 from phoenix_core.orders import Frame
@@ -30,7 +30,7 @@ class Listener:
 
     def put(self, patch: pytest.MonkeyPatch) -> None:
         """Listen from now on: to worlds that are made, frames that are taken, orders that end."""
-        made, took, ended = sim.world_of, MockBroker._take, MockBroker._end
+        made, took, ended = sim_world.world_of, MockBroker._take, MockBroker._end
 
         def world_of(seed: int) -> Simulation:
             self.lines.clear()
@@ -84,12 +84,11 @@ def _frame(frame: Frame) -> Json:
     }  # fmt: skip
 
 
-# --- the gateway's record -----------------------------------------------------------------------------------------------
+# --- the gateway's record ---------------------------------------------------------------------------------------------
 
 PLACE: Final = "3"
 EXECUTED: Final = "11"
 STATUS: Final = "3"
-UNSET: Final = "1.7976931348623157E308"
 
 
 def of_gateway(lines: Iterable[str]) -> Iterator[Json]:

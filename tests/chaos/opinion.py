@@ -167,7 +167,9 @@ def _token(story: Story, bead: Bead, traded: set[str]) -> Iterator[Finding]:
     body = bead.body
     token, event = str(body["id"]), str(body["event"])
     if event == "ISSUED":
-        rivals = [t for t, b in story.issued.items() if b.body["intent_id"] == body["intent_id"] and t not in story.over]
+        rivals = [
+            t for t, b in story.issued.items() if b.body["intent_id"] == body["intent_id"] and t not in story.over
+        ]
         if token in story.issued or rivals:
             yield Finding("TOKEN", f"bead {bead.seq}: another live token for {body['intent_id']}")
         story.issued[token] = bead
