@@ -200,9 +200,9 @@ def _protected(desk: Desk, position: Open, protection: Protection, message: Proo
     if protection is Protection.PENDING:
         return []
     subject = position.position_id
-    if protection.stands:
+    if protection.covers:
         over = resolved(desk.alerts, Code.PROTECTION_LOST, subject, "broker")
-        if position.state is State.FILLED:
+        if position.state is State.FILLED and protection.stands:
             return [changed(position, PositionEvent.PROTECTED, message, closing=position.closing), over]
         return [over]
     if position.state is State.MANAGED and may_raise(desk.alerts, Code.PROTECTION_LOST, subject, world.now.wall):

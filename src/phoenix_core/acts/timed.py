@@ -279,7 +279,7 @@ def _manage(desk: Desk, command: Manage, world: World) -> Ruling:
 def is_bare(desk: Desk, stake: Stake, now: Moment) -> bool:
     """Whether what is held stands without its full protection, and nobody was told."""
     said = protection_of(stake, now.wall)
-    if stake.held <= 0 or said.stands or said is Protection.PENDING:
+    if stake.held <= 0 or said.covers or said is Protection.PENDING:
         return False
     return may_raise(desk.alerts, Code.PROTECTION_LOST, stake.position.position_id, now.wall)
 

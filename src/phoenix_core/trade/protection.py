@@ -38,7 +38,13 @@ class Protection(Named):
 
     @property
     def stands(self) -> bool:
-        """Whether every unit that is held is covered."""
+        """Whether it is the mandate's, no more and no less: what makes a position MANAGED."""
+        return self is Protection.FULL
+
+    @property
+    def covers(self) -> bool:
+        """Whether every unit that is held is covered. What is more than that is no loss, and no protection either: it is
+        shrunk, or told of as exits that would open a position."""
         return self in (Protection.FULL, Protection.EXCESS)
 
 

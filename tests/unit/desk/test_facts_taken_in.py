@@ -40,7 +40,7 @@ from phoenix_core.orders import exit_ref
 from phoenix_core.trade.positions import Open
 from phoenix_core.values import CommandId, Role, Side, State
 from tests.showing import shows
-from tests.stage import Stage, restarted, stage
+from tests.stage import PAIR, Stage, restarted, stage
 from tests.unit.desk.walks import WORDS, filled, hear, ref_of, said_of, walked
 
 
@@ -363,6 +363,44 @@ class TestExits:
             resized = [o for o in desk.bodies(Order) if o.event is OrderEvent.RECORDED and o.token_id is None]
             assert [f.revision for f in resized[0].frames] == [2, 2]
             assert {f.line.quantity for f in resized[0].frames} == {position.held}
+
+        _ = walked(walk)
+
+    @shows("X4", "S32-LIF-13")
+    def test_too_much_protection_is_none_that_manages(self) -> None:
+        """Half filled and ended before the children were heard of: they cover twice what is held. The position is MANAGED
+        once they are shrunk, not before; and nothing that is held stands bare meanwhile, so nobody is woken."""
+
+        async def walk(desk: Stage) -> None:
+            desk.broker.script(Silence())
+            intent = await desk.enter()
+            ref = ref_of(desk, intent)
+            book = desk.broker.truth.book
+            half = Decimal(book[ref].frame.line.quantity // 2)
+            desk.broker.truth.held[PAIR], book[ref].filled, book[ref].ends = half, half, True
+            children = [desk.broker._order_said(book[exit_ref(ref, role, 1)]) for role in (Role.STOP, Role.TARGET)]
+            ended = said_of(desk, ref, BrokerStatus.CANCELLED, str(half))
+            await hear(desk, filled(desk, ref, str(half)), ended, *children)
+            told = [bead.body for bead in desk.beads()]
+            managed = next(n for n, b in enumerate(told) if isinstance(b, Position) and b.state is State.MANAGED)
+            shrunk = [n for n, b in enumerate(told) if isinstance(b, Order) and [f.revision for f in b.frames] == [2, 2]]
+            assert shrunk and shrunk[0] < managed
+            assert "PROTECTION_LOST" not in {a.code for a in desk.bodies(Alert)}
+
+        _ = walked(walk)
+
+    def test_too_much_is_not_too_little(self) -> None:
+        """The stop executed in part and the link went before the target could be shrunk: every unit is covered."""
+
+        async def walk(desk: Stage) -> None:
+            intent = await desk.enter()
+            position = desk.position(intent)
+            assert isinstance(position, Open)
+            stop = exit_ref(ref_of(desk, intent), Role.STOP, 1)
+            part = filled(desk, stop, str(position.held // 2), Side.SELL)
+            await hear(desk, part, LinkSaid(LinkEvent.LOST, desk.broker.session()))
+            told = [a for a in desk.bodies(Alert) if a.code == "PROTECTION_LOST"]
+            assert told == [] and desk.state(intent) is State.MANAGED
 
         _ = walked(walk)
 

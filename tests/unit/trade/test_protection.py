@@ -152,7 +152,8 @@ def test_the_quantity(entered: int, stop: int, target: int, expected: Protection
     echoed(log, STOP_REF, terms={"quantity": quantity(stop)})
     echoed(log, TARGET_REF, terms={"quantity": quantity(target)})
     assert protection(log) is expected
-    assert expected.stands is (expected in (P.FULL, P.EXCESS))
+    assert expected.stands is (expected is P.FULL)
+    assert expected.covers is (expected in (P.FULL, P.EXCESS))
 
 
 def test_after_the_entry_ended_in_part_the_pair_is_too_large() -> None:
