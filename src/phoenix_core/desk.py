@@ -7,8 +7,9 @@ exactly one wing (`OWNERS`), and what a bead obliges the desk to do outside is `
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Final
 
@@ -24,7 +25,7 @@ from phoenix_core.gate.limits import Policies
 from phoenix_core.gate.signals import Signals
 from phoenix_core.gate.stale_gate import Anchors
 from phoenix_core.gate.tokens import Tokens
-from phoenix_core.records import of_json, to_json
+from phoenix_core.records import of_json, shape_of, to_json
 from phoenix_core.trade.autopsy import Autopsies
 from phoenix_core.trade.fills import Fills
 from phoenix_core.trade.order_book import Orders
@@ -139,8 +140,17 @@ def evolve(desk: Desk, bead: Bead) -> Desk:
     return desk
 
 
-# What a snapshot is made of. A reader of another layout falls back to the log, which is the only truth.
-SNAPSHOT_SCHEMA: Final = "desk/2"
+def layout_of(slices: Mapping[str, type]) -> str:
+    """The name of a layout: the hash of every field's shape, all the way down. Nobody has to remember to change it."""
+    shapes = "; ".join(f"{name} {shape_of(cls)}" for name, cls in {**slices, "head": Head}.items())
+    return hashlib.sha256(shapes.encode()).hexdigest()[:16]
+
+
+# How the same fields are to be understood. It is raised by hand where a fold begins to mean something else by a field
+# that keeps its name and type: of that, no shape can know.
+MEANING: Final = 3
+# What a snapshot is made of. A snapshot under another name is not read: the log is the only truth, and is folded anew.
+SNAPSHOT_SCHEMA: Final = f"desk/{MEANING}/{layout_of(SLICES)}"
 
 
 def freeze(desk: Desk) -> bytes:

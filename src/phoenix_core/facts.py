@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
+from typing import Final
 
 from attrs import field, frozen
 
@@ -146,6 +147,11 @@ class LinkSaid:
     port: int = 0
     gateway_version: str = ""
     detail: str = ""
+
+
+# A currency pair's position is virtual at the broker: a cross-check of our executions, no book. Less than this in base
+# units is interest, fees and conversions; more is explained by nobody.
+CASH_UNEXPLAINED_MAX: Final = Decimal(1000)
 
 
 @frozen

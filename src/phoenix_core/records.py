@@ -57,6 +57,26 @@ def schema_of(cls: type) -> dict[str, Json]:
     return schema
 
 
+def shape_of(cls: type) -> str:
+    """What a record class is made of, all the way down, as text: two layouts that differ anywhere differ here."""
+    return _shape(_hint(cls))
+
+
+@cache
+def _shape(hint: object) -> str:
+    hint = _bare(hint)
+    origin = typing.get_origin(hint)
+    if origin is not None:
+        parts = ("..." if arg is ... else _shape(arg) for arg in typing.get_args(hint))
+        return f"{getattr(origin, '__name__', 'Optional')}[{', '.join(parts)}]"
+    assert isinstance(hint, type), f"{hint} has no shape"
+    if issubclass(hint, Enum):
+        return f"{hint.__name__}({', '.join(str(member.value) for member in hint)})"
+    if not attrs.has(hint):
+        return hint.__name__
+    return f"{hint.__name__}{{{', '.join(f'{name}: {_shape(inner)}' for name, inner in _hints(_hint(hint)))}}}"
+
+
 def _hint(cls: type) -> object:
     """A class seen as an annotation: mypy holds `type` for unhashable, which a cache's key may not be."""
     return cls

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from phoenix_core.beads import BODIES, Draft, Kind, Settlement, Settles, body_json, body_of
 from phoenix_core.canonical import decode, encode
-from phoenix_core.records import INTEGER_MAX, Json, of_json, schema_of, to_json
+from phoenix_core.records import INTEGER_MAX, Json, of_json, schema_of, shape_of, to_json
 from phoenix_core.values import BadInput, Side
 from tests.showing import shows
 
@@ -128,6 +128,40 @@ def test_the_shapes_of_snapshots_come_back() -> None:
     assert written == {"pair": ["a", "1.5"], "many": [["b", 2], ["a", 1]], "those": ["x", "y"], "list": ["SELL"]}
     assert of_json(Pair, json.loads(json.dumps(written))) == record
     assert list(of_json(Pair, written).many) == ["b", "a"]
+
+
+@frozen
+class Wider:
+    """A pair with one more."""
+
+    pair: tuple[str, Decimal, int]
+    many: dict[str, int]
+    those: set[str]
+    list_: list[Side]
+
+
+@frozen
+class Deep:
+    """A record that holds others."""
+
+    inner: dict[str, Pair | None]
+
+
+@frozen
+class Deeper:
+    """The same, but for what stands at the bottom."""
+
+    inner: dict[str, Wider | None]
+
+
+def test_a_layout_is_known_by_its_shape() -> None:
+    """Every type of every field stands in it, all the way down, and every word of an enum."""
+    assert shape_of(Pair) == (
+        "Pair{pair: tuple[str, Decimal], many: dict[str, int], those: set[str], list_: list[Side(BUY, SELL)]}"
+    )
+    assert shape_of(Wider).startswith("Wider{pair: tuple[str, Decimal, int],")
+    assert shape_of(Deep).replace("Deep{", "Deeper{").replace("Pair{", "Wider{") != shape_of(Deeper)
+    assert "NoneType" in shape_of(Deep), "whether a field may be left out is part of the layout"
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,7 @@ from phoenix_core.trade.fills import Answer, execution, fill_of
 from phoenix_core.trade.order_life import End, Known, applied
 from phoenix_core.trade.positions import Open, changed
 from phoenix_core.trade.protection import Protection, protection_of
+from phoenix_core.trade.transitions import Ending, ending
 from phoenix_core.values import Money, Quantity, Role, State, plain, times
 from phoenix_core.watch.alerts import may_raise, resolved
 from phoenix_core.watch.codes import Code, alert, drift_alert
@@ -176,7 +177,7 @@ def _moved(desk: Desk, stake: Stake, message: Proof, world: World, key: str) -> 
 def _over(desk: Desk, stake: Stake, message: Proof, world: World, key: str) -> Beads:
     """The end of a position that holds nothing and of which nothing works; none where either is not so."""
     totals = stake.totals
-    if totals.held != 0 or any(order.end is None for order in stake.orders):
+    if ending(totals.entered, totals.exited, all(order.end is not None for order in stake.orders)) is not Ending.CLOSED:
         return []
     return _closed(desk, stake.position, totals, _exited_by(stake), message, world, key)
 

@@ -22,14 +22,13 @@ from phoenix_core.trade.positions import Open, changed
 from phoenix_core.values import ZERO, Money, SecType, State
 from phoenix_core.watch.alerts import may_raise, resolved
 from phoenix_core.watch.codes import Code, alert, drift_alert
-from phoenix_core.watch.compare import MOTION_AFTER_MAX, Agreement, Book, OrderRow, compare
+from phoenix_core.watch.compare import MOTION_AFTER_MAX, UNKNOWN_MAX, Agreement, Book, OrderRow, compare
 from phoenix_core.watch.drift import news
 from phoenix_core.watch.market_hours import fx_day
 from phoenix_core.watch.observations import snapshot_seen, suspects_of
 from phoenix_core.world import World
 
 Beads = list[Body | Draft | None]
-UNKNOWN_MAX = 3
 
 
 def unheard(desk: Desk, snapshot: Snapshot) -> tuple[ExecutionSaid, ...]:

@@ -26,8 +26,6 @@ PREFIXES: Final = {Mode.MOCK: "MOCK", Mode.PAPER: "DU", Mode.LIVE: "U"}
 ROUND_TRIP_AGE_MAX: Final = timedelta(seconds=2)
 # Beyond this, "good for five minutes" and "older than two seconds" no longer mean at the broker what they mean here.
 SKEW_MAX: Final = timedelta(seconds=5)
-# An entry needs time for its fill and its protection before the market closes over it.
-OPEN_FOR_MIN: Final = timedelta(minutes=5)
 
 
 class Guard(Named):
@@ -166,20 +164,6 @@ def link_light(
     if abs(skew) > SKEW_MAX:
         reasons.append(Reason.BROKER_CLOCK_SKEW)
     return refusal(*reasons) if reasons else None
-
-
-def session_light(open_now: bool | None, closes_in: timedelta | None = None) -> Refusal | None:
-    """The market is open, and stays open for five minutes. `open_now` None: the hours are not known.
-
-    `closes_in` None: no close is in sight.
-    """
-    if open_now is None:
-        return refusal(Reason.HOURS_UNKNOWN, detail="the hours of this market are not known")
-    if not open_now:
-        return refusal(Reason.MARKET_CLOSED)
-    if closes_in is not None and closes_in < OPEN_FOR_MIN:
-        return refusal(Reason.MARKET_CLOSES_SOON, detail=f"closes in {closes_in.total_seconds():.0f} s")
-    return None
 
 
 def pacing_light(room: int, needed: int = 1) -> Refusal | None:

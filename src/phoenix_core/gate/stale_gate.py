@@ -49,31 +49,21 @@ class Context:
 
 @define
 class Anchors:
-    """The last refresh of each strategy, and the conflicts that wait for one. Strategies are few."""
+    """The last refresh of each strategy. Strategies are few."""
 
     refreshed: dict[str, Anchored] = Factory(dict)
-    conflicts: dict[str, int] = Factory(dict)  # strategy -> where in the log it last met a stale context
 
     def fold(self, bead: Bead) -> None:
-        """Fold STATE_ANCHOR and STATE_CONFLICT."""
+        """Fold STATE_ANCHOR; a STATE_CONFLICT is kept in the log, and what it obliges is a kill flag's to remember."""
         body = bead.body
         if isinstance(body, StateAnchor):
             self.refreshed[body.strategy] = Anchored(bead.seq, bead.ts, body.state_hash, body.regime)
-            for strategy in list(self.conflicts) if body.strategy == EVERY else [body.strategy]:
-                _ = self.conflicts.pop(strategy, None)
-        elif isinstance(body, StateConflict):
-            self.conflicts[body.strategy] = bead.seq
 
 
 def last_refresh(anchors: Anchors, strategy: str) -> Anchored | None:
     """The latest refresh that covers the strategy, by its own name or by `*`."""
     found = [anchors.refreshed[name] for name in (EVERY, strategy) if name in anchors.refreshed]
     return max(found, key=lambda anchor: anchor.seq, default=None)
-
-
-def needs_refresh(anchors: Anchors, strategy: str) -> bool:
-    """Whether a conflict of the strategy waits for somebody to look."""
-    return strategy in anchors.conflicts
 
 
 def context_limit(regime: Regime, threshold: timedelta) -> timedelta:

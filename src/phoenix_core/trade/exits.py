@@ -25,7 +25,7 @@ from typing import Final
 from attrs import evolve, frozen
 from returns.result import Failure, Result, Success
 
-from phoenix_core.facts import Snapshot
+from phoenix_core.facts import CASH_UNEXPLAINED_MAX, Snapshot
 from phoenix_core.orders import Frame, Line
 from phoenix_core.refusals import Reason, Refusal, merged, refusal
 from phoenix_core.trade.executions import Fill, Totals, totals_of
@@ -50,8 +50,6 @@ SIGNED_FOR: Final = timedelta(seconds=60)
 WALL_BACK_MAX: Final = timedelta(seconds=2)
 # How long a close waits for the ends of the protection that it replaces.
 PROTECTION_ENDS_WITHIN: Final = timedelta(seconds=3)
-# A currency pair's position is virtual at the broker: a cross-check, no book.
-CASH_UNEXPLAINED_MAX: Final = Decimal(1000)
 PAIR: Final = (Role.STOP, Role.TARGET)
 
 

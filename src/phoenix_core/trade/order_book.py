@@ -134,10 +134,6 @@ class Orders:
         """The exits of a position that have no end: any of them may execute."""
         return tuple(order for order in self.of(position_id) if order.role.is_exit and order.end is None)
 
-    def all_ended(self, position_id: str) -> bool:
-        """Whether the end of every order of a position is confirmed."""
-        return all(order.end is not None for order in self.of(position_id))
-
     def next_generation(self, entry_ref: str) -> int:
         """The number of the next generation of exits, unique in the log."""
         entry = entry_ref[:REF_LENGTH]

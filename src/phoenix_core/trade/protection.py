@@ -16,7 +16,7 @@ from attrs import evolve
 from phoenix_core.facts import BrokerStatus, OrderSaid, Snapshot
 from phoenix_core.orders import Frame, Line, order_hash
 from phoenix_core.refusals import Reason, Refusal, refusal
-from phoenix_core.trade.exits import PAIR, Stake, exits_allowed, pictured, working_exits
+from phoenix_core.trade.exits import PAIR, Stake, pictured
 from phoenix_core.trade.order_life import Known, Standing
 from phoenix_core.values import ARITHMETIC, ZERO, Named, OrderRef, OrderType, Price, Quantity, Role, Tif
 
@@ -43,8 +43,8 @@ class Protection(Named):
 
     @property
     def covers(self) -> bool:
-        """Whether every unit that is held is covered. What is more than that is no loss, and no protection either: it is
-        shrunk, or told of as exits that would open a position."""
+        """Whether every unit that is held is covered. What is more than that is no loss; it is shrunk, or told of as
+        exits that would open a position."""
         return self in (Protection.FULL, Protection.EXCESS)
 
 
@@ -118,17 +118,6 @@ def _shows_loss(stake: Stake, snapshot: Snapshot, session: int, baseline: Decima
 
 def _works(said: OrderSaid) -> bool:
     return not said.completed and said.status not in (BrokerStatus.FILLED, BrokerStatus.CANCELLED)
-
-
-def orphans(stake: Stake, snapshot: Snapshot, session: int, baseline: Decimal = ZERO) -> tuple[str, ...]:
-    """The working exits that would OPEN a position: above what a complete picture shows, allowed for as in X1."""
-    there = pictured(stake, snapshot, session, baseline)
-    if there is None:
-        return ()
-    rest = ARITHMETIC.subtract(exits_allowed(stake), stake.held)
-    if working_exits(stake) <= ARITHMETIC.add(max(ZERO, there), rest):
-        return ()
-    return tuple(order.ref for order in stake.exits)
 
 
 # --- lines and frames -------------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from typing import Final
 
 from attrs import frozen
 
-from phoenix_core.facts import BrokerStatus, OrderSaid, Snapshot
+from phoenix_core.facts import CASH_UNEXPLAINED_MAX, BrokerStatus, OrderSaid, Snapshot
 from phoenix_core.orders import parsed_ref
 from phoenix_core.values import ARITHMETIC, ZERO, Money, Named, OrderRef, Quantity, Role, Side, plain, times
 from phoenix_core.watch.drift import Cause, Divergence, overfilled, two_perm_ids, unresolved
@@ -31,7 +31,6 @@ QUIET_NEEDED: Final = 2
 UNKNOWN_MAX: Final = 3
 PNL_FLOOR: Final = Decimal("1.00")
 PNL_SHARE: Final = Decimal("0.005")
-FX_UNEXPLAINED_MAX: Final = Decimal(1000)
 DESK: Final = "desk"
 
 
@@ -221,7 +220,7 @@ def _holdings(book: Book, snapshot: Snapshot, rows: frozenset[str] | None) -> It
         known = book.baseline.get(symbol, ZERO)
         net = ARITHMETIC.subtract(said, known)
         gap = ARITHMETIC.subtract(net, ours).copy_abs()
-        if gap == 0 or (symbol in book.cash and gap <= FX_UNEXPLAINED_MAX):
+        if gap == 0 or (symbol in book.cash and gap <= CASH_UNEXPLAINED_MAX):
             continue
         yield Divergence(
             _holding_cause(ours, net, symbol in book.baseline),
@@ -350,7 +349,7 @@ def _orphans(
         rests = (parents.get((entry, side.other), ZERO) for entry in hung_on)
         allowed = _sum((max(ZERO, closable), *rests))
         working = _sum(largest.values())
-        if working > _sum((allowed, FX_UNEXPLAINED_MAX if symbol in book.cash else ZERO)):
+        if working > _sum((allowed, CASH_UNEXPLAINED_MAX if symbol in book.cash else ZERO)):
             mine = {"quantity": plain(book.holdings.get(symbol, ZERO))}
             word = {"position": plain(position), "exits": plain(working), "allowed": plain(allowed), "side": side.value}
             refs = tuple(sorted(order.ref for order in group))

@@ -15,7 +15,7 @@ from attrs import define, frozen
 
 from phoenix_core.beads import Bead, Beat, Checks, Health, Heartbeat
 from phoenix_core.values import Named, Severity
-from phoenix_core.watch.pacing import STEP_BACK_MAX, has_passed
+from phoenix_core.watch.pacing import STEP_BACK_MAX
 
 BEAT_EVERY: Final = timedelta(seconds=30)
 JITTER_MAX: Final = timedelta(seconds=5)
@@ -26,7 +26,6 @@ ORDERS_STALE: Final = timedelta(minutes=5)
 FILLS_STALE: Final = timedelta(minutes=10)
 RECONCILIATION_STALE: Final = timedelta(minutes=10)
 STALLED_TOO_LONG: Final = timedelta(minutes=5)
-DEGRADED_TOO_LONG: Final = timedelta(minutes=5)
 
 
 class Issue(Named):
@@ -242,9 +241,3 @@ def heartbeat(diagnosis: Diagnosis, earned: Earned) -> Heartbeat | None:
         checks=diagnosis.checks,
         details={complaint.issue.value: complaint.detail for complaint in diagnosis.complaints},
     )
-
-
-def is_degraded_long(heartbeats: Heartbeats, now: datetime) -> bool:
-    """Whether the desk has not been HEALTHY for 5 minutes: the alert is escalated."""
-    since = heartbeats.degraded_since
-    return since is not None and has_passed(since, now, DEGRADED_TOO_LONG)

@@ -13,7 +13,7 @@ from attrs import Factory, define
 from phoenix_core.beads import About, Bead, Observation
 from phoenix_core.facts import Quote, Snapshot
 from phoenix_core.values import Price, exact, plain, utc_of, utc_text
-from phoenix_core.watch.compare import QUIET_NEEDED, UNKNOWN_MAX, Agreement, Finding, next_look
+from phoenix_core.watch.compare import QUIET_NEEDED, Agreement, Finding, next_look
 from phoenix_core.watch.pacing import RUNS_MAX
 
 # A picture that differs in more rows than this is another account or another planet; a bead stays below 256 KiB.
@@ -183,11 +183,6 @@ def is_reconciled(observations: Observations, session: int, connected_seq: int =
     """Whether a complete reconciliation was done in this session, and since its link last came up (`connected_seq`)."""
     complete = observations.complete
     return complete is not None and complete.session == session and complete.seq > connected_seq
-
-
-def is_blind(observations: Observations) -> bool:
-    """Whether three pictures in a row were not whole: a human is told (I13)."""
-    return observations.unknown_streak >= UNKNOWN_MAX
 
 
 def next_look_at(observations: Observations) -> datetime | None:

@@ -229,8 +229,3 @@ def still_degraded(sessions: Sessions, mode: Mode, account: Account, port: int) 
         escalated=True,
         detail=ESCALATION,
     )
-
-
-def is_up(sessions: Sessions) -> bool:
-    """Whether a session stands, and the broker behind it too."""
-    return sessions.state is ReconnectState.CONNECTED

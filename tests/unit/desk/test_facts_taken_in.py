@@ -188,6 +188,27 @@ class TestLate:
 
         _ = walked(walk)
 
+    @shows("S32-LIF-12", "I5")
+    def test_a_stalled_entry_that_is_acknowledged_late_is_submitted_again(self) -> None:
+        """Silence for a minute, then the broker's word: SUBMITTED again, its alert over; a working life later the entry
+        is asked to end like any other."""
+
+        async def walk(desk: Stage) -> None:
+            desk.broker.script(Silence())
+            intent = await desk.enter()
+            desk.broker.mute()
+            await desk.tick(61)
+            assert desk.state(intent) is State.STALLED
+            desk.broker.mute(False)
+            await hear(desk, said_of(desk, ref_of(desk, intent), BrokerStatus.SUBMITTED))
+            assert desk.state(intent) is State.SUBMITTED
+            told = [a.event for a in desk.bodies(Alert) if a.code == "POSITION_STALLED"]
+            assert told == [AlertEvent.RAISED, AlertEvent.RESOLVED]
+            await desk.tick(30)
+            assert OrderEvent.CANCEL_REQUESTED in {o.event for o in desk.bodies(Order)}
+
+        _ = walked(walk)
+
     @shows("I9", "M10", "F05")
     def test_an_order_that_no_picture_shows_is_not_ended_by_that(self) -> None:
         """The broker's whole picture lacks the order: STALLED and drift, not CANCELLED."""
@@ -368,8 +389,8 @@ class TestExits:
 
     @shows("X4", "S32-LIF-13")
     def test_too_much_protection_is_none_that_manages(self) -> None:
-        """Half filled and ended before the children were heard of: they cover twice what is held. The position is MANAGED
-        once they are shrunk, not before; and nothing that is held stands bare meanwhile, so nobody is woken."""
+        """Half filled and ended before the children were heard of: they cover twice what is held. The position is
+        MANAGED once they are shrunk, not before; nothing that is held stands bare meanwhile, so nobody is woken."""
 
         async def walk(desk: Stage) -> None:
             desk.broker.script(Silence())
@@ -383,7 +404,9 @@ class TestExits:
             await hear(desk, filled(desk, ref, str(half)), ended, *children)
             told = [bead.body for bead in desk.beads()]
             managed = next(n for n, b in enumerate(told) if isinstance(b, Position) and b.state is State.MANAGED)
-            shrunk = [n for n, b in enumerate(told) if isinstance(b, Order) and [f.revision for f in b.frames] == [2, 2]]
+            shrunk = [
+                n for n, b in enumerate(told) if isinstance(b, Order) and [f.revision for f in b.frames] == [2, 2]
+            ]
             assert shrunk and shrunk[0] < managed
             assert "PROTECTION_LOST" not in {a.code for a in desk.bodies(Alert)}
 

@@ -32,8 +32,8 @@ from phoenix_core.beads import (
     TokenEvent,
     Verdict,
 )
-from phoenix_core.chain import Conflict, Fault, Head, Sealed, StoreFault
-from phoenix_core.desk import Desk, evolve, freeze, thaw
+from phoenix_core.chain import Conflict, Fault, Head, Sealed, StateSnapshot, StoreFault
+from phoenix_core.desk import MEANING, SLICES, SNAPSHOT_SCHEMA, Desk, Tenure, evolve, freeze, layout_of, thaw
 from phoenix_core.facts import FrameSaid
 from phoenix_core.gate.statements import Decide
 from phoenix_core.kernel import decide, due, sealed
@@ -83,6 +83,25 @@ class TestReplay:
             for bead in beads[cut:]:
                 again = evolve(again, bead)
             assert freeze(again) == freeze(whole)
+
+    @shows("I6")
+    def test_a_snapshot_of_another_layout_is_not_read(self) -> None:
+        """Whatever it holds: the log is folded anew, and the next one is kept under the present name."""
+        made = walked(a_day)
+        size = made.desk.head.size
+        for schema in ("desk/1", "desk/2", f"desk/{MEANING}/{layout_of({**SLICES, 'tokens': Tenure})}"):
+            made.store.save_snapshot(StateSnapshot(size, made.store.root(size), schema, b"of another time"))
+            recorder = made.other()
+            assert recorder.wake() == size
+            assert freeze(recorder.desk) == freeze(made.desk)
+        recorder.keep()
+        assert made.other().wake() == 0
+
+    def test_every_slice_is_part_of_the_layout(self) -> None:
+        """Change what any one of them is made of, and the snapshots of yesterday go by another name."""
+        names = {layout_of(SLICES)} | {layout_of({**SLICES, name: Head}) for name in SLICES}
+        assert len(names) == len(SLICES) + 1
+        assert SNAPSHOT_SCHEMA.endswith(layout_of(SLICES))
 
     def test_a_bead_out_of_its_place_is_a_bug(self) -> None:
         """And so is asking a desk without a genesis whose it is."""

@@ -23,7 +23,6 @@ from phoenix_core.gate.guards import (
     pacing_light,
     port_light,
     red_lights,
-    session_light,
     verdict,
 )
 from phoenix_core.refusals import Reason, Refusal, refusal
@@ -294,20 +293,6 @@ class TestLink:
         light = link_light(ready, age, window, skew)
         assert list(reasons(light)) == expected
         assert (light is None) == (not expected)
-
-
-def test_the_market_is_open_and_stays_open() -> None:
-    """Unknown hours are not open hours; a close within five minutes is too near; five minutes are enough."""
-    five = timedelta(minutes=5)
-    assert reasons(session_light(None)) == (Reason.HOURS_UNKNOWN,)
-    assert reasons(session_light(None, five)) == (Reason.HOURS_UNKNOWN,)
-    assert reasons(session_light(False, five)) == (Reason.MARKET_CLOSED,)
-    assert reasons(session_light(True, five - TICK)) == (Reason.MARKET_CLOSES_SOON,)
-    assert session_light(True, five) is None
-    assert session_light(True) is None
-    soon = session_light(True, timedelta(seconds=90))
-    assert soon is not None
-    assert soon.detail == "closes in 90 s"
 
 
 @pytest.mark.parametrize(("room", "needed", "green"), [(1, 1, True), (0, 1, False), (2, 3, False), (3, 3, True)])

@@ -20,7 +20,6 @@ from phoenix_core.gate.stale_gate import (
     context_limit,
     last_refresh,
     limit_for,
-    needs_refresh,
     stale_refusal,
 )
 from phoenix_core.refusals import Reason, refusal
@@ -182,37 +181,6 @@ class TestFreshness:
         assert stale_refusal(Anchors(), MEANREV, THRESHOLD, NOON.plus(-2 * SECOND)) is None
         assert stale_refusal(Anchors(), MEANREV, THRESHOLD, NOON.plus(-2 * SECOND - TICK)) is not None
         assert stale_refusal(Anchors(), MEANREV, THRESHOLD, after(-60)) is not None
-
-
-def test_a_conflict_waits_for_somebody_to_look() -> None:
-    """From the conflict on a refresh is needed, until one stands after it in the log."""
-    anchors = refreshed((0, anchor()))
-    assert not needs_refresh(anchors, "meanrev")
-    anchors.fold(bead(1, StateConflict("i1", "meanrev", 16 * MINUTE, THRESHOLD, "submit")))
-    assert needs_refresh(anchors, "meanrev")
-    assert not needs_refresh(anchors, "breakout")
-    anchors.fold(bead(2, anchor("breakout")))
-    assert needs_refresh(anchors, "meanrev")
-    anchors.fold(bead(3, anchor("*", "*")))
-    assert not needs_refresh(anchors, "meanrev")
-
-
-def test_a_refresh_for_all_answers_every_conflict() -> None:
-    """And one by name answers its own only."""
-    anchors = Anchors()
-    for seq, strategy in enumerate(("meanrev", "breakout", "carry")):
-        anchors.fold(bead(seq, StateConflict("i1", strategy, 16 * MINUTE, THRESHOLD, "submit")))
-    anchors.fold(bead(3, anchor("breakout")))
-    assert list(anchors.conflicts) == ["meanrev", "carry"]
-    anchors.fold(bead(4, anchor("*", "*")))
-    assert not anchors.conflicts
-
-
-def test_a_conflict_without_any_refresh_ever_waits_too() -> None:
-    """Nobody ever looked."""
-    anchors = Anchors()
-    anchors.fold(bead(0, StateConflict("i1", "meanrev", 16 * MINUTE, THRESHOLD, "approval")))
-    assert needs_refresh(anchors, "meanrev")
 
 
 def test_other_beads_change_nothing() -> None:

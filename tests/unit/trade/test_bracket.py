@@ -235,7 +235,7 @@ class Desk:
         if self.state is State.FILLED and protection_of(self.log.stake, self.log.now) is Protection.FULL:
             self.log.append(changed(self.log.position, PositionEvent.PROTECTED, WORD))
         position, totals = self.log.position, stake.totals
-        end = ending(totals.entered, totals.exited, self.log.orders.all_ended(position.position_id))
+        end = ending(totals.entered, totals.exited, all(order.end is not None for order in self.log.stake.orders))
         if end is Ending.CLOSED:
             self.log.append(changed(position, PositionEvent.CLOSED, WORD))
 

@@ -612,10 +612,8 @@ def test_orders_are_found_by_reference_and_by_position() -> None:
         False,
     )
     assert log.orders.end_of(STOP_REF) == Over(End.CANCELLED, T0, quantity(0), "1:1")
-    assert not log.orders.all_ended(name)
     tell(log, order_said(REF, B.FILLED, 10), order_said(TARGET_REF, B.CANCELLED))
-    assert log.orders.all_ended(name)
-    assert log.orders.all_ended("nobody")
+    assert log.orders.exits_of(name) == ()
     assert log.orders.entry_of("nobody") is None
 
 

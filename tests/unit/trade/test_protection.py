@@ -21,7 +21,6 @@ from phoenix_core.trade.protection import (
     Protection,
     exit_line,
     is_unanswered,
-    orphans,
     placing_refusal,
     protection_lines,
     protection_of,
@@ -409,41 +408,6 @@ class TestPlacingAgain:
         assert placing_refusal(bare, None, 1) is None
 
 
-# --- orphans ----------------------------------------------------------------------------------------------------------
-
-
-@shows("F66", "X1")
-class TestOrphans:
-    """Working exits above what a complete picture shows: these orders will OPEN a position."""
-
-    def test_closed_by_hand(self) -> None:
-        """The position is gone, the pair stands."""
-        log = held()
-        log.wait(SECOND)
-        assert orphans(log.stake, picture(log, 0), 1) == (STOP_REF, TARGET_REF)
-        assert orphans(log.stake, picture(log, 9), 1) == (STOP_REF, TARGET_REF)
-        assert orphans(log.stake, picture(log, -10), 1) == (STOP_REF, TARGET_REF)
-
-    def test_what_is_covered_is_no_orphan(self) -> None:
-        """As much as is there, and what the native parent may still fill."""
-        log = held()
-        log.wait(SECOND)
-        assert orphans(log.stake, picture(log, 10), 1) == ()
-        part = held(filled=4)
-        part.wait(SECOND)
-        assert orphans(part.stake, picture(part, 4), 1) == ()
-        assert orphans(part.stake, picture(part, 3), 1) == (STOP_REF, TARGET_REF)
-
-    def test_an_incomplete_picture_accuses_nobody(self) -> None:
-        """Not whole is not flat."""
-        log = held()
-        assert orphans(log.stake, picture(log, 0, complete=False), 1) == ()
-
-
-# --- lines and frames -------------------------------------------------------------------------------------------------
-
-
-@shows("F76")
 @pytest.mark.parametrize("side", Side)
 def test_the_lines_of_a_pair(side: Side) -> None:
     """The other side, good till cancelled, in regular hours: a stop at its trigger, a target at its limit."""

@@ -60,19 +60,15 @@ class TestSnapshots:
     def test_three_pictures_in_a_row_that_are_not_whole_escalate(self) -> None:
         """Two do not; a whole one in between starts over; and none of them counts as a reconciliation."""
         desk = Desk()
-        for blind in (False, False, True, True):
+        for streak in (1, 2, 3, 4):
             desk.ran(UNKNOWN)
-            assert seen_by.is_blind(desk.observations) == (blind or desk.observations.unknown_streak >= 3)
+            assert desk.observations.unknown_streak == streak
             assert not seen_by.is_reconciled(desk.observations, 3)
             assert seen_by.proof_of_absence(desk.observations) is None
-        assert desk.observations.unknown_streak == 4
         desk.ran(FINE)
-        assert not seen_by.is_blind(desk.observations)
+        assert desk.observations.unknown_streak == 0
         desk.ran(UNKNOWN)
-        desk.ran(UNKNOWN)
-        assert not seen_by.is_blind(desk.observations)
-        desk.ran(UNKNOWN)
-        assert seen_by.is_blind(desk.observations)
+        assert desk.observations.unknown_streak == 1
 
     def test_reconciled_is_of_this_session_and_since_its_link_came_up(self) -> None:
         """Another session's run, or one before the link came up again, does not count."""

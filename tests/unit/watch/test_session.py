@@ -128,10 +128,8 @@ class TestIbkrReconnect:
         assert desk.say(LinkEvent.CONNECTED, 30, 2) == [(SessionEvent.RECONNECT, Outcome.CONNECTED, 2, False)]
         assert desk.state() == (ReconnectState.CONNECTED, 0)
         assert (desk.sessions.session, desk.sessions.connected_at, desk.sessions.connected_seq) == (2, at(30), 4)
-        assert link.is_up(desk.sessions)
         assert next_step(desk.sessions, at(31)).step is Step.NOTHING
         desk.say(LinkEvent.LOST, 40)
-        assert not link.is_up(desk.sessions)
         assert next_step(desk.sessions, at(40)).at == at(45)
 
     @shows("F49")
@@ -188,7 +186,6 @@ class TestLinkBeads:
         desk.write(body, 75)
         assert desk.state() == (ReconnectState.ESCALATED, 0)
         assert desk.say(LinkEvent.RESTORED, 99) == [(SessionEvent.RECONNECT, Outcome.RESTORED, 0, False)]
-        assert link.is_up(desk.sessions)
 
     def test_socket_that_goes_after_the_broker_went(self) -> None:
         """Degraded, then lost: a second DISCONNECT, from which the attempts count."""
