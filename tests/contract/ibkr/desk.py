@@ -65,6 +65,11 @@ class Desk:
         positions = self.stage.desk.positions
         return [one for one in (*positions.open.values(), *positions.ended.values()) if isinstance(one, Open | Ended)]
 
+    def position_of(self, intent: str) -> Open | Ended:
+        """The position of an intent."""
+        (found,) = (one for one in self.positions if one.intent_id == intent)
+        return found
+
     def stands(self, state: State) -> bool:
         """Whether the one position is in this state."""
         return [one.state for one in self.positions] == [state]
@@ -192,10 +197,11 @@ class Desk:
 
 
 @asynccontextmanager
-async def at_work(folder: Path) -> AsyncIterator[Desk]:
-    """A desk that is ready to take an order."""
-    scene = Scene(Setup(volatility=0.0, cash={"USD": Decimal(100_000)}))
-    await scene.server.start()
+async def at_work(folder: Path, outside: Scene | None = None) -> AsyncIterator[Desk]:
+    """A desk that is ready to take an order; before a scene's own gateway, or one that runs outside of it."""
+    scene = outside or Scene(Setup(volatility=0.0, cash={"USD": Decimal(100_000)}))
+    if outside is None:
+        await scene.server.start()
     home = Home(folder)
     keys, key = make_keys(home, NUMBER), desk_key(home)
     scene.broker.accounts_known.account_of = lambda number: account_of(number, key)

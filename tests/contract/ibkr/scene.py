@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -58,8 +59,9 @@ class Scene:
         self.clock = LeapingClock(WEDNESDAY)
         self.account = account_of(number)
         self.frames: list[Frame] = []
-        # An address of its own for every scene, so that no test waits for another one's port.
-        self.host = f"127.77.{next(_HOSTS) % 250 + 1}.1"
+        # An address of its own for every scene of every process, so that no test waits for another one's port.
+        process = os.getpid()
+        self.host = f"127.{192 + process // 250 % 32}.{next(_HOSTS) % 250 + 1}.{process % 250 + 1}"
         self.server = GatewayServer(
             self.host, 4002, setup or Setup(volatility=0.0), WallOf(self.clock), self.frames.append
         )
