@@ -79,6 +79,15 @@ TOKENS: Final = (
 )
 
 
+# What longer runs found once.
+FOUND: Final = {
+    "gateway-says": (b"49\x001\x001791795028410\x00", b"49\x001\x00179502841795028410\x00"),
+    "telegram": (b"[" * 40_000,),
+    "gateway-script": (b"[" * 40_000, b'{"at": 1e300, "do": "restart"}'),
+    "times": (b"20261118 14:00:00 " + b"US/" * 2_000, b"30263118:0930-20261118:1600", b"99999999999"),
+}
+
+
 @st.composite
 def spoilt(draw: st.DrawFn, honest: tuple[bytes, ...]) -> bytes:
     """An honest input after up to six spoilings: cut, doubled, swapped, overwritten, spliced with another one."""
@@ -162,8 +171,8 @@ def spoiling(parser: Parser, examples: int, begin: int | None = None) -> Callabl
 @shows("I20")
 def test_nothing_escapes(parser: Parser) -> None:
     """No exception but the parser's own, no hang, no flood of memory; and honest input is read."""
-    for honest in parser.honest():
-        read(parser, honest)
+    for data in (*parser.honest(), *FOUND.get(parser.name, ())):
+        read(parser, data)
     spoiling(parser, EXAMPLES)()
 
 

@@ -50,7 +50,7 @@ def read(lines: Iterable[str]) -> tuple[Step, ...]:
         if line.strip() and not line.lstrip().startswith("#"):
             try:
                 steps.append(_step(line))
-            except (ValueError, KeyError, TypeError) as error:
+            except (ValueError, KeyError, TypeError, RecursionError, OverflowError) as error:
                 raise ScriptError(f"line {line_number}: {error}") from error
     return tuple(steps)
 

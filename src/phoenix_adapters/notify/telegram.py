@@ -154,7 +154,7 @@ def _units(text: str) -> int:
 def _document(body: bytes) -> dict[str, object]:
     try:
         said = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return said if isinstance(said, dict) else {}
 

@@ -16,7 +16,7 @@ from attrs import define, field
 from phoenix_adapters.brokers.ibkr.contracts import Board
 from phoenix_adapters.brokers.ibkr.errors import Action, action_of
 from phoenix_adapters.brokers.ibkr.translate import Translator
-from phoenix_adapters.wire import Message, number, whole
+from phoenix_adapters.wire import Message, WireError, number, whole
 from phoenix_core.facts import ErrorSaid, Fact, LinkEvent, LinkSaid
 from phoenix_core.ports import Clock
 from phoenix_core.values import Account, Money
@@ -102,11 +102,15 @@ class Hearing:
         seconds = whole(message.record["time"])
         if seconds is None:
             return
+        try:
+            said = datetime.fromtimestamp(seconds, UTC) + _HALF_SECOND
+        except (ValueError, OverflowError, OSError) as error:
+            raise WireError(f"currentTime.time is an instant, not {seconds}") from error
         if self.probes:
             waits = self.probes.popleft()
             if not waits.done():
                 waits.set_result(True)
-        self.skew = datetime.fromtimestamp(seconds, UTC) + _HALF_SECOND - self.clock.now().wall
+        self.skew = said - self.clock.now().wall
 
     # --- codes ---
 

@@ -47,6 +47,7 @@ ZONE_NAMES: Final[Mapping[str, str]] = {
 }
 # A gateway that names no zone runs, as most do, in the exchange's.
 USUAL: Final = ZoneInfo("America/New_York")
+NAME_MAX: Final = 64
 _WRITTEN: Final = re.compile(r"(\d{8})(-| +)(\d{2}:\d{2}:\d{2})(?: (.+))?", re.ASCII)
 _EPOCH: Final = re.compile(r"\d{9,11}", re.ASCII)
 _SPAN: Final = re.compile(r"(\d{8}):(\d{4})-(?:(\d{8}):)?(\d{4})", re.ASCII)
@@ -55,6 +56,8 @@ _SPAN: Final = re.compile(r"(\d{8}):(\d{4})-(?:(\d{8}):)?(\d{4})", re.ASCII)
 @lru_cache(maxsize=64)
 def zone_of(name: str) -> tzinfo | None:
     """The zone that a gateway means by a name; None for a name that nobody knows."""
+    if len(name) > NAME_MAX:
+        return None  # the library would go down one folder for each part of it
     try:
         return ZoneInfo(ZONE_NAMES.get(name, name))
     except (ZoneInfoNotFoundError, ValueError, OSError):
