@@ -92,6 +92,7 @@ class Gateway:
         self.callbacks = Callbacks(self.board, self.faults, market, self.schedule, self.setup.zone)
         accounts = {name: Account(name, dict(self.setup.cash)) for name in self.setup.accounts}
         self.venue = Venue(self.schedule, market, accounts, self.faults, self.random, self.callbacks, self.setup.timing)
+        self.venue.book.born = int(self.venue.now.timestamp())
         for account in accounts.values():
             account.opened_with = account.margin(market, started).net_liquidation
         self.desk = Desk(self.venue, self.board, self.callbacks)

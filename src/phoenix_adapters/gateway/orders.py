@@ -118,18 +118,19 @@ class Book:
     done: list[Order] = field(factory=list)
     executions: list[Execution] = field(factory=list)
     last_id: dict[int, int] = field(factory=dict)
+    born: int = 0  # when this venue began, in seconds: a new process repeats no id of an earlier one
     _perm_id: int = 1_300_000_000
     _exec_number: int = 0
 
     def next_perm_id(self) -> int:
         """A permanent id that no order had."""
         self._perm_id += 1
-        return self._perm_id
+        return self._perm_id + self.born % 100_000 * 5_000
 
     def next_exec_id(self) -> str:
         """An execution id in the venue's form; its last part counts corrections."""
         self._exec_number += 1
-        return f"0000e0d5.{self._exec_number:08x}.01.01"
+        return f"{self.born & 0xFFFFFFFF:08x}.{self._exec_number:08x}.01.01"
 
     def next_id(self, client_id: int) -> int:
         """The lowest order id that a client may use."""

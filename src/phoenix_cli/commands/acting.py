@@ -6,8 +6,9 @@ import time
 from typing import TYPE_CHECKING, NoReturn
 
 import click
+from attrs import Factory, frozen
 
-from phoenix_cli.output import UNREACHABLE, USAGE, fail, refuse
+from phoenix_cli.output import REFUSED, UNREACHABLE, USAGE, fail, refuse
 
 if TYPE_CHECKING:
     from returns.result import Result
@@ -51,24 +52,33 @@ def sign_and_act(
     return session.recorder.act(command)
 
 
-def wait_for_engine(
-    ctx: click.Context, session: Session, says: Says, texts: dict[str, str] | None = None
-) -> dict[str, str]:
-    """Sign a command that the engine carries out, and wait for its answer: what it said, or a refusal."""
+@frozen
+class Answer:
+    """What the engine answered to a signed command; `reasons` where a rule said no."""
+
+    decided: int = 0
+    facts: dict[str, str] = Factory(dict)
+    reasons: tuple[str, ...] = ()
+    detail: str = ""
+    code: int = 0
+
+
+def ask_engine(ctx: click.Context, session: Session, says: Says, texts: dict[str, str] | None = None) -> Answer:
+    """Sign a command that the engine carries out, and wait for its answer."""
     from returns.pipeline import is_successful
 
     from phoenix_core.beads import Settlement
     from phoenix_core.kernel import bead_of
 
     if session.store.leaseholder() is None or session.desk.tenure.released:
-        refuse(ctx, ("ENGINE_NOT_RUNNING",), "start `phoenix run` first")
-    before = session.desk.head.size
+        return Answer(reasons=("ENGINE_NOT_RUNNING",), detail="start `phoenix run` first", code=REFUSED)
+    looked = session.desk.head.size
     said = sign_and_act(ctx, session, says, texts)
     if not is_successful(said):
-        refuse_with(ctx, said.failure())
+        no = said.failure()
+        return Answer(reasons=tuple(reason.value for reason in no.reasons), detail=no.detail, code=REFUSED)
     decided = max(session.desk.approvals.recent)
     until = time.monotonic() + ANSWER_WITHIN_S
-    looked = before
     while time.monotonic() < until:
         for record in session.store.read(looked):
             looked = record.seq + 1
@@ -79,9 +89,19 @@ def wait_for_engine(
             facts = dict(getattr(bead.body, "facts", {}))
             if answer.outcome is Settlement.DONE:
                 _ = session.recorder.catch_up()
-                return facts
+                return Answer(decided, facts)
             if answer.outcome is Settlement.FAILED:
-                refuse(ctx, tuple(facts.get("reasons", "REFUSED").split()), facts.get("detail", ""))
+                reasons = tuple(facts.get("reasons", "REFUSED").split())
+                return Answer(decided, facts, reasons, facts.get("detail", ""), REFUSED)
         _ = session.store.wait(looked, 0.1)
-    fail(ctx, UNREACHABLE, "NOT SENT: no engine answered within 2 s")
-    raise AssertionError("a failure does not return")
+    return Answer(decided, detail="NOT SENT: no engine answered within 2 s", code=UNREACHABLE)
+
+
+def wait_for_engine(ctx: click.Context, session: Session, says: Says, texts: dict[str, str] | None = None) -> Answer:
+    """The same for a command that has nothing to add: a refusal ends it."""
+    answer = ask_engine(ctx, session, says, texts)
+    if answer.reasons:
+        refuse(ctx, answer.reasons, answer.detail, answer.code)
+    if answer.code:
+        fail(ctx, answer.code, answer.detail)
+    return answer

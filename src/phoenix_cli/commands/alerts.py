@@ -74,8 +74,9 @@ def alerts_list(ctx: click.Context) -> None:
 
 @alerts_command.command("ack")
 @click.argument("alert")
+@click.option("--false-alarm", is_flag=True, help="There was nothing behind it; `beads quality` counts how often.")
 @click.pass_context
-def alerts_ack(ctx: click.Context, alert: str) -> None:
+def alerts_ack(ctx: click.Context, alert: str, false_alarm: bool) -> None:
     """Say that you have seen an alert: an event ends, a condition goes on quietly until it is resolved.
 
     Example: phoenix alerts ack 5f0c
@@ -90,7 +91,7 @@ def alerts_ack(ctx: click.Context, alert: str) -> None:
     with opened(home_of(ctx)) as session:
         near = [one for one in session.desk.alerts.open if one.startswith(alert)]
         name = near[0] if len(near) == 1 else alert
-        said = session.recorder.act(Acknowledge(fresh_id(), name, f"uid{os.getuid()}"))
+        said = session.recorder.act(Acknowledge(fresh_id(), name, f"uid{os.getuid()}", false_alarm))
         if not is_successful(said):
             refuse(ctx, tuple(reason.value for reason in said.failure().reasons), said.failure().detail)
         standing = name in session.desk.alerts.open

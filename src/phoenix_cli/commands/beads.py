@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from phoenix_cli.commands.desk import home_of
+from phoenix_cli.commands.proving import beads_gates, beads_quality
 from phoenix_cli.output import INTEGRITY, emit, fail, refuse
 
 _SPAN = re.compile(r"([1-9][0-9]{0,5})([smhd])")
@@ -258,3 +259,7 @@ def beads_backup(ctx: click.Context, file: Path) -> None:
     with opened(home_of(ctx)) as session:
         head = session.store.backup(file)
         emit(ctx, {"file": str(file), "beads": head.size}, f"{file}: {head.size} beads")
+
+
+beads_command.add_command(beads_gates)
+beads_command.add_command(beads_quality)

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import time
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import click
 
-from phoenix_cli.commands.acting import wait_for_engine
+from phoenix_cli.commands.acting import ask_engine, wait_for_engine
 from phoenix_cli.commands.desk import home_of
 from phoenix_cli.output import emit, refuse
 
 if TYPE_CHECKING:
+    from phoenix_cli.commands.became import Became
     from phoenix_cli.wiring.opening import Session
+    from phoenix_core.gate.statements import Close
     from phoenix_core.trade.positions import Ended, Open
-
-# How long `close` goes on watching for the fill once its order is out.
-CLOSED_WITHIN_S = 1.5
 
 
 @click.command("positions")
@@ -148,30 +146,35 @@ def close_command(ctx: click.Context, name: str | None, all_: bool, quantity: st
         held = [p for p in chosen if isinstance(p, Open) and p.held > 0]
         if not held:
             refuse(ctx, ("NOTHING_TO_CLOSE",), "nothing is held there")
-        closed: list[dict[str, object]] = []
-        for position in held:
-            says = Close(position.position_id, text_hash(reason), size)
-            _ = wait_for_engine(ctx, session, says, {text_hash(reason): reason})
-            closed.append(_closed(session, position))
-        words = "\n".join(f"{c['outcome']} {c['instrument']} {c['state']}" for c in closed)
-        emit(ctx, {"closed": closed}, words)
+        told = [_close(ctx, session, p, Close(p.position_id, text_hash(reason), size), reason) for p in held]
+        closed = [
+            {"position": p.position_id, "instrument": p.pair, "state": one.state, "outcome": one.outcome}
+            for p, one in zip(held, told, strict=True)
+        ]
+        no = tuple(dict.fromkeys(reason for one in told for reason in one.reasons))
+        document: dict[str, object] = {"closed": closed}
+        if any(one.code for one in told):
+            document |= {"refused": list(no), "detail": "; ".join(one.detail for one in told if one.detail)}
+        emit(ctx, document, "\n".join(_close_words(p, one) for p, one in zip(held, told, strict=True)))
+        ctx.exit(max(one.code for one in told))
 
 
-def _closed(session: Session, position: Open) -> dict[str, object]:
-    """What became of a close, as far as the log says within a moment."""
-    from phoenix_core.trade.positions import Open
+def _close(ctx: click.Context, session: Session, position: Open, says: Close, reason: str) -> Became:
+    """One close to its end; that one is refused never keeps the next one from being tried."""
+    from phoenix_cli.commands.became import Became, became
+    from phoenix_core.values import text_hash
 
-    until = time.monotonic() + CLOSED_WITHIN_S
-    while True:
-        _ = session.recorder.catch_up()
-        now = session.desk.positions.find(position.position_id)
-        flat = now is None or not isinstance(now, Open)
-        if flat or time.monotonic() > until:
-            state = now.state.value if now is not None else ""
-            outcome = "CLOSED" if flat else "SENT"
-            pair, name = position.pair, position.position_id
-            return {"position": name, "instrument": pair, "state": state, "outcome": outcome}
-        _ = session.store.wait(session.desk.head.size, 0.1)
+    since = session.desk.head.size
+    answer = ask_engine(ctx, session, says, {text_hash(reason): reason})
+    if answer.code:
+        return Became("NOT_SENT", position.state.value, answer.reasons, answer.detail)
+    return became(session, position.position_id, since, closing=True)
+
+
+def _close_words(position: Open, told: Became) -> str:
+    """One line; what did not happen is said as loudly as what did."""
+    line = f"{told.outcome.replace('_', ' ')} {position.pair} {told.state} {position.position_id}"
+    return line + (f": {' '.join(told.reasons)} {told.detail}".rstrip() if told.code else "")
 
 
 @click.command("protect")
@@ -184,6 +187,7 @@ def protect_command(ctx: click.Context, name: str, stop: str | None, target: str
 
     Example: phoenix protect 0b6c1d0e --stop 1.0820
     """
+    from phoenix_cli.commands.became import became
     from phoenix_cli.wiring.opening import opened
     from phoenix_core.gate.statements import Protect
     from phoenix_core.trade.positions import position_id_of
@@ -192,8 +196,12 @@ def protect_command(ctx: click.Context, name: str, stop: str | None, target: str
     with opened(home_of(ctx)) as session:
         position = position_id_of(named(ctx, session, name).intent_id)
         prices = [Price(number(p, n)) if p else None for p, n in ((stop, "--stop"), (target, "--target"))]
+        since = session.desk.head.size
         _ = wait_for_engine(ctx, session, Protect(position, prices[0], prices[1]))
-        emit(ctx, {"position": position, "outcome": "SENT"}, f"SENT: protection of {position}")
+        told = became(session, position, since, closing=False)
+        if told.code:
+            refuse(ctx, told.reasons or ("OUTCOME_UNKNOWN",), told.detail, told.code)
+        emit(ctx, {"position": position, "outcome": told.outcome}, f"{told.outcome}: protection of {position}")
 
 
 @click.command("adopt")

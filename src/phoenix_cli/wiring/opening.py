@@ -342,11 +342,11 @@ def notifiers_of(say: Callable[[str], None], *, settles: bool = True) -> tuple[N
     """
     from phoenix_adapters.notify.console import ConsoleNotifier
 
-    named = _named_channels()
+    named = channels_of()
     return (*named, ConsoleNotifier(say, settles=settles or not named))
 
 
-def _named_channels() -> tuple[Notifier, ...]:
+def channels_of() -> tuple[Notifier, ...]:
     """The channels of the extra `notify`; imported only where the environment asks for one."""
     asked = {name for name in ("TELEGRAM_BOT_TOKEN", "TELEGRAM_CHAT_ID", "APPRISE_URLS") if os.environ.get(name)}
     found: list[Notifier | None] = []

@@ -86,6 +86,7 @@ class Acknowledge:
     command_id: CommandId
     alert: str
     by: str
+    false_alarm: bool = False
 
 
 @frozen
@@ -218,7 +219,7 @@ def _raise_kill(desk: Desk, command: RaiseKill, world: World) -> Ruling:
 
 
 def _acknowledge(desk: Desk, command: Acknowledge, world: World) -> Ruling:
-    said = acknowledged(desk.alerts, command.alert, command.by)
+    said = acknowledged(desk.alerts, command.alert, command.by, command.false_alarm)
     if said is None:
         return denied(refusal(Reason.UNKNOWN_ALERT, detail=f"no open alert {command.alert}"))
     return granted(command.alert, said)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import Any, Final
 
 from attrs import frozen
@@ -37,6 +38,8 @@ class Miss:
 
 Command = Beat | Miss
 
+# What a new session takes at most until the first quotes are there; a beat before that knows nothing of them.
+DATA_WITHIN: Final = timedelta(seconds=15)
 _ENDED_BY_A_BEAT: Final = (Code.PROCESS_DEAD, Code.BEAT_MISSED, Code.BEATS_MISSED)
 
 
@@ -84,7 +87,7 @@ def signs_of(desk: Desk, world: World, notifier_responds: bool) -> Signs:
     seen = desk.observations
     return Signs(
         ibkr_connected=world.link.up,
-        data_arriving=bool(world.quotes) or not desk.signals.open,
+        data_arriving=bool(world.quotes) or not _wants_data(desk, world),
         notifier_responds=notifier_responds,
         orders_pending=len(pending),
         orders_updated_at=min((o.recorded_at for o in pending), default=None),
@@ -96,6 +99,13 @@ def signs_of(desk: Desk, world: World, notifier_responds: bool) -> Signs:
         drift_unresolved=len(desk.drifts.open),
         stalled_since=min(stalled, default=None),
     )
+
+
+def _wants_data(desk: Desk, world: World) -> bool:
+    """Whether quotes are owed: something waits or is held, and the session has stood for a while."""
+    since = desk.sessions.connected_at
+    settled = since is not None and world.now.wall - since >= DATA_WITHIN
+    return settled and bool(desk.positions.nets or desk.positions.in_state(State.PROPOSED))
 
 
 HANDLERS: Final[Mapping[type, Callable[[Desk, Any, World], Ruling]]] = {Beat: _beat, Miss: _miss}

@@ -23,6 +23,7 @@ from phoenix_core.watch.pacing import has_passed
 # A message of ten lines is read; the rest of a flood is counted. Five seconds gather what belongs together, and six
 # messages a minute are what a person still looks at.
 BATCH_MAX: Final = 10
+FALSE_ALARM: Final = "false alarm"
 BATCH_WINDOW: Final = timedelta(seconds=5)
 BATCH_GAP: Final = timedelta(seconds=10)
 # The broker's gateway wants a full login every Sunday, so a LIVE desk starts at least weekly: as old may its proof be.
@@ -173,14 +174,17 @@ def resolved(alerts: Alerts, code: Code, subject: str, by: str) -> Alert | None:
     return None if found is None else _answer(alerts.open[found], AlertEvent.RESOLVED, by)
 
 
-def acknowledged(alerts: Alerts, alert_id: str, by: str) -> Alert | None:
-    """The ACKNOWLEDGED body: it ends an event and quietens a condition; None where none is open under that id."""
+def acknowledged(alerts: Alerts, alert_id: str, by: str, false_alarm: bool = False) -> Alert | None:
+    """The ACKNOWLEDGED body: it ends an event and quietens a condition; None where none is open under that id. A human
+    who found nothing behind it may say so: how often alerts are right is counted."""
     found = alerts.open.get(alert_id)
-    return None if found is None else _answer(found, AlertEvent.ACKNOWLEDGED, by)
+    if found is None:
+        return None
+    return _answer(found, AlertEvent.ACKNOWLEDGED, by, FALSE_ALARM if false_alarm else "")
 
 
-def _answer(one: OpenAlert, event: AlertEvent, by: str) -> Alert:
-    return Alert(event, one.id, one.severity, one.code.value, one.subject, "", CODES[one.code].runbook, by=by)
+def _answer(one: OpenAlert, event: AlertEvent, by: str, text: str = "") -> Alert:
+    return Alert(event, one.id, one.severity, one.code.value, one.subject, text, CODES[one.code].runbook, by=by)
 
 
 def sent(alerts: Alerts, message: Message, channel: str) -> tuple[Alert, ...]:

@@ -149,7 +149,7 @@ CODES: Final[dict[Code, Row]] = {
     Code.PROTECTION_LOST: Row(
         _CRITICAL, "A position stands without its full protection", "RB-002", lasts=True, repeats=MINUTE, insists=True
     ),
-    Code.CLOSE_NOT_SENT: Row(_CRITICAL, "A close was not sent: protection did not end in 3 s", "RB-003"),
+    Code.CLOSE_NOT_SENT: Row(_CRITICAL, "An exit was not sent: what is held is held still", "RB-003"),
     Code.STATE_CONFLICT: Row(
         _WARNING, "Stale context: the order was stopped, refresh the anchor", "RB-005", always=True
     ),
