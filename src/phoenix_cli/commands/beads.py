@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import re
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 import click
@@ -12,19 +11,7 @@ import click
 from phoenix_cli.commands.desk import home_of
 from phoenix_cli.commands.proving import beads_gates, beads_quality
 from phoenix_cli.output import INTEGRITY, emit, fail, refuse
-
-_SPAN = re.compile(r"([1-9][0-9]{0,5})([smhd])")
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-
-
-def span_of(text: str) -> timedelta:
-    """A span such as 90s, 15m, 24h, 7d."""
-    from phoenix_core.values import BadInput
-
-    match = _SPAN.fullmatch(text)
-    if match is None:
-        raise BadInput("--since", text, "write a number and s, m, h or d, such as 24h")
-    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+from phoenix_cli.spans import span_of
 
 
 @click.group("beads")

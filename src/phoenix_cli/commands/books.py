@@ -72,7 +72,7 @@ def executions_command(ctx: click.Context, since: str | None) -> None:
 
     Example: phoenix executions --since 24h
     """
-    from phoenix_cli.commands.beads import span_of
+    from phoenix_cli.spans import span_of
     from phoenix_cli.wiring.opening import opened
     from phoenix_core.beads import Execution, ExecutionEvent
     from phoenix_core.values import plain, utc_text

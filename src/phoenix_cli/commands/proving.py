@@ -46,8 +46,8 @@ def beads_quality(ctx: click.Context, since: str) -> None:
 
     Example: phoenix beads quality --since 10d
     """
-    from phoenix_cli.commands.beads import span_of
     from phoenix_cli.quality import quality
+    from phoenix_cli.spans import span_of
     from phoenix_cli.wiring.opening import opened
     from phoenix_core.kernel import bead_of
 

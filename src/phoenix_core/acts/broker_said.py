@@ -16,6 +16,7 @@ from phoenix_core.acts.after import after_execution, after_order, stalled
 from phoenix_core.acts.reconcile import reconciled
 from phoenix_core.beads import (
     About,
+    Alert,
     Body,
     Draft,
     IbkrSession,
@@ -294,8 +295,22 @@ def _link_alerts(desk: Desk, command: Said, said: LinkSaid, world: World) -> Bea
     if said.event in (LinkEvent.CONNECTED, LinkEvent.RESTORED):
         over: Beads = [resolved(desk.alerts, c, "link", "broker") for c in (Code.LINK_LOST, Code.LINK_ESCALATED)]
         back = alert(Code.LINK_RESTORED, "link", key) if any(b is not None for b in over) else None
-        return [*over, back]
+        return [*over, back, _gateway_restarted(desk, said, key, world)]
     return []
+
+
+def _gateway_restarted(desk: Desk, said: LinkSaid, key: str, world: World) -> Alert | None:
+    """A gateway that comes back in another version, or issues ids again, is another process than the one that was lost.
+    In its declared window that is no news."""
+    if said.event is not LinkEvent.CONNECTED or world.link.in_restart_window:
+        return None
+    before = desk.sessions.gateway_version
+    other = bool(before and said.gateway_version) and before != said.gateway_version
+    if not (other or said.ids_again) or not may_raise(desk.alerts, Code.GATEWAY_RESTARTED, "link", world.now.wall):
+        return None
+    ids = "issued again" if said.ids_again else "go on"
+    versions = {"before": before, "now": said.gateway_version} if other else {}
+    return alert(Code.GATEWAY_RESTARTED, "link", key, ids=ids, **versions)
 
 
 def _snapshot(desk: Desk, command: Said, said: Snapshot, world: World) -> Ruling:

@@ -57,6 +57,7 @@ class IbkrBroker:
     line: Session | None = field(init=False, default=None)
     hearing: Hearing = field(init=False)
     _number: int = field(init=False, default=0)
+    _placed_id: int = field(init=False, default=0)  # the highest order id that a frame of ours carried
     _broken: BaseException | None = field(init=False, default=None)
     _probed_at: float = field(init=False, default=0.0)
     _cancels: deque[str] = field(init=False, factory=deque)
@@ -99,7 +100,8 @@ class IbkrBroker:
         self._number, self.translator.zone = number, session.zone
         self.board.unsubscribed()
         self.hearing.accounts = tuple(self.accounts_known.of(one) for one in session.accounts)
-        self.hearing.say_link(LinkEvent.CONNECTED, version=str(session.version))
+        again = 0 < session.first_id <= self._placed_id
+        self.hearing.say_link(LinkEvent.CONNECTED, version=str(session.version), ids_again=again)
         return True
 
     async def disconnect(self) -> None:
@@ -245,6 +247,7 @@ class IbkrBroker:
         self._count(cleared, placements, session.version)
         for placement in placements:
             self.names.bind(placement.order_id, placement.frame.ref)
+            self._placed_id = max(self._placed_id, placement.order_id)
         self.pacer.took(len(placements), len(placements))
         session.write(b"".join(placement.data for placement in placements))
         self.hearing.inbox.extend(FrameSaid(p.frame.ref, p.frame.revision, True, p.order_id) for p in placements)

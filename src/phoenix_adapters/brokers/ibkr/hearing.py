@@ -47,10 +47,10 @@ class Hearing:
         if handle is not None:
             handle(self, message)
 
-    def say_link(self, event: LinkEvent, detail: str = "", version: str = "") -> None:
+    def say_link(self, event: LinkEvent, detail: str = "", version: str = "", ids_again: bool = False) -> None:
         """A change of the link, as of now."""
-        masked = self.translator.accounts.masked(detail)
-        self.inbox.append(LinkSaid(event, self.translator.session, self.accounts, self.port, version, masked))
+        masked, session = self.translator.accounts.masked(detail), self.translator.session
+        self.inbox.append(LinkSaid(event, session, self.accounts, self.port, version, masked, ids_again))
 
     def say_unreadable(self, what: str) -> None:
         """A message that cannot be read is a fact too: what it hid may be a fill."""

@@ -54,6 +54,7 @@ class Session:
     zone: tzinfo = field(init=False, default=USUAL)
     id_taken: bool = field(init=False, default=False)
     up: bool = field(init=False, default=False)
+    first_id: int = field(init=False, default=0)  # the first order id that this session was offered
     _greeting: Unframer | None = field(init=False, factory=Unframer)
     _gone: asyncio.Event = field(init=False, factory=asyncio.Event)
     _questions: list[_Question] = field(init=False, factory=list)
@@ -179,7 +180,9 @@ class Session:
         try:
             message = from_server(fields, self.ib.client.serverVersion())
             if message.name == "nextValidId":
-                self.ib.client.updateReqId(whole(message.record["orderId"]) or 0)
+                offered = whole(message.record["orderId"]) or 0
+                self.first_id = self.first_id or offered
+                self.ib.client.updateReqId(offered)
             self.hear(message)
             self._answer(message)
         except WireError as error:

@@ -106,6 +106,12 @@ async def gateway_auto_update(witness: Witness) -> None:
             o.about is About.SNAPSHOT and o.facts["session"] == str(session + 1) and o.facts["agreement"] == "AGREES"
         ),
     )
+    witness.once(
+        desk,
+        "an alert that opens RB-007",
+        Alert,
+        lambda a: raised(Code.GATEWAY_RESTARTED, a) and a.runbook == "RB-007" and "now 10.99.1x" in a.text,
+    )
     witness.holds("after it had come back", bool(back and looked) and back[0] < looked[0])
     witness.holds("what is held is protected still", desk.state(intent) is State.MANAGED)
 
