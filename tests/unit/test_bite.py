@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import ast
+import re
 import shutil
 from pathlib import Path
 from typing import Final
 
 import pytest
+from attrs import fields
 
+from phoenix_core.gate.guards import Lights
+from phoenix_core.trade.transitions import TRANSITIONS
 from tests.bite.run import BadBreakage, Breakage, breakages, unnoticed
-from tests.showing import REPOSITORY
+from tests.showing import REPOSITORY, promises, showings
 
 RULE: Final = "LIMIT = 5\n\n\ndef may(age):\n    return age < LIMIT\n"
 TESTS: Final = "from toy import may\n\ndef test_young(): assert may(4)\n\ndef test_old(): assert not may(5)\n"
@@ -69,6 +73,33 @@ def test_a_line_that_stands_twice_is_an_error(toy: Path) -> None:
     (toy / "src" / "toy.py").write_text(RULE + RULE, "utf-8")
     with pytest.raises(BadBreakage, match="stands 2 times"):
         unnoticed(breaking("return True", "test_old"), toy)
+
+
+# What no line of ours decides, so that no line can be broken for it: who shows it instead.
+APART: Final = {
+    "INV-IBKR-MOCK-1": "of the tests themselves; tests/unit/test_laws.py reads them",
+    "INV-IBKR-CONFIG-1": "of every file at once; tests/unit/test_rooms.py reads them",
+    "INV-TELEGRAM-LIVE-1": "a real device's",
+    "INV-UX-APPROVAL-1": "a person's",
+    "I25": "of a whole run; tests/chaos/test_sim.py tells one twice",
+}
+
+
+def test_every_guard_row_and_invariant_has_a_breakage() -> None:
+    """Thirteen lights, every row of the table of states, every invariant: each by its name, and by a test that says
+    that it shows the invariant."""
+    rows = {row.id: row for row in breakages()}
+    guards = {f"lights.{light.name}" for light in fields(Lights)}
+    table = {f"transitions.{state.name}-{event.name}" for state, event in TRANSITIONS}
+    invariants = {id for id in promises() if re.fullmatch(r"INV-.*|[IX][0-9]+", id)}
+    assert not guards - rows.keys()
+    assert {id for id in rows if re.fullmatch(r"transitions\.[A-Z]+-[A-Z_]+", id)} == table
+    assert invariants - rows.keys() == APART.keys()
+    shown = showings()
+    for id in sorted(invariants & rows.keys()):
+        assert any(id in each.ids and each.covers(rows[id].test) for each in shown), (
+            f"{rows[id].test} does not show {id}"
+        )
 
 
 def test_the_table_has_not_rotted(tmp_path: Path) -> None:

@@ -116,8 +116,9 @@ def after_execution(
     held = position.state in HELD_STATES or event is PositionEvent.FILLED
     flat = held and totals.held == 0
     over = flat and not exits and not entry_open
-    if over and event is None:
-        bodies.extend(_closed(desk, position, totals, role, proof, world, key))
+    exited_by = role if role.is_exit else _exited_by(stake_of(position, desk.orders, desk.fills))
+    if over and event is None:  # also by a correction of the entry, down to what has left already
+        bodies.extend(_closed(desk, position, totals, exited_by, proof, world, key))
         return bodies
     after = changed(
         position,
@@ -134,7 +135,6 @@ def after_execution(
     bodies.append(after)
     if over:  # its exits were told of before it was
         born = evolve(position, last=after, filled_at=world.now.wall)
-        exited_by = _exited_by(stake_of(position, desk.orders, desk.fills))
         bodies.extend(_closed(desk, born, totals, exited_by, proof, world, key))
     if event is PositionEvent.FILLED:
         bodies.append(alert(Code.ORDER_FILLED, position.pair, said.exec_id, quantity=plain(said.quantity)))

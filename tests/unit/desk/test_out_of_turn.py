@@ -15,6 +15,7 @@ from phoenix_core.beads import (
     About,
     Alert,
     AlertEvent,
+    Autopsy,
     Body,
     Execution,
     ExecutionEvent,
@@ -34,7 +35,7 @@ from phoenix_core.refusals import Reason
 from phoenix_core.rulings import Ruling
 from phoenix_core.trade import order_book
 from phoenix_core.trade.positions import Open
-from phoenix_core.values import CommandId, Money, OrderRef, Role, Side, State
+from phoenix_core.values import CommandId, Money, OrderRef, Quantity, Role, Side, State
 from tests.showing import shows
 from tests.stage import Stage
 from tests.unit.desk.walks import WORDS, filled, hear, ref_of, said_of, walked
@@ -155,6 +156,33 @@ class TestClosing:
             assert desk.state(intent) is State.MANAGED
             await hear(desk, filled(desk, target, held, Side.SELL))
             assert desk.state(intent) is State.CLOSED
+
+        _ = walked(walk)
+
+    @shows("I5", "F33")
+    def test_a_correction_of_the_entry_may_be_the_last_word(self) -> None:
+        """One unit is left, and nothing works; the exchange corrects the entry by that unit: closed, by its stop."""
+
+        async def walk(desk: Stage) -> None:
+            intent = await desk.enter()
+            ref = ref_of(desk, intent)
+            position = desk.position(intent)
+            assert isinstance(position, Open)
+            stop, target, most = exit_ref(ref, Role.STOP, 1), exit_ref(ref, Role.TARGET, 1), str(position.held - 1)
+            entry = desk.broker.truth.executions[0]
+            family = entry.exec_id.rpartition(".")[0]
+            words: tuple[Fact, ...] = (
+                filled(desk, stop, most, Side.SELL),
+                said_of(desk, stop, BrokerStatus.CANCELLED, most),
+                said_of(desk, target, BrokerStatus.CANCELLED),
+                changed(entry, exec_id=f"{family}.02", quantity=Quantity(position.held - 1)),
+            )
+            for n, fact in enumerate(words):
+                assert desk.state(intent) is State.MANAGED
+                _ = desk.engine.recorder.act(Said(CommandId(str(n)), fact))
+            assert desk.state(intent) is State.CLOSED
+            (autopsy,) = desk.bodies(Autopsy)
+            assert "left by STOP" in autopsy.findings
 
         _ = walked(walk)
 

@@ -254,7 +254,6 @@ class TestFollowUps:
 codes: Final = st.lists(st.tuples(st.sampled_from(Code), st.integers(0, 20)), max_size=80)
 
 
-@shows("I18", "S32-NOT-01", "S33-NOT-01", "S33-NOT-02", "S33-NOT-04", "CV_S33_8_TELEGRAM_REAL_FLOOD", "F70")
 class TestProof:
     """Two channels that took the whole test sequence within a week: what a LIVE desk asks to see."""
 
@@ -281,6 +280,7 @@ class TestProof:
         assert list(book.proven) == ["telegram"] and list(book.open) == [told.alert] and not book.unsent
 
 
+@shows("I18", "S32-NOT-01", "S33-NOT-01", "S33-NOT-02", "S33-NOT-04", "CV_S33_8_TELEGRAM_REAL_FLOOD", "F70")
 class TestMessages:
     """I18, the part of the rules: every alert id is delivered or escalated; critical first; the rest is batched."""
 
