@@ -5,13 +5,26 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 import pytest
 
-from tests.showing import REPOSITORY, TABLE_FILE, Showing, definitions, promises, showings, showings_of, table
+from tests.showing import (
+    APART_FILE,
+    REPOSITORY,
+    TABLE_FILE,
+    Showing,
+    definitions,
+    inherited,
+    promises,
+    showings,
+    showings_of,
+    table,
+    told_apart,
+)
 
 MARKED: Final = '''
 import pytest
@@ -76,8 +89,29 @@ def test_the_table_counts_and_says_what_is_not_yet_shown() -> None:
     text = table([Showing("tests/unit/test_x.py::test_y", ("I1",), "slow")])
     assert "| I1 | " in text
     assert "| `unit/test_x.py::test_y` *(slow)* |" in text
-    assert text.count("**not yet**") == len(promises()) - 1
-    assert f"| all | {len(promises())} | 1 | {len(promises()) - 1} |" in text
+    apart = len(told_apart())
+    assert text.count("**not yet**") == len(promises()) - 1 - apart
+    assert text.count("*no test: ") == apart
+    assert f"| all | {len(promises())} | 1 | {apart} | {len(promises()) - 1 - apart} |" in text
+
+
+def test_what_is_told_apart_is_a_promise_that_no_test_shows() -> None:
+    """Each has a reason; one that a test shows after all, or that nobody made, is a reason too many."""
+    shown = {id for showing in showings() for id in showing.ids}
+    by_name = tomllib.loads(APART_FILE.read_text("utf-8"))["ids"]
+    assert by_name.keys() - promises().keys() == set()
+    assert by_name.keys() & shown == set()
+    assert all(len(why) > 10 for why in told_apart().values())
+
+
+def test_the_marks_of_a_suite_are_those_of_each_class_that_plays_it() -> None:
+    """A suite's class and its members, under the name of the class that takes them over."""
+    suite = '@shows("I1")\nclass Suite:\n    @shows("I2")\n    def test_a(self): pass\nclass Other:\n    pass\n'
+    text = "from tests.x.suite import Suite\nclass TestMine(Suite):\n    pass\nclass TestOther:\n    pass\n"
+    assert list(inherited("t.py", text, lambda module: {"tests/x/suite.py": suite}[module])) == [
+        Showing("t.py::TestMine", ("I1",)),
+        Showing("t.py::TestMine::test_a", ("I2",)),
+    ]
 
 
 def test_an_invariant_is_quoted_word_for_word() -> None:

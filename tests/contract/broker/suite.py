@@ -153,7 +153,7 @@ async def enter(stage: Stage, name: str = "one") -> ClearedOrder:
     return order
 
 
-@shows("S32-CON-03", "S33-CON-03")
+@shows("S32-CON-03", "S32-MOCK-04", "S33-CON-03", "S33-SEAM-01")
 class BrokerContract:
     """The suite. The fixture `stage` is the hole."""
 

@@ -269,7 +269,7 @@ class TestDay:
         assert answer.code == 0, answer
         shaped(answer.document, SHAPES[name], name)
 
-    @shows("S33-SEAM-04", "S33-SEAM-05")
+    @shows("S33-SEAM-04", "S33-SEAM-05", "S32-SEAM-07")
     def test_the_round_trip(self, day: Day) -> None:
         """From a generator's signal to a position that is closed, each state seen from the command line."""
         answers = day.answers

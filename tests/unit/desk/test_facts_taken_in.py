@@ -280,7 +280,7 @@ class TestWhose:
 
         _ = walked(walk)
 
-    @shows("L3", "L2")
+    @shows("L3", "L2", "S33-CON-06")
     def test_small_talk_leaves_nothing_and_unknown_codes_an_observation(self) -> None:
         """A farm that connects; a code nobody listed, about an order of ours."""
 

@@ -192,7 +192,7 @@ class TestAccount:
         assert reasons(verdict(lights)) == (Reason.ACCOUNT_MISMATCH, Reason.PORT_MISMATCH, Reason.TOKEN_MISSING)
 
 
-@shows("S33-GRD-04", "S33-GRD-05")
+@shows("S33-GRD-04", "S33-GRD-05", "S32-CON-07")
 class TestPort:
     """Each mode has its one port."""
 
