@@ -25,7 +25,7 @@ VERIFIER: Final = "src/phoenix_adapters/phoenix_verify.py"
 
 # The reading order of the core: a room knows only the rooms above it.
 READING_ORDER: Final = (
-    *("values", "refusals", "canonical", "records", "orders", "facts", "bodies", "beads"),
+    *("values", "refusals", "canonical", "records", "spelling", "orders", "facts", "bodies", "beads"),
     *("tree", "chain", "checkpoint", "effects", "world", "rulings"),
     *("gate", "trade", "watch", "trust"),
     *("desk", "acts", "kernel", "ports"),

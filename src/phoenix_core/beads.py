@@ -6,9 +6,10 @@ where it answers an obligation, what it `settles`. The JSON Schemas under docs/s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Final, get_args
+from typing import Final, cast, get_args
 
 from attrs import frozen
 
@@ -65,6 +66,7 @@ from phoenix_core.bodies.watch import (
     SessionEvent,
 )
 from phoenix_core.records import Json, of_json, to_json
+from phoenix_core.spelling import MISFITS, of_text, reader, spelling_of, writer
 from phoenix_core.values import BadInput, CommandId, Named, derived_id
 
 __all__ = [
@@ -114,6 +116,7 @@ __all__ = [
     "ReconciliationDrift",
     "ReconciliationResolution",
     "Resolution",
+    "Said",
     "SessionEvent",
     "Settlement",
     "Settles",
@@ -131,6 +134,8 @@ __all__ = [
     "bead_id_of",
     "body_json",
     "body_of",
+    "body_text",
+    "said_in",
 ]
 
 
@@ -183,6 +188,15 @@ class Settles:
 
 
 @frozen
+class Said:
+    """What the bytes of a bead say: its body, its id and what it settles."""
+
+    body: Body
+    bead_id: str
+    settles: tuple[Settles, ...] = ()
+
+
+@frozen
 class Draft:
     """A bead that a ruling wants written: its body and what it settles. The log gives it its place."""
 
@@ -227,3 +241,31 @@ def body_of(kind: str, body: Mapping[str, Json]) -> tuple[Body, str, tuple[Settl
     if not isinstance(bead_id, str) or not isinstance(settled, list):
         raise BadInput(f"{kind}.bead_id", bead_id, "every body carries its bead_id")
     return of_json(cls, fields, kind), bead_id, tuple(of_json(Settles, s, f"{kind}.settles") for s in settled)
+
+
+def body_text(said: Said) -> str:
+    """The same as `body_json`, canonical already: what stands in the log."""
+    settles = f',"settles":{_write_settles(said.settles)}' if said.settles else ""
+    return _WRITES[said.body.kind](said.body, f',"bead_id":"{said.bead_id}"', settles)
+
+
+def said_in(kind: str, text: str) -> Said | None:
+    """The same as `body_of` of what a text says; None where the text is not the one that would be written for it."""
+    read = _READS.get(kind)
+    if read is None:
+        return None
+    try:
+        fields = of_text(text)
+        settles = _read_settles(fields["settles"]) if "settles" in fields else ()
+        said = Said(cast(Body, read(fields)), fields["bead_id"], settles)
+        return said if _BEAD_ID.fullmatch(said.bead_id) and body_text(said) == text else None
+    except MISFITS:
+        return None
+
+
+_BEAD_ID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
+_READS: Final = {kind.value: reader(cls) for kind, cls in BODIES.items()}
+_WRITES: Final = {kind: writer(cls, "bead_id", "settles") for kind, cls in BODIES.items()}
+_read_settles, _write_settles = cast(
+    tuple[Callable[[object], tuple[Settles, ...]], Callable[[object], str]], spelling_of(tuple[Settles, ...])
+)

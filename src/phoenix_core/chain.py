@@ -14,7 +14,8 @@ from attrs import field, frozen
 from returns.pipeline import is_successful
 from returns.result import Failure, Result, Success
 
-from phoenix_core.canonical import SIZE_MAX, Flaw, Json, decode, encode
+from phoenix_core.beads import Said, said_in
+from phoenix_core.canonical import SIZE_MAX, Flaw, Json, NotCanonical, decode, encode
 from phoenix_core.tree import leaf_hash
 from phoenix_core.values import BadInput, Named, utc_of
 
@@ -40,7 +41,7 @@ EMPTY: Final = Head()
 
 @frozen
 class Sealed:
-    """A bead in its place, with the bytes that are stored. `body` is what the bytes say."""
+    """A bead in its place, with the bytes that are stored; `said` where they are of a kind that is known here."""
 
     seq: int
     kind: str
@@ -49,7 +50,14 @@ class Sealed:
     leaf: bytes = field(repr=lambda leaf: leaf.hex())
     ts: str
     prev: str
-    body: dict[str, Json] = field(eq=False, repr=False)
+    said: Said | None = field(default=None, eq=False, repr=False)
+
+    @property
+    def body(self) -> dict[str, Json]:
+        """The body as plain JSON values, read anew from the bytes."""
+        envelope = decode(self.data).unwrap()
+        assert isinstance(envelope, dict) and isinstance(envelope["body"], dict), "only beads are sealed"
+        return envelope["body"]
 
     @property
     def head(self) -> Head:
@@ -76,31 +84,66 @@ class ChainFault:
 
 def seal(head: Head, ts: str, drafts: Iterable[tuple[str, dict[str, Json]]]) -> tuple[Sealed, ...]:
     """The beads that these (kind, body) make on this head. Every body carries its `bead_id`."""
-    assert _is_instant(ts), f"an instant has one spelling, not {ts!r}"
-    sealed: list[Sealed] = []
+    texts: list[tuple[str, str, str, None]] = []
     for kind, body in drafts:
         bead_id = body.get("bead_id")
-        assert _KIND.fullmatch(kind), f"a kind is a word in capitals, not {kind!r}"
         assert isinstance(bead_id, str), "a body carries its bead_id"
+        texts.append((kind, bead_id, encode(body).decode(), None))
+    return seal_texts(head, ts, texts)
+
+
+def seal_texts(head: Head, ts: str, texts: Iterable[tuple[str, str, str, Said | None]]) -> tuple[Sealed, ...]:
+    """The beads that these (kind, bead id, canonical text of the body, what it says) make on this head."""
+    assert _is_instant(ts), f"an instant has one spelling, not {ts!r}"
+    sealed: list[Sealed] = []
+    for kind, bead_id, text, said in texts:
+        assert _KIND.fullmatch(kind), f"a kind is a word in capitals, not {kind!r}"
         assert _BEAD_ID.fullmatch(bead_id), f"a bead_id is a uuid in lower case, not {bead_id!r}"
-        text = encode(body)
-        # The envelope's keys sort around the body, so that the whole is canonical because the body is.
-        data = b'{"body":%b,"kind":"%b","prev":"%b","seq":%d,"ts":"%b","v":1}' % (
-            text,
-            kind.encode(),
-            head.leaf.encode(),
-            head.size,
-            ts.encode(),
-        )
+        try:
+            # The envelope's keys sort around the body, so that the whole is canonical because the body is.
+            data = f'{{"body":{text}{_tail(kind, head, ts)}'.encode()
+        except UnicodeEncodeError as error:
+            raise NotCanonical(Flaw.LONE_SURROGATE, error.reason) from error
         assert len(data) <= SIZE_MAX, f"a {kind} of {len(data)} bytes is no bead"
-        bead = Sealed(head.size, kind, bead_id, data, leaf_hash(data), ts, head.leaf, body)
+        bead = Sealed(head.size, kind, bead_id, data, leaf_hash(data), ts, head.leaf, said)
         sealed.append(bead)
         head = bead.head
     return tuple(sealed)
 
 
+def _tail(kind: str, head: Head, ts: str) -> str:
+    """The envelope after the body."""
+    return f',"kind":"{kind}","prev":"{head.leaf}","seq":{head.size},"ts":"{ts}","v":1}}'
+
+
 def unseal(data: bytes) -> Result[Sealed, Flaw | Lie]:
     """Read the bytes of a bead, strictly; its place in the chain is for `link` to judge."""
+    known = _at_once(data)
+    return _piece_by_piece(data) if known is None else Success(known)
+
+
+_ENVELOPE: Final = re.compile(
+    r'\{"body":(\{.*\}),"kind":"([A-Z0-9_]+)","prev":"([0-9a-f]{64})","seq":(0|[1-9][0-9]{0,14}),"ts":"([^"]+)","v":1\}',
+    re.ASCII | re.DOTALL,
+)
+
+
+def _at_once(data: bytes) -> Sealed | None:
+    """A bead of a known kind that is as we would write it; of any other the slow way says what it is."""
+    if len(data) > SIZE_MAX:
+        return None
+    try:
+        found = _ENVELOPE.fullmatch(data.decode())
+    except UnicodeDecodeError:
+        return None
+    if found is None:
+        return None
+    text, kind, prev, seq, ts = found.groups()
+    said = said_in(kind, text) if _is_instant(ts) else None
+    return None if said is None else Sealed(int(seq), kind, said.bead_id, data, leaf_hash(data), ts, prev, said)
+
+
+def _piece_by_piece(data: bytes) -> Result[Sealed, Flaw | Lie]:
     read = decode(data)
     if not is_successful(read):
         return Failure(read.failure())
@@ -125,7 +168,7 @@ def unseal(data: bytes) -> Result[Sealed, Flaw | Lie]:
         and _BEAD_ID.fullmatch(bead_id)
     ):
         return Failure(Lie.BAD_ENVELOPE)
-    return Success(Sealed(seq, kind, bead_id, data, leaf_hash(data), ts, prev, body))
+    return Success(Sealed(seq, kind, bead_id, data, leaf_hash(data), ts, prev))
 
 
 def link(head: Head, data: bytes) -> Result[Sealed, ChainFault]:
@@ -160,9 +203,10 @@ def assert_follows(head: Head, beads: Sequence[Sealed]) -> Head:
     """The positive rule at every write: these beads are whole, each its own, and follow each other from this head."""
     assert len({bead.bead_id for bead in beads}) == len(beads), "every bead has an id of its own"
     for bead in beads:
-        tail = f',"kind":"{bead.kind}","prev":"{head.leaf}","seq":{head.size},"ts":"{bead.ts}","v":1}}'
         assert bead.seq == head.size, f"bead {bead.seq} is not number {head.size}"
-        assert bead.data.endswith(tail.encode()), f"bead {bead.seq} does not say that it follows {head}"
+        assert bead.data.endswith(_tail(bead.kind, head, bead.ts).encode()), (
+            f"bead {bead.seq} does not say that it follows {head}"
+        )
         assert bead.leaf == leaf_hash(bead.data), f"bead {bead.seq} does not carry the hash of its bytes"
         head = bead.head
     return head

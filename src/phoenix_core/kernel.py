@@ -12,8 +12,8 @@ from typing import Any, Final
 from phoenix_core.acts import approve, broker_said, exits, operate, propose, submit, timed, vital
 from phoenix_core.acts import due as asked
 from phoenix_core.acts.last_look import ClearedOrder, clear
-from phoenix_core.beads import Bead, bead_id_of, body_json, body_of
-from phoenix_core.chain import Head, Sealed, seal
+from phoenix_core.beads import Bead, Said, bead_id_of, body_of, body_text
+from phoenix_core.chain import Head, Sealed, seal_texts
 from phoenix_core.desk import Desk, evolve
 from phoenix_core.effects import react
 from phoenix_core.gate.guards import lease_light
@@ -73,13 +73,14 @@ def due(desk: Desk, now: Moment) -> tuple[Command, ...]:
 
 def sealed(head: Head, ts: datetime, command_id: CommandId, ruling: Ruling) -> tuple[Sealed, ...]:
     """A ruling's beads in the places they would have on this head. A retry of the command makes the same ids."""
-    drafts = (
-        (draft.body.kind.value, body_json(draft, bead_id_of(command_id, n))) for n, draft in enumerate(ruling.drafts)
-    )
-    return seal(head, utc_text(ts), drafts)
+    texts: list[tuple[str, str, str, Said]] = []
+    for n, draft in enumerate(ruling.drafts):
+        said = Said(draft.body, bead_id_of(command_id, n), draft.settles)
+        texts.append((draft.body.kind.value, said.bead_id, body_text(said), said))
+    return seal_texts(head, utc_text(ts), texts)
 
 
 def bead_of(record: Sealed) -> Bead:
-    """A stored bead, read back."""
-    body, bead_id, settles = body_of(record.kind, record.body)
-    return Bead(record.seq, utc_of(record.ts, "ts"), bead_id, body, record.leaf.hex(), settles)
+    """A stored bead, read back; raises `BadInput` where it does not fit its kind."""
+    said = record.said or Said(*body_of(record.kind, record.body))
+    return Bead(record.seq, utc_of(record.ts, "ts"), said.bead_id, said.body, record.leaf.hex(), said.settles)

@@ -1,0 +1,170 @@
+"""Records straight to canonical text and back, for where it is hot: sealing a bead, and replaying a log.
+
+`records` is the law: strict, with a path for every flaw. This is the same spelling as straight-line code, one function
+written out for each class, as attrs writes an `__init__`: nothing is looked up, and keys are sorted once. Reading is
+easy-going on purpose: a text is believed only where writing what was read gives the very same characters, and whoever
+meets one that is not asks `records` what is wrong with it.
+"""
+
+from __future__ import annotations
+
+import json
+import types
+import typing
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal
+from enum import Enum
+from functools import cache, lru_cache
+from json.encoder import encode_basestring
+from typing import Final, NewType, NoReturn, cast
+
+import attrs
+
+from phoenix_core.records import INTEGER_MAX, MICROSECOND, key_of
+from phoenix_core.values import exact, plain, utc_of, utc_text
+
+# What is no spelling at all ends in one of these while it is read or written again.
+MISFITS: Final = (LookupError, TypeError, ValueError, AttributeError, AssertionError, ArithmeticError, RecursionError)
+
+
+def _no_float(digits: str) -> NoReturn:
+    raise ValueError(digits)
+
+
+of_text: Final = json.JSONDecoder(parse_float=_no_float, parse_constant=_no_float).decode
+
+
+@lru_cache(4096)
+def _decimal(text: str) -> Decimal:
+    # The same few prices and sizes stand in bead after bead: each is parsed once, and held once.
+    return exact(text, "")
+
+
+@lru_cache(4096)
+def _decimal_text(value: Decimal) -> str:
+    return f'"{plain(value)}"'
+
+
+def _instant(text: str) -> datetime:
+    return utc_of(text, "")
+
+
+def _instant_text(value: datetime) -> str:
+    return f'"{utc_text(value)}"'
+
+
+def _integer(value: int) -> int:
+    # The comparison alone: what is no integer at all is written otherwise than it was read, or not at all.
+    if not -INTEGER_MAX <= value <= INTEGER_MAX:
+        raise ValueError(value)
+    return value
+
+
+def _integer_text(value: int) -> str:
+    assert type(value) is int and -INTEGER_MAX <= value <= INTEGER_MAX, f"{value!r} has no spelling in a bead"
+    return str(value)
+
+
+def _span(value: int) -> timedelta:
+    return _integer(value) * MICROSECOND
+
+
+def _span_text(value: timedelta) -> str:
+    return str(value // MICROSECOND)
+
+
+def _facts_text(facts: Mapping[str, str]) -> str:
+    assert all(key.isascii() for key in facts), "keys are ASCII"
+    return "{" + ",".join([f"{_text(key)}:{_text(facts[key])}" for key in sorted(facts)]) + "}"
+
+
+_text: Final = encode_basestring  # of anything but a text it makes a TypeError
+_boolean_text: Final = {True: "true", False: "false"}.__getitem__
+# (how it is read, how it is written); read None: as it stands, for writing it again is the check.
+_SIMPLE: Final[dict[object, tuple[object, object]]] = {
+    str: (None, _text),
+    bool: (None, _boolean_text),
+    int: (_integer, _integer_text),
+    Decimal: (_decimal, _decimal_text),
+    datetime: (_instant, _instant_text),
+    timedelta: (_span, _span_text),
+}
+
+
+@cache
+def spelling_of(hint: object) -> tuple[object, object]:
+    """(how a value of this annotation is read or None for as it stands, how it is written)."""
+    while isinstance(hint, NewType):
+        hint = hint.__supertype__
+    if hint in _SIMPLE:
+        return _SIMPLE[hint]
+    origin = typing.get_origin(hint)
+    if origin is tuple:
+        return _of_many(*cast("tuple[Read | None, Callable[[object], str]]", spelling_of(typing.get_args(hint)[0])))
+    if origin is Mapping:
+        return None, _facts_text
+    assert isinstance(hint, type), f"{hint} has no spelling in a bead"
+    if issubclass(hint, Enum):
+        read = {member.value: member for member in hint}.__getitem__
+        return read, {member: encode_basestring(member.value) for member in hint}.__getitem__
+    return reader(hint), writer(hint)
+
+
+Read = Callable[[object], object]
+
+
+def _of_many(read: Read | None, write: Callable[[object], str]) -> tuple[object, object]:
+    many = tuple if read is None else lambda values: tuple([read(value) for value in values])
+    return many, lambda values: "[" + ",".join([write(value) for value in values]) + "]"
+
+
+def _fields(cls: type) -> list[tuple[str, str, bool, object]]:
+    """(attribute, key, whether it may be left out, annotation without `| None`) of each field, as declared."""
+    hints = typing.get_type_hints(cls)
+    found = []
+    for field in attrs.fields(cast(type[attrs.AttrsInstance], cls)):
+        hint = hints[field.name]
+        optional = typing.get_origin(hint) in (typing.Union, types.UnionType)
+        inner = next(arg for arg in typing.get_args(hint) if arg is not type(None)) if optional else hint
+        found.append((field.name, key_of(field.name), optional, inner))
+    return found
+
+
+def _made(source: str, names: dict[str, object]) -> object:
+    """The function `made` of this source; every name in it comes from our own classes, none from any input."""
+    exec(source, names)
+    return names["made"]
+
+
+@cache
+def reader(cls: type) -> Callable[[dict[str, object]], object]:
+    """The function that makes a record of the class from its fields as JSON values."""
+    names: dict[str, object] = {"cls": cls}
+    arguments = []
+    for n, (_, key, optional, hint) in enumerate(_fields(cls)):
+        read = names[f"r{n}"] = spelling_of(hint)[0]
+        if optional:
+            arguments.append(f"get({key!r})" if read is None else f"None if (v := get({key!r})) is None else r{n}(v)")
+        else:
+            arguments.append(f"fields[{key!r}]" if read is None else f"r{n}(fields[{key!r}])")
+    source = f"def made(fields):\n get = fields.get\n return cls({', '.join(arguments)})"
+    return cast(Callable[[dict[str, object]], object], _made(source, names))
+
+
+@cache
+def writer(cls: type, *extra: str) -> Callable[..., str]:
+    """The function that spells a record of the class. `extra` are more keys, already spelt or empty, as arguments."""
+    names: dict[str, object] = {}
+    before, pieces = [], [(key, f"{{{key}}}") for key in extra]
+    for n, (name, key, optional, hint) in enumerate(_fields(cls)):
+        names[f"w{n}"] = spelling_of(hint)[1]
+        if optional:
+            before.append(f" v{n} = '' if (v := it.{name}) is None else f',\"{key}\":{{w{n}(v)}}'\n")
+            pieces.append((key, f"{{v{n}}}"))
+        else:
+            pieces.append((key, f',"{key}":{{w{n}(it.{name})}}'))
+    whole = "".join(piece for _, piece in sorted(pieces))
+    arguments = ", ".join(("it", *extra))
+    source = f"def made({arguments}):\n{''.join(before)} return '{{' + f'{whole}'[1:] + '}}'"
+    return cast(Callable[..., str], _made(source, names))
