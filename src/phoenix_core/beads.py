@@ -257,15 +257,16 @@ def said_in(kind: str, text: str) -> Said | None:
     try:
         fields = of_text(text)
         settles = _read_settles(fields["settles"]) if "settles" in fields else ()
-        said = Said(cast(Body, read(fields)), fields["bead_id"], settles)
+        said = Said(cast(Body, read(fields)), cast(str, fields["bead_id"]), settles)
         return said if _BEAD_ID.fullmatch(said.bead_id) and body_text(said) == text else None
     except MISFITS:
         return None
 
 
 _BEAD_ID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
-_READS: Final = {kind.value: reader(cls) for kind, cls in BODIES.items()}
-_WRITES: Final = {kind: writer(cls, "bead_id", "settles") for kind, cls in BODIES.items()}
+_CLASSES: Final[Mapping[Kind, object]] = BODIES
+_READS: Final = {kind.value: reader(cls) for kind, cls in _CLASSES.items()}
+_WRITES: Final = {kind: writer(cls, "bead_id", "settles") for kind, cls in _CLASSES.items()}
 _read_settles, _write_settles = cast(
     tuple[Callable[[object], tuple[Settles, ...]], Callable[[object], str]], spelling_of(tuple[Settles, ...])
 )

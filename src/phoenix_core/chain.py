@@ -173,10 +173,13 @@ def _piece_by_piece(data: bytes) -> Result[Sealed, Flaw | Lie]:
 
 def link(head: Head, data: bytes) -> Result[Sealed, ChainFault]:
     """The bead that these bytes are, if they are the one that follows this head."""
-    read = unseal(data)
-    if not is_successful(read):
-        return Failure(ChainFault(read.failure(), head.size))
-    bead = read.unwrap()
+    known = _at_once(data)
+    if known is None:
+        read = _piece_by_piece(data)
+        if not is_successful(read):
+            return Failure(ChainFault(read.failure(), head.size))
+        known = read.unwrap()
+    bead = known
     if bead.seq != head.size:
         return Failure(ChainFault(Lie.BAD_SEQ, head.size))
     if bead.prev != head.leaf:

@@ -148,7 +148,7 @@ def layout_of(slices: Mapping[str, type]) -> str:
 
 # How the same fields are to be understood. It is raised by hand where a fold begins to mean something else by a field
 # that keeps its name and type: of that, no shape can know.
-MEANING: Final = 3
+MEANING: Final = 4
 # What a snapshot is made of. A snapshot under another name is not read: the log is the only truth, and is folded anew.
 SNAPSHOT_SCHEMA: Final = f"desk/{MEANING}/{layout_of(SLICES)}"
 

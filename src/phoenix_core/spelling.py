@@ -22,7 +22,7 @@ from typing import Final, NewType, NoReturn, cast
 import attrs
 
 from phoenix_core.records import INTEGER_MAX, MICROSECOND, key_of
-from phoenix_core.values import exact, plain, utc_of, utc_text
+from phoenix_core.values import exact, instant_of, plain, utc_text
 
 # What is no spelling at all ends in one of these while it is read or written again.
 MISFITS: Final = (LookupError, TypeError, ValueError, AttributeError, AssertionError, ArithmeticError, RecursionError)
@@ -32,7 +32,12 @@ def _no_float(digits: str) -> NoReturn:
     raise ValueError(digits)
 
 
-of_text: Final = json.JSONDecoder(parse_float=_no_float, parse_constant=_no_float).decode
+_scan: Final = json.JSONDecoder(parse_float=_no_float, parse_constant=_no_float).raw_decode
+
+
+def of_text(text: str) -> dict[str, object]:
+    """What an object's text says; what stands after it, or is spelt in another way, shows when it is written again."""
+    return cast(dict[str, object], _scan(text)[0])
 
 
 @lru_cache(4096)
@@ -46,10 +51,7 @@ def _decimal_text(value: Decimal) -> str:
     return f'"{plain(value)}"'
 
 
-def _instant(text: str) -> datetime:
-    return utc_of(text, "")
-
-
+@lru_cache(1024)
 def _instant_text(value: datetime) -> str:
     return f'"{utc_text(value)}"'
 
@@ -80,14 +82,14 @@ def _facts_text(facts: Mapping[str, str]) -> str:
 
 
 _text: Final = encode_basestring  # of anything but a text it makes a TypeError
-_boolean_text: Final = {True: "true", False: "false"}.__getitem__
+_boolean_text: Final = {True: "true", False: "false"}
 # (how it is read, how it is written); read None: as it stands, for writing it again is the check.
 _SIMPLE: Final[dict[object, tuple[object, object]]] = {
     str: (None, _text),
     bool: (None, _boolean_text),
     int: (_integer, _integer_text),
     Decimal: (_decimal, _decimal_text),
-    datetime: (_instant, _instant_text),
+    datetime: (instant_of, _instant_text),
     timedelta: (_span, _span_text),
 }
 
@@ -101,25 +103,32 @@ def spelling_of(hint: object) -> tuple[object, object]:
         return _SIMPLE[hint]
     origin = typing.get_origin(hint)
     if origin is tuple:
-        return _of_many(*cast("tuple[Read | None, Callable[[object], str]]", spelling_of(typing.get_args(hint)[0])))
+        return _of_many(*spelling_of(typing.get_args(hint)[0]))
     if origin is Mapping:
         return None, _facts_text
     assert isinstance(hint, type), f"{hint} has no spelling in a bead"
     if issubclass(hint, Enum):
-        read = {member.value: member for member in hint}.__getitem__
-        return read, {member: encode_basestring(member.value) for member in hint}.__getitem__
-    return reader(hint), writer(hint)
+        read = {member.value: member for member in hint}
+        return read, {member: encode_basestring(member.value) for member in hint}
+    record: object = hint  # mypy holds `type` for unhashable, which a cache's key may not be
+    return reader(record), writer(record)
 
 
-Read = Callable[[object], object]
+def _of_many(read: object, write: object) -> tuple[object, object]:
+    one, other = _call("read", read, "value"), _call("write", write, "value")
+    many = f"def made(values): return tuple([{one} for value in values])"
+    text = f"def made(values): return '[' + ','.join([{other} for value in values]) + ']'"
+    return tuple if read is None else _made(many, {"read": read}), _made(text, {"write": write})
 
 
-def _of_many(read: Read | None, write: Callable[[object], str]) -> tuple[object, object]:
-    many = tuple if read is None else lambda values: tuple([read(value) for value in values])
-    return many, lambda values: "[" + ",".join([write(value) for value in values]) + "]"
+def _call(name: str, how: object, value: str) -> str:
+    """The source that turns a value over: by a function, by a table, or not at all."""
+    if how is None:
+        return value
+    return f"{name}[{value}]" if isinstance(how, dict) else f"{name}({value})"
 
 
-def _fields(cls: type) -> list[tuple[str, str, bool, object]]:
+def _fields(cls: object) -> list[tuple[str, str, bool, object]]:
     """(attribute, key, whether it may be left out, annotation without `| None`) of each field, as declared."""
     hints = typing.get_type_hints(cls)
     found = []
@@ -138,32 +147,33 @@ def _made(source: str, names: dict[str, object]) -> object:
 
 
 @cache
-def reader(cls: type) -> Callable[[dict[str, object]], object]:
+def reader(cls: object) -> Callable[[dict[str, object]], object]:
     """The function that makes a record of the class from its fields as JSON values."""
     names: dict[str, object] = {"cls": cls}
     arguments = []
     for n, (_, key, optional, hint) in enumerate(_fields(cls)):
         read = names[f"r{n}"] = spelling_of(hint)[0]
         if optional:
-            arguments.append(f"get({key!r})" if read is None else f"None if (v := get({key!r})) is None else r{n}(v)")
+            some = f"None if (v := get({key!r})) is None else {_call(f'r{n}', read, 'v')}"
+            arguments.append(f"get({key!r})" if read is None else some)
         else:
-            arguments.append(f"fields[{key!r}]" if read is None else f"r{n}(fields[{key!r}])")
+            arguments.append(_call(f"r{n}", read, f"fields[{key!r}]"))
     source = f"def made(fields):\n get = fields.get\n return cls({', '.join(arguments)})"
     return cast(Callable[[dict[str, object]], object], _made(source, names))
 
 
 @cache
-def writer(cls: type, *extra: str) -> Callable[..., str]:
+def writer(cls: object, *extra: str) -> Callable[..., str]:
     """The function that spells a record of the class. `extra` are more keys, already spelt or empty, as arguments."""
     names: dict[str, object] = {}
     before, pieces = [], [(key, f"{{{key}}}") for key in extra]
     for n, (name, key, optional, hint) in enumerate(_fields(cls)):
-        names[f"w{n}"] = spelling_of(hint)[1]
+        write = names[f"w{n}"] = spelling_of(hint)[1]
+        piece = f',"{key}":{{{_call(f"w{n}", write, "v" if optional else f"it.{name}")}}}'
         if optional:
-            before.append(f" v{n} = '' if (v := it.{name}) is None else f',\"{key}\":{{w{n}(v)}}'\n")
-            pieces.append((key, f"{{v{n}}}"))
-        else:
-            pieces.append((key, f',"{key}":{{w{n}(it.{name})}}'))
+            before.append(f" v{n} = '' if (v := it.{name}) is None else f'{piece}'\n")
+            piece = f"{{v{n}}}"
+        pieces.append((key, piece))
     whole = "".join(piece for _, piece in sorted(pieces))
     arguments = ", ".join(("it", *extra))
     source = f"def made({arguments}):\n{''.join(before)} return '{{' + f'{whole}'[1:] + '}}'"

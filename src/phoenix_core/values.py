@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_FLOOR, Context, Decimal, DivisionByZero, InvalidOperation, Overflow
 from enum import Enum
+from functools import lru_cache
 from typing import Final, NewType
 from uuid import UUID, uuid5
 
@@ -256,12 +257,19 @@ _INSTANT: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9
 
 def utc_of(text: object, field: str) -> datetime:
     """Read an instant in its one spelling."""
-    if not isinstance(text, str) or not _INSTANT.fullmatch(text):
-        raise BadInput(field, text, "write UTC with microseconds, such as 2026-11-18T19:00:00.000000Z")
     try:
-        return datetime.fromisoformat(text[:-1]).replace(tzinfo=UTC)
+        at = instant_of(text) if isinstance(text, str) else None
     except ValueError as error:
         raise BadInput(field, text, "write an instant that exists in the calendar") from error
+    if at is None:
+        raise BadInput(field, text, "write UTC with microseconds, such as 2026-11-18T19:00:00.000000Z")
+    return at
+
+
+@lru_cache(1024)
+def instant_of(text: str) -> datetime | None:
+    """The same, None for another spelling. Neighbouring beads are of one instant, and name it several times."""
+    return datetime.fromisoformat(text[:-1]).replace(tzinfo=UTC) if _INSTANT.fullmatch(text) else None
 
 
 _DESK_NAMESPACE: Final = UUID("5f0c6a4e-9d0b-5f7e-8a3e-0b1d2c3f4a5b")

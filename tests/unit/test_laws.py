@@ -72,6 +72,7 @@ LAWS: Final = (
         (CORE + "desk.py", "datetime.now(UTC)", "re.compile('x')"),
         (CORE + "desk.py", "open('x')", "world.now; drift.open('x'); positions.today(day)"),
         (CORE + "desk.py", "uuid.uuid4()", "uuid.uuid5(command, 'x')"),
+        (CORE + "desk.py", "exec(source)", "execute(source)"),
     ),
     law(
         laws.rooms_keep_the_reading_order,

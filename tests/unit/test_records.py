@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import types
 import typing
 from collections.abc import Mapping
@@ -10,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
 from typing import NewType
+from uuid import uuid4
 
 import attrs
 import pytest
@@ -17,7 +19,19 @@ from attrs import frozen
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from phoenix_core.beads import BODIES, Draft, Kind, Settlement, Settles, body_json, body_of
+from phoenix_core.beads import (
+    BODIES,
+    Body,
+    Draft,
+    Kind,
+    Said,
+    Settlement,
+    Settles,
+    body_json,
+    body_of,
+    body_text,
+    said_in,
+)
 from phoenix_core.canonical import decode, encode
 from phoenix_core.records import INTEGER_MAX, Json, of_json, schema_of, shape_of, to_json
 from phoenix_core.values import BadInput, Side
@@ -75,6 +89,46 @@ class TestEveryKind:
         again = typing.cast(dict[str, Json], decode(encode(sealed)).unwrap())
         assert body_of(kind.value, again) == (body, "id-1", tuple(settles))
         assert encode(sealed) == encode(again)
+
+    @given(data=st.data())
+    @settings(max_examples=8)
+    @shows("I6", "F64")
+    def test_the_straight_line_spelling_is_the_plain_one(self, kind: Kind, data: st.DataObject) -> None:
+        """Byte for byte the same text, and of that text the same record, read at once."""
+        settles = st.lists(st.builds(Settles, st.integers(0, 9), st.integers(0, 9), st.sampled_from(Settlement)))
+        body = typing.cast(Body, data.draw(anything(BODIES[kind])))
+        said = Said(body, str(uuid4()), tuple(data.draw(settles)))
+        plain = encode(body_json(Draft(said.body, said.settles), said.bead_id))
+        assert body_text(said).encode() == plain
+        assert said_in(kind.value, plain.decode()) == said
+        assert body_of(kind.value, typing.cast(dict[str, Json], decode(plain).unwrap())) == (
+            said.body,
+            said.bead_id,
+            said.settles,
+        )
+
+    @given(data=st.data())
+    @settings(max_examples=8)
+    @shows("I20")
+    def test_what_is_read_at_once_is_what_the_plain_way_reads(self, kind: Kind, data: st.DataObject) -> None:
+        """Whatever is done to a text: it is read at once as the strict way reads it, or not read at once."""
+        body = typing.cast(Body, data.draw(anything(BODIES[kind])))
+        text = body_text(Said(body, str(uuid4())))
+        place = data.draw(st.integers(0, len(text)))
+        other = st.sampled_from(
+            ["", "0", "1", "1.0", "-0", " ", '"', "null", "true", "[]", "{}", "[1]", '"x"', "\\u0041"]
+        )
+        cut = data.draw(st.integers(0, 6))
+        changed = text[:place] + data.draw(other) + text[place + cut :]
+        value = data.draw(
+            st.sampled_from(["null", "1.0", "[1]", "{}", '"1e2"', '"\\u0041"', "true", "9007199254740993"])
+        )
+        swapped = re.sub(r":[^:,{}\[\]]+(?=[,}])", lambda _: ":" + value, text, count=1)
+        for candidate in (changed, swapped, text[:-1] + "}}", text + " "):
+            found = said_in(kind.value, candidate)
+            if found is not None:
+                strict = typing.cast(dict[str, Json], decode(candidate.encode()).unwrap())
+                assert body_of(kind.value, strict) == (found.body, found.bead_id, found.settles)
 
     @given(data=st.data())
     @settings(max_examples=10)

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from attrs import evolve
-
 from phoenix_core.acts.lights import account_rate
 from phoenix_core.beads import (
     Body,
@@ -21,6 +19,7 @@ from phoenix_core.beads import (
 )
 from phoenix_core.desk import Desk
 from phoenix_core.facts import ExecutionSaid
+from phoenix_core.records import evolve
 from phoenix_core.trade.answers import EntrySaid, entry_answer, entry_said
 from phoenix_core.trade.autopsy import Life, autopsy, outcome_of
 from phoenix_core.trade.executions import Totals

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any, Final
 
-from attrs import evolve, frozen
+from attrs import frozen
 from returns.pipeline import is_successful
 
 from phoenix_core.acts.earn import promoted
@@ -56,6 +56,7 @@ from phoenix_core.gate.statements import (
     read_statement,
 )
 from phoenix_core.orders import entry_ref
+from phoenix_core.records import evolve
 from phoenix_core.refusals import Reason, Refusal, refusal
 from phoenix_core.rulings import Ruling, denied, granted
 from phoenix_core.trade.positions import changed

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from phoenix_core.acts.approve import stale_beads
 from phoenix_core.acts.lights import entry_lights
@@ -28,6 +28,7 @@ from phoenix_core.effects import SendOrder
 from phoenix_core.gate import tokens
 from phoenix_core.gate.guards import verdict
 from phoenix_core.orders import Frame, Line, exit_ref, group_of, order_hash
+from phoenix_core.records import evolve
 from phoenix_core.refusals import Reason, Refusal, merged, refusal
 from phoenix_core.rulings import Ruling, denied, granted, settling
 from phoenix_core.trade.positions import Open, changed

@@ -15,13 +15,14 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Final
 
-from attrs import Factory, define, evolve, frozen
+from attrs import Factory, define, frozen
 from returns.pipeline import is_successful
 from returns.result import Failure, Result, Success
 
 from phoenix_core.beads import Bead, Decision, Operator, OperatorEvent, Signed, Verdict
 from phoenix_core.facts import Checked, Quote
 from phoenix_core.gate.statements import Decide, Enrol, Render, Revoke, Says, Statement, ValidatePaper, read_statement
+from phoenix_core.records import evolve
 from phoenix_core.refusals import Reason, Refusal, refusal
 from phoenix_core.values import BadInput, Mode, Moment
 

@@ -10,13 +10,13 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
-from attrs import Factory, define, evolve, frozen
+from attrs import Factory, define, frozen
 
 from phoenix_core.beads import Bead, CanonicalSignal, Evidence, Policy, QuoteSeen, Sizing
 from phoenix_core.canonical import decode, encode
 from phoenix_core.gate.price import mid
 from phoenix_core.orders import Line, order_hash
-from phoenix_core.records import of_json, to_json
+from phoenix_core.records import evolve, of_json, to_json
 from phoenix_core.values import (
     ARITHMETIC,
     NO_QUANTITY,

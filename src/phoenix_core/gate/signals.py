@@ -13,9 +13,8 @@ from typing import Final
 from attrs import Factory, define, frozen
 
 from phoenix_core.beads import Bead, CanonicalSignal, Signal, SignalEvent
-from phoenix_core.canonical import encode
-from phoenix_core.records import Json, to_json
 from phoenix_core.refusals import Reason, Refusal, merged, refusal
+from phoenix_core.spelling import writer
 from phoenix_core.values import Instrument, Moment, Named, OrderType, on_grid, plain
 
 READY: Final = "READY"
@@ -97,11 +96,10 @@ class Signals:
             signal, intent = body.signal, body.signal.intent_id
             assert intent not in self.bodies, f"intent {intent} was accepted before"
             assert signal.signal_id not in self.intents, f"signal {signal.signal_id} was accepted before"
-            fields = to_json(signal)
-            twin = _twin(fields)
+            twin = _twin(signal)
             self.open[intent] = Proposal(signal, body.channel, bead.seq, bead.ts, body.expires_at, twin)
             self.twins.setdefault(twin, []).append(intent)
-            self.bodies[intent] = _hash_of(fields)
+            self.bodies[intent] = _hash_of(signal)
             self.intents[signal.signal_id] = intent
         _ = self.heard.setdefault(body.digest, Heard(body.event, bead.ts, intent, body.reasons))
 
@@ -126,17 +124,21 @@ class Signals:
 
     def twin_of(self, signal: CanonicalSignal) -> str | None:
         """The latest other intent that proposes the same trade under another name: an amber light."""
-        others = (it for it in reversed(self.twins.get(_twin(to_json(signal)), ())) if it != signal.intent_id)
+        others = (it for it in reversed(self.twins.get(_twin(signal), ())) if it != signal.intent_id)
         return next(others, None)
 
 
-def _hash_of(fields: Mapping[str, Json]) -> str:
-    return hashlib.sha256(encode(dict(fields))).hexdigest()
+def _hash_of(signal: CanonicalSignal) -> str:
+    return hashlib.sha256(_write_signal(signal).encode()).hexdigest()
 
 
-def _twin(fields: Mapping[str, Json]) -> str:
+def _twin(signal: CanonicalSignal) -> str:
     """The trade itself, without its names and without what the proposer thinks of it; its prices say the side."""
-    return _hash_of({name: fields[name] for name in ("strategy", "pair", "entry", "stop", "target")})
+    prices = (plain(price) for price in (signal.entry, signal.stop, signal.target))
+    return hashlib.sha256("\x1f".join((signal.strategy, signal.pair, *prices)).encode()).hexdigest()
+
+
+_write_signal: Final = writer(CanonicalSignal)
 
 
 def seen(signals: Signals, signal: CanonicalSignal) -> Seen:
@@ -144,7 +146,7 @@ def seen(signals: Signals, signal: CanonicalSignal) -> Seen:
     body, namesake = signals.bodies.get(signal.intent_id), signals.intents.get(signal.signal_id)
     if body is None and namesake is None:
         return Seen.NEW
-    return Seen.SAME if body == _hash_of(to_json(signal)) else Seen.OTHER
+    return Seen.SAME if body == _hash_of(signal) else Seen.OTHER
 
 
 def judge_signal(

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import ClassVar, Final, get_args
 
 from attrs import fields, frozen
@@ -297,6 +298,7 @@ def write_statement(statement: Statement) -> bytes:
     return encode(says | frame)
 
 
+@lru_cache(256)  # the same few bytes are asked for at every look until the order has left
 def read_statement(data: bytes) -> Statement:
     """Read a statement back; raises `BadInput` naming the field. What it says is judged elsewhere."""
     read = decode(data, SIZE_MAX)

@@ -13,9 +13,10 @@ from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Final, cast
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from phoenix_core.canonical import Json, decode, encode
+from phoenix_core.records import evolve
 from phoenix_core.values import (
     ARITHMETIC,
     NO_QUANTITY,

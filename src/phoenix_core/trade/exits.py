@@ -22,11 +22,12 @@ from decimal import Decimal
 from functools import reduce
 from typing import Final
 
-from attrs import evolve, frozen
+from attrs import frozen
 from returns.result import Failure, Result, Success
 
 from phoenix_core.facts import CASH_UNEXPLAINED_MAX, Snapshot
 from phoenix_core.orders import Frame, Line
+from phoenix_core.records import evolve
 from phoenix_core.refusals import Reason, Refusal, merged, refusal
 from phoenix_core.trade.executions import Fill, Totals, totals_of
 from phoenix_core.trade.fills import Fills

@@ -16,11 +16,12 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
-from attrs import Factory, define, evolve
+from attrs import Factory, define
 
 from phoenix_core.beads import Bead, Execution, ExecutionEvent
 from phoenix_core.facts import CommissionSaid, ExecutionSaid
 from phoenix_core.orders import REF_LENGTH
+from phoenix_core.records import evolve
 from phoenix_core.trade.executions import (
     Charge,
     Fill,

@@ -11,10 +11,11 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from phoenix_core.beads import Bead, Order, OrderEvent
 from phoenix_core.orders import Frame, Line
+from phoenix_core.records import evolve
 from phoenix_core.values import ARITHMETIC, NO_QUANTITY, Named, Quantity, Role
 
 
@@ -150,18 +151,24 @@ def applied(known: Known, body: Order, at: datetime) -> Known:
     """An order after one more bead about it."""
     if body.event is OrderEvent.DROPPED:
         return _dropped(known, body, at)
-    standing = known.standing if known.end is not None else _STANDING.get(body.event, known.standing)
-    after = evolve(known, standing=standing, message=body.message or known.message)
-    if body.perm_id and body.perm_id not in known.perm_ids:
-        after = evolve(after, perm_ids=(*known.perm_ids, body.perm_id))
-    if body.order_id:
-        after = evolve(after, order_id=body.order_id, session=body.session or known.session)
-    if body.filled is not None:
-        after = evolve(after, filled=max(known.filled, body.filled))
-    if body.echo is not None:
-        after = evolve(after, echo=body.echo, echo_group=body.echo_group or "")
-    after = evolve(after, code=body.code or known.code, reason=body.reason or known.reason)
+    after = evolve(
+        known,
+        standing=known.standing if known.end is not None else _STANDING.get(body.event, known.standing),
+        perm_ids=_with(known.perm_ids, body.perm_id),
+        order_id=body.order_id or known.order_id,
+        session=(body.session or known.session) if body.order_id else known.session,
+        filled=known.filled if body.filled is None else max(known.filled, body.filled),
+        echo=body.echo or known.echo,
+        echo_group=known.echo_group if body.echo is None else body.echo_group or "",
+        code=body.code or known.code,
+        reason=body.reason or known.reason,
+        message=body.message or known.message,
+    )
     return _answered(_marked(after, body, at))
+
+
+def _with(perm_ids: tuple[int, ...], perm_id: int | None) -> tuple[int, ...]:
+    return (*perm_ids, perm_id) if perm_id and perm_id not in perm_ids else perm_ids
 
 
 def _marked(known: Known, body: Order, at: datetime) -> Known:
@@ -188,7 +195,8 @@ def _answered(known: Known) -> Known:
     """The broker's word is on the last revision once it echoes it; a first revision is answered by any word."""
     asked, echo = known.frames[-1], known.echo
     first = asked.revision == 1 and (known.acknowledged or known.end is not None)
-    if first or (echo is not None and _same_terms(echo, asked.line)):
+    answered = first or (echo is not None and _same_terms(echo, asked.line))
+    if answered and (not known.answered or len(known.frames) > 1):
         return evolve(known, frames=(asked,), answered=True)
     return known
 

@@ -11,11 +11,12 @@ from datetime import datetime, timedelta
 from decimal import ROUND_FLOOR, Decimal
 from typing import Final, TypedDict, Unpack
 
-from attrs import Factory, define, evolve, frozen
+from attrs import Factory, define, frozen
 from returns.pipeline import is_successful
 
 from phoenix_core.beads import Bead, Outcome, Position, PositionEvent, Proof
 from phoenix_core.orders import REF_LENGTH
+from phoenix_core.records import evolve
 from phoenix_core.trade.transitions import BIRTHS, SENT, TERMINAL, TRANSITIONS, move
 from phoenix_core.values import (
     ARITHMETIC,
@@ -242,10 +243,11 @@ class Positions:
 
     def _hold(self, was: Open | None, now: Open) -> None:
         change = now.held if was is None else ARITHMETIC.subtract(now.held, was.held)
-        net = ARITHMETIC.add(self.net(now.pair), times(Decimal(now.side.sign), change))
-        self.nets[now.pair] = net
-        if net == 0:
-            del self.nets[now.pair]
+        if change:
+            net = ARITHMETIC.add(self.net(now.pair), times(Decimal(now.side.sign), change))
+            self.nets[now.pair] = net
+            if net == 0:
+                del self.nets[now.pair]
         known = self.by_pair.setdefault(now.pair, {})
         if now.state in SENT:
             known[now.position_id] = True

@@ -11,10 +11,9 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
-from attrs import evolve
-
 from phoenix_core.facts import BrokerStatus, OrderSaid, Snapshot
 from phoenix_core.orders import Frame, Line, order_hash
+from phoenix_core.records import evolve
 from phoenix_core.refusals import Reason, Refusal, refusal
 from phoenix_core.trade.exits import PAIR, Stake, pictured
 from phoenix_core.trade.order_life import Known, Standing

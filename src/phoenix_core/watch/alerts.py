@@ -10,9 +10,10 @@ from collections import Counter
 from datetime import datetime, timedelta
 from typing import Final
 
-from attrs import Factory, define, evolve, frozen
+from attrs import Factory, define, frozen
 
 from phoenix_core.beads import Alert, AlertEvent, Bead
+from phoenix_core.records import evolve
 from phoenix_core.values import Severity
 from phoenix_core.watch.codes import CODES, WARNING_REPEAT, drift_code
 from phoenix_core.watch.codes import Code as Code  # whoever raises an alert finds its words here
