@@ -19,7 +19,8 @@ from returns.result import Result
 
 from phoenix_adapters.beads.sqlite import SqliteStore
 from phoenix_adapters.keys import SshVerifier
-from phoenix_core import canonical, chain
+from phoenix_core import kernel
+from phoenix_core.beads import Said
 from phoenix_core.facts import Checked
 from phoenix_core.kernel import ClearedOrder
 from phoenix_core.refusals import Refusal
@@ -50,7 +51,7 @@ class Counting:
 def counted(desk: Stage, store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> Iterator[Counting]:
     """Count statements, commits, signature checks and encodes until the broker has the order."""
     counting = Counting()
-    hand_over, check, encode = type(desk.broker).hand_over, SshVerifier.check, canonical.encode
+    hand_over, check, write = type(desk.broker).hand_over, SshVerifier.check, kernel.body_text
 
     def told(self: object, cleared: ClearedOrder) -> None:
         counting.over = True
@@ -60,9 +61,9 @@ def counted(desk: Stage, store: SqliteStore, monkeypatch: pytest.MonkeyPatch) ->
         counting.note("signature checks")
         return check(self, statement, signature)
 
-    def encoded(value: canonical.Json) -> bytes:
+    def written(said: Said) -> str:
         counting.note("encodes")
-        return encode(value)
+        return write(said)
 
     def traced(cursor: apsw.Cursor, sql: str, bindings: object) -> bool:
         counting.note("statements")
@@ -71,7 +72,7 @@ def counted(desk: Stage, store: SqliteStore, monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(type(desk.broker), "hand_over", told)
     monkeypatch.setattr(SshVerifier, "check", checked)
-    monkeypatch.setattr(chain, "encode", encoded)
+    monkeypatch.setattr(kernel, "body_text", written)
     store._db.exec_trace = traced
     yield counting
     store._db.exec_trace = None
