@@ -19,8 +19,7 @@ from returns.result import Result
 
 from phoenix_adapters.beads.sqlite import SqliteStore
 from phoenix_adapters.keys import SshVerifier
-from phoenix_core import kernel
-from phoenix_core.beads import Said
+from phoenix_core.beads import Said, body_text
 from phoenix_core.facts import Checked
 from phoenix_core.kernel import ClearedOrder
 from phoenix_core.refusals import Refusal
@@ -51,7 +50,7 @@ class Counting:
 def counted(desk: Stage, store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> Iterator[Counting]:
     """Count statements, commits, signature checks and encodes until the broker has the order."""
     counting = Counting()
-    hand_over, check, write = type(desk.broker).hand_over, SshVerifier.check, kernel.body_text
+    hand_over, check, write = type(desk.broker).hand_over, SshVerifier.check, body_text
 
     def told(self: object, cleared: ClearedOrder) -> None:
         counting.over = True
@@ -72,7 +71,7 @@ def counted(desk: Stage, store: SqliteStore, monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(type(desk.broker), "hand_over", told)
     monkeypatch.setattr(SshVerifier, "check", checked)
-    monkeypatch.setattr(kernel, "body_text", written)
+    monkeypatch.setattr("phoenix_core.kernel.body_text", written)
     store._db.exec_trace = traced
     yield counting
     store._db.exec_trace = None
