@@ -19,6 +19,7 @@ from phoenix_core.beads import (
     Bead,
     Body,
     Decision,
+    Evidence,
     Execution,
     ExecutionEvent,
     Kind,
@@ -171,7 +172,11 @@ def _of_signal(bead: Bead, signal: Signal) -> tuple[Effect, ...]:
 
 
 def _of_position(bead: Bead, position: Position) -> tuple[Effect, ...]:
-    return () if position.event is None else (WriteResponse(position.intent_id),)
+    return (WriteResponse(position.intent_id),)
+
+
+def _of_evidence(bead: Bead, evidence: Evidence) -> tuple[Effect, ...]:
+    return (WriteResponse(evidence.intent_id),)
 
 
 def _of_execution(bead: Bead, execution: Execution) -> tuple[Effect, ...]:
@@ -196,6 +201,7 @@ _REACTIONS: Final = cast(
         Kind.ALERT: _of_alert,
         Kind.SIGNAL: _of_signal,
         Kind.POSITION: _of_position,
+        Kind.EVIDENCE: _of_evidence,
         Kind.EXECUTION: _of_execution,
         Kind.DECISION: _of_decision,
         Kind.OBSERVATION: _of_observation,

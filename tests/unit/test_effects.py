@@ -24,6 +24,7 @@ OBLIGES: dict[Kind, set[str]] = {
     Kind.ALERT: {"Notify"},
     Kind.SIGNAL: {"ArchiveInput"},
     Kind.POSITION: {"WriteResponse"},
+    Kind.EVIDENCE: {"WriteResponse"},
     Kind.EXECUTION: {"Reconcile"},
     Kind.DECISION: {"CarryOut", "SignCheckpoint"},
     Kind.OBSERVATION: {"Reconcile"},
