@@ -145,9 +145,9 @@ def copy_whole(source: apsw.Connection, target: str, vfs: str | None, check: Cal
         finally:
             copy.close()
         head = check(partial)
-        _sync(partial)
+        sync(partial)
         os.rename(partial, target)
-        _sync(os.path.dirname(os.path.abspath(target)))
+        sync(os.path.dirname(os.path.abspath(target)))
     except apsw.Error as error:
         _remove(partial)
         raise fault_of(error) from error
@@ -157,7 +157,8 @@ def copy_whole(source: apsw.Connection, target: str, vfs: str | None, check: Cal
     return head
 
 
-def _sync(path: str) -> None:
+def sync(path: str | os.PathLike[str]) -> None:
+    """Force a file, or the names in a folder, to the disk."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(fd)

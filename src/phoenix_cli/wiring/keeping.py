@@ -9,6 +9,7 @@ from pathlib import Path
 
 from returns.pipeline import is_successful
 
+from phoenix_adapters.beads.files import sync
 from phoenix_adapters.beads.lease import take
 from phoenix_adapters.beads.sqlite import SqliteStore
 from phoenix_adapters.keys import load_log_key
@@ -108,7 +109,7 @@ def _checked(home: Home, coming: Path, backup: Path) -> int:
     if first.body.get("log_key") != load_log_key(home.log_key).public_text:
         raise BadInput("FILE", str(backup), "this is another desk's log: its key is not the one in this home")
     os.chmod(coming, 0o600)
-    _sync(coming)
+    sync(coming)
     return size
 
 
@@ -119,12 +120,12 @@ def _exchange(log: Path, coming: Path) -> Path:
         for friend in _FRIENDS:
             if Path(f"{log}{friend}").exists():
                 _ = shutil.copy(f"{log}{friend}", f"{aside}{friend}")
-                _sync(Path(f"{aside}{friend}"))
+                sync(Path(f"{aside}{friend}"))
         # A write-ahead file of the old log must never meet the new one.
         for friend in _FRIENDS[1:]:
             Path(f"{log}{friend}").unlink(missing_ok=True)
     os.replace(coming, log)
-    _sync(log.parent)
+    sync(log.parent)
     return aside
 
 
@@ -148,11 +149,3 @@ def note_trouble(session: Session, place: Path) -> str:
 def _remove(path: Path) -> None:
     for friend in (*_FRIENDS, ".lease", ".ballast"):
         Path(f"{path}{friend}").unlink(missing_ok=True)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
