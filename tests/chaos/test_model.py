@@ -136,6 +136,7 @@ BROKEN_MODELS: Final[dict[str, tuple[str, str, Callable[[Rules, str], None], str
 }
 
 
+@shows("F83")
 @pytest.mark.parametrize("name", BROKEN_MODELS)
 @pytest.mark.usefixtures("forgetful")
 def test_a_broken_rule_breaks_a_promise(name: str, monkeypatch: pytest.MonkeyPatch) -> None:

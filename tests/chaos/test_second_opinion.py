@@ -201,6 +201,7 @@ TAMPERED: Final[dict[str, Callable[[list[Json], list[bytes]], None]]] = {
 }
 
 
+@shows("F83")
 @pytest.mark.parametrize("code", TAMPERED)
 def test_the_second_opinion_bites(code: str, told: tuple[list[Json], list[bytes]]) -> None:
     """One thing changed in a true story, and the checker says which promise that breaks."""

@@ -57,6 +57,7 @@ def test_a_seed_tells_the_same_story_under_another_hash_seed() -> None:
         assert told.stdout.strip() == here
 
 
+@shows("F83")
 @pytest.mark.parametrize("plant", PLANTS, ids=lambda plant: plant.id)
 def test_a_planted_bug_is_caught_by_its_invariant(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
     """A checker that never was red proves nothing: each plant is caught, by the invariant that it breaks."""

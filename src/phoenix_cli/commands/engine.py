@@ -55,7 +55,7 @@ def run_command(ctx: click.Context, once: bool) -> None:
             _ = session.home.pid.write_text(f"{os.getpid()}\n", encoding="ascii")
             engine = engine_of(session, lambda text: click.echo(text, err=True))
             try:
-                asyncio.run(_live(engine, once))
+                problem = asyncio.run(_live(engine, once))
             except AssertionError as error:
                 click.echo(f"fail-stop, nothing more is sent: {error}", err=True)
                 _ = raise_latch(session.home.halt_flag)
@@ -63,6 +63,8 @@ def run_command(ctx: click.Context, once: bool) -> None:
                 ctx.exit(BUG)
             finally:
                 session.home.pid.unlink(missing_ok=True)
+        if problem:
+            fail(ctx, USAGE, f"this desk does not start: {problem}")
         emit(
             ctx, {"beads": session.store.head().size, "stopped": True}, f"stopped at {session.store.head().size} beads"
         )
@@ -93,7 +95,10 @@ def broker_report(seen: Snapshot | None) -> list[str]:
     return held + works or ["broker: holds nothing, works nothing"]
 
 
-async def _live(engine: Engine, once: bool) -> None:
+async def _live(engine: Engine, once: bool) -> str:
+    """From start to stop; what the broker said in its first words that forbids going on, if anything does."""
+    from phoenix_cli.wiring.startup import account_problem
+
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -105,6 +110,11 @@ async def _live(engine: Engine, once: bool) -> None:
     for _round in range(4):
         await engine.step()
         await engine.settle()
+    problem = account_problem(engine)
+    if problem:
+        engine.stop(problem)
+        await engine.broker.disconnect()
+        return problem
     for line in start_report(engine):
         click.echo(line, err=True)
     if once:
@@ -120,6 +130,7 @@ async def _live(engine: Engine, once: bool) -> None:
     await engine.broker.disconnect()
     for line in naked(engine):
         click.echo(line, err=True)
+    return ""
 
 
 async def _quieten(engine: Engine) -> None:

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Final
 from urllib.request import urlopen
 
 from phoenix_cli.home import mode_of
-from phoenix_core.gate.guards import PREFIXES, mode_light, port_light
-from phoenix_core.values import Mode
+from phoenix_core.gate.guards import PREFIXES, account_light, mode_light, port_light
+from phoenix_core.refusals import Reason
+from phoenix_core.values import Account, Mode
 from phoenix_core.watch.alerts import proven_channels
 
 if TYPE_CHECKING:
+    from phoenix_adapters.engine.loop import Engine
     from phoenix_cli.wiring.opening import Session
 
 
@@ -42,6 +44,14 @@ def start_problems(session: Session, version: str) -> list[str]:
     if mode is Mode.LIVE:
         found.extend(live_problems(session))
     return found
+
+
+def account_problem(engine: Engine) -> str:
+    """What the broker reports in place of this desk's account; empty while it has not said, or where it fits."""
+    genesis = engine.recorder.desk.genesis
+    light = account_light(genesis.mode, Account(genesis.account, genesis.account_mask), engine.broker.accounts())
+    wrong = light is not None and Reason.ACCOUNT_MISMATCH in light.reasons
+    return f"{Reason.ACCOUNT_MISMATCH}: {light.detail}" if light is not None and wrong else ""
 
 
 def ping(url: str) -> bool:

@@ -119,3 +119,21 @@ def test_a_port_that_is_taken(tmp_path: Path) -> None:
         again = Seat(tmp_path / "home").json("gateway", "--port", str(told["port"]))
         assert again.code == 3
         assert str(told["port"]) in again.document["error"]
+
+
+@shows("F52")
+def test_an_engine_does_not_start_on_another_account(tmp_path: Path) -> None:
+    """F52: the desk is a paper desk, the gateway is logged in live, or on another paper account: exit 2, no frame."""
+    for number, account in enumerate(("U1234567", "DU7654321"), start=1):
+        host, record = f"127.79.{number}.1", tmp_path / f"{account}.jsonl"
+        more = {"IBKR_MODE": "paper", "IBKR_HOST": host, "IBKR_PAPER_ACCOUNT_ID": "DU1234567"}
+        seat = Seat(tmp_path / account, more=more)
+        assert seat.run("init", "--mode", "paper", "--account", "DU1234567").code == 0
+        words = ("gateway", "--host", host, "--port", "4002", "--account", account, "--record", str(record))
+        with seat.process(*words, ready="listening"):
+            ran = seat.run("run")
+        assert ran.code == 2
+        assert "does not start" in ran.err and "ACCOUNT_MISMATCH" in ran.err
+        frames = [json.loads(line) for line in record.read_text("utf-8").splitlines()]
+        assert frames and not [one for one in frames if one["dir"] == "in" and one["fields"][0] in ("3", "4")]
+        assert last_lease(seat) == "RELEASED"

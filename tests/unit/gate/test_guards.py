@@ -276,6 +276,7 @@ TICK: Final = timedelta(microseconds=1)
 class TestLink:
     """The way to the broker: up, answering, not about to restart, and agreeing about the time."""
 
+    @shows("F42", "F59")
     @given(
         ready=st.booleans(),
         age=st.sampled_from([None, timedelta(0), 2 * SECOND - TICK, 2 * SECOND, 2 * SECOND + TICK, 60 * SECOND]),
