@@ -29,7 +29,7 @@ from phoenix_core.chain import verify_chain
 from phoenix_core.desk import Desk
 from phoenix_core.ports import Broker, Clock
 from phoenix_core.trade.positions import Ended, Open
-from phoenix_core.values import Mode, Price, State, derived_id, plain, utc_text
+from phoenix_core.values import Mode, Moment, Price, State, derived_id, plain, utc_text
 from phoenix_core.world import Run, World
 
 # A Wednesday, 14:00 in New York: both markets are open, no holiday is near.
@@ -208,14 +208,20 @@ def approve(stage: Stage, intent: str) -> None:
         now = stage.clock.now()
         recorder = Recorder(store, lambda desk: World(now, Run(mode=stage.engine.run.mode)))
         _ = recorder.catch_up()
-        screen = screen_of(recorder.desk, intent, now)
-        assert isinstance(screen, Screen), f"nothing to approve: {screen}"
+        screen = sign_approval(recorder, store, stage.operator, intent, now)
         stage.tale.lines.extend(("", *screen.lines, ""))
-        statement = statement_of(recorder.desk, store, screen.says, now)
-        command = signed(statement, stage.operator, SshVerifier(), root_text(store, recorder.desk.head.size))
-        assert isinstance(command, Sign), f"not signed: {command}"
-        said = recorder.act(command)
-        assert is_successful(said), f"not approved: {said}"
+
+
+def sign_approval(recorder: Recorder, store: SqliteStore, operator: InProcess, intent: str, now: Moment) -> Screen:
+    """Look at the screen, sign what it says, and record it; answers what was seen."""
+    screen = screen_of(recorder.desk, intent, now)
+    assert isinstance(screen, Screen), f"nothing to approve: {screen}"
+    statement = statement_of(recorder.desk, store, screen.says, now)
+    command = signed(statement, operator, SshVerifier(), root_text(store, recorder.desk.head.size))
+    assert isinstance(command, Sign), f"not signed: {command}"
+    said = recorder.act(command)
+    assert is_successful(said), f"not approved: {said}"
+    return screen
 
 
 def _finished(stage: Stage) -> Tale:
