@@ -111,6 +111,7 @@ def main() -> None:
 
 def _ended_by(error: Exception) -> int:
     """Say what ended a command, by blame, and answer its exit code."""
+    from phoenix_cli.wiring.edges import KeyTrouble
     from phoenix_core.chain import Fault, StoreFault
     from phoenix_core.values import BadInput
 
@@ -124,7 +125,7 @@ def _ended_by(error: Exception) -> int:
         _document({"error": words})
         _ = sys.stderr.write(f"error: {words}\n")
         return 4 if corrupt else 3
-    if isinstance(error, OSError):
+    if isinstance(error, OSError | KeyTrouble):
         _document({"error": str(error)})
         _ = sys.stderr.write(f"error: {error}\n")
         return 2

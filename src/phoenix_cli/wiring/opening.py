@@ -128,6 +128,8 @@ class Session:
     @property
     def observe_only(self) -> str:
         """Why no engine may append or send; empty on a sound desk. A lie closes the log to every command as well."""
+        if not self.settings.outside_checkpoint:
+            return ""
         outside = outside_of(self.home, self.settings, self.genesis.origin)
         return self.recorder.closed or outside.absent(self.store)
 
@@ -151,7 +153,8 @@ def opened(home: Home) -> Iterator[Session]:
         world = lambda desk: World(clock.now(), Run(mode=mode, version=version_of()), latch=latch())  # noqa: E731 - one expression, one use
         recorder = Recorder(store, world)
         _wake(recorder)
-        recorder.closed = outside_of(home, settings, recorder.desk.genesis.origin).trouble(store)
+        if settings.outside_checkpoint:
+            recorder.closed = outside_of(home, settings, recorder.desk.genesis.origin).trouble(store)
         yield Session(home, settings, clock, store, recorder)
     finally:
         store.close()

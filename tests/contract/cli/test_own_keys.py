@@ -152,3 +152,18 @@ def test_a_key_that_cannot_sign(tmp_path: Path, spoil: str) -> None:
     assert "operator's key cannot be used" in refused.err
     rows = seat.json("doctor").document["checks"]
     assert [row["level"] for row in rows if row["name"] == "key"] == ["fail"]
+
+
+@pytest.mark.parametrize("words", [("status",), ("positions",), ("halt",), ("run", "--once"), ("beads", "checkpoint")])
+def test_a_log_key_that_is_gone(tmp_path: Path, words: tuple[str, ...]) -> None:
+    """Looking and halting need no key; what signs checkpoints says which file is missing, and is no bug of ours."""
+    seat = Seat(tmp_path / "home")
+    assert seat.json("init").code == 0
+    for file in (seat.home / "keys").glob("log*"):
+        file.unlink()
+    ran = seat.run(*words)
+    if words[0] in ("run", "beads"):
+        assert ran.code == 2, ran
+        assert "KEY_MISSING" in ran.err
+    else:
+        assert ran.code == 0, ran
