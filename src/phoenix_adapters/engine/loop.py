@@ -295,7 +295,8 @@ class Engine:
 
     def _perform(self) -> None:
         settled = {(s.seq, s.index) for s in self._quiet}
-        for key, effect in tuple(self.recorder.desk.owed.items()):
+        # Orders and cancels leave first: a checkpoint is signed, and a response written, when the frame is on its way.
+        for key, effect in sorted(self.recorder.desk.owed.items(), key=_patient):
             if key in self._in_flight or key in settled:
                 continue
             if effect.after_restart is AfterRestart.LOOK_UP and key[0] not in self._mine:
@@ -366,6 +367,10 @@ class Engine:
         if settles:
             self._act(Settle(self._command_id("settle"), settles))
         self._in_flight.intersection_update(self.recorder.desk.owed)
+
+
+def _patient(owed: tuple[Key, Effect]) -> bool:
+    return not isinstance(owed[1], SendOrder | CancelOrder)
 
 
 def jitter_of(leaf: str) -> timedelta:

@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
+from functools import lru_cache
 from textwrap import wrap
 from typing import Final
 
@@ -38,6 +39,7 @@ class Live:
     age_ms: int
 
 
+@lru_cache(64)  # what was signed is rendered again by the decision, and once more by the last look
 def render_facts(evidence: Evidence, leaf: str, live: Live, mode: Mode, account_mask: str) -> tuple[str, ...]:
     """The fact block: ASCII only, every line at most 80 columns; at most 20 lines, unless lights need more (`fits`)."""
     return (
