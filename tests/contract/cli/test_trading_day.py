@@ -17,6 +17,11 @@ from typing import Any, Final
 import pytest
 from attrs import Factory, define
 
+from phoenix_adapters.beads.export import export_lines
+from phoenix_adapters.beads.sqlite import SqliteStore
+from phoenix_cli.home import Home
+from tests.chaos.journal import of_gateway
+from tests.chaos.opinion import second_opinion
 from tests.contract.cli.operator import Process, Ran, Seat, until
 from tests.contract.notify.bot_server import BotServer, bot_server
 from tests.showing import shows
@@ -212,3 +217,16 @@ class TestTwoDays:
                 if frame["dir"] == "in" and frame["fields"][0] == "3":
                     sent += [field for field in frame["fields"] if REFERENCE.fullmatch(field)]
         assert len(sent) == len(set(sent)) == 3
+
+    @shows("I1", "I2", "I4", "I10")
+    def test_a_second_opinion_agrees(self, floor: Floor) -> None:
+        """Somebody who knows nothing of Phoenix reads the gateway's record and the log's export, and has no doubt."""
+        files = sorted(floor.seat.home.parent.glob("*.frames.jsonl"))
+        journal = list(of_gateway(line for file in files for line in file.read_text("utf-8").splitlines()))
+        with SqliteStore(Home(floor.seat.home).log) as store:
+            found = second_opinion(journal, list(export_lines(store, "floor", None)), True)
+        assert found == []
+        assert (
+            len([line for line in journal if REFERENCE.fullmatch(str(line.get("ref"))) and line["what"] == "frame"])
+            == 3
+        )
