@@ -116,6 +116,7 @@ def approve_command(ctx: click.Context, intent: str, quantity: str | None, yes: 
 
     Example: phoenix approve 0b6c1d0e --quantity 100 --yes
     """
+    from phoenix_cli.commands.again import ended_intent, offer
     from phoenix_cli.commands.asking import KILL, REJECT, ask
     from phoenix_cli.commands.safety import halt_command
     from phoenix_cli.wiring.opening import opened
@@ -124,6 +125,8 @@ def approve_command(ctx: click.Context, intent: str, quantity: str | None, yes: 
     with opened(home_of(ctx)) as session:
         if session.store.leaseholder() is None or session.desk.tenure.released:
             refuse(ctx, ("ENGINE_NOT_RUNNING",), "start `phoenix run` first")
+        if quantity is None:
+            intent = offer(session, ended_intent(session, intent))
         screen = _wait_for_screen(ctx, session, intent)
         shown = session.desk.evidence.latest(screen.intent_id)
         assert shown is not None, "a screen shows evidence"

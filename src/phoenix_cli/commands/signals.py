@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from phoenix_cli.commands.desk import home_of
 from phoenix_cli.output import emit, refuse
+
+if TYPE_CHECKING:
+    from phoenix_cli.wiring.opening import Session
 
 PAIRS = ("EURUSD", "GBPUSD", "USDJPY", "AUDUSD", "USDCAD", "NZDUSD")
 # A setup that makes sense for each pair, so that `cse --pair X` alone is a valid signal.
@@ -90,41 +94,65 @@ def cse_command(
 
 
 @click.command("propose")
-@click.argument("file")
+@click.argument("file", required=False)
+@click.option("--again", metavar="INTENT", help="Propose an intent that expired, or was passed, anew.")
 @click.pass_context
-def propose_command(ctx: click.Context, file: str) -> None:
+def propose_command(ctx: click.Context, file: str | None, again: str | None) -> None:
     """Hand a signal in; whatever comes ends as a proposal, a refusal or a quarantine, each with its bead.
 
     Example: phoenix cse --signal READY --pair EURUSD --out - | phoenix propose -
     """
+    from phoenix_cli.commands.again import ended_intent, propose_again
+    from phoenix_cli.wiring.opening import opened
+    from phoenix_core.values import BadInput
+
+    if (file is None) == (again is None):
+        raise BadInput("FILE", file or "", "name a file, or - for standard input, or --again INTENT")
+    data = _read(file) if file is not None else b""
+    with opened(home_of(ctx)) as session:
+        if again is not None:
+            intent = propose_again(ctx, session, ended_intent(session, again))
+        else:
+            intent = _handed_in(ctx, session, data)
+        _tell(ctx, session, intent)
+
+
+def _read(file: str) -> bytes:
+    from phoenix_cli.wiring.edges import DOCUMENT_MAX
+    from phoenix_core.values import BadInput
+
+    if file == "-":
+        return sys.stdin.buffer.read(DOCUMENT_MAX + 1)
+    path = Path(file)
+    if not path.is_file():
+        raise BadInput("FILE", file, "name a file that is there, or - for standard input")
+    return path.read_bytes()[: DOCUMENT_MAX + 1]
+
+
+def _handed_in(ctx: click.Context, session: Session, data: bytes) -> str:
     import os
 
     from returns.pipeline import is_successful
 
-    from phoenix_cli.wiring.edges import DOCUMENT_MAX, proposal_of
-    from phoenix_cli.wiring.opening import opened
+    from phoenix_cli.wiring.edges import proposal_of
     from phoenix_core.acts.propose import Propose
-    from phoenix_core.values import BadInput, utc_text
 
-    if file == "-":
-        data = sys.stdin.buffer.read(DOCUMENT_MAX + 1)
-    else:
-        path = Path(file)
-        if not path.is_file():
-            raise BadInput("FILE", file, "name a file that is there, or - for standard input")
-        data = path.read_bytes()[: DOCUMENT_MAX + 1]
-    with opened(home_of(ctx)) as session:
-        command = proposal_of("", data, f"cli:uid{os.getuid()}")
-        said = session.recorder.act(command)
-        if not is_successful(said):
-            refuse(ctx, tuple(r.value for r in said.failure().reasons), said.failure().detail)
-        assert isinstance(command, Propose), "only a proposal is accepted"
-        intent = command.incoming.signal.intent_id
-        position = session.desk.positions.of_intent(intent)
-        proposal = session.desk.signals.proposal(intent)
-        document = {
-            "intent": intent,
-            "state": position.state.value if position is not None else "PROPOSED",
-            "expires_at": utc_text(proposal.expires_at) if proposal is not None else None,
-        }
-        emit(ctx, document, f"{document['state']} {intent}, expires {document['expires_at']}")
+    command = proposal_of("", data, f"cli:uid{os.getuid()}")
+    said = session.recorder.act(command)
+    if not is_successful(said):
+        refuse(ctx, tuple(r.value for r in said.failure().reasons), said.failure().detail)
+    assert isinstance(command, Propose), "only a proposal is accepted"
+    return command.incoming.signal.intent_id
+
+
+def _tell(ctx: click.Context, session: Session, intent: str) -> None:
+    from phoenix_core.values import utc_text
+
+    position = session.desk.positions.of_intent(intent)
+    proposal = session.desk.signals.proposal(intent)
+    document = {
+        "intent": intent,
+        "state": position.state.value if position is not None else "PROPOSED",
+        "expires_at": utc_text(proposal.expires_at) if proposal is not None else None,
+    }
+    emit(ctx, document, f"{document['state']} {intent}, expires {document['expires_at']}")

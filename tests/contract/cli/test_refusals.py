@@ -66,6 +66,7 @@ class TestBadInput:
             (("report", "--day", "monday"), "--day", "monday", "2026-11-18"),
             (("close", "--reason", "why"), "ID", "", "--all"),
             (("propose", "nowhere.yaml"), "FILE", "nowhere.yaml", "standard input"),
+            (("propose",), "FILE", "", "--again INTENT"),
             (("runbook", "show", "RB-099"), "RUNBOOK", "RB-099", "RB-004"),
             (("gateway", "--port", "0", "--fault", "gremlins"), "--fault", "gremlins", "never_ack"),
             (("init", "--mode", "paper", "--account", "U1234567"), "--account", "U1234567", "DU"),

@@ -175,6 +175,39 @@ class TestScreen:
         assert terminal.ends() == 0
         assert state_of(seat, other) == "CANCELLED"
 
+    def test_one_key_proposes_an_intent_that_is_over_again(self, seat: Seat) -> None:
+        """`p` at the terminal: the same setup under a new intent, with a screen of its own; Enter leaves it."""
+        missed = seat.proposes("USDCAD")
+        assert seat.json("pass", missed, "--reason", "too late").code == 0
+        left = Terminal(seat, ("approve", missed))
+        left.waits_for("p proposes it again")
+        left.types("\n")
+        assert left.ends() == 1
+        terminal = Terminal(seat, ("approve", missed[:8]))
+        terminal.waits_for("p proposes it again")
+        terminal.types("p\n")
+        terminal.waits_for(PROMPT)
+        assert "USDCAD" in terminal.shown
+        terminal.types("\n")
+        assert terminal.ends() == 1
+        waiting = [row["intent"] for row in seat.json("inbox").document["intents"] if row["instrument"] == "USDCAD"]
+        assert len(waiting) == 1 and waiting != [missed]
+        assert state_of(seat, missed) == "CANCELLED"
+
+    def test_a_script_proposes_again_what_is_over_and_nothing_else(self, seat: Seat) -> None:
+        """`propose --again`: the levels are the old ones, names and time are new; what still waits is refused."""
+        old = seat.proposes("NZDUSD")
+        assert seat.json("propose", "--again", old).document["refused"] == ["UNKNOWN_INTENT"]
+        assert seat.json("pass", old, "--reason", "too late").code == 0
+        again = seat.json("propose", "--again", old[:8])
+        assert (again.code, again.document["state"]) == (0, "PROPOSED")
+        signals = [b["body"]["signal"] for b in seat.json("beads", "query", "--kind", "SIGNAL").document["beads"]]
+        told = {signal["intent_id"]: signal for signal in signals}
+        first, second = told[old], told[again.document["intent"]]
+        differs = {name for name in first if first[name] != second[name]}
+        assert differs == {"intent_id", "signal_id", "created_at"}
+        assert seat.json("pass", again.document["intent"], "--reason", "only a test").code == 0
+
     @shows("S32-TOK-02")
     def test_the_typed_quantity_approves(self, seat: Seat, intent: str) -> None:
         """The one way: the quantity that stands on the screen, typed."""

@@ -1,0 +1,205 @@
+"""`halt` while something else is dead, and what it stops: every entry whose last look began after it."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from random import Random
+from typing import Final
+
+import pytest
+from attrs import Factory, define
+
+from phoenix_adapters.beads.sqlite import SqliteStore
+from phoenix_cli.commands.safety import raise_latch
+from phoenix_cli.wiring.opening import latch_of
+from phoenix_core.acts.operate import RaiseKill, kill_flag
+from phoenix_core.chain import Head
+from phoenix_core.kernel import sealed
+from phoenix_core.rulings import granted
+from phoenix_core.values import CommandId, State, derived_id
+from tests.contract.cli.operator import PATIENCE_S, Ran, Seat, until
+from tests.contract.notify.bot_server import bot_server
+from tests.showing import shows
+from tests.stage import Stage, stage
+
+HOST: Final = "127.66.3.1"
+ACCOUNT: Final = "DU1234567"
+ALL_HELD: Final = {"flag": True, "runtime_flag": True, "signal": True, "log": True}
+LIVING: Final = (State.PROPOSED, State.APPROVED, State.SUBMITTED)
+# What a person under stress forgives; a start of the interpreter is most of it.
+AT_ONCE_S: Final = 10.0
+
+
+def no_entry_goes(seat: Seat, pair: str = "EURUSD") -> None:
+    """An approval is refused, and nothing is sent."""
+    intent = seat.proposes(pair)
+    said = seat.json("approve", intent, "--quantity", seat.quantity_of(intent), "--yes")
+    assert said.code == 1, said
+    assert "KILL_FLAG_ACTIVE" in said.document["refused"]
+    assert seat.json("executions").document == {"executions": []}
+
+
+def halted(seat: Seat) -> Ran:
+    """`halt`, timed."""
+    began = time.monotonic()
+    said = seat.run("--json", "halt")
+    assert time.monotonic() - began < AT_ONCE_S
+    assert said.code == 0, said
+    assert said.document["halted"] is True
+    return said
+
+
+class TestSomethingIsDead:
+    """Each of engine, broker, notifier and disk may be dead: `halt` ends with 0 at once, and no entry goes."""
+
+    def test_with_the_broker_dead(self, tmp_path: Path) -> None:
+        """The gateway is stopped in the middle of a session; it is halted all the same, and stays so."""
+        seat = Seat(tmp_path / "home", more={"IBKR_HOST": HOST})
+        assert seat.json("init", "--mode", "paper", "--account", ACCOUNT).code == 0
+        line = ("gateway", "--host", HOST, "--account", ACCOUNT)
+        with seat.process(*line, ready="listening") as gateway, seat.engine():
+            until(lambda: seat.json("status").document["reconciliation"]["agreement"] == "AGREES")
+            gateway.signal(signal.SIGSTOP)
+            assert halted(seat).document["held"] == ALL_HELD
+            gateway.signal(signal.SIGCONT)
+            no_entry_goes(seat)
+
+    @shows("I14", "I18")
+    def test_with_the_notifier_dead(self, tmp_path: Path) -> None:
+        """Telegram hangs for ever: the halt does not wait for it; once it answers it hears of the halt first."""
+        with bot_server() as server:
+            server.always = "hang"
+            seat = Seat(tmp_path / "home", more=server.environment())
+            assert seat.json("init").code == 0
+            with seat.engine():
+                assert halted(seat).document["held"] == ALL_HELD
+                until(lambda: server.asked > 0)
+                no_entry_goes(seat)
+                assert seat.json("alerts", "list").document["unsent"] > 0
+                server.always = ""
+                server.let_go.set()
+                until(lambda: bool(server.texts), within_s=90)
+                assert server.texts[0].startswith("CRITICAL Emergency halt")
+
+    def test_with_the_disk_full(self, tmp_path: Path) -> None:
+        """Not one byte can be written: the log does not take the halt, the empty flag files hold, and the engine that
+        runs beside it sees them."""
+        seat = Seat(tmp_path / "home")
+        assert seat.json("init").code == 0
+        with seat.engine():
+            ran = subprocess.run(
+                seat.words("--json", "halt"),
+                env=seat.environment,
+                capture_output=True,
+                text=True,
+                timeout=PATIENCE_S,
+                check=False,
+                preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)),
+            )
+            said = Ran(ran.returncode, ran.stdout, ran.stderr)
+            assert said.code == 0, said
+            assert said.document["held"] == ALL_HELD | {"log": False}
+            no_entry_goes(seat)
+
+
+# --- the last look ----------------------------------------------------------------------------------------------------
+
+
+@define
+class Looked:
+    """What a hold saw when it began, and whether a frame of an entry left in it."""
+
+    head: int
+    at: float
+    left: bool = False
+
+
+class Watched(SqliteStore):
+    """The store that says when a hold began, and on which head."""
+
+    looks: list[Looked]
+    sent: Callable[[], int]
+
+    @contextmanager
+    def hold(self) -> Iterator[Head]:
+        """As the store does it."""
+        with super().hold() as head:
+            look, before = Looked(head.size, time.monotonic()), self.sent()
+            self.looks.append(look)
+            yield head
+            look.left = self.sent() > before
+
+
+@define
+class Killer:
+    """Another process's kill, from a thread of its own on a connection of its own."""
+
+    path: Path
+    flag: Path
+    by_log: bool
+    desk: Stage
+    after_s: float
+    seq: list[int] = Factory(list)
+    at: list[float] = Factory(list)
+
+    def __call__(self) -> None:
+        """Wait a moment, then kill: durable, or the latch up, when this returns."""
+        time.sleep(self.after_s)
+        if not self.by_log:
+            assert raise_latch(self.flag)
+            self.at.append(time.monotonic())
+            return
+        with SqliteStore(self.path) as store:
+            command = RaiseKill(CommandId(derived_id("kill", str(self.after_s))), "desk", "a race", "operator")
+            ruling, now = granted("desk", kill_flag(command)), self.desk.clock.now().wall
+            said = store.append_blind(lambda head: sealed(head, now, command.command_id, ruling))
+            self.seq.append(said.size - 1)
+            self.at.append(time.monotonic())
+
+
+def watched_desk(folder: Path, flag: Path) -> tuple[Stage, Watched]:
+    """A desk on a real log whose holds and hand-overs are written down."""
+    store = Watched(folder / "beads.db")
+    store.looks, store.sent = [], lambda: 0
+    desk = stage(store, latch=latch_of(flag))
+    store.sent = lambda: desk.sent
+    return desk, store
+
+
+@shows("I14", "F72", "INV-KILL-BLOCKS-ENTRY-1")
+@pytest.mark.parametrize("by_log", [True, False], ids=["kill in the log", "halt's latch"])
+async def test_no_entry_leaves_whose_last_look_began_after_the_kill(tmp_path: Path, by_log: bool) -> None:
+    """An approval and a kill race, twenty times: whichever comes first is obeyed. Each frame that left was looked at
+    before the kill; each one that did not leave ended without a trace at the broker."""
+    dice, ways = Random(7), set()
+    for n in range(20):
+        folder = tmp_path / str(n)
+        folder.mkdir()
+        desk, store = watched_desk(folder, folder / "HALT")
+        await desk.start()
+        intent = await desk.propose()
+        _ = desk.approve(intent).unwrap()
+        killer = Killer(folder / "beads.db", folder / "HALT", by_log, desk, dice.uniform(0, 0.012))
+        thread = threading.Thread(target=killer)
+        thread.start()
+        while thread.is_alive() or desk.state(intent) in LIVING:
+            await desk.engine.step()
+            await asyncio.sleep(0)
+        thread.join()
+        left = [look for look in store.looks if look.left]
+        assert len(left) <= 1
+        assert all(look.at <= killer.at[0] for look in left if not by_log)
+        assert all(look.head <= killer.seq[0] for look in left if by_log)
+        assert desk.sent == (3 if left else 0)
+        assert (desk.state(intent) is State.CANCELLED) == (not left)
+        ways.add(bool(left))
+        store.close()
+    assert ways == {True, False}, "the race was always won by the same side: this shows too little"
