@@ -51,9 +51,9 @@ class Standing:
     raised_by: str
     raised_at: datetime
     seq: int
+    cancel_working: bool
     until: datetime | None = None
     drift: str | None = None
-    cancel_working: bool = False
 
 
 @frozen
@@ -90,9 +90,9 @@ class KillFlags:
             body.raised_by,
             bead.ts,
             bead.seq,
+            body.cancel_working,
             body.until,
             body.drift,
-            body.cancel_working,
         )
         # Raised blind, so perhaps twice: the first one stands, the second changes nothing.
         _ = self.standing.setdefault(body.flag, flag)

@@ -180,7 +180,7 @@ class TestRaising:
             KillEvent.RAISED, "k", KillKind.DRIFT, "instrument:AAPL", "size", "rule", None, True, "d1"
         )
         assert standing(body, 4) == Standing(
-            "k", KillKind.DRIFT, "instrument:AAPL", "size", "rule", NOON.wall, 4, None, "d1", True
+            "k", KillKind.DRIFT, "instrument:AAPL", "size", "rule", NOON.wall, 4, True, None, "d1"
         )
 
     def test_a_repeat_does_not_prolong_a_temporary_one(self) -> None:
