@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Final
 
 from phoenix_core.acts.approve import grounds_for
-from phoenix_core.acts.exits import Carry, LeaveOnTime, Resize, Restore, leaves_on_time
+from phoenix_core.acts.exits import Carry, ClearAway, LeaveOnTime, Resize, Restore, leaves_on_time, left_over
 from phoenix_core.acts.lights import policy_of
 from phoenix_core.acts.propose import Assemble
 from phoenix_core.acts.submit import Submit
@@ -58,7 +58,7 @@ from phoenix_core.watch.observations import proof_of_absence
 # The human cites a quote that the log holds; older than this the screen would cite another market.
 QUOTES_EVERY: Final = timedelta(seconds=5)
 
-Due = Command | Assemble | Submit | Carry | Resize | Restore | LeaveOnTime
+Due = Command | Assemble | Submit | Carry | Resize | Restore | LeaveOnTime | ClearAway
 
 
 def due(desk: Desk, now: Moment) -> tuple[Due, ...]:
@@ -141,6 +141,8 @@ def _due_to_entries(desk: Desk, now: Moment) -> Iterator[Due]:
     for position in desk.positions.in_state(State.MANAGED):
         if not position.entry_working and not position.closing and _is_dirty(desk, position):
             yield from _due_to_protection(desk, position, now)
+        if position.closing and left_over(desk, position, now):
+            yield ClearAway(_id("clear", position.position_id, str(desk.head.size)), position.position_id)
     for position in (*desk.positions.in_state(State.FILLED), *desk.positions.in_state(State.MANAGED)):
         if leaves_on_time(desk, position, now):
             yield LeaveOnTime(_id("time-exit", position.position_id), position.position_id)

@@ -7,6 +7,7 @@ obligation, whether it was done or refused, so that nothing a human signed is ev
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any, Final
 
@@ -26,6 +27,7 @@ from phoenix_core.orders import Line, exit_ref, group_of
 from phoenix_core.refusals import Reason, Refusal, refusal
 from phoenix_core.rulings import Ruling, denied, granted, settling
 from phoenix_core.trade import exits, protection
+from phoenix_core.trade.order_life import Known
 from phoenix_core.trade.positions import Open
 from phoenix_core.values import CommandId, Moment, OrderRef, Price, Quantity, Role, plain
 from phoenix_core.watch.drift import blocking
@@ -65,7 +67,18 @@ class LeaveOnTime:
     position_id: str
 
 
-Command = Carry | Resize | Restore | LeaveOnTime
+@frozen
+class ClearAway:
+    """Nothing is held any more, and exits still work: whatever they would execute now would open a position."""
+
+    command_id: CommandId
+    position_id: str
+
+
+Command = Carry | Resize | Restore | LeaveOnTime | ClearAway
+
+# The broker ends the rest of a group with the member that filled, in milliseconds; where it does not, we ask.
+GROUP_ENDS_WITHIN: Final = timedelta(seconds=2)
 
 
 def _carry(desk: Desk, command: Carry, world: World) -> Ruling:
@@ -240,6 +253,25 @@ def _leave(desk: Desk, command: LeaveOnTime, world: World) -> Ruling:
     return granted(position.position_id, order, *_cancels(desk, planned.unwrap(), "time exit"))
 
 
+def _clear_away(desk: Desk, command: ClearAway, world: World) -> Ruling:
+    position = desk.positions.open.get(command.position_id)
+    left = () if position is None else left_over(desk, position, world.now)
+    if position is None or not left:
+        return denied(refusal(Reason.NOTHING_TO_DO))
+    return granted(position.position_id, *(cancel_request(order, "nothing is held") for order in left))
+
+
+def left_over(desk: Desk, position: Open, now: Moment) -> tuple[Known, ...]:
+    """Exits that still work beside nothing, although the broker had its time to end them with their group."""
+    if not position.closing or position.entry_working:
+        return ()
+    stake = exits.stake_of(position, desk.orders, desk.fills)
+    last = max((fill.at for fill in stake.fills), default=now.wall)
+    if stake.held != 0 or now.wall - last < GROUP_ENDS_WITHIN:
+        return ()
+    return tuple(order for order in stake.exits if order.cancel_requested_at is None)
+
+
 def leaves_on_time(desk: Desk, position: Open, now: Moment) -> bool:
     """Whether the mandate's time exit has come and was not tried yet: after one try only a human decides."""
     thesis = desk.evidence.thesis(position.intent_id)
@@ -264,4 +296,5 @@ HANDLERS: Final[Mapping[type, Callable[[Desk, Any, World], Ruling]]] = {
     Resize: _resize,
     Restore: _restore,
     LeaveOnTime: _leave,
+    ClearAway: _clear_away,
 }

@@ -69,7 +69,7 @@ class Observations:
     runs: list[datetime] = Factory(list)  # of the last twelve, for the rate
     unknown_streak: int = 0
     moving_since: datetime | None = None  # when suspects were first seen in the present row of runs
-    looks: int = 0  # runs since then
+    looks: int = 0  # of the times to look again since then, those that have come
     absences: dict[str, Absence] = Factory(dict)  # by reference
     bunny: dict[str, bool] = Factory(dict)  # chaos vector -> whether it passed when it last ran
     drills: dict[str, datetime] = Factory(dict)  # runbook -> when it was last drilled
@@ -96,7 +96,7 @@ class Observations:
         self.runs = [*self.runs, bead.ts][-RUNS_MAX:]
         if run.agreement is Agreement.UNKNOWN:
             self.unknown_streak += 1
-            self.looks += 1 if self.moving_since is not None else 0
+            self._looked(bead.ts)
             return
         self.complete, self.unknown_streak = run, 0
         if all(quiet == QUIET_NEEDED for quiet in run.suspects.values()):
@@ -104,8 +104,14 @@ class Observations:
         elif self.moving_since is None:
             self.moving_since, self.looks = bead.ts, 0
         else:
-            self.looks += 1
+            self._looked(bead.ts)
         self._missed(bead, run.session, _listed(body.facts["absent"]))
+
+    def _looked(self, at: datetime) -> None:
+        """A look counts for the times that have come, and not for one to come: a run that something else asked for
+        sooner puts none of them off."""
+        while self.moving_since is not None and next_look(self.moving_since, self.looks) <= at:
+            self.looks += 1
 
     def _missed(self, bead: Bead, session: int, absent: tuple[str, ...]) -> None:
         """An absence lasts only as long as every complete picture of one session confirms it."""

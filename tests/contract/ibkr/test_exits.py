@@ -54,7 +54,7 @@ async def test_an_orphan_stop_after_a_manual_close_is_told_and_cancelled_by_one_
         await managed(desk)
         desk.scene.server.act("manual_close", symbol="EURUSD")
         await desk.leap(301)
-        await desk.leap(9)  # an order that was lately spoken of counts as in motion
+        await desk.leap(9)  # a virtual position counts when two pictures show it
         await desk.until(lambda: desk.alerted(Code.ORPHAN_EXIT, Code.DRIFT_CRITICAL))
         assert any("This order will OPEN a position" in line for line in desk.stage.tale.lines)
         assert {flag.scope for flag in desk.bodies(KillFlag)} == {"instrument:EURUSD"}
@@ -93,6 +93,39 @@ async def test_a_close_and_the_stop_at_once_leave_once(winner: str, tmp_path: Pa
                 if one.event is ExecutionEvent.FILL and one.role is not Role.ENTRY
             )
             assert exited is (Role.STOP if winner == "stop" else Role.CLOSE)
+
+
+@shows("X1", "X4")
+async def test_protection_that_a_close_did_not_take_along_is_cancelled(tmp_path: Path) -> None:
+    """TWS gave the children's group a name of its own, so that the close stood beside it: two seconds after nothing
+    is held, what still works is cancelled, and the position closes."""
+    async with at_work(tmp_path) as desk:
+        desk.scene.server.fault("oca_renamed@child")
+        await managed(desk)
+        desk.sign(Close(desk.stake.position.position_id, WORDS))
+        await desk.until(lambda: desk.nets == [0, APPROVED, 0])
+        assert len(desk.working()) == 2 and not desk.scene.sent("cancelOrder")
+        await desk.leap(2)
+        await desk.reaches(State.CLOSED)
+        assert len(desk.scene.sent("cancelOrder")) == 2 and not desk.working() and not desk.stage.desk.drifts.open
+
+
+@shows("X1", "I12")
+async def test_an_orphan_that_will_not_be_cancelled_is_told_within_fifteen_seconds(tmp_path: Path) -> None:
+    """The broker refuses the cancels: the looks at 1, 3 and 8 s say that these orders will OPEN a position, although
+    fills and refusals asked for looks of their own in between."""
+    async with at_work(tmp_path) as desk:
+        desk.scene.server.fault("oca_renamed@child")
+        desk.scene.server.fault("cancel_refused=10148")
+        await managed(desk)
+        desk.sign(Close(desk.stake.position.position_id, WORDS))
+        await desk.until(lambda: desk.nets == [0, APPROVED, 0])
+        began = desk.scene.clock.now().wall
+        for _ in range(14):
+            await desk.leap(0.9)
+        await desk.until(lambda: desk.alerted(Code.ORPHAN_EXIT))
+        assert (desk.scene.clock.now().wall - began).total_seconds() < 20  # a quiet picture, and a second one
+        assert {flag.scope for flag in desk.bodies(KillFlag)} == {"instrument:EURUSD"} and len(desk.placed()) == 4
 
 
 @pytest.mark.parametrize("target", [False, True])

@@ -275,6 +275,7 @@ class TestDue:
             exits.Resize(key, "ghost"),
             exits.Restore(key, "ghost"),
             exits.LeaveOnTime(key, "ghost"),
+            exits.ClearAway(key, "ghost"),
         ]
         for command in vain:
             ruling = decide(desk.desk, command, world)

@@ -110,6 +110,15 @@ class TestSnapshots:
         assert seen_by.next_look_at(desk.observations) is None
         assert desk.observations.looks == 0
 
+    def test_looks_that_others_ask_for_put_no_look_off(self) -> None:
+        """A fill asks for runs at once: the looks at 1, 3 and 8 s come all the same, and the drift within 15 s."""
+        desk = Desk()
+        for seconds in (0, 0, 0, 0, 0):
+            desk.ran(MOVING, seconds)
+        assert seen_by.next_look_at(desk.observations) == at(1)
+        desk.ran(MOVING, 4)
+        assert seen_by.next_look_at(desk.observations) == at(8)
+
     def test_only_the_last_twelve_runs_are_kept(self) -> None:
         """For the rate of runs."""
         desk = Desk()
