@@ -29,6 +29,8 @@ HOURS: Final = 1.5
 SEEDS_A_ROUND: Final = 10
 TICKS: Final = 300
 FUZZ_ROUND_S: Final = 30
+MODEL_ROUND_S: Final = 140
+WORLDS_MAX: Final = 10_000_000
 FUZZ_MINUTES: Final = 2.0
 # A round that is under way when the box ends may finish, but not for ever.
 GRACE_S: Final = 900.0
@@ -160,6 +162,27 @@ def next_slow(figures: Figures) -> Round:
     return Round(words, {"slow runs": 1}, {"PHOENIX_NIGHT": str(count(figures, "slow runs"))})
 
 
+def next_worlds(figures: Figures) -> Round | None:
+    """The abstract model, on from where it stopped, up to ten million worlds."""
+    if count(figures, "worlds") >= WORLDS_MAX:
+        return None
+    return Round(python("tests.chaos.model.night", str(MODEL_ROUND_S)), {})
+
+
+def learn_worlds(figures: Figures, said: str) -> None:
+    """How far the walk came, and how many questions the production desk answered as the model does."""
+    found = re.search(r"^(\d+) worlds, (\d+) steps, .* (\d+) distinct questions", said, re.MULTILINE)
+    if found:
+        figures["worlds"], figures["steps"], figures["questions"] = (int(number) for number in found.groups())
+
+
+def next_opinions(figures: Figures) -> Round:
+    """Both opinions on seeds that no night has asked them about."""
+    first = 1 + count(figures, "seeds")
+    words = python("tests.chaos.second", f"{first}..{first + SEEDS_A_ROUND - 1}", str(TICKS))
+    return Round(words, {"seeds": SEEDS_A_ROUND})
+
+
 def boxes() -> tuple[Box, ...]:
     """All of them; the minutes are those of a night of an hour and a half."""
     from tests.chaos.parsers import PARSERS
@@ -169,7 +192,9 @@ def boxes() -> tuple[Box, ...]:
         Box("slow", 20, next_slow),
         Box("mutation", 20, next_module, learn_scores),
         Box("properties", 15, next_properties),
+        Box("opinions", 10, next_opinions),
         Box("kills", 5, next_kills),
+        Box("model", 5, next_worlds, learn_worlds),
         *(fuzzing(parser.name) for parser in PARSERS),
     )
 

@@ -19,13 +19,13 @@ from phoenix_adapters.beads.sqlite import SqliteStore
 from phoenix_adapters.gateway import GatewayServer
 from phoenix_adapters.gateway.recorder import Recorder
 from phoenix_cli.home import Home
-from phoenix_cli.wiring import gateway_stage, sim
+from phoenix_cli.wiring import gateway_stage
 from phoenix_cli.wiring.round_trip import round_trip
-from phoenix_cli.wiring.sim import Outcome
 from tests.chaos import opinion
 from tests.chaos.journal import Listener, of_gateway
-from tests.chaos.opinion import Finding, Json, second_opinion
+from tests.chaos.opinion import Json, second_opinion
 from tests.chaos.plants import PLANTS, Plant
+from tests.chaos.second import both
 from tests.showing import shows
 
 SEEDS: Final = int(os.environ.get("PHOENIX_OPINION_SEEDS", "10"))
@@ -54,14 +54,6 @@ def listener(monkeypatch: pytest.MonkeyPatch) -> Listener:
     return made
 
 
-def _both(listener: Listener, seed: int, ticks: int) -> tuple[Outcome, list[Finding]]:
-    """One seed, and both opinions on it."""
-    outcome = asyncio.run(sim.run_seed(seed, ticks))
-    violation = outcome.violation
-    is_calm = violation is None or (violation.invariant in ("I10", "I12") and violation.step == ticks)
-    return outcome, second_opinion(listener.journal(), listener.export(), is_calm)
-
-
 def test_the_second_opinion_shares_no_code_with_phoenix() -> None:
     """It imports the standard library and nothing else: no mistake can be in both for the same reason."""
     tree = ast.parse(Path(opinion.__file__).read_text("utf-8"))
@@ -79,7 +71,7 @@ def test_both_opinions_agree_on_every_seed(listener: Listener) -> None:
     """Green inside and green outside; a seed on which they differ is a bug of one of them."""
     differ = []
     for seed in range(1, SEEDS + 1):
-        outcome, found = _both(listener, seed, TICKS)
+        outcome, found = both(listener, seed, TICKS)
         if outcome.violation is not None or found:
             differ.append((seed, outcome.violation, found[:3]))
     assert differ == []
@@ -92,7 +84,7 @@ def test_both_opinions_agree_on_a_planted_bug(
     """What shows outside is found outside, on the same seed; and nothing is found where the oracle finds nothing."""
     plant.put(monkeypatch)
     for seed in range(1, WITHIN + 1):
-        outcome, found = _both(listener, seed, 60)
+        outcome, found = both(listener, seed, 60)
         assert outcome.violation is not None or found == []
         if outcome.violation is None:
             continue
@@ -114,7 +106,7 @@ def told() -> Iterator[tuple[list[Json], list[bytes]]]:
         listener = Listener()
         listener.put(patch)
         for seed in range(1, 50):
-            _, found = _both(listener, seed, TICKS)
+            _, found = both(listener, seed, TICKS)
             journal, export = listener.journal(), list(listener.export())
             wanted = any(line["what"] == "execution" for line in journal) and b'"kind":"KILL_FLAG"' in b"".join(export)
             if wanted and found == []:

@@ -85,6 +85,17 @@ def test_a_module_is_mutated_once_until_it_changes(monkeypatch: pytest.MonkeyPat
     assert ask() == "src/a.py"
 
 
+def test_the_model_is_walked_until_its_ten_millionth_world() -> None:
+    """The walk keeps itself, so its figures are the latest and do not add up; seeds for both opinions are new ones."""
+    figures: Figures = {}
+    assert night.next_worlds(figures) is not None
+    night.learn_worlds(figures, "1217881 worlds, 7515868 steps, 731481 not yet looked at, 3840 distinct questions\n")
+    assert (figures["worlds"], figures["steps"], figures["questions"]) == (1217881, 7515868, 3840)
+    figures["worlds"] = 10_000_000
+    assert night.next_worlds(figures) is None
+    assert night.next_opinions({"seeds": 30}).words[-2:] == ("31..40", "300")
+
+
 def test_every_box_has_a_first_round() -> None:
     """Each knows what to do on a first night; their minutes are those that the plan of the house gives them."""
     found = {box.name: box for box in boxes()}

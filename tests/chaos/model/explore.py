@@ -130,6 +130,7 @@ class Exploration:
     seen: Seen = field(default=Factory(lambda: Seen(20)))
     frontier: deque[bytes] = Factory(deque)
     asked: dict[tuple[Shared, Intent, Command], None] = Factory(dict)  # what the desk was asked, and as what
+    compared: int = 0  # how many of these questions the production desk has answered alike
     steps: int = 0
     looked_at: int = 0
     broken: str = ""
@@ -175,8 +176,19 @@ class Exploration:
 
     def keep(self, path: Path) -> None:
         """Keep it for the next night."""
-        with path.open("wb") as file:
+        path.parent.mkdir(exist_ok=True)
+        beside = path.with_suffix(".new")
+        with beside.open("wb") as file:
+            _ = file.write(rules_hash())
             pickle.dump(self, file)
+        _ = beside.replace(path)
+
+
+def rules_hash() -> bytes:
+    """What a walk depends on: worlds that were reached by other rules say nothing about these."""
+    here = Path(__file__).parent
+    texts = [(here / name).read_bytes() for name in ("rules.py", "world.py", "explore.py")]
+    return hashlib.sha256(b"".join(texts)).digest()
 
 
 def exploration(told: bool = False, bits: int = 20) -> Exploration:
@@ -185,10 +197,12 @@ def exploration(told: bool = False, bits: int = 20) -> Exploration:
 
 
 def resumed(path: Path, bits: int) -> Exploration:
-    """The walk that was kept there, or a new one."""
+    """The walk that was kept there, or a new one where there is none, or its rules were others."""
     if not path.exists():
         return exploration(bits=bits)
     with path.open("rb") as file:
+        if file.read(len(rules_hash())) != rules_hash():
+            return exploration(bits=bits)
         kept = pickle.load(file)  # written by `keep`, on this machine, by whoever runs the tests
     assert isinstance(kept, Exploration)
     return kept
