@@ -938,7 +938,7 @@ class Desk:
     refs: set[str] = field(default_factory=set)
     frames: set[tuple[str, int]] = field(default_factory=set)  # recorded: reference, revision
     recorded: set[str] = field(default_factory=set)  # references
-    mandates: dict[str, str] = field(default_factory=dict)  # leaves of approved evidence, with their intents
+    mandates: dict[str, str] = field(default_factory=dict)  # leaves of approved evidence, references of adoptions
     positions: dict[str, str] = field(default_factory=dict)
     intent_of: dict[str, str] = field(default_factory=dict)  # by position
     executed: set[str] = field(default_factory=set)
@@ -1511,6 +1511,8 @@ def take_position(desk: Desk, bead: Bead, append: Append) -> None:
     if event in BIRTHS:
         judge("POSITION_BIRTH", desk, bead)
         desk.intent_of[position] = bead.says("intent_id")
+        if event == "Adopted":
+            desk.mandates[str(bead.body.get("order_ref"))] = bead.says("intent_id")
     else:
         judge("POSITION_UNKNOWN", desk, position)
         judge("POSITION_FROM", desk, bead)
@@ -1676,10 +1678,10 @@ def lines_are_the_evidences(desk: Desk, token: Bead, frames: list[Record]) -> bo
 
 
 def has_a_mandate(desk: Desk, bead: Bead) -> bool:
-    """An exit stands on the approved evidence of its position, or on a signed command about it."""
+    """An exit stands on its position's approved evidence or signed adoption, or on a signed command about it."""
     kind, _, name = str(bead.body.get("mandate")).partition(":")
     intent = desk.intent_of.get(bead.says("position_id"))
-    if kind == "evidence":
+    if kind in ("evidence", "adoption"):
         return intent is not None and desk.mandates.get(name) == intent
     statement = desk.statements.get(int(name), {}) if kind == "decision" and name.isdigit() else {}
     if statement.get("type") == "adopt":

@@ -34,7 +34,7 @@ from phoenix_core.rulings import Ruling, denied, granted, settling
 from phoenix_core.trade.autopsy import Finding
 from phoenix_core.trust.revalidation import change
 from phoenix_core.values import Account, CommandId, Facts, Regime, derived_id
-from phoenix_core.watch.alerts import Message, acknowledged, sent, tested
+from phoenix_core.watch.alerts import Message, acknowledged, resolved, sent, tested
 from phoenix_core.watch.codes import Code, alert
 from phoenix_core.watch.session import still_degraded
 from phoenix_core.world import World
@@ -190,7 +190,9 @@ def _initialise(desk: Desk, command: Initialise, world: World) -> Ruling:
 def _take_lease(desk: Desk, command: TakeLease, world: World) -> Ruling:
     if desk.tenure.genesis is None:
         return denied(refusal(Reason.DESK_NOT_INITIALISED, detail="run `phoenix init` first"))
-    return granted(command.run, Lease(LeaseEvent.TAKEN, command.boot, command.run, world.run.version))
+    lease = Lease(LeaseEvent.TAKEN, command.boot, command.run, world.run.version)
+    # A process is there again; whether it beats is for its beats to say.
+    return granted(command.run, lease, resolved(desk.alerts, Code.PROCESS_DEAD, "desk", "lease"))
 
 
 def _release_lease(desk: Desk, command: ReleaseLease, world: World) -> Ruling:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import tomllib
+from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import click
@@ -13,7 +15,7 @@ from click.testing import CliRunner
 
 from phoenix_cli.__main__ import cli
 from phoenix_cli.commands.runbooks import SECTIONS, commands_of, pages, sections_of
-from phoenix_core.values import Severity
+from phoenix_core.values import BadInput, Severity
 from phoenix_core.watch.codes import CODES, Code
 from tests.contract.cli.operator import Seat, shaped
 from tests.contract.cli.test_help import parses
@@ -166,3 +168,39 @@ def test_the_wheel_carries_the_pages() -> None:
     built = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))["tool"]["hatch"]["build"]
     assert built["targets"]["wheel"]["force-include"] == {"docs/runbooks": "phoenix_cli/runbooks"}
     assert "docs" in built["targets"]["sdist"]["include"]
+
+
+# What a page's capital words stand for where nothing of the kind is there: a rule says no, and nothing falls over.
+STANDS_FOR = {"POSITION": "0b6c1d0e", "DRIFT": "0b6c", "FLAG": "0b6c", "REF": "REF", "ALERT": "0b6c", "INTENT": "0b6c"}
+
+
+@pytest.fixture(scope="module")
+def quiet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seat]:
+    """A desk with an engine and nothing on it."""
+    sits = Seat(tmp_path_factory.mktemp("pages") / "home")
+    assert sits.json("init").code == 0
+    with sits.engine():
+        yield sits
+
+
+class TestCommandsRun:
+    """Every command of every page is typed at a desk that runs: it is done, or refused in words that say what to do."""
+
+    @shows("S33-RBK-10")
+    @pytest.mark.parametrize("name", NAMES)
+    def test_every_command_of_a_page_runs(self, quiet: Seat, name: str, tmp_path: Path) -> None:
+        """One document on stdout and exit 0, 1 or 3; never a log that does not verify, or a bug of ours."""
+        for words in commands_of((FOLDER / f"{name}.md").read_text("utf-8")):
+            if words[0] in ("run", "gateway"):
+                continue  # they live: other tests start and stop them
+            given = [STANDS_FOR.get(word, word).replace("/mnt/usb", str(tmp_path)) for word in words]
+            refused = pytest.raises(BadInput, match="kill list") if is_no_flag(quiet, given) else nullcontext()
+            with refused:
+                said = quiet.json(*given)
+                assert said.code in (0, 1, 3), (words, said)
+                assert all(json.loads(line) for line in said.out.splitlines())
+
+
+def is_no_flag(seat: Seat, words: list[str]) -> bool:
+    """Whether a command clears a flag that is not up."""
+    return words[:2] == ["kill", "clear"] and not seat.json("kill", "list").document["flags"]

@@ -102,7 +102,8 @@ def adopted(story: Story) -> None:
     born["proof"] = {"type": "OPERATOR_DECISION", "id": str(story.places["adopt"])}
     ref = "P1" + "B" * 26 + ".S1"
     order: Record = {"event": "RECORDED", "position_id": named("position x"), "ref": ref}
-    order |= {"frames": [frame(ref, line("STOP"))], "mandate": f"decision:{story.places['adopt']}"}
+    born["order_ref"] = ref.removesuffix(".S1")
+    order |= {"frames": [frame(ref, line("STOP"))], "mandate": f"adoption:{born['order_ref']}"}
     story.append("adopted", ("POSITION", born | {"event": "Adopted"}), ("ORDER", order))
 
 
