@@ -51,7 +51,7 @@ _HANDLERS: Final[Mapping[type, Callable[[Desk, Any, World], Ruling]]] = {
 # watchdog; and that a life is over, or a kill stands, may be written down by any process that meets it.
 ENGINE_ONLY: Final = frozenset(
     {
-        *(propose.Assemble, submit.Submit, submit.Withhold, operate.Degraded, vital.Beat),
+        *(propose.Assemble, submit.Submit, submit.Withhold, operate.Degraded, operate.Settle, vital.Beat),
         *(*broker_said.HANDLERS, *exits.HANDLERS, *timed.HANDLERS),
     }
 ) - {timed.ExpireToken, timed.Withdraw, timed.RaiseByRule}

@@ -61,7 +61,7 @@ def name_of(scenario: Scenario) -> str:
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=name_of)
-@shows("I1", "I3", "I4", "I5", "I6", "I7", "I9", "I10", "I12", "I18", "I20", "X1", "X4", "F21", "F82")
+@shows("I1", "I3", "I4", "I5", "I6", "I7", "I9", "I10", "I12", "I18", "I20", "X1", "X2", "X4", "F21", "F82")
 def test_whoever_dies_at_any_point_comes_back(scenario: Scenario) -> None:
     """Nothing sent twice, nothing acknowledged lost, no exposure without an owner, and the human told."""
     assert every_death(scenario).complaints == ()

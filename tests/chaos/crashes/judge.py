@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
@@ -20,8 +20,11 @@ from phoenix_core.beads import (
     Alert,
     AlertEvent,
     Bead,
+    Decision,
     Execution,
     ExecutionEvent,
+    Order,
+    OrderEvent,
     Position,
     PositionEvent,
     ProofKind,
@@ -33,6 +36,7 @@ from phoenix_core.chain import verify_chain
 from phoenix_core.checkpoint import Standing, behind, parse_note
 from phoenix_core.desk import Desk, freeze
 from phoenix_core.effects import Notify, SendOrder
+from phoenix_core.gate.statements import Close
 from phoenix_core.orders import parsed_ref
 from phoenix_core.trade.transitions import TRANSITIONS
 from phoenix_core.values import Role, Severity, State
@@ -56,6 +60,7 @@ class Ledger:
     executions: set[str] = Factory(set)
     alerts: dict[str, Alert] = Factory(dict)
     signals: Counter[str] = Factory(Counter)
+    decided: dict[int, datetime] = Factory(dict)
     wrong: list[Complaint] = Factory(list)
 
 
@@ -114,6 +119,11 @@ def _read(ledger: Ledger, bead: Bead) -> None:
             ledger.alerts[body.alert] = body
         case Signal() as body:
             ledger.signals[body.name] += 1
+        case Decision():
+            ledger.decided[bead.seq] = bead.ts
+        case Order() as body if body.event is OrderEvent.RECORDED and (body.mandate or "").startswith("decision:"):
+            if bead.ts - ledger.decided[int((body.mandate or "").partition(":")[2])] >= Close.life:
+                ledger.wrong.append(("X2", f"bead {bead.seq}: an exit by a signature that is older than a minute"))
         case _:
             pass
 
