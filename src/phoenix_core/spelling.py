@@ -40,9 +40,14 @@ def of_text(text: str) -> dict[str, object]:
     return cast(dict[str, object], _scan(text)[0])
 
 
+# The same few ids, names, prices and sizes stand in bead after bead: each is held once, by whatever keeps it.
+@lru_cache(4096)
+def _once(text: str) -> str:
+    return text
+
+
 @lru_cache(4096)
 def _decimal(text: str) -> Decimal:
-    # The same few prices and sizes stand in bead after bead: each is parsed once, and held once.
     return exact(text, "")
 
 
@@ -85,7 +90,7 @@ _text: Final = encode_basestring  # of anything but a text it makes a TypeError
 _boolean_text: Final = {True: "true", False: "false"}
 # (how it is read, how it is written); read None: as it stands, for writing it again is the check.
 _SIMPLE: Final[dict[object, tuple[object, object]]] = {
-    str: (None, _text),
+    str: (_once, _text),
     bool: (None, _boolean_text),
     int: (_integer, _integer_text),
     Decimal: (_decimal, _decimal_text),
