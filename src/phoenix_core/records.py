@@ -35,16 +35,17 @@ else:
 
     def evolve(record: R, /, **changes: object) -> R:
         """A record with some of its fields changed, as `attrs.evolve` makes it, three times as fast."""
-        names, values = _read_off(type(record))
-        assert changes.keys() <= set(names), f"{type(record).__name__} has no field {min(changes.keys() - set(names))}"
-        return type(record)(*map(changes.get, names, values(record)))
+        cls = type(record)
+        names, known, values = _read_off(cls)
+        assert changes.keys() <= known, f"{cls.__name__} has no field {min(changes.keys() - known)}"
+        return cls(*map(changes.get, names, values(record)))
 
 
 @cache
-def _read_off(cls: type) -> tuple[tuple[str, ...], Callable[[object], tuple[object, ...]]]:
+def _read_off(cls: type) -> tuple[tuple[str, ...], frozenset[str], Callable[[object], tuple[object, ...]]]:
     names = tuple(field.name for field in attrs.fields(cast(type[attrs.AttrsInstance], cls)))
     # With a second name `attrgetter` answers a tuple, however few fields there are; `map` stops before the class.
-    return names, attrgetter(*names, "__class__")
+    return names, frozenset(names), attrgetter(*names, "__class__")
 
 
 def key_of(attribute: str) -> str:

@@ -176,7 +176,7 @@ def _marked(known: Known, body: Order, at: datetime) -> Known:
         case OrderEvent.SENT:
             return evolve(known, sent_at=at)
         case OrderEvent.ACKNOWLEDGED | OrderEvent.CHANGED:
-            return evolve(known, acknowledged=True)
+            return known if known.acknowledged else evolve(known, acknowledged=True)
         case OrderEvent.HELD:
             return evolve(known, acknowledged=known.acknowledged or bool(known.perm_ids))
         case OrderEvent.CANCEL_REQUESTED:
