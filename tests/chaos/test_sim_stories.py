@@ -8,12 +8,14 @@ from decimal import Decimal
 
 from attrs import evolve
 
-from phoenix_core.beads import About, Execution, ExecutionEvent, Observation, ReconciliationDrift
+from phoenix_core.beads import About, Execution, ExecutionEvent, Heartbeat, Observation, ReconciliationDrift
+from phoenix_core.chain import Fault
 from phoenix_core.facts import BrokerStatus
 from phoenix_core.gate.statements import Close
 from phoenix_core.values import Quantity, Side, State
+from tests.chaos.test_engine_store import FailingStore
 from tests.showing import shows
-from tests.stage import PAIR, Stage
+from tests.stage import PAIR, Stage, stage
 from tests.unit.desk.walks import WORDS, hear, ref_of, said_of, walked
 
 
@@ -150,5 +152,58 @@ def test_a_wall_that_keeps_being_set_back_does_not_blind_the_desk() -> None:
         assert now.wall - began.wall < timedelta(seconds=30) and now.ticks - began.ticks > timedelta(minutes=5)
         assert _pictures(desk) > before
         assert any(d.instrument == "AAPL" for d in desk.bodies(ReconciliationDrift))
+
+    _ = walked(walk)
+
+
+@shows("I19")
+def test_beats_that_the_log_did_not_take_are_not_written_later() -> None:
+    """Seed 13: the log refuses for a minute; when it takes again, no row of beats is written for that minute."""
+
+    async def walk(desk: Stage) -> None:
+        await desk.watch(40)
+        store = desk.engine.store
+        assert isinstance(store, FailingStore)
+        before = len(desk.bodies(Heartbeat))
+        store.failing = Fault.FULL
+        await desk.watch(60, every=2)
+        store.failing = None
+        await desk.tick(1)
+        assert len(desk.bodies(Heartbeat)) <= before + 1
+
+    _ = walked(walk, stage(FailingStore()))
+
+
+@shows("I19", "I17")
+def test_a_wall_that_is_set_forward_earns_no_beat_of_a_mute_broker() -> None:
+    """Seed 71: the peer is mute and the wall is set forward an hour: an answer of before the last beat earns no next
+    one, however long ago the wall says that the last beat was."""
+
+    async def walk(desk: Stage) -> None:
+        await desk.watch(40)
+        desk.broker.mute()
+        await desk.watch(40, every=1)  # one more beat is earned by the answers of before
+        before = len(desk.bodies(Heartbeat))
+        desk.clock.step_wall(timedelta(hours=1))
+        await desk.watch(10, every=1)
+        assert len(desk.bodies(Heartbeat)) == before
+
+    _ = walked(walk)
+
+
+@shows("I16", "I19")
+def test_an_opened_session_is_an_answer_of_when_it_was_asked_for() -> None:
+    """Seed 94: a session opens, and the loop hears of it half a minute later: the answer is that old by then."""
+
+    async def walk(desk: Stage) -> None:
+        desk.broker.cut()
+        await desk.engine.step()
+        desk.broker.mute()
+        await desk.engine.link.connect()
+        asked = desk.clock.now().ticks
+        desk.clock.advance(timedelta(seconds=30))
+        await desk.engine.step()
+        age = desk.engine.link.state(desk.clock.now()).round_trip_age
+        assert desk.engine.link.up and age == desk.clock.now().ticks - asked
 
     _ = walked(walk)

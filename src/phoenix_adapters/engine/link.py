@@ -75,7 +75,6 @@ class LinkKeeper:
         self.up = said.event in (LinkEvent.CONNECTED, LinkEvent.RESTORED)
         self.synchronised = False
         if self.up:
-            self._round_trip = self.clock.now() if said.event is LinkEvent.CONNECTED else self._round_trip
             self.spawn(self._synchronise())
 
     def keep(self, desk: Desk) -> bool:
@@ -97,9 +96,11 @@ class LinkKeeper:
 
     async def connect(self, counts: bool = True) -> None:
         """Open a session. After an escalation, and in the restart window, a probe: its failure counts nothing."""
-        self._connecting = True
+        self._connecting, began = True, self.clock.now()
         try:
-            if not await self.broker.connect() and counts:
+            if await self.broker.connect():
+                self._round_trip = began  # an answer proves the link for the moment at which it was asked for
+            elif counts:
                 self.hear(LinkSaid(LinkEvent.CONNECT_FAILED, self.broker.session()))
         finally:
             self._connecting = False

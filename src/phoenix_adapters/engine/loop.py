@@ -91,6 +91,7 @@ class Engine:
     _tasks: set[asyncio.Task[None]] = Factory(set)
     _inputs: int = 0
     _committed: bool = False
+    _beat_ticks: timedelta | None = None  # when this run last beat
     _unrecorded: deque[Command] = Factory(deque)
     _broken: BaseException | None = None
     _unwitnessed: bool = False
@@ -255,11 +256,16 @@ class Engine:
         last = desk.heartbeats.last_at
         if now.wall < beat_due_at(last, jitter_of(desk.head.leaf), now.wall):
             return
-        since = now.ticks - (now.wall - last) if last is not None else None
-        earned = Earned(True, self._committed, self.link.answered_since(since), outage_declared=not self.link.up)
-        world = self.world()
-        signs = signs_of(desk, world, notifier_responds=self.teller.responds)
-        self._act(Beat(self._command_id("beat"), signs, earned))
+        if self._unrecorded:
+            return  # a beat is of its moment: what could not be recorded then is no beat later
+        answered = self.link.answered_since(self._beat_ticks)
+        earned = Earned(True, self._committed, answered, outage_declared=not self.link.up)
+        signs = signs_of(desk, self.world(), notifier_responds=self.teller.responds)
+        try:
+            if is_successful(self.recorder.act(Beat(self._command_id("beat"), signs, earned))):
+                self._beat_ticks = now.ticks
+        except StoreFault as fault:
+            self._stop_entries(fault)
 
     # --- effects ---
 

@@ -5,25 +5,43 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from typing import TYPE_CHECKING
 
 import click
 
 from phoenix_cli.output import BUG, wants_json
 
+if TYPE_CHECKING:
+    from phoenix_cli.wiring.sim import Outcome, Story
+
+_TICKS = re.compile(r"(?:[0-9]+(?:,[0-9]+)*)?")
 _SEEDS = re.compile(r"([0-9]{1,9})(?:\.\.([0-9]{1,9}))?")
 
 
 @click.command("sim")
 @click.option("--seeds", default="1..20", help="One seed, or a range such as 1..200.")
-@click.option("--ticks", default=300, help="Steps of the storm.")
+@click.option("--ticks", default=300, help="Acts of the storm; each is followed by turns of the engine.")
+@click.option("--without", default="", help="Faults to leave out, with commas: a story that was shrunk names them.")
+@click.option("--only", default="", help="Play only the acts at these ticks, with commas.")
+@click.option("--shrink", is_flag=True, help="Look for the shortest story of each breach.")
+@click.option("--jobs", default=1, help="How many seeds are played at once.")
 @click.option("--plant", default=None, help="A planted bug; only the tests know any.")
 @click.pass_context
-def sim_command(ctx: click.Context, seeds: str, ticks: int, plant: str | None) -> None:
+def sim_command(
+    ctx: click.Context,
+    seeds: str,
+    ticks: int,
+    without: str,
+    only: str,
+    shrink: bool,
+    jobs: int,
+    plant: str | None,
+) -> None:
     """Play seeds; each prints its steps, faults and last bead's hash. The same seed prints the same.
 
     Example: phoenix sim --seeds 1..20 --ticks 300
     """
-    from phoenix_cli.wiring.sim import replays_as, run_seed
+    from phoenix_cli.wiring.sim import Story, played
     from phoenix_core.values import BadInput
 
     match = _SEEDS.fullmatch(seeds)
@@ -31,13 +49,28 @@ def sim_command(ctx: click.Context, seeds: str, ticks: int, plant: str | None) -
         raise BadInput("--seeds", seeds, "write one seed, or a range such as 1..200")
     if plant is not None:
         raise BadInput("--plant", plant, "bugs are planted by the tests, never by an installed Phoenix")
-    first, last = int(match[1]), int(match[2] or match[1])
-    broken = 0
-    for seed in range(first, last + 1):
-        outcome = asyncio.run(run_seed(seed, ticks))
-        violation = outcome.violation
+    if _TICKS.fullmatch(only) is None:
+        raise BadInput("--only", only, "write ticks with commas, such as 3,17,40")
+    story = Story(ticks, tuple(filter(None, without.split(","))), tuple(map(int, filter(None, only.split(",")))))
+    outcomes = []
+    for outcome in played(range(int(match[1]), int(match[2] or match[1]) + 1), story, jobs):
+        outcomes.append(outcome)
+        _tell(outcome, story, wants_json(ctx), shrink)
+    if len(outcomes) > 1 and not wants_json(ctx):
+        _tell_all(outcomes)
+    if any(outcome.violation is not None for outcome in outcomes):
+        ctx.exit(BUG)
+
+
+def _tell(outcome: Outcome, story: Story, as_json: bool, shrink: bool) -> None:
+    """One seed's line; of a breach also how to play it again."""
+    from phoenix_cli.wiring.sim import replays_as
+    from phoenix_cli.wiring.sim_shrink import shrunk
+
+    violation = outcome.violation
+    if as_json:
         document = {
-            "seed": seed,
+            "seed": outcome.seed,
             "steps": outcome.steps,
             "beads": outcome.beads,
             "approvals": outcome.approvals,
@@ -47,14 +80,29 @@ def sim_command(ctx: click.Context, seeds: str, ticks: int, plant: str | None) -
             "ok": violation is None,
         }
         if violation is not None:
-            broken += 1
             document |= {"invariant": violation.invariant, "step": violation.step, "said": violation.said}
-        if wants_json(ctx):
-            click.echo(json.dumps(document))
-            continue
-        verdict = "ok" if violation is None else f"{violation.invariant} at step {violation.step}: {violation.said}"
-        click.echo(f"seed {seed}: {outcome.steps} steps, {outcome.beads} beads, {outcome.trace[:16]}  {verdict}")
-        if violation is not None:
-            click.echo(f"  again: {replays_as(seed, ticks)}", err=True)
-    if broken:
-        ctx.exit(BUG)
+        click.echo(json.dumps(document))
+        return
+    verdict = "ok" if violation is None else f"{violation.invariant} at step {violation.step}: {violation.said}"
+    click.echo(f"seed {outcome.seed}: {outcome.steps} steps, {outcome.beads} beads, {outcome.trace[:16]}  {verdict}")
+    if violation is not None:
+        click.echo(f"  again: {replays_as(outcome.seed, story)}", err=True)
+        if shrink:
+            shorter, told = asyncio.run(shrunk(outcome.seed, story, violation.invariant))
+            click.echo(f"  shorter: {replays_as(outcome.seed, shorter)}", err=True)
+            for line in told.told:
+                click.echo(f"    {line}", err=True)
+
+
+def _tell_all(outcomes: list[Outcome]) -> None:
+    """What the seeds came to together, and which corners none of them saw."""
+    from phoenix_cli.wiring.sim import never_seen
+
+    count = len(outcomes)
+    approved, filled = (
+        sum(n > 0 for n in row) for row in zip(*((o.approvals, o.fills) for o in outcomes), strict=True)
+    )
+    steps = sum(outcome.steps for outcome in outcomes)
+    click.echo(f"{count} seeds, {steps} checked steps: {approved} reached an approval, {filled} a fill")
+    missed = never_seen(outcomes)
+    click.echo("every corner was seen" if not missed else "never seen: " + ", ".join(missed))

@@ -7,35 +7,84 @@ invariant; the same seed plays the same story again, and ends in the same hash.
 
 from __future__ import annotations
 
+import asyncio
+import tempfile
 import traceback
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
 from datetime import timedelta
+from random import Random
 from typing import Final
 
 from attrs import frozen
 
 from phoenix_adapters.brokers.mock.chaos import ChaosMode
-from phoenix_cli.wiring.sim_acts import MISFORTUNE, WORK, Act, restart
-from phoenix_cli.wiring.sim_checks import Violation, check_all, check_calm, check_replay
-from phoenix_cli.wiring.sim_world import PAIRS, Crash, Simulation, quote, world_of
+from phoenix_cli.wiring.sim_acts import MISFORTUNE, WORK, Act, restart, turns
+from phoenix_cli.wiring.sim_checks import Found, Violation
+from phoenix_cli.wiring.sim_mishaps import Crash
+from phoenix_cli.wiring.sim_world import PAIRS, Simulation, quote, world_of
 from phoenix_core.chain import StoreFault
+from phoenix_core.trade.transitions import TRANSITIONS
+from phoenix_core.values import State
 
-# The full comparison with a replay costs as much as all steps since the last one; so often it is a tenth of the run.
-REPLAY_EVERY: Final = 200
+# The full comparison with a second fold costs as much as many steps; so often it is a small part of the run.
+REPLAY_EVERY: Final = 50
 # Longer than the desk goes without a look at the whole picture, which is five minutes.
-CALM_STEPS: Final = 80
+CALM: Final = (*(timedelta(seconds=1),) * 6, *(timedelta(seconds=5),) * 8, *(timedelta(seconds=20),) * 22)
+# Every so many seeds the log is the production store, in a file.
+ON_DISK_EVERY: Final = 10
+FAULTS: Final = tuple(act.__name__.strip("_") for act, _ in MISFORTUNE)
+
+# Positions in these states have something that a fault can meet; the others are over, or wait for a human.
+LIVELY: Final = (State.PROPOSED, State.SUBMITTED, State.STALLED, State.MANAGED)
+# A corner that no storm ever visits proves nothing about itself.
+MUST_SEE: Final = (
+    *(str(state) for state in State),
+    *(f"{before} {event}" for before, event in TRANSITIONS),
+    *(f"{fault} while {state}" for fault in FAULTS for state in LIVELY),
+    *(f"token {event}" for event in ("USED", "EXPIRED", "REJECTED")),
+    *(f"execution {event}" for event in ("FILL", "CORRECTION")),
+    *(f"picture {verdict}" for verdict in ("AGREES", "DIFFERS", "MOVING", "UNKNOWN")),
+    *(f"drift {cause}" for cause in ("count", "size", "overfill", "orphan_exit", "two_perm_ids", "fact_after_end")),
+    *(f"exit frame {role}" for role in ("STOP", "CLOSE")),
+    *(f"signal {event}" for event in ("ACCEPTED", "REFUSED", "QUARANTINED")),
+    *(f"kill {what}" for what in ("ONE_WAY RAISED", "ONE_WAY LIFTED", "DRIFT RAISED", "TEMPORARY RAISED")),
+    *(f"session {outcome}" for outcome in ("CONNECTED", "LOST", "FAILED")),
+    "alert RECONCILIATION_UNKNOWN",
+    "alert PROTECTION_LOST",
+    "alert LINK_ESCALATED",
+)
+
+
+@frozen
+class Story:
+    """What is played of a seed: so many ticks, without some faults, and of the acts only those at some ticks."""
+
+    ticks: int = 300
+    without: tuple[str, ...] = ()
+    only: tuple[int, ...] = ()
+
+    def plays(self, tick: int, name: str) -> bool:
+        """Whether this act is played at this tick."""
+        return name not in self.without and (not self.only or tick in self.only)
 
 
 @frozen
 class Outcome:
-    """What one seed came to."""
+    """What one seed came to. A tick is one act of somebody and time for the engine; a step is one checked turn."""
 
     seed: int
+    ticks: int
     steps: int
     beads: int
     approvals: int
     fills: int
+    exits: int
     faults: tuple[str, ...]
+    visited: tuple[str, ...]
+    told: tuple[str, ...]  # the acts of the storm, one line each
     trace: str
     violation: Violation | None
 
@@ -44,47 +93,67 @@ async def _tick(sim: Simulation, span: timedelta) -> None:
     sim.clock.advance(span)
     quote(sim)
     try:
-        await sim.engine.step()
-        await sim.engine.settle()
+        await turns(sim)
     except Crash as crash:
         sim.faults.append(f"crash {crash}")
         await restart(sim)
 
 
-async def run_seed(seed: int, ticks: int = 300) -> Outcome:
-    """Play one seed to its end, or to its first violation."""
-    sim = world_of(seed)
-    steps, violation = 0, None
-    _ = (await sim.engine.start()).unwrap()
-    await _tick(sim, timedelta(seconds=1))
-    swarm = [(act, weight) for act, weight in MISFORTUNE if sim.random.random() < 0.4]
-    choices = (*WORK, *swarm)
-    sim.broker.set_mode(sim.random.choice(tuple(ChaosMode)))
-    try:
-        for steps in range(1, ticks + 1):
-            await _storm(sim, choices)
-            violation = check_all(sim.desk, sim.store, sim.frames, sim.broker.truth, steps)
-            if violation is None and steps % REPLAY_EVERY == 0:
-                violation = check_replay(sim.desk, sim.store, steps)
-            if violation is not None:
-                break
-        else:
-            violation = await _calm(sim, steps)
-    except (AssertionError, LookupError, ValueError, TypeError, StoreFault) as error:
-        violation = Violation("BUG", steps, _where(error))
-    return _outcome(sim, steps, violation)
+async def run_seed(seed: int, story: Story | int = 300, *, on_disk: bool | None = None) -> Outcome:
+    """Play one seed to its end, or to its first violation.
+
+    Where a story leaves an act out, the dice fall for the rest as they would have. Every tenth seed keeps its log in a
+    file, unless `on_disk` says otherwise.
+    """
+    story = Story(story) if isinstance(story, int) else story
+    with ExitStack() as stack:
+        filed = seed % ON_DISK_EVERY == 0 if on_disk is None else on_disk
+        home = stack.enter_context(tempfile.TemporaryDirectory(prefix="phoenix-sim-")) if filed else None
+        sim = world_of(seed, home)
+        tick, violation = 0, None
+        swarm = [(act, weight) for act, weight in MISFORTUNE if sim.random.random() < 0.4]
+        try:
+            _ = (await sim.engine.start()).unwrap()
+            await _tick(sim, timedelta(seconds=1))
+            sim.broker.set_mode(sim.random.choice(tuple(ChaosMode)))
+            for tick in range(1, story.ticks + 1):
+                await _storm(sim, (*WORK, *swarm), story, tick)
+                if tick % REPLAY_EVERY == 0:
+                    sim.oracle.replay(sim.desk)
+            await _calm(sim)
+        except Found as found:
+            violation = found.violation
+        except (AssertionError, LookupError, ValueError, TypeError, StoreFault) as error:
+            violation = Violation("BUG", sim.oracle.steps, _where(error))
+        outcome = _outcome(sim, tick, violation)
+        for handle in sim.handles:
+            handle.close()
+        return outcome
 
 
-async def _storm(sim: Simulation, choices: Sequence[tuple[Act, int]]) -> None:
-    """One act of somebody, then time for the engine."""
+async def _storm(sim: Simulation, choices: Sequence[tuple[Act, int]], story: Story, tick: int) -> None:
+    """One act of somebody, then time for the engine. Each tick has dice of its own, whatever others used."""
     act = sim.random.choices([a for a, _ in choices], [w for _, w in choices])[0]
+    span = timedelta(seconds=sim.random.choice((0.5, 1, 1, 2, 7, 31)))
+    name, dice, sim.random = act.__name__.strip("_"), sim.random, Random(sim.random.random())
     try:
-        await act(sim)
+        if story.plays(tick, name):
+            sim.faults.append(name)
+            sim.told.append(f"tick {tick}, {sim.clock.now().wall:%H:%M:%S}, bead {sim.store.head().size}: {name}")
+            sim.oracle.ledger.visited.update(f"{name} while {state}" for state in _states(sim))
+            await act(sim)
     except Crash as crash:
         sim.faults.append(f"crash {crash}")
         await restart(sim)
-    sim.faults.append(act.__name__.strip("_"))
-    await _tick(sim, timedelta(seconds=sim.random.choice((0.5, 1, 1, 2, 7, 31))))
+    finally:
+        sim.random = dice
+    await _tick(sim, span)
+
+
+def _states(sim: Simulation) -> set[str]:
+    """The states of the latest positions: in these something happens now."""
+    held = sim.oracle.ledger.states
+    return {str(held[name]) for name in tuple(held)[-40:]}
 
 
 def _where(error: Exception) -> str:
@@ -93,9 +162,9 @@ def _where(error: Exception) -> str:
     return f"{type(error).__name__} {error} at {frame.name}:{frame.lineno}"
 
 
-async def _calm(sim: Simulation, steps: int) -> Violation | None:
+async def _calm(sim: Simulation) -> None:
     """No faults any more: what works at the broker finds its end or its protection."""
-    broker = sim.broker
+    broker, mishap = sim.broker, sim.hands.mishap
     broker.mute(False)
     broker.hush(False)
     broker.refuse_connects(0)
@@ -103,24 +172,61 @@ async def _calm(sim: Simulation, steps: int) -> Violation | None:
     broker.jumbles, broker.mum_on_costs, broker.dies = None, False, ""
     for pair in PAIRS:
         broker.spoof(pair, None)
-    sim.hands.failures, sim.hands.dies_in = 0, None
-    for _ in range(CALM_STEPS):
-        await _tick(sim, timedelta(seconds=5))
-    replay = check_replay(sim.desk, sim.store, steps)
-    return (
-        replay
-        or check_all(sim.desk, sim.store, sim.frames, broker.truth, steps)
-        or check_calm(sim.desk, sim.frames, broker.truth, steps)
+    mishap.failures, mishap.dies_in, sim.quiet = 0, None, False
+    for ear in sim.ears:
+        ear.heal()
+    for span in CALM:
+        await _tick(sim, span)
+    sim.oracle.replay(sim.desk)
+    sim.oracle.verify()
+    sim.oracle.calm(sim.desk)
+
+
+def _outcome(sim: Simulation, ticks: int, violation: Violation | None) -> Outcome:
+    oracle, head = sim.oracle, sim.store.head()
+    return Outcome(
+        seed=sim.seed,
+        ticks=ticks,
+        steps=oracle.steps,
+        beads=head.size,
+        approvals=sim.approvals,
+        fills=sum(1 for e in sim.broker.truth.executions if "." not in e.ref),
+        exits=oracle.frames.exits,
+        faults=tuple(sorted({f"{name}={sim.faults.count(name)}" for name in sim.faults})),
+        visited=tuple(sorted(oracle.ledger.visited)),
+        told=tuple(sim.told),
+        trace=head.leaf,
+        violation=violation,
     )
 
 
-def _outcome(sim: Simulation, steps: int, violation: Violation | None) -> Outcome:
-    fills = sum(1 for e in sim.broker.truth.executions if "." not in e.ref)
-    trace = sim.store.head().leaf
-    counted = tuple(sorted({f"{name}={sim.faults.count(name)}" for name in sim.faults}))
-    return Outcome(sim.seed, steps, sim.store.head().size, sim.approvals, fills, counted, trace, violation)
+def played(seeds: Iterable[int], story: Story, jobs: int = 1) -> Iterator[Outcome]:
+    """Seeds in their order, so many at once; how many changes nothing in what they come to."""
+    if jobs == 1:
+        yield from (asyncio.run(run_seed(seed, story)) for seed in seeds)
+        return
+    with ProcessPoolExecutor(jobs) as pool:
+        yield from pool.map(_play, ((seed, story) for seed in seeds))
 
 
-def replays_as(seed: int, ticks: int) -> str:
+def _play(what: tuple[int, Story]) -> Outcome:
+    return asyncio.run(run_seed(*what))
+
+
+def census(outcomes: Sequence[Outcome]) -> dict[str, int]:
+    """What the runs have seen, each with the number of seeds that saw it."""
+    return dict(sorted(Counter(name for outcome in outcomes for name in outcome.visited).items()))
+
+
+def never_seen(outcomes: Sequence[Outcome]) -> tuple[str, ...]:
+    """Of what a night must have seen, what no run saw: states, transitions, causes, each fault where it can occur."""
+    seen = census(outcomes)
+    return tuple(name for name in MUST_SEE if name not in seen)
+
+
+def replays_as(seed: int, story: Story | int) -> str:
     """The command that plays this seed again."""
-    return f"phoenix sim --seeds {seed}..{seed} --ticks {ticks}"
+    story = Story(story) if isinstance(story, int) else story
+    left_out = f" --without {','.join(story.without)}" if story.without else ""
+    kept = f" --only {','.join(map(str, story.only))}" if story.only else ""
+    return f"phoenix sim --seeds {seed}..{seed} --ticks {story.ticks}{left_out}{kept}"

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from decimal import Decimal
 from typing import Final
 
+from returns.pipeline import is_successful
+
 from phoenix_adapters.brokers.mock.chaos import Dawdle, Fate, Fill, Lose, Partial, Reject, Silence
 from phoenix_adapters.brokers.mock.market import MIDS
-from phoenix_adapters.engine.inputs import proposal_of
 from phoenix_cli.wiring.round_trip import SIGNAL
 from phoenix_cli.wiring.signing import Screen, screen_of
-from phoenix_cli.wiring.sim_world import PAIRS, FailingStore, Simulation, engine_of
+from phoenix_cli.wiring.sim_checks import Found, Violation
+from phoenix_cli.wiring.sim_world import PAIRS, Simulation
 from phoenix_core.acts.operate import RaiseKill
-from phoenix_core.beads import Verdict
+from phoenix_core.beads import Resolution, Verdict
 from phoenix_core.chain import Fault
-from phoenix_core.gate.statements import ClearKill, Close, RefreshAnchor
+from phoenix_core.gate.statements import ClearKill, Close, RefreshAnchor, ResolveDrift
 from phoenix_core.values import CommandId, Quantity, Regime, Side, State, text_hash, utc_text
+
+# What the engine starts in the background needs a few rounds of the loop, and leads to another turn; this many are a
+# bug, as is a turn that waits for a human's ear.
+TURNS_MAX: Final = 60
+LOOPS: Final = 4
+# Nothing in a turn waits, so it takes milliseconds of a real clock; one that waits for a human's ear never ends.
+PATIENCE_S: Final = 20.0
 
 
 async def _propose(sim: Simulation) -> None:
@@ -36,7 +46,7 @@ async def _propose(sim: Simulation) -> None:
         ("target: 1.0910", f"target: {target}"),
     ):
         text = text.replace(old, new)
-    _ = sim.other().act(proposal_of("", text.encode(), "bot"))
+    sim.propose(text.encode())
 
 
 async def _decide(sim: Simulation) -> None:
@@ -49,6 +59,8 @@ async def _decide(sim: Simulation) -> None:
     screen = screen_of(recorder.desk, intent, sim.clock.now(), verdict)
     if isinstance(screen, Screen) and sim.sign(screen.says):
         sim.approvals += verdict is Verdict.APPROVE
+        if sim.random.random() < 0.06:  # the lid is closed on the signature
+            sim.clock.advance(timedelta(minutes=sim.random.choice((2, 6, 30))))
 
 
 async def _close(sim: Simulation) -> None:
@@ -103,11 +115,10 @@ async def _fate(sim: Simulation) -> None:
 
 async def restart(sim: Simulation) -> None:
     """The engine dies where it stands, and another run begins."""
-    sim.runs += 1
+    sim.oracle.stands()
     sim.broker.cut()
     _ = sim.broker.drain()
-    sim.hands = FailingStore(sim.store.log)
-    sim.engine = engine_of(sim.hands, sim.broker, sim.clock, f"run-{sim.runs}")
+    sim.engine = sim.reopen()
     _ = (await sim.engine.start()).unwrap()
 
 
@@ -120,9 +131,9 @@ async def _suspend(sim: Simulation) -> None:
 
 
 async def _fail_store(sim: Simulation) -> None:
-    sim.hands.fault = sim.random.choice((Fault.FULL, Fault.IO, Fault.UNKNOWN, Fault.BUSY))
-    sim.hands.failures = sim.random.choice((1, 1, 3, 8))
-    sim.hands.landed = sim.random.random() < 0.5
+    sim.hands.mishap.fault = sim.random.choice((Fault.FULL, Fault.IO, Fault.UNKNOWN, Fault.BUSY))
+    sim.hands.mishap.failures = sim.random.choice((1, 1, 3, 8))
+    sim.hands.mishap.landed = sim.random.random() < 0.5
 
 
 async def _die(sim: Simulation) -> None:
@@ -130,22 +141,27 @@ async def _die(sim: Simulation) -> None:
     if sim.random.random() < 0.4:
         sim.broker.dies = sim.random.choice(("before", "after"))
     else:
-        sim.hands.dies_in, sim.hands.dies_after = sim.random.randrange(6), sim.random.random() < 0.5
+        sim.hands.mishap.dies_in, sim.hands.mishap.dies_after = sim.random.randrange(6), sim.random.random() < 0.5
 
 
 async def _rival(sim: Simulation) -> None:
     """A second engine takes the lease; the first wakes up once more and does not know it."""
-    old, said = sim.engine, sim.broker.drain()
-    sim.runs += 1
-    sim.hands = FailingStore(sim.store.log)
-    new = engine_of(sim.hands, sim.broker, sim.clock, f"run-{sim.runs}")
+    old, hands, said = sim.engine, sim.hands, sim.broker.drain()
+    new, fresh = sim.reopen(), sim.hands
+    if sim.random.random() < 0.5:  # the gateway has one client only: the first one's session stands
+        sim.broker.refuse_connects(1)
     _ = (await new.start()).unwrap()
+    sim.broker.refuse_connects(0)
+    for _ in range(3):
+        await _decide(sim)
     said += sim.broker.drain()
-    await old.step()
-    await old.settle()
-    _ = sim.broker.drain()
-    sim.engine = new
-    sim.broker.tell(*said)
+    sim.engine, sim.hands = old, hands  # the frames of this turn are the old run's
+    try:
+        await turns(sim)
+    finally:
+        _ = sim.broker.drain()
+        sim.engine, sim.hands = new, fresh
+        sim.broker.tell(*said)
 
 
 async def _late_fill(sim: Simulation) -> None:
@@ -187,8 +203,104 @@ async def _down(sim: Simulation) -> None:
     sim.broker.cut()
 
 
+async def _garbage(sim: Simulation) -> None:
+    """Bytes that are no signal, or nearly one; each has one outcome, and the same bytes the same."""
+    good = SIGNAL.format(intent=sim.fresh("intent"), created=utc_text(sim.clock.now().wall))
+    sim.propose(
+        sim.random.choice(
+            (
+                b"",
+                b"\xff\xfe\x00",
+                b"- " * 2000,
+                b"{" * 5000,
+                b"signal: &a [*a]",
+                good.replace("0.", "NaN").encode(),
+                good.replace("READY", "WAIT").encode(),
+                (good + good).encode(),
+                good.replace("EURUSD", "EUR\u202eUSD").encode(),
+                good.replace("stop: ", "stop: -").encode(),
+                good.encode()[: sim.random.randrange(len(good))],
+            )
+        ),
+        sim.random.choice(("", "a.yaml", "b.json", "../c.yaml")),
+    )
+
+
+async def _twice(sim: Simulation) -> None:
+    """Two operators look at the same screen and decide in the same moment."""
+    waiting = sim.desk.positions.in_state(State.PROPOSED)
+    if not waiting:
+        return
+    intent = sim.random.choice(waiting).intent_id
+    verdicts = (Verdict.APPROVE, Verdict.REJECT) if sim.random.random() < 0.5 else (Verdict.APPROVE, Verdict.APPROVE)
+    screens = [screen_of(sim.other().desk, intent, sim.clock.now(), verdict) for verdict in verdicts]
+    signed = [sim.signature(screen.says) for screen in screens if isinstance(screen, Screen)]
+    for command in signed:
+        if command is not None and is_successful(sim.other().act(command)):
+            sim.approvals += 1
+
+
+async def _deafen(sim: Simulation) -> None:
+    """A channel to the people refuses, breaks or hangs; or takes again."""
+    ear = sim.random.choice(sim.ears)
+    mood = sim.random.choice(("takes", "refuses", "breaks", "hangs"))
+    if mood == "takes":
+        ear.heal()
+    else:
+        ear.mood = mood
+
+
+async def _still(sim: Simulation) -> None:
+    """The market does not quote for a while."""
+    sim.quiet = not sim.quiet
+
+
+async def _keep(sim: Simulation) -> None:
+    """The engine keeps its state beside the log; the next start begins there."""
+    if not sim.hands.mishap.failures:
+        sim.engine.recorder.keep()
+
+
+async def _acknowledge(sim: Simulation) -> None:
+    """A human answers a drift: it stays visible and stops nothing, until its values change."""
+    waiting = [drift for drift in sim.desk.drifts.open.values() if not drift.acknowledged]
+    if waiting:
+        answer = sim.random.choice((Resolution.ACKNOWLEDGED, Resolution.ACKNOWLEDGED, Resolution.BROKER_CORRECTED))
+        _ = sim.sign(ResolveDrift(sim.random.choice(waiting).identity, answer, text_hash("sim")))
+
+
+async def turns(sim: Simulation) -> None:
+    """The engine's turns, until nothing of its own is under way; a channel that hangs keeps nobody waiting."""
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            await _turns(sim)
+    except TimeoutError as late:
+        raise Found(Violation("I18", sim.oracle.steps, "a turn of the engine waited for somebody")) from late
+
+
+async def _turns(sim: Simulation) -> None:
+    engine = sim.engine
+    await engine.step()
+    for _ in range(TURNS_MAX):
+        if len(engine._tasks) <= sum(ear.hanging for ear in sim.ears):
+            return
+        for _ in range(LOOPS):
+            await asyncio.sleep(0)
+        await engine.step()
+    raise AssertionError("the engine's background work does not end")
+
+
 Act = Callable[[Simulation], Coroutine[object, object, None]]
-WORK: Final[tuple[tuple[Act, int], ...]] = ((_propose, 12), (_decide, 20), (_close, 4), (_kill, 2), (_refresh, 3))
+WORK: Final[tuple[tuple[Act, int], ...]] = (
+    (_propose, 12),
+    (_decide, 20),
+    (_close, 4),
+    (_kill, 2),
+    (_refresh, 3),
+    (_twice, 2),
+    (_acknowledge, 3),
+    (_keep, 1),
+)
 MISFORTUNE: Final[tuple[tuple[Act, int], ...]] = (
     (_cut, 2),
     (_mute, 2),
@@ -200,7 +312,7 @@ MISFORTUNE: Final[tuple[tuple[Act, int], ...]] = (
     (_suspend, 1),
     (_fail_store, 1),
     (_die, 2),
-    (_rival, 1),
+    (_rival, 2),
     (_late_fill, 1),
     (_overfill, 1),
     (_correct, 1),
@@ -210,4 +322,7 @@ MISFORTUNE: Final[tuple[tuple[Act, int], ...]] = (
     (_hush, 1),
     (_spoof, 1),
     (_down, 1),
+    (_garbage, 2),
+    (_deafen, 1),
+    (_still, 1),
 )

@@ -7,7 +7,7 @@ another handle on the same log, as another process would.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable
 from decimal import Decimal
 from random import Random
 from typing import Final
@@ -15,66 +15,55 @@ from typing import Final
 from attrs import Factory, define, evolve
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from returns.pipeline import is_successful
-from returns.result import Result
 
-from phoenix_adapters.beads.memory import MemoryStore
+from phoenix_adapters.beads.memory import MemoryLog
 from phoenix_adapters.brokers.mock.broker import MockBroker
 from phoenix_adapters.brokers.mock.market import CARDS, MIDS
 from phoenix_adapters.clock import ManualClock, manual_clock
+from phoenix_adapters.engine.inputs import proposal_of
 from phoenix_adapters.engine.loop import Engine
 from phoenix_adapters.engine.recorder import Recorder
 from phoenix_adapters.keys import InProcess, KeyType, PrivateKey, PublicKey, SshVerifier
 from phoenix_cli.wiring.round_trip import START
 from phoenix_cli.wiring.signing import root_text, signed, statement_of
-from phoenix_cli.wiring.sim_checks import Frames
+from phoenix_cli.wiring.sim_checks import Oracle
+from phoenix_cli.wiring.sim_frames import Frames
+from phoenix_cli.wiring.sim_ledger import Ledger, Wire
+from phoenix_cli.wiring.sim_mishaps import Crash, Ear, FailingFile, FailingStore, Mishap
 from phoenix_core.acts.approve import Sign
 from phoenix_core.acts.operate import Initialise
 from phoenix_core.beads import Genesis, Limits, Operator, OperatorEvent, Policy
-from phoenix_core.chain import Conflict, Fault, Head, Sealed, StoreFault
 from phoenix_core.desk import Desk
-from phoenix_core.facts import BrokerStatus, CommissionSaid, ExecutionSaid, Fact, OrderSaid
+from phoenix_core.facts import (
+    BrokerStatus,
+    CommissionSaid,
+    ExecutionSaid,
+    Fact,
+    LinkEvent,
+    LinkSaid,
+    OrderSaid,
+    Snapshot,
+)
 from phoenix_core.gate.statements import Says
 from phoenix_core.kernel import ClearedOrder
-from phoenix_core.values import Account, CommandId, Mode, Price, Quantity, derived_id
+from phoenix_core.ports import BeadStore
+from phoenix_core.values import Account, CommandId, Mode, Price, Quantity, derived_id, utc_text
 from phoenix_core.world import Run, World
 
 ACCOUNT: Final = Account("5" * 64, "MOCK")
 PAIRS: Final = ("EURUSD", "GBPUSD", "AUDUSD")
 
 
-class Crash(Exception):
-    """The process died here."""
+@define
+class WatchedEngine(Engine):
+    """The production engine; after every turn somebody looks."""
 
+    look: Callable[[], None] = lambda: None
 
-class FailingStore(MemoryStore):
-    """The engine's handle on the log: it can fail, once or for a while, and the process can die before or after."""
-
-    fault: Fault | None = None
-    failures: int = 0
-    landed: bool = False
-    dies_in: int | None = None
-    dies_after: bool = False
-
-    def append(
-        self, expected: Head, beads: Sequence[Sealed], texts: Mapping[str, str] | None = None
-    ) -> Result[Head, Conflict]:
-        """Append, unless this is the moment of a misfortune."""
-        dying = False
-        if self.dies_in is not None:
-            self.dies_in -= 1
-            dying = self.dies_in < 0
-        if dying and not self.dies_after:
-            raise Crash("before an append")
-        failing = self.failures > 0 and self.fault is not None
-        self.failures -= failing
-        if failing and not (self.fault is Fault.UNKNOWN and self.landed):
-            raise StoreFault(self.fault or Fault.IO, "planted")
-        done = super().append(expected, beads, texts)
-        if dying:
-            raise Crash("after an append")
-        if failing:
-            raise StoreFault(Fault.UNKNOWN, "planted")
-        return done
+    async def step(self) -> None:
+        """A turn, and a look."""
+        await super().step()
+        self.look()
 
 
 class WatchedBroker(MockBroker):
@@ -95,9 +84,36 @@ class WatchedBroker(MockBroker):
         if dies == "after":
             raise Crash("after a hand-over")
 
+    async def connect(self) -> bool:
+        """Open a session; that it opened is an answer."""
+        opened = await super().connect()
+        if opened:
+            self.frames.ledger.wire.answered = self.clock.now().ticks
+        return opened
+
+    async def round_trip(self) -> bool:
+        """Note when the question was asked that was answered."""
+        began = self.clock.now().ticks
+        answered = await super().round_trip()
+        if answered:
+            self.frames.ledger.wire.answered = began
+        return answered
+
+    async def snapshot(self) -> Snapshot:
+        """Note whether the picture is whole."""
+        picture = await super().snapshot()
+        key = (picture.session, utc_text(picture.began.wall))
+        pictures = self.frames.ledger.wire.pictures
+        pictures[key] = pictures.get(key, False) or (picture.complete and self._up and not self._mute)
+        return picture
+
     def drain(self) -> tuple[Fact, ...]:
         """What was said by now, as this connection garbles it."""
         facts = list(super().drain())
+        wire = self.frames.ledger.wire
+        for fact in facts:
+            if isinstance(fact, LinkSaid):
+                wire.synchronised = fact.event is LinkEvent.SYNCHRONISED
         if self.mum_on_costs:
             facts = [fact for fact in facts if not isinstance(fact, CommissionSaid)]
         if self.jumbles is not None:
@@ -105,7 +121,7 @@ class WatchedBroker(MockBroker):
             mixed = self.jumbles.sample(said, len(said))
             facts = [facts[mixed[said.index(n)]] if n in said else fact for n, fact in enumerate(facts)]
             facts += [facts[n] for n in said if self.jumbles.random() < 0.2]
-        self.frames.heard += len(facts)
+        wire.heard += len(facts)
         return tuple(facts)
 
     def fill_late(self, random: Random) -> bool:
@@ -158,17 +174,21 @@ class Simulation:
     seed: int
     random: Random
     clock: ManualClock
-    store: MemoryStore
+    open_store: Callable[[], FailingStore | FailingFile]
+    store: FailingStore | FailingFile
     people: Recorder
     broker: WatchedBroker
     pen: InProcess
-    frames: Frames
-    engine: Engine
-    hands: FailingStore
+    ears: tuple[Ear, ...]
+    oracle: Oracle
+    engine: WatchedEngine
+    hands: FailingStore | FailingFile
+    quiet: bool = False  # the market does not quote
     runs: int = 1
     asked: int = 0
     approvals: int = 0
     faults: list[str] = Factory(list)
+    told: list[str] = Factory(list)  # the storm, one line an act
     counters: dict[str, int] = Factory(dict)
 
     @property
@@ -186,13 +206,37 @@ class Simulation:
         self.asked += 1
         return derived_id("sim", str(self.seed), what, str(self.asked))
 
-    def sign(self, says: Says) -> bool:
-        """An operator signs and records."""
+    def signature(self, says: Says) -> Sign | None:
+        """An operator signs; None where nothing is to be signed."""
         recorder = self.other()
         statement = statement_of(recorder.desk, self.store, says, self.clock.now(), self.fresh("n").replace("-", ""))
         root = root_text(self.store, recorder.desk.head.size)
         command = signed(statement, self.pen, SshVerifier(), root, token=self.fresh("token"))
-        return isinstance(command, Sign) and is_successful(recorder.act(command))
+        return command if isinstance(command, Sign) else None
+
+    def sign(self, says: Says) -> bool:
+        """An operator signs and records."""
+        command = self.signature(says)
+        return command is not None and is_successful(self.other().act(command))
+
+    def propose(self, data: bytes, name: str = "") -> None:
+        """Somebody hands bytes in."""
+        command = proposal_of(name, data, "bot")
+        self.oracle.inputs.append((command.digest, name))
+        _ = self.other().act(command)
+
+    @property
+    def handles(self) -> tuple[FailingStore | FailingFile, ...]:
+        """The handles on the log of people and of the engine."""
+        return (self.store, self.hands)
+
+    def reopen(self) -> WatchedEngine:
+        """Another run of the engine, over a handle of its own."""
+        for task in tuple(self.engine._tasks):
+            _ = task.cancel()
+        self.runs += 1
+        self.hands = self.open_store()
+        return engine_of(self.hands, self.broker, self.clock, f"run-{self.runs}", self.ears, self.oracle)
 
 
 def _pen(seed: int) -> InProcess:
@@ -202,37 +246,60 @@ def _pen(seed: int) -> InProcess:
     return InProcess(PrivateKey(public, secret, "sim"))
 
 
-def world_of(seed: int) -> Simulation:
-    """A desk in its first minute."""
+def world_of(seed: int, home: str | None = None) -> Simulation:
+    """A desk in its first minute; with a `home`, its log is a file there, else it is in memory."""
     random = Random(seed)
     clock = manual_clock(START)
-    store = MemoryStore()
-    frames = Frames(lambda: made.engine, store, clock)
+    log = MemoryLog()
+
+    def opened() -> FailingStore | FailingFile:
+        made_: FailingStore | FailingFile = (
+            FailingFile(f"{home}/log.sqlite", ballast_bytes=0) if home is not None else FailingStore(log)
+        )
+        made_.mishap = Mishap()
+        return made_
+
+    store = opened()
     broker = WatchedBroker(clock, ACCOUNT, {pair: CARDS[pair] for pair in PAIRS}, Random(random.random()))
-    broker.frames = frames
-    pen = _pen(seed)
-    hands = FailingStore(store.log)
-    engine = engine_of(hands, broker, clock, "run-1")
+    ledger = Ledger(opened(), clock, Wire(broker.truth))
+    broker.frames = Frames(
+        ledger, lambda: made.engine, lambda: made.hands.mishap.refused, lambda: dict(broker.quotes())
+    )
+    oracle = Oracle(ledger, broker.frames, store)
+    ears = tuple(Ear(name, lambda m: oracle.delivered.update(m.alerts)) for name in ("first", "second"))
     people = Recorder(store, lambda desk: World(clock.now(), Run(mode=Mode.MOCK)))
-    made = Simulation(seed, random, clock, store, people, broker, pen, frames, engine, hands)
+    pen, hands = _pen(seed), opened()
+    engine = engine_of(hands, broker, clock, "run-1", ears, oracle)
+    made = Simulation(seed, random, clock, opened, store, people, broker, pen, ears, oracle, engine, hands)
     quote(made)
     genesis = Genesis("phoenix.sim/1", Mode.MOCK, ACCOUNT.tag, ACCOUNT.mask, 0, "k", "log", "USD")
-    public = pen.public
-    operator = Operator(OperatorEvent.ENROLLED, public.fingerprint, public.line, "operator", "software")
+    operator = Operator(OperatorEvent.ENROLLED, pen.public.fingerprint, pen.public.line, "operator", "software")
     limits = Limits(open_positions_max=6, entries_per_day_max=500)
     first = Initialise(CommandId(made.fresh("init")), genesis, operator, Policy(limits=limits))
     _ = made.other().act(first).unwrap()
     return made
 
 
-def engine_of(store: MemoryStore, broker: MockBroker, clock: ManualClock, run: str) -> Engine:
+def engine_of(
+    store: BeadStore, broker: MockBroker, clock: ManualClock, run: str, ears: tuple[Ear, ...], oracle: Oracle
+) -> WatchedEngine:
     """A run of the production engine over this world."""
-    return Engine(store, broker, clock, Run(run=run, mode=Mode.MOCK, version="sim"), SshVerifier())
+    made = WatchedEngine(
+        store,
+        broker,
+        clock,
+        Run(run=run, mode=Mode.MOCK, version="sim"),
+        SshVerifier(),
+        ears,
+        checkpoint=oracle.publish,
+    )
+    made.look = lambda: oracle.look(made.recorder.desk)
+    return made
 
 
 def quote(sim: Simulation) -> None:
-    """Quote every instrument as the market stands now."""
-    for pair in PAIRS:
+    """Quote every instrument as the market stands now, unless it is quiet."""
+    for pair in PAIRS if not sim.quiet else ():
         tick = CARDS[pair].tick
         mid = MIDS[pair] + sim.counters.get(pair, 0) * tick
         sim.broker.set_quote(pair, Price(mid - tick), Price(mid + tick))

@@ -1,0 +1,114 @@
+"""What goes wrong around the engine of the simulation: a log that fails or outlives its process, channels that hang."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+
+from attrs import Factory, define
+from returns.result import Result
+
+from phoenix_adapters.beads.memory import MemoryStore
+from phoenix_adapters.beads.sqlite import SqliteStore
+from phoenix_core.chain import Conflict, Fault, Head, Sealed, StoreFault
+from phoenix_core.watch.alerts import Message
+
+
+class Crash(Exception):
+    """The process died here."""
+
+
+@define
+class Mishap:
+    """What is about to go wrong with the engine's handle on the log."""
+
+    fault: Fault | None = None
+    failures: int = 0
+    landed: bool = False
+    dies_in: int | None = None
+    dies_after: bool = False
+    refused: bool = False  # an append was refused, and the engine knows it
+
+    def before(self) -> bool:
+        """Whether the process dies after this append; raises where it dies, or the disk fails, before it."""
+        dying = False
+        if self.dies_in is not None:
+            self.dies_in -= 1
+            dying = self.dies_in < 0
+        if dying and not self.dies_after:
+            raise Crash("before an append")
+        if self.failures > 0 and self.fault is not None and not (self.fault is Fault.UNKNOWN and self.landed):
+            self.failures -= 1
+            self.refused = self.refused or self.fault is not Fault.UNKNOWN
+            raise StoreFault(self.fault, "planted")
+        return dying
+
+    def after(self, dying: bool) -> None:
+        """The append is durable; the process dies, or never hears of it."""
+        if dying:
+            raise Crash("after an append")
+        if self.failures > 0 and self.fault is Fault.UNKNOWN and self.landed:
+            self.failures -= 1
+            raise StoreFault(Fault.UNKNOWN, "planted")
+
+
+class FailingStore(MemoryStore):
+    """The engine's handle on a log in memory: it can fail, and the process can die before or after any append."""
+
+    mishap: Mishap
+
+    def append(
+        self, expected: Head, beads: Sequence[Sealed], texts: Mapping[str, str] | None = None
+    ) -> Result[Head, Conflict]:
+        """Append, unless this is the moment of a misfortune."""
+        dying = self.mishap.before()
+        done = super().append(expected, beads, texts)
+        self.mishap.after(dying)
+        return done
+
+
+class FailingFile(SqliteStore):
+    """The same on the production store, in a file."""
+
+    mishap: Mishap
+
+    def append(
+        self, expected: Head, beads: Sequence[Sealed], texts: Mapping[str, str] | None = None
+    ) -> Result[Head, Conflict]:
+        """Append, unless this is the moment of a misfortune."""
+        dying = self.mishap.before()
+        done = super().append(expected, beads, texts)
+        self.mishap.after(dying)
+        return done
+
+
+@define
+class Ear:
+    """A channel to a human: it takes what it is given, refuses, breaks, or hangs until it is let go."""
+
+    name: str
+    heard: Callable[[Message], None]
+    mood: str = "takes"
+    hanging: int = 0
+    freed: asyncio.Event = Factory(asyncio.Event)
+
+    async def send(self, message: Message) -> bool:
+        """Take a message, as this channel is today."""
+        if self.mood == "hangs":
+            self.hanging += 1
+            try:
+                _ = await self.freed.wait()
+            finally:
+                self.hanging -= 1
+            return False
+        if self.mood == "breaks":
+            raise OSError("planted")
+        if self.mood == "takes":
+            self.heard(message)
+        return self.mood == "takes"
+
+    def heal(self) -> None:
+        """Let go of what hangs, and take everything again."""
+        self.mood = "takes"
+        self.freed.set()
+        self.freed = asyncio.Event()
