@@ -9,7 +9,7 @@ import asyncio
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -31,6 +31,7 @@ BEADS_MAX = 3
 SIGNATURE_CHECKS_MAX = 1
 ENCODES_MAX = 3  # one for each bead
 STATEMENTS_MAX = 19
+FSYNCS_MAX = 1  # of the log's own file of writes: the commit; the hold writes nothing
 
 
 class Counting:
@@ -44,6 +45,33 @@ class Counting:
         """Count one, unless the order has left."""
         if not self.over:
             self.seen[what] += 1
+
+
+class CountingDisk(apsw.VFS):
+    """The usual way to the disk, told of every fsync."""
+
+    def __init__(self) -> None:
+        """Register beside the usual way, which does the work."""
+        self.fsyncs: Callable[[], None] = lambda: None
+        super().__init__("counting", "unix")
+
+    def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> apsw.VFSFile:
+        """A file of the usual kind that tells."""
+        return CountingFile(self, name, flags)
+
+
+class CountingFile(apsw.VFSFile):
+    """A file that tells when it is made durable."""
+
+    def __init__(self, disk: CountingDisk, name: str | apsw.URIFilename | None, flags: list[int]) -> None:
+        """Open it as usual."""
+        super().__init__("unix", name, flags)
+        self.disk = disk
+
+    def xSync(self, flags: int) -> None:
+        """Make it durable, and say so."""
+        self.disk.fsyncs()
+        super().xSync(flags)
 
 
 @contextmanager
@@ -85,18 +113,21 @@ async def approved(desk: Stage) -> None:
 
 
 def test_one_order_is_so_much_work_and_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One durable append of three beads, one signature check, three encodes, and a bounded number of statements."""
+    """One append of three beads, one fsync, one signature check, three encodes, and a bounded number of statements."""
 
     async def walk() -> None:
-        with SqliteStore(tmp_path / "beads.db", ballast_bytes=0) as store:
+        disk = CountingDisk()
+        with SqliteStore(tmp_path / "beads.db", ballast_bytes=0, vfs="counting") as store:
             desk = stage(store)
             await approved(desk)
             before = store.head().size
             with counted(desk, store, monkeypatch) as counting:
+                disk.fsyncs = lambda: counting.note("fsyncs")
                 await desk.engine.step()
             assert counting.over, "the order did not leave in one step"
             seen = counting.seen
             assert seen["commits"] == COMMITS_MAX
+            assert seen["fsyncs"] == FSYNCS_MAX
             assert seen["signature checks"] == SIGNATURE_CHECKS_MAX
             assert seen["encodes"] == ENCODES_MAX
             assert seen["statements"] <= STATEMENTS_MAX, seen
