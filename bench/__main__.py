@@ -12,6 +12,7 @@ from random import Random
 from typing import Final
 
 try:
+    from bench.broker_rows import broker_beside
     from bench.core_rows import drift_check, fill_among, folded_state, transitions_beside
     from bench.log_rows import append_beside, replay_beside, snapshot_and_tail
 except ImportError as error:
@@ -39,6 +40,8 @@ _RACES: Final[dict[object, dict[str, Measured]]] = {}
 
 ROWS: Final = (
     Row("accepted approval to hand-over, durable / raw SQLite FULL", 2.2, 1.4, True, token_to_hand_over),
+    Row("our hand-over / ib_insync placeOrder", 1.0, 0.6, True, shared(broker_beside, "hand-over")),
+    Row("place to fill, our adapter / ib_insync alone", 2, 1.3, True, shared(broker_beside, "fill")),
     Row("raw SQLite FULL row / durable append", 0.55, 0.8, False, shared(append_beside, "raw")),
     Row("eventsourcing save / append", 1.9, 3, False, shared(append_beside, "eventsourcing")),
     Row("SQLAlchemy insert + commit / append", 3, 5, False, shared(append_beside, "sqlalchemy")),

@@ -111,10 +111,12 @@ def decode(layout: Layout, fields: tuple[str, ...], version: int) -> tuple[Recor
 def _read(
     layout: Layout, items: tuple[Item, ...], fields: tuple[str, ...], position: int, version: int, record: Record
 ) -> int:
+    end = len(fields)
     for item in items:
         if isinstance(item, Field):
             if item.since <= version < item.before:
-                record[item.name] = _at(layout, item.name, fields, position)
+                # A place frame has a hundred of these: the call is left out, its look at the end is not.
+                record[item.name] = fields[position] if position < end else _at(layout, item.name, fields, position)
                 position += 1
         elif isinstance(item, Rows):
             written = _at(layout, item.name, fields, position)

@@ -7,7 +7,9 @@ that was cleared, and what entries place is counted against what was cleared, on
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
+from functools import lru_cache
 from typing import Final
 
 from attrs import Factory, define, frozen
@@ -151,7 +153,8 @@ def _contract(line: Line) -> dict[str, object]:
     }
 
 
-def _read(data: bytes, version: int) -> dict[str, str]:
+@lru_cache(16)  # the forge and the count look at the same few bytes, one after the other
+def _read(data: bytes, version: int) -> Mapping[str, str]:
     (fields,) = Unframer().feed(data)
     message = from_client(fields, version)
     assert message.name == "placeOrder" and not message.rest, "a frame of ours is one whole message"
