@@ -43,6 +43,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "status": ("status", "Everything on one screen."),
     "health": ("status", "Health with its checks."),
     "watch": ("status", "A live dashboard."),
+    "metrics": ("metrics", "The desk's numbers for Prometheus, on this machine only."),
     "runbook": ("runbooks", "The eight runbooks, and their drills."),
     "gateway": ("gateway", "The gateway simulator: the TWS protocol on loopback."),
     "bunny": ("bunny", "The chaos vectors, in wave order, with a report."),
