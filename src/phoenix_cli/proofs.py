@@ -19,6 +19,7 @@ from phoenix_core.beads import (
     Bead,
     Beat,
     Evidence,
+    Genesis,
     Heartbeat,
     IbkrSession,
     Lease,
@@ -105,17 +106,22 @@ def _closed(beads: Sequence[Bead]) -> list[list[Bead]]:
     return whole
 
 
+def _is_paper(beads: Sequence[Bead]) -> bool:
+    """A desk has one mode for life, and its first bead says which: trades with the mock prove nothing about paper."""
+    return bool(beads) and isinstance(beads[0].body, Genesis) and beads[0].body.mode is Mode.PAPER
+
+
 def _round_trip(beads: Sequence[Bead]) -> Proof:
     lives = _closed(beads)
     places = tuple(b.seq for b in lives[0] if isinstance(b.body, Position) and b.body.event) if lives else ()
     words = f"{len(lives)} positions went from PROPOSED to CLOSED, each move a bead"
-    return Proof("GATE_S33_P1_2", "PAPER_ROUND_TRIP", bool(lives), words, places)
+    return Proof("GATE_S33_P1_2", "PAPER_ROUND_TRIP", bool(lives) and _is_paper(beads), words, places)
 
 
 def _volume(beads: Sequence[Bead]) -> Proof:
     ends = [life[-1] for life in _closed(beads)]
     days = sorted({fx_day(bead.ts) for bead in ends})
-    green = len(ends) >= TRADES_MIN and len(days) >= DAYS_MIN
+    green = len(ends) >= TRADES_MIN and len(days) >= DAYS_MIN and _is_paper(beads)
     words = f"{len(ends)} of {TRADES_MIN} trades over {len(days)} of {DAYS_MIN} sessions: {', '.join(days)}"
     return Proof("GATE_S33_P1_3", "PAPER_VOLUME", green, words, tuple(b.seq for b in ends))
 

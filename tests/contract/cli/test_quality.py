@@ -17,6 +17,7 @@ from phoenix_core.beads import (
     Beat,
     Body,
     Checks,
+    Genesis,
     Health,
     Heartbeat,
     IbkrSession,
@@ -28,6 +29,7 @@ from phoenix_core.beads import (
 from phoenix_core.values import Mode
 from phoenix_core.watch.codes import Code, alert
 from tests.showing import shows
+from tests.stage import stage
 
 NOON: Final = datetime.fromisoformat("2026-11-18T17:00:00+00:00")
 TAKEN: Final = Lease(LeaseEvent.TAKEN, "boot", "run", "1")
@@ -136,6 +138,21 @@ class TestGates:
     def test_a_mock_session_is_no_paper_account(self) -> None:
         """The mode of the session counts."""
         assert "0 sessions" in paper_gates(log((0, evolve(FOUND, mode=Mode.MOCK))), 8)[0].detail
+
+    async def test_trades_on_a_mock_desk_prove_nothing_about_paper(self) -> None:
+        """The same life, told by a desk whose first bead says MOCK and by one whose says PAPER."""
+        desk = stage()
+        await desk.start()
+        _ = await desk.enter()
+        desk.price("1.09105", "1.09115")
+        await desk.watch(6, 1)
+        beads = desk.beads()
+        assert not paper_gates(beads, 8)[1].green
+        genesis = beads[0].body
+        assert isinstance(genesis, Genesis)
+        on_paper = [evolve(beads[0], body=evolve(genesis, mode=Mode.PAPER)), *beads[1:]]
+        assert paper_gates(on_paper, 8)[1].green
+        assert "1 of 3 trades over 1 of 2 sessions" in paper_gates(on_paper, 8)[2].detail
 
     def test_a_drill_that_failed_and_a_missing_page(self) -> None:
         """Eight pages and one resolved drill, or red."""
