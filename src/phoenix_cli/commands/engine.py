@@ -77,7 +77,7 @@ def run_command(ctx: click.Context, once: bool, log: Path | None) -> None:
             except AssertionError as error:
                 click.echo(f"fail-stop, nothing more is sent: {error}", err=True)
                 _ = raise_latch(session.home.halt_flag)
-                _ = raise_in_log(session.home, "desk", "fail-stop", False)
+                _ = raise_in_log(session.home, "desk", "fail-stop", False, fail_stop=True)
                 ctx.exit(BUG)
             finally:
                 session.home.pid.unlink(missing_ok=True)

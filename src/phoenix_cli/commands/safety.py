@@ -54,14 +54,16 @@ def _signal_engine(home: Home) -> bool:
     return True
 
 
-def raise_in_log(home: Home, scope: str, reason: str, cancel_working: bool) -> bool:
-    """The blind append: on whatever head there is, asking nothing of the desk."""
+def raise_in_log(home: Home, scope: str, reason: str, cancel_working: bool, *, fail_stop: bool = False) -> bool:
+    """The blind append: on whatever head there is, asking nothing of the desk. A fail-stop leaves its alert too: the
+    engine that broke cannot tell anybody, and the watchdog reads it here."""
     from phoenix_cli.home import load_settings
     from phoenix_cli.wiring.edges import SqliteStore, StoreFault
     from phoenix_cli.wiring.opening import clock_of, fresh_id
     from phoenix_core.acts.operate import RaiseKill, kill_flag
     from phoenix_core.kernel import sealed
     from phoenix_core.rulings import granted
+    from phoenix_core.watch.codes import Code, alert
 
     if not home.log.is_file():
         return False  # opening would begin a new log, with a flag where its genesis belongs
@@ -69,7 +71,8 @@ def raise_in_log(home: Home, scope: str, reason: str, cancel_working: bool) -> b
         with SqliteStore(home.log) as store:
             now = clock_of(load_settings(home), home).now()
             command = RaiseKill(fresh_id(), scope, reason, f"uid{os.getuid()}", cancel_working=cancel_working)
-            ruling = granted(scope, kill_flag(command))
+            told = alert(Code.FAIL_STOP, "desk", command.command_id) if fail_stop else None
+            ruling = granted(scope, kill_flag(command), told)
             _ = store.append_blind(lambda head: sealed(head, now.wall, command.command_id, ruling))
     except (StoreFault, OSError, ValueError, AssertionError):
         return False

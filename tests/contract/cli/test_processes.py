@@ -10,6 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
+from phoenix_adapters.engine.loop import Engine
 from tests.contract.cli.operator import PATIENCE_S, Seat, shaped, until
 from tests.contract.notify.bot_server import bot_server
 from tests.showing import shows
@@ -73,6 +76,31 @@ def test_a_killed_engine_is_told_of_by_the_watchdog_and_by_nobody_twice(tmp_path
         beads = seat.json("beads", "query", "--kind", "ALERT").document["beads"]
         told = [bead["body"] for bead in beads if bead["body"]["event"] == "SENT"]
         assert {body["channel"] for body in told if body["code"] == "PROCESS_DEAD"} == {"telegram"}
+
+
+@shows("I23")
+def test_a_broken_promise_stops_the_desk_and_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An assertion fails in the engine: exit 70, latch and kill flag up, and the watchdog tells it by its own channel,
+    before anything else. The next engine starts, and lets no entry out."""
+
+    async def broken(engine: Engine) -> None:
+        raise AssertionError("a promise of ours")
+
+    with bot_server() as server:
+        seat = Seat(tmp_path / "home", more=server.environment())
+        assert seat.json("init").code == 0
+        with monkeypatch.context() as patched:
+            patched.setattr(Engine, "step", broken)
+            said = seat.json("run", "--once")
+        assert said.code == 70
+        assert "fail-stop, nothing more is sent: a promise of ours" in said.err
+        assert seat.json("watchdog", "--once").document["unsent"] == 0
+        assert server.texts[0].startswith("CRITICAL Stopped on a broken promise of our own")
+        assert seat.json("kill", "list").document["latch"] is True
+        with seat.engine():
+            intent = seat.proposes("EURUSD")
+            refused = seat.json("approve", intent, "--quantity", seat.quantity_of(intent), "--yes")
+            assert "KILL_FLAG_ACTIVE" in refused.document["refused"]
 
 
 @contextmanager
