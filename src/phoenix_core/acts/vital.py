@@ -10,6 +10,7 @@ from attrs import frozen
 
 from phoenix_core.beads import Alert, Health
 from phoenix_core.desk import Desk
+from phoenix_core.gate.guards import SKEW_MAX
 from phoenix_core.refusals import Reason, refusal
 from phoenix_core.rulings import Ruling, denied, granted
 from phoenix_core.values import CommandId, State
@@ -56,7 +57,17 @@ def _beat(desk: Desk, command: Beat, world: World) -> Ruling:
     over = [resolved(desk.alerts, code, "desk", "beat") for code in _ENDED_BY_A_BEAT]
     if not degraded:
         over.append(resolved(desk.alerts, Code.HEALTH_DEGRADED, "desk", "beat"))
-    return granted("beat", beat, told, *over)
+    return granted("beat", beat, told, _clocks_apart(desk, command, world), *over)
+
+
+def _clocks_apart(desk: Desk, command: Beat, world: World) -> Alert | None:
+    """What the two clocks oblige to be said: entries are refused while they differ, and somebody has to mend them."""
+    skew = world.link.skew
+    if abs(skew) <= SKEW_MAX:
+        return resolved(desk.alerts, Code.BROKER_CLOCK_SKEW, "desk", "beat") if world.link.synchronised else None
+    if not may_raise(desk.alerts, Code.BROKER_CLOCK_SKEW, "desk", world.now.wall):
+        return None
+    return alert(Code.BROKER_CLOCK_SKEW, "desk", command.command_id, seconds=str(skew // timedelta(seconds=1)))
 
 
 def _miss(desk: Desk, command: Miss, world: World) -> Ruling:
