@@ -14,7 +14,9 @@ from phoenix_adapters.beads.export import export_lines
 from phoenix_adapters.brokers.mock.broker import MockBroker
 from phoenix_adapters.brokers.mock.working import Working
 from phoenix_cli.wiring import sim, sim_world
+from phoenix_cli.wiring.sim_checks import Oracle, Violation
 from phoenix_cli.wiring.sim_world import Simulation
+from phoenix_core.desk import Desk
 from phoenix_core.facts import BrokerStatus
 from phoenix_core.orders import Frame
 from phoenix_core.values import plain, utc_text
@@ -27,15 +29,27 @@ class Listener:
 
     world: Simulation | None = None
     lines: list[Json] = Factory(list)
+    exported: list[bytes] = Factory(list)
+    calm: bool = False  # the storm was over, and all that was to come has come
 
     def put(self, patch: pytest.MonkeyPatch) -> None:
         """Listen from now on: to worlds that are made, frames that are taken, orders that end."""
-        made, took, ended = sim_world.world_of, MockBroker._take, MockBroker._end
+        judged = Oracle.calm
+        made, took, ended, told = sim_world.world_of, MockBroker._take, MockBroker._end, sim._outcome
 
-        def world_of(seed: int) -> Simulation:
+        def world_of(seed: int, home: str | None = None) -> Simulation:
             self.lines.clear()
-            self.world = made(seed)
+            self.calm = False
+            self.world = made(seed, home)
             return self.world
+
+        def outcome(world: Simulation, tick: int, violation: Violation | None) -> sim.Outcome:
+            self.exported = list(export_lines(world.store, "phoenix.sim/1", None))  # its file is gone soon
+            return told(world, tick, violation)
+
+        def calm(oracle: Oracle, desk: Desk) -> None:
+            self.calm = True
+            judged(oracle, desk)
 
         def take(broker: MockBroker, frame: Frame, group: str) -> None:
             self.lines.append(self._at(broker) | _frame(frame))
@@ -47,6 +61,8 @@ class Listener:
             ended(broker, working, status, reason)
 
         patch.setattr(sim, "world_of", world_of)
+        patch.setattr(sim, "_outcome", outcome)
+        patch.setattr(Oracle, "calm", calm)
         patch.setattr(MockBroker, "_take", take)
         patch.setattr(MockBroker, "_end", end)
 
@@ -68,10 +84,9 @@ class Listener:
         held: list[Json] = [{"what": "held", "symbol": s, "quantity": plain(q)} for s, q in truth.held.items()]
         return [*self.lines, *executions, *held]
 
-    def export(self) -> Iterator[bytes]:
-        """The log's export."""
-        assert self.world is not None
-        return export_lines(self.world.store, "phoenix.sim/1", None)
+    def export(self) -> list[bytes]:
+        """The log's export, as it was when the run was over."""
+        return self.exported
 
 
 def _frame(frame: Frame) -> Json:

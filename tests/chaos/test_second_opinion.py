@@ -28,8 +28,8 @@ from tests.chaos.plants import PLANTS, Plant
 from tests.chaos.second import both
 from tests.showing import shows
 
-SEEDS: Final = int(os.environ.get("PHOENIX_OPINION_SEEDS", "10"))
-TICKS: Final = 100
+SEEDS: Final = int(os.environ.get("PHOENIX_OPINION_SEEDS", "8"))
+TICKS: Final = 150
 WITHIN: Final = 8
 # What each planted bug looks like from outside: by the codes of which at least one is found.
 FROM_OUTSIDE: Final = {
@@ -77,14 +77,16 @@ def test_both_opinions_agree_on_every_seed(listener: Listener) -> None:
     assert differ == []
 
 
-@pytest.mark.parametrize("plant", PLANTS, ids=lambda plant: plant.id)
+@pytest.mark.parametrize(
+    "plant", [plant for plant in PLANTS if plant.id in (*FROM_OUTSIDE, *INSIDE)], ids=lambda plant: plant.id
+)
 def test_both_opinions_agree_on_a_planted_bug(
     plant: Plant, listener: Listener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What shows outside is found outside, on the same seed; and nothing is found where the oracle finds nothing."""
     plant.put(monkeypatch)
-    for seed in range(1, WITHIN + 1):
-        outcome, found = both(listener, seed, 60)
+    for seed in (plant.first, *range(1, WITHIN + 1)):
+        outcome, found = both(listener, seed, TICKS)
         assert outcome.violation is not None or found == []
         if outcome.violation is None:
             continue
