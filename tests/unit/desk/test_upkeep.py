@@ -11,6 +11,8 @@ from returns.pipeline import is_successful
 
 from phoenix_adapters.brokers.mock.chaos import Silence
 from phoenix_core.acts import timed
+from phoenix_core.acts.broker_said import Said
+from phoenix_core.acts.exits import ClearAway, left_over
 from phoenix_core.acts.operate import (
     Acknowledge,
     AnchorState,
@@ -54,12 +56,12 @@ from phoenix_core.orders import exit_ref
 from phoenix_core.records import to_json
 from phoenix_core.refusals import Reason
 from phoenix_core.trade.positions import Open
-from phoenix_core.values import CommandId, Money, Regime, Role, Severity, State
+from phoenix_core.values import CommandId, Money, Regime, Role, Severity, Side, State
 from phoenix_core.watch.alerts import Message
 from tests.showing import shows
 from tests.stage import Stage, first, stage
 from tests.unit.desk.test_signed_commands import answered
-from tests.unit.desk.walks import a_day, ref_of, walked
+from tests.unit.desk.walks import a_day, filled, ref_of, walked
 
 KEY = CommandId("key")
 
@@ -298,6 +300,36 @@ class TestTimers:
             position = desk.position(intent)
             assert isinstance(position, Open) and position.state is State.FILLED
             assert refused(desk, timed.Manage(KEY, position.position_id)) == (Reason.NOTHING_TO_DO,)
+
+        _ = walked(walk)
+
+    @shows("X1")
+    def test_what_works_beside_nothing_is_cleared_away(self) -> None:
+        """All of it left through the stop: its twin has two seconds to end with it, then it is asked to, once; what is
+        held, or may still be filled, keeps its exits."""
+
+        async def walk(desk: Stage) -> None:
+            intent = await desk.enter()
+            position = desk.position(intent)
+            assert isinstance(position, Open)
+            assert left_over(desk.desk, position, desk.clock.now()) == ()
+            stop, target = (exit_ref(ref_of(desk, intent), role, 1) for role in (Role.STOP, Role.TARGET))
+            desk.broker.truth.book.clear()
+            _ = desk.engine.recorder.act(Said(CommandId("out"), filled(desk, stop, str(position.held), Side.SELL)))
+            over = desk.position(intent)
+            assert isinstance(over, Open) and over.closing
+            command = ClearAway(CommandId("clear"), over.position_id)
+            desk.clock.advance(timedelta(seconds=1, milliseconds=999))
+            assert refused(desk, command) == (Reason.NOTHING_TO_DO,)
+            desk.clock.advance(timedelta(milliseconds=1))
+            assert [c for c in due(desk.desk, desk.clock.now()) if isinstance(c, ClearAway)]
+            filling = changed(over, last=changed(over.last, entry_working=True))
+            assert left_over(desk.desk, filling, desk.clock.now()) == ()
+            drafts = decide(desk.desk, command, desk.engine.world()).drafts
+            asked = [d.body.ref for d in drafts if isinstance(d.body, Order)]
+            assert asked == [stop, target], "of either, no word has said that it ended"
+            _ = desk.engine.recorder.act(command)
+            assert refused(desk, changed(command, command_id=CommandId("again"))) == (Reason.NOTHING_TO_DO,)
 
         _ = walked(walk)
 
