@@ -207,6 +207,20 @@ class TestTold:
 
         _ = walked(walk)
 
+    @shows("I21")
+    def test_a_run_that_lost_its_lease_settles_nothing(self) -> None:
+        """Found by letting two engines meet: the old one still wrote down what it had done."""
+
+        async def walk(desk: Stage) -> None:
+            desk.desk.owed[0, 0] = Notify("a", Severity.INFO, "TEST", "x", "text", None, False)
+            world = desk.engine.world()
+            stale = changed(world, run=changed(world.run, epoch=0))
+            ruling = decide(desk.desk, Settle(KEY, (Settles(0, 0, Settlement.DONE),)), stale)
+            assert ruling.result.failure().reasons == (Reason.LEASE_LOST,)
+            assert not ruling.drafts
+
+        _ = walked(walk)
+
 
 class TestLink:
     """D8: a socket that stands with no broker behind it: waited for the whole budget, then escalated, once."""
