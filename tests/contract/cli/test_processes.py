@@ -64,13 +64,12 @@ def test_a_killed_engine_is_told_of_by_the_watchdog_and_by_nobody_twice(tmp_path
         assert seat.json("init").code == 0
         with seat.engine() as engine, seat.watchdog() as first:
             _ = seat.proposes("EURUSD")
-            until(lambda: any("An intent waits" in text for text in server.texts))
+            until(lambda: any("An intent waits" in text for text in server.texts) and nothing_unsent(seat))
             engine.kill()
-            until(lambda: any("process is gone" in text for text in server.texts))
+            until(lambda: any("process is gone" in text for text in server.texts) and nothing_unsent(seat))
             first.kill()
             with seat.watchdog() as second, seat.engine():
-                until(lambda: not seat.json("alerts", "list").document["unsent"])
-                until(lambda: "the engine beats" in second.said())
+                until(lambda: "the engine beats" in second.said() and nothing_unsent(seat))
         texts = [text for text in server.texts if "process is gone" in text or "An intent waits" in text]
         assert len(texts) == len(set(texts)) == 2
         beads = seat.json("beads", "query", "--kind", "ALERT").document["beads"]
