@@ -18,7 +18,7 @@ from tests.chaos.plants import PLANTS, Plant
 from tests.showing import shows
 
 SEEDS: Final = int(os.environ.get("PHOENIX_SIM_SEEDS", "24"))
-TICKS: Final = 150
+TICKS: Final = 170
 STEPS_MIN: Final = 300  # checked turns of the engine in every seed
 WITHIN: Final = 200
 # Too rare for so few seeds; a night's thousand must see them too.
@@ -26,6 +26,8 @@ RARE: Final = (
     "STALLED Rejected",
     "STALLED Cancelled",
     "FILLED Closed",
+    "SUBMITTED Cancelled",
+    "STALLED Acknowledged",
     "alert LINK_ESCALATED",
     "kill TEMPORARY RAISED",
     *(f"{fault} while {state}" for fault in FAULTS for state in (State.SUBMITTED, State.STALLED)),

@@ -121,7 +121,7 @@ class MemoryStore:
 
     def root(self, size: int | None = None) -> bytes:
         """The root over the first `size` beads; without a size over all of them."""
-        if size is None:
+        if size is None or size == self._open().frontier.size:
             return self.frontier().root()
         assert 0 <= size <= len(self._open().leaves), f"the log has no {size} beads"
         return root_of(self.leaves(0, size))

@@ -86,6 +86,7 @@ class Ledger:
     wire: Wire
     found: list[tuple[str, str]] = Factory(list)
     size: int = 0
+    leaves: list[bytes] = Factory(list)
     account: str = ""
     epoch: int = 0
     states: dict[str, State] = Factory(dict)  # by position
@@ -124,6 +125,7 @@ class Ledger:
             if record.seq != self.size:
                 self.found.append(("I5", f"bead {record.seq} stands where {self.size} belongs"))
             self.size = record.seq + 1
+            self.leaves.append(record.leaf)
             bead = bead_of(record)
             if bead.ts.utcoffset() != timedelta(0):
                 self.found.append(("I17", f"bead {bead.seq} tells a time without UTC"))
