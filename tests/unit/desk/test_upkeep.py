@@ -18,13 +18,14 @@ from phoenix_core.acts.operate import (
     AnchorState,
     ChangeConfig,
     Degraded,
+    ProveChannel,
     RaiseKill,
     ReportSent,
     ReportShadow,
     Settle,
     TakeLease,
 )
-from phoenix_core.acts.vital import Miss
+from phoenix_core.acts.vital import Miss, signs_of
 from phoenix_core.beads import (
     Alert,
     AlertEvent,
@@ -58,6 +59,7 @@ from phoenix_core.refusals import Reason
 from phoenix_core.trade.positions import Open
 from phoenix_core.values import CommandId, Money, Regime, Role, Severity, Side, State
 from phoenix_core.watch.alerts import Message
+from phoenix_core.world import World
 from tests.showing import shows
 from tests.stage import Stage, first, stage
 from tests.unit.desk.test_signed_commands import answered
@@ -241,6 +243,50 @@ class TestLink:
             told = [a for a in desk.bodies(Alert) if a.code == "LINK_ESCALATED" and a.event is AlertEvent.RAISED]
             assert [a.runbook for a in told] == ["RB-001"]
             assert refused(desk, Degraded(KEY)) == (Reason.NOTHING_TO_DO,)
+
+        _ = walked(walk)
+
+    @shows("F45")
+    def test_a_gateway_that_comes_back_as_another_one_is_told(self) -> None:
+        """Another version, or ids that are issued again; the same one, and any in its declared window, is no news."""
+
+        async def walk(desk: Stage) -> None:
+            session, world = desk.broker.session(), desk.engine.world()
+
+            def codes(said: LinkSaid, place: World) -> set[str]:
+                ruling = decide(desk.desk, Said(KEY, said), place)
+                return {d.body.code for d in ruling.drafts if isinstance(d.body, Alert)} & {"GATEWAY_RESTARTED"}
+
+            back = LinkSaid(LinkEvent.CONNECTED, session + 1, desk.broker.accounts(), gateway_version="mock")
+            assert desk.desk.sessions.gateway_version == "mock"
+            assert codes(back, world) == set()
+            for other in (changed(back, gateway_version="10.31"), changed(back, ids_again=True)):
+                assert codes(other, world) == {"GATEWAY_RESTARTED"}
+                assert codes(other, changed(world, link=changed(world.link, in_restart_window=True))) == set()
+
+        _ = walked(walk)
+
+    def test_quotes_are_owed_only_where_something_waits_or_is_held(self) -> None:
+        """A desk that has nothing to do owes no data; one that holds something and hears none is sick."""
+
+        async def walk(desk: Stage) -> None:
+            quiet = changed(desk.engine.world(), quotes={})
+            later = changed(quiet, now=quiet.now.plus(timedelta(minutes=10)))
+            assert signs_of(desk.desk, later, True).data_arriving
+            _ = await desk.enter()
+            assert not signs_of(desk.desk, later, True).data_arriving
+            assert signs_of(desk.desk, changed(desk.engine.world(), quotes={}), True).data_arriving, "it just connected"
+            assert signs_of(desk.desk, desk.engine.world(), True).data_arriving
+
+        _ = walked(walk)
+
+    def test_a_channel_that_took_the_whole_sequence_is_proven(self) -> None:
+        """A bead says which and when: what LIVE asks for."""
+
+        async def walk(desk: Stage) -> None:
+            _ = desk.act(ProveChannel(KEY, "console")).unwrap()
+            _ = desk.engine.recorder.catch_up()
+            assert list(desk.desk.alerts.proven) == ["console"]
 
         _ = walked(walk)
 
