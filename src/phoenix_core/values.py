@@ -217,6 +217,35 @@ class Moment:
         return Moment(self.wall + span, self.ticks + span, self.boot)
 
 
+# What a wall clock may step back without anybody having set it.
+WALL_BACK_MAX: Final = timedelta(seconds=2)
+
+
+def instant(wall: datetime, ticks: timedelta | None, boot: str | None) -> Moment:
+    """The instant of a bead, from its stamp and the reading of the second clock that it carries, if it carries one."""
+    return Moment(wall, ticks or timedelta(0), boot or "")
+
+
+def elapsed(since: Moment, now: Moment) -> timedelta | None:
+    """How long ago an instant was, by the clock that says more; None where the clocks cannot say.
+
+    They cannot across a boot, nor after the wall clock was set back. An instant without a boot was written down before
+    beads carried the second clock: of it the wall clock says what there is to say.
+    """
+    wall, ticks = now.wall - since.wall, now.ticks - since.ticks
+    if wall < -WALL_BACK_MAX:
+        return None
+    if not since.boot:
+        return wall
+    return None if since.boot != now.boot or ticks < timedelta(0) else max(wall, ticks)
+
+
+def is_over(since: Moment, now: Moment, span: timedelta) -> bool:
+    """Whether a span is over. Either clock may say so, and so does not knowing: another boot, a wall set back (A6)."""
+    spent = elapsed(since, now)
+    return spent is None or spent >= span
+
+
 @frozen
 class Account:
     """Whose money: the keyed hash that beads carry, and a mask for people. The number itself stays outside the log."""

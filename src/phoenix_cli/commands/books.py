@@ -60,7 +60,7 @@ def order_row(order: Known) -> dict[str, object]:
         "filled": plain(order.filled),
         "acknowledged": order.acknowledged,
         "perm_ids": list(order.perm_ids),
-        "recorded_at": utc_text(order.recorded_at),
+        "recorded_at": utc_text(order.recorded.wall),
     }
 
 

@@ -105,7 +105,7 @@ def _open_facts(session: Session, position: Open) -> dict[str, object]:
         "average_entry": plain(position.average_entry) if position.average_entry is not None else None,
         "stop": plain(position.stop_price),
         "target": plain(position.target_price),
-        "protection": protection_of(stake, session.clock.now().wall).value,
+        "protection": protection_of(stake, session.clock.now()).value,
         "pnl": plain(pnl.quantize(Decimal("0.01"))) if pnl is not None else None,
         "r": plain((pnl / risk).quantize(Decimal("0.01"))) if pnl is not None and risk else None,
         "closing": position.closing,

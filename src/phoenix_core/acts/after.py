@@ -29,7 +29,7 @@ from phoenix_core.trade.order_life import End, Known, applied
 from phoenix_core.trade.positions import Open, changed
 from phoenix_core.trade.protection import Protection, protection_of
 from phoenix_core.trade.transitions import Ending, ending
-from phoenix_core.values import Money, Quantity, Role, State, plain, times
+from phoenix_core.values import Moment, Money, Quantity, Role, State, plain, times
 from phoenix_core.watch.alerts import may_raise, resolved
 from phoenix_core.watch.codes import Code, alert, drift_alert
 from phoenix_core.watch.drift import drift_bead, is_news, overfilled
@@ -39,7 +39,7 @@ Beads = list[Body | Draft | None]
 HELD_STATES = (State.FILLED, State.MANAGED)
 
 
-def cancel_request(known: Known, reason: str) -> Order:
+def cancel_request(known: Known, reason: str, now: Moment) -> Order:
     """Ask for the end of an order; its CANCEL_REQUESTED bead obliges the frame."""
     return Order(
         event=OrderEvent.CANCEL_REQUESTED,
@@ -47,6 +47,8 @@ def cancel_request(known: Known, reason: str) -> Order:
         ref=known.ref,
         role=known.role,
         reason=reason,
+        ticks=now.ticks,
+        boot=now.boot,
     )
 
 
@@ -87,12 +89,12 @@ def _after_entry(
         bodies.append(resolved(desk.alerts, Code.POSITION_STALLED, position.position_id, "broker"))
     elif body.event is OrderEvent.HELD:
         bodies.append(alert(Code.ORDER_HELD, known.ref, key))
-        bodies.append(None if known.cancel_requested_at else cancel_request(known, "held by the broker"))
+        bodies.append(None if known.cancel_requested else cancel_request(known, "held by the broker", world.now))
     elif body.event is OrderEvent.ENDED and position.state in HELD_STATES:
         stake = _with(desk, position, after)
         over = _over(desk, stake, message, world, key)
         rest = changed(position, None, message, entry_working=False) if position.entry_working else None
-        bodies.extend(over or [rest, *_shrunk_to_nothing(stake)])
+        bodies.extend(over or [rest, *_shrunk_to_nothing(stake, world.now)])
     if body.event is OrderEvent.ENDED and body.status == End.REJECTED.value:
         bodies.append(alert(Code.ORDER_REJECTED, known.ref, key, reason=str(body.code or 0)))
     return bodies
@@ -109,8 +111,8 @@ def after_execution(
     entry_working = entry_open and totals.entered < position.requested_quantity
     proof = Proof(ProofKind.BROKER_MESSAGE, said.message)
     event = _event_of(position, role, totals)
-    if role.is_exit and entry_working and entry is not None and entry.cancel_requested_at is None:
-        bodies.append(cancel_request(entry, "an exit executed"))
+    if role.is_exit and entry_working and entry is not None and entry.cancel_requested is None:
+        bodies.append(cancel_request(entry, "an exit executed", world.now))
     exits = desk.orders.exits_of(position.position_id)
     held = position.state in HELD_STATES or event is PositionEvent.FILLED
     flat = held and totals.held == 0
@@ -170,7 +172,7 @@ def _moved(desk: Desk, stake: Stake, message: Proof, world: World, key: str) -> 
         return []
     if totals.held <= 0:
         return _over(desk, stake, message, world, key)
-    return _protected(desk, position, protection_of(stake, world.now.wall), message, world, key)
+    return _protected(desk, position, protection_of(stake, world.now), message, world, key)
 
 
 def _over(desk: Desk, stake: Stake, message: Proof, world: World, key: str) -> Beads:
@@ -181,12 +183,12 @@ def _over(desk: Desk, stake: Stake, message: Proof, world: World, key: str) -> B
     return _closed(desk, stake.position, totals, _exited_by(stake), message, world, key)
 
 
-def _shrunk_to_nothing(stake: Stake) -> Beads:
+def _shrunk_to_nothing(stake: Stake, now: Moment) -> Beads:
     """The entry ended partly filled, and all of that is out again: what its exits could still execute would open a
     position the other way. Protection that is to cover nothing is cancelled, where more is shrunk (D1)."""
     if stake.held != 0 or stake.totals.entered == 0:
         return []
-    return [cancel_request(order, "nothing is held") for order in stake.exits if order.cancel_requested_at is None]
+    return [cancel_request(order, "nothing is held", now) for order in stake.exits if order.cancel_requested is None]
 
 
 def _exited_by(stake: Stake) -> Role | None:

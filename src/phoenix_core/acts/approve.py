@@ -134,7 +134,7 @@ def _reject(desk: Desk, command: Sign, statement: Statement, says: Decide, world
     proof = Proof(ProofKind.OPERATOR_DECISION, command.checked.key)
     return granted(
         says.intent,
-        decision(command.checked, statement, *_notes(command)),
+        decision(command.checked, statement, world.now, *_notes(command)),
         tokens.revoked(token, (Reason.DECIDED_ALREADY,)) if token is not None else None,
         changed(position, event, proof, reasons=("PASSED",)),
         texts=command.texts,
@@ -181,7 +181,7 @@ def _approve(desk: Desk, command: Sign, statement: Statement, says: Decide, worl
     facts = {"token": issued.id, "order_ref": ref}
     return granted(
         says.intent,
-        decision(command.checked, statement),
+        decision(command.checked, statement, world.now),
         issued,
         approved,
         texts=command.texts,
@@ -216,7 +216,9 @@ def stale_beads(desk: Desk, intent_id: str, stage: str, key: str, world: World) 
         world.now,
     )
     return (
-        stale_gate.conflict(desk.anchors, intent_id, context_of(proposal.signal), stale_after, world.now, stage),
+        stale_gate.conflict(
+            desk.anchors, intent_id, context_of(proposal.signal, proposal.taken), stale_after, world.now, stage
+        ),
         flag,
         alert(Code.STATE_CONFLICT, strategy, derived_id("stale-alert", key), stage=stage, intent=intent_id[:8]),
     )
@@ -224,7 +226,7 @@ def stale_beads(desk: Desk, intent_id: str, stage: str, key: str, world: World) 
 
 def _carry(desk: Desk, command: Sign, statement: Statement, world: World) -> Ruling:
     """Signed commands that are carried out in the append that records them; the rest waits for the engine."""
-    recorded = decision(command.checked, statement, *_notes(command))
+    recorded = decision(command.checked, statement, world.now, *_notes(command))
     says = statement.says
     signed = signed_of(command.checked)
     by = desk.approvals.name_of(command.checked.key)

@@ -223,6 +223,8 @@ def _frame(desk: Desk, command: Said, said: FrameSaid, world: World) -> Ruling:
         order_id=said.order_id or None,
         session=world.link.session,
         reason=said.reason or None,
+        ticks=world.now.ticks,
+        boot=world.now.boot,
     )
     last = send.frames[-1].ref == said.ref
     outcome = Settlement.DONE if said.sent else Settlement.DROPPED

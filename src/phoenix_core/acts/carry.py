@@ -38,6 +38,7 @@ from phoenix_core.trade.transitions import move
 from phoenix_core.values import (
     Account,
     CommandId,
+    Moment,
     OrderRef,
     OrderType,
     Role,
@@ -129,10 +130,10 @@ def adopt(desk: Desk, said: says.Adopt, signed: Signed, world: World) -> Ruling:
         said.price,
         world.now.wall,
     )
-    return granted(body.intent_id, body, booked, _protection(body, ref, line, said, signed))
+    return granted(body.intent_id, body, booked, _protection(body, ref, line, said, world.now))
 
 
-def _protection(body: Position, ref: OrderRef, line: Line, said: says.Adopt, signed: Signed) -> Order:
+def _protection(body: Position, ref: OrderRef, line: Line, said: says.Adopt, now: Moment) -> Order:
     frames: list[Frame] = []
     for role, kind in ((Role.STOP, OrderType.STOP), (Role.TARGET, OrderType.LIMIT)):
         exit_line = protection.exit_line(
@@ -146,6 +147,8 @@ def _protection(body: Position, ref: OrderRef, line: Line, said: says.Adopt, sig
         frames=tuple(frames),
         group=group_of(ref, 1),
         mandate=f"adoption:{ref}",
+        ticks=now.ticks,
+        boot=now.boot,
     )
 
 
@@ -237,7 +240,9 @@ def cancel_orphans(desk: Desk, said: says.CancelOrphans, signed: Signed, world: 
     if not set(said.refs) <= set(drift.refs):
         return denied(refusal(Reason.RESOLUTION_NOT_PROVEN, detail="these are not the orders of that drift"))
     known = [order for ref in said.refs if (order := desk.orders.find(ref)) is not None and order.end is None]
-    return granted(drift.identity, *(cancel_request(order, f"orphan, decision {signed.seq}") for order in known))
+    return granted(
+        drift.identity, *(cancel_request(order, f"orphan, decision {signed.seq}", world.now) for order in known)
+    )
 
 
 def resume(desk: Desk, said: says.Resume, signed: Signed, world: World) -> Ruling:
@@ -253,4 +258,5 @@ def refresh_anchor(desk: Desk, said: says.RefreshAnchor, signed: Signed, world: 
     """A human looked at the context, after a complete reconciliation of this session."""
     if not is_reconciled(desk.observations, desk.sessions.session, desk.sessions.connected_seq):
         return denied(refusal(Reason.NOT_RECONCILED, detail="reconcile completely in this session first"))
-    return granted(said.strategy or EVERY, StateAnchor(said.strategy or EVERY, said.state_hash, said.regime, signed.by))
+    now, strategy = world.now, said.strategy or EVERY
+    return granted(strategy, StateAnchor(strategy, said.state_hash, said.regime, signed.by, now.ticks, now.boot))

@@ -49,7 +49,7 @@ from phoenix_core.trade.exits import stake_of
 from phoenix_core.trade.positions import Open
 from phoenix_core.trade.protection import Protection, protection_of, resizes
 from phoenix_core.trade.transitions import STALLED_AFTER, SUBMIT_TIMEOUT, WORKING_LIFE
-from phoenix_core.values import ZERO, CommandId, Moment, Money, Role, State, derived_id
+from phoenix_core.values import ZERO, CommandId, Moment, Money, Role, State, derived_id, elapsed, is_over
 from phoenix_core.watch.alerts import follow_ups
 from phoenix_core.watch.drift import critical, kill_scope, proven
 from phoenix_core.watch.market_hours import fx_day
@@ -103,7 +103,7 @@ def _cancels_of_kills(desk: Desk) -> Iterator[Due]:
         return
     for order in desk.orders.open.values():
         position = desk.positions.open.get(order.position_id)
-        if order.role is not Role.ENTRY or order.cancel_requested_at is not None or position is None:
+        if order.role is not Role.ENTRY or order.cancel_requested is not None or position is None:
             continue
         if any(f.cancel_working for f in kill_flags.active(desk.kill_flags, position.strategy, position.pair)):
             yield CancelRest(_id("killed-rest", order.ref), order.position_id, "a kill cancels working entries")
@@ -114,15 +114,15 @@ def _due_to_orders(desk: Desk, now: Moment) -> Iterator[Due]:
         if isinstance(effect, SendOrder) and key[0] < desk.tenure.epoch:
             yield Stall(_id("unknown", str(key[0])), effect.position_id, "OUTCOME_UNKNOWN", key)
         elif isinstance(effect, SendOrder) and effect.is_entry:
-            position = desk.positions.open.get(effect.position_id)
-            if position is not None and now.wall - position.since >= SUBMIT_TIMEOUT:
+            known = desk.orders.find(effect.ref)
+            if known is not None and is_over(known.recorded, now, SUBMIT_TIMEOUT):
                 yield Stall(_id("unanswered", str(key[0])), effect.position_id, "OUTCOME_UNKNOWN", key)
     for position in desk.positions.in_state(State.SUBMITTED):
         entry = desk.orders.find(position.order_ref or "")
         if entry is None or entry.end is not None:
             continue
-        waited = now.wall - position.since
-        if not entry.acknowledged and waited > STALLED_AFTER:
+        waited = elapsed(entry.recorded, now)
+        if not entry.acknowledged and (waited is None or waited > STALLED_AFTER):
             stamp = position.since.isoformat()
             yield Stall(_id("stall", position.position_id, stamp), position.position_id, "NO_ACK")
     yield from _due_to_entries(desk, now)
@@ -133,8 +133,8 @@ def _due_to_orders(desk: Desk, now: Moment) -> Iterator[Due]:
 
 def _due_to_entries(desk: Desk, now: Moment) -> Iterator[Due]:
     for order in desk.orders.open.values():
-        old = now.wall - order.recorded_at >= WORKING_LIFE
-        if order.role is Role.ENTRY and old and order.cancel_requested_at is None:
+        old = is_over(order.recorded, now, WORKING_LIFE)
+        if order.role is Role.ENTRY and old and order.cancel_requested is None:
             yield CancelRest(_id("rest", order.ref), order.position_id)
     for position in desk.positions.in_state(State.FILLED):
         yield from _due_to_protection(desk, position, now)
@@ -155,7 +155,7 @@ def _is_dirty(desk: Desk, position: Open) -> bool:
 
 def _due_to_protection(desk: Desk, position: Open, now: Moment) -> Iterator[Due]:
     stake = stake_of(position, desk.orders, desk.fills)
-    stands = protection_of(stake, now.wall)
+    stands = protection_of(stake, now)
     if position.state is State.FILLED and stands.stands and stake.held > 0:
         yield Manage(_id("manage", position.position_id), position.position_id)
     elif resizes(stake):

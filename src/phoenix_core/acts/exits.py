@@ -16,7 +16,7 @@ from returns.pipeline import is_successful
 
 from phoenix_core.acts import carry
 from phoenix_core.acts.after import cancel_request
-from phoenix_core.acts.last_look import baseline_of, placeable
+from phoenix_core.acts.last_look import baseline_of, placeable, signed_moment
 from phoenix_core.acts.signatures import command_refusal
 from phoenix_core.acts.submit import exit_frames
 from phoenix_core.beads import About, Decision, Draft, Observation, Order, OrderEvent, Settlement, Settles
@@ -29,7 +29,7 @@ from phoenix_core.rulings import Ruling, denied, granted, settling
 from phoenix_core.trade import exits, protection
 from phoenix_core.trade.order_life import Known
 from phoenix_core.trade.positions import Open
-from phoenix_core.values import CommandId, Moment, OrderRef, Price, Quantity, Role, plain
+from phoenix_core.values import CommandId, Moment, OrderRef, Price, Quantity, Role, is_over, plain
 from phoenix_core.watch.drift import blocking
 from phoenix_core.world import World
 
@@ -88,7 +88,7 @@ def _carry(desk: Desk, command: Carry, world: World) -> Ruling:
     if not isinstance(owed, CarryOut) or recorded is None:
         return denied(refusal(Reason.NOTHING_TO_DO, detail="answered already"))
     statement = says.read_statement(recorded.signed.statement.encode())
-    if world.now.wall >= statement.exp:
+    if is_over(signed_moment(recorded, statement), world.now, statement.exp - statement.at):
         return _answered(command, recorded, denied(refusal(Reason.EXIT_EXPIRED, detail="signed too long ago")))
     no = command_refusal(desk, command.seq, world)
     if no is not None:
@@ -128,7 +128,7 @@ def _close(desk: Desk, said: says.Close, signed: carry.Signed, world: World) -> 
         return denied(position)
     stake = exits.stake_of(position, desk.orders, desk.fills)
     # A close joins the group of its protection: whichever executes first, the broker takes the others away.
-    planned = exits.close_plan(stake, True, world.now.wall)
+    planned = exits.close_plan(stake, True, world.now)
     entry = exits.entry_line(stake)
     if not is_successful(planned) or entry is None:
         return denied(planned.failure() if entry is not None else refusal(Reason.UNKNOWN_POSITION))
@@ -139,12 +139,12 @@ def _close(desk: Desk, said: says.Close, signed: carry.Signed, world: World) -> 
     doubtful = blocking(desk.drifts, position.pair) or world.snapshot is None
     if quantity > plan.quantity and not doubtful:
         return denied(refusal(Reason.EXIT_TOO_LARGE, detail=f"{plain(quantity)} of {plain(plan.quantity)} held"))
-    order = _close_order(desk, position, plan, entry, quantity, f"decision:{signed.seq}")
-    return granted(position.position_id, order, *_cancels(desk, plan, "close"))
+    order = _close_order(desk, position, plan, entry, quantity, f"decision:{signed.seq}", world.now)
+    return granted(position.position_id, order, *_cancels(desk, plan, "close", world.now))
 
 
 def _close_order(
-    desk: Desk, position: Open, plan: exits.ClosePlan, entry: Line, quantity: Decimal, mandate: str
+    desk: Desk, position: Open, plan: exits.ClosePlan, entry: Line, quantity: Decimal, mandate: str, now: Moment
 ) -> Order:
     entry_ref = OrderRef(position.order_ref)
     generation = desk.orders.next_generation(entry_ref)
@@ -156,12 +156,14 @@ def _close_order(
         frames=exit_frames(((ref, exits.close_line(entry, Quantity(quantity))),)),
         group=plan.group or group_of(entry_ref, generation),
         mandate=mandate,
+        ticks=now.ticks,
+        boot=now.boot,
     )
 
 
-def _cancels(desk: Desk, plan: exits.ClosePlan, why: str) -> tuple[Order, ...]:
+def _cancels(desk: Desk, plan: exits.ClosePlan, why: str, now: Moment) -> tuple[Order, ...]:
     known = (desk.orders.find(name) for name in plan.cancels)
-    return tuple(cancel_request(order, why) for order in known if order is not None)
+    return tuple(cancel_request(order, why, now) for order in known if order is not None)
 
 
 def _protect(desk: Desk, said: says.Protect, signed: carry.Signed, world: World) -> Ruling:
@@ -176,12 +178,14 @@ def _protect(desk: Desk, said: says.Protect, signed: carry.Signed, world: World)
         return denied(refusal(Reason.UNKNOWN_POSITION, detail="its orders are not known"))
     stop = said.stop if said.stop is not None else position.stop_price
     target = said.target if said.target is not None else position.target_price
-    order = protection_order(desk, position, Quantity(stake.held), entry, stop, target, f"decision:{signed.seq}")
+    order = protection_order(
+        desk, position, Quantity(stake.held), entry, stop, target, f"decision:{signed.seq}", world.now
+    )
     return granted(position.position_id, order)
 
 
 def protection_order(
-    desk: Desk, position: Open, held: Quantity, entry: Line, stop: Price, target: Price, mandate: str
+    desk: Desk, position: Open, held: Quantity, entry: Line, stop: Price, target: Price, mandate: str, now: Moment
 ) -> Order:
     """Record a new generation of protection for everything that is held."""
     entry_ref = OrderRef(position.order_ref)
@@ -195,6 +199,8 @@ def protection_order(
         frames=exit_frames(refs),
         group=group_of(entry_ref, generation),
         mandate=mandate,
+        ticks=now.ticks,
+        boot=now.boot,
     )
 
 
@@ -217,6 +223,8 @@ def _resize(desk: Desk, command: Resize, world: World) -> Ruling:
             frames=frames,
             group=known.group if known is not None else None,
             mandate=exits.exit_mandate(position),
+            ticks=world.now.ticks,
+            boot=world.now.boot,
         ),
     )
 
@@ -232,7 +240,7 @@ def _restore(desk: Desk, command: Restore, world: World) -> Ruling:
     if no is not None or entry is None:
         return denied(no if no is not None else refusal(Reason.UNKNOWN_POSITION))
     held, stop, target = Quantity(stake.held), position.stop_price, position.target_price
-    order = protection_order(desk, position, held, entry, stop, target, exits.exit_mandate(position))
+    order = protection_order(desk, position, held, entry, stop, target, exits.exit_mandate(position), world.now)
     no = placeable(desk, stake, order.frames, world)
     return granted(position.position_id, order) if no is None else denied(no)
 
@@ -243,14 +251,14 @@ def _leave(desk: Desk, command: LeaveOnTime, world: World) -> Ruling:
     if position is None or not leaves_on_time(desk, position, world.now):
         return denied(refusal(Reason.NOTHING_TO_DO))
     stake = exits.stake_of(position, desk.orders, desk.fills)
-    planned, entry = exits.close_plan(stake, True, world.now.wall), exits.entry_line(stake)
+    planned, entry = exits.close_plan(stake, True, world.now), exits.entry_line(stake)
     if not is_successful(planned) or entry is None or planned.unwrap().step is not exits.Step.SEND:
         return denied(refusal(Reason.PROTECTION_STILL_WORKS))
-    order = _close_order(desk, position, planned.unwrap(), entry, stake.held, exits.exit_mandate(position))
+    order = _close_order(desk, position, planned.unwrap(), entry, stake.held, exits.exit_mandate(position), world.now)
     no = placeable(desk, stake, order.frames, world)
     if no is not None:
         return denied(no)
-    return granted(position.position_id, order, *_cancels(desk, planned.unwrap(), "time exit"))
+    return granted(position.position_id, order, *_cancels(desk, planned.unwrap(), "time exit", world.now))
 
 
 def _clear_away(desk: Desk, command: ClearAway, world: World) -> Ruling:
@@ -258,7 +266,7 @@ def _clear_away(desk: Desk, command: ClearAway, world: World) -> Ruling:
     left = () if position is None else left_over(desk, position, world.now)
     if position is None or not left:
         return denied(refusal(Reason.NOTHING_TO_DO))
-    return granted(position.position_id, *(cancel_request(order, "nothing is held") for order in left))
+    return granted(position.position_id, *(cancel_request(order, "nothing is held", world.now) for order in left))
 
 
 def left_over(desk: Desk, position: Open, now: Moment) -> tuple[Known, ...]:
@@ -269,7 +277,7 @@ def left_over(desk: Desk, position: Open, now: Moment) -> tuple[Known, ...]:
     last = max((fill.at for fill in stake.fills), default=now.wall)
     if stake.held != 0 or now.wall - last < GROUP_ENDS_WITHIN:
         return ()
-    return tuple(order for order in stake.exits if order.cancel_requested_at is None)
+    return tuple(order for order in stake.exits if order.cancel_requested is None)
 
 
 def leaves_on_time(desk: Desk, position: Open, now: Moment) -> bool:

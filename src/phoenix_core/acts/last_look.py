@@ -13,6 +13,7 @@ from attrs import field, frozen
 from returns.result import Failure, Result, Success
 
 from phoenix_core.acts.lights import entry_lights, paper_validated
+from phoenix_core.beads import Decision
 from phoenix_core.desk import Desk
 from phoenix_core.effects import SendOrder
 from phoenix_core.gate import guards
@@ -23,7 +24,7 @@ from phoenix_core.refusals import Reason, Refusal, merged, refusal
 from phoenix_core.trade import exits
 from phoenix_core.trade.exits import Stake
 from phoenix_core.trade.positions import Open
-from phoenix_core.values import Account, State
+from phoenix_core.values import Account, Moment, State, instant
 from phoenix_core.watch.drift import blocking
 from phoenix_core.world import World
 
@@ -97,7 +98,8 @@ def placeable(desk: Desk, stake: Stake, frames: tuple[Frame, ...], world: World)
 def _exit_refusal(desk: Desk, position: Open, send: SendOrder, world: World) -> Refusal | None:
     stake = exits.stake_of(position, desk.orders, desk.fills)
     lights = exit_lights(desk, world)
-    signed = signed_exit(desk, send.mandate)
+    recorded = signed_exit(desk, send.mandate)
+    signed = recorded[1] if recorded is not None else None
     there = exits.pictured(stake, world.snapshot, world.link.session, baseline_of(desk, position.pair))
     typed = signed is not None and isinstance(signed.says, Close) and signed.says.quantity is not None
     doubtful = there is None or bool(blocking(desk.drifts, position.pair))
@@ -105,8 +107,8 @@ def _exit_refusal(desk: Desk, position: Open, send: SendOrder, world: World) -> 
         stake,
         send.frames,
         send.mandate,
-        signed.at if signed is not None else None,
-        world.now.wall,
+        signed_moment(*recorded) if recorded is not None else None,
+        world.now,
         there,
         lights,
         typed and doubtful,
@@ -118,9 +120,14 @@ def baseline_of(desk: Desk, symbol: str) -> Decimal:
     return sum((h.quantity for h in desk.genesis.baseline if h.symbol == symbol), Decimal(0))
 
 
-def signed_exit(desk: Desk, mandate: str | None) -> Statement | None:
-    """The signed command that an exit names as its right to exist."""
+def signed_moment(recorded: Decision, statement: Statement) -> Moment:
+    """Since when a signed command lives: by the wall since its signature, by the second clock since it was recorded."""
+    return instant(statement.at, recorded.ticks, recorded.boot)
+
+
+def signed_exit(desk: Desk, mandate: str | None) -> tuple[Decision, Statement] | None:
+    """The signed command that an exit names as its right to exist, as it was recorded and as it reads."""
     if mandate is None or not mandate.startswith("decision:"):
         return None
     recorded = desk.approvals.recent.get(int(mandate.partition(":")[2]))
-    return read_statement(recorded.signed.statement.encode()) if recorded is not None else None
+    return (recorded, read_statement(recorded.signed.statement.encode())) if recorded is not None else None

@@ -24,7 +24,7 @@ from phoenix_core.refusals import Reason, Refusal, merged, refusal
 from phoenix_core.trade.positions import Open
 from phoenix_core.trust.promotion import in_force
 from phoenix_core.trust.revalidation import open_changes
-from phoenix_core.values import Account, Instrument, Mode, Money, Price, Quantity, State, divide, times
+from phoenix_core.values import Account, Instrument, Mode, Moment, Money, Price, Quantity, State, divide, times
 from phoenix_core.watch.drift import blocking
 from phoenix_core.watch.market_hours import fx_day, market_status, session_refusal
 from phoenix_core.watch.observations import is_reconciled
@@ -38,9 +38,9 @@ def policy_of(desk: Desk) -> Policy | None:
     return policy_in_force(desk.policies, desk.genesis.mode)
 
 
-def context_of(signal: CanonicalSignal) -> stale_gate.Context:
-    """What an intent stands on."""
-    return stale_gate.Context(signal.strategy, signal.state_hash, signal.created_at)
+def context_of(signal: CanonicalSignal, taken: Moment | None = None) -> stale_gate.Context:
+    """What an intent stands on; `taken` is when its signal was accepted, once it was."""
+    return stale_gate.Context(signal.strategy, signal.state_hash, signal.created_at, taken)
 
 
 def rate_of(desk: Desk, world: World, instrument: Instrument) -> Decimal | None:
@@ -118,7 +118,7 @@ def entry_lights_before(desk: Desk, world: World, intent_id: str) -> Refusal | N
     signal = proposal.signal
     policy = policy_of(desk)
     kill = kill_flags.kill_refusal(desk.kill_flags, signal.strategy, signal.pair, world.latch)
-    stale = _stale(desk, policy, signal, world)
+    stale = _stale(desk, policy, proposal, world)
     sizing = shown.evidence.sizing
     limits = limit_refusal(
         policy, exposure_of(desk, world, intent_id), desk.genesis.mode, signal.pair, sizing.quantity, sizing.notional
@@ -127,10 +127,12 @@ def entry_lights_before(desk: Desk, world: World, intent_id: str) -> Refusal | N
     return merged(light for light in (earned, kill, stale, limits) if light is not None)
 
 
-def _stale(desk: Desk, policy: Policy | None, signal: CanonicalSignal, world: World) -> Refusal | None:
+def _stale(desk: Desk, policy: Policy | None, proposal: Proposal, world: World) -> Refusal | None:
     if policy is None:
         return refusal(Reason.POLICY_MISSING)
-    return stale_gate.stale_refusal(desk.anchors, context_of(signal), policy.stale_after, world.now)
+    return stale_gate.stale_refusal(
+        desk.anchors, context_of(proposal.signal, proposal.taken), policy.stale_after, world.now
+    )
 
 
 def entry_lights(desk: Desk, position: Open, world: World, spent: bool) -> Lights:
@@ -150,7 +152,7 @@ def entry_lights(desk: Desk, position: Open, world: World, spent: bool) -> Light
         mode=_mode_light(desk, signal.strategy, world),
         lease=guards.lease_light(world.run.epoch, -1 if desk.tenure.released else desk.tenure.epoch),
         kill=kill_flags.kill_refusal(desk.kill_flags, signal.strategy, signal.pair, world.latch),
-        stale=_stale(desk, policy, signal, world),
+        stale=_stale(desk, policy, proposal, world),
         limits=limit_refusal(
             policy, exposure_of(desk, world, intent_id), genesis.mode, signal.pair, sizing.quantity, sizing.notional
         ),

@@ -228,9 +228,9 @@ def _acknowledge(desk: Desk, command: Acknowledge, world: World) -> Ruling:
 
 
 def _anchor(desk: Desk, command: AnchorState, world: World) -> Ruling:
-    return granted(
-        command.strategy, StateAnchor(command.strategy, command.state_hash, command.regime, command.anchored_by)
-    )
+    now, by = world.now, command.anchored_by
+    anchor = StateAnchor(command.strategy, command.state_hash, command.regime, by, now.ticks, now.boot)
+    return granted(command.strategy, anchor)
 
 
 def _report_sent(desk: Desk, command: ReportSent, world: World) -> Ruling:

@@ -89,6 +89,8 @@ def _propose(desk: Desk, command: Propose, world: World) -> Ruling:
         name=command.name,
         signal=signal,
         expires_at=proposal_expires_at(world.now),
+        ticks=world.now.ticks,
+        boot=world.now.boot,
     )
     told = alert(Code.SIGNAL_READY, signal.pair, signal.intent_id, side=signal.side.value, intent=signal.intent_id[:8])
     return granted(signal.intent_id, body, born(signal), told, texts=incoming.texts)
@@ -145,11 +147,12 @@ def _assemble(desk: Desk, command: Assemble, world: World) -> Ruling:
         return denied(sized.failure())
     sizing = sized.unwrap()
     exposure = exposure_of(desk, world, command.intent_id)
-    context = context_of(signal)
+    state_age = context_age(desk.anchors, context_of(signal, proposal.taken), world.now)
+    state_limit = limit_for(desk.anchors, signal.strategy, policy.stale_after)
     found = Circumstances(
         proposer=proposal.channel,
-        state_age=context_age(desk.anchors, context, world.now),
-        state_limit=limit_for(desk.anchors, signal.strategy, policy.stale_after),
+        state_age=state_limit if state_age is None else state_age,  # what nobody can tell is no younger than stale
+        state_limit=state_limit,
         quote=QuoteSeen(quote.bid, quote.ask, quote.at.wall, quote.delayed),
         position_before=desk.positions.net(signal.pair),
         gross_before=exposure.gross,

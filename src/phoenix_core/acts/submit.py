@@ -32,7 +32,7 @@ from phoenix_core.records import evolve
 from phoenix_core.refusals import Reason, Refusal, merged, refusal
 from phoenix_core.rulings import Ruling, denied, granted, settling
 from phoenix_core.trade.positions import Open, changed
-from phoenix_core.values import CommandId, OrderRef, Role, State
+from phoenix_core.values import CommandId, Moment, OrderRef, Role, State
 from phoenix_core.watch.alerts import may_raise
 from phoenix_core.watch.codes import Code, alert
 from phoenix_core.world import World
@@ -77,7 +77,7 @@ def _submit(desk: Desk, command: Submit, world: World) -> Ruling:
         return denied(refusal(Reason.WRONG_STATE, detail=command.intent_id))
     no = verdict(entry_lights(desk, position, world, spent=False))
     if no is None:
-        return _send(desk, position)
+        return _send(desk, position, world.now)
     if no.is_transient:
         return denied(no, _slowed(desk, no, command.command_id, world))
     return _withdraw(desk, command, position, no, world)
@@ -113,11 +113,11 @@ def _present(desk: Desk, command: Present, world: World) -> Ruling:
     no = merged(found for found in (lights, said, wrong) if found is not None)
     if no is None:
         assert position is not None, "green lights mean an approved position"
-        return _send(desk, position)
+        return _send(desk, position, world.now)
     return denied(no, tokens.refused_use(desk.tokens, use, no, world.now))
 
 
-def _send(desk: Desk, position: Open) -> Ruling:
+def _send(desk: Desk, position: Open, now: Moment) -> Ruling:
     token, shown = desk.tokens.live_for(position.intent_id), desk.evidence.latest(position.intent_id)
     assert token is not None and shown is not None, "green lights mean a live token and its evidence"
     ref = OrderRef(token.order_ref)
@@ -134,6 +134,8 @@ def _send(desk: Desk, position: Open) -> Ruling:
             group=group_of(ref, 1),
             mandate=f"evidence:{shown.leaf}",
             token_id=token.id,
+            ticks=now.ticks,
+            boot=now.boot,
         ),
         facts={"order_ref": ref},
     )

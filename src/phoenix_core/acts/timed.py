@@ -258,9 +258,9 @@ def _unknown(position_id: str, ref: str, role: Role, why: str) -> Order:
 
 def _cancel_rest(desk: Desk, command: CancelRest, world: World) -> Ruling:
     entry = desk.orders.entry_of(command.position_id)
-    if entry is None or entry.end is not None or entry.cancel_requested_at is not None:
+    if entry is None or entry.end is not None or entry.cancel_requested is not None:
         return denied(refusal(Reason.NOTHING_TO_DO))
-    return granted(entry.ref, cancel_request(entry, command.why))
+    return granted(entry.ref, cancel_request(entry, command.why, world.now))
 
 
 def _manage(desk: Desk, command: Manage, world: World) -> Ruling:
@@ -268,7 +268,7 @@ def _manage(desk: Desk, command: Manage, world: World) -> Ruling:
     if position is None or position.state is not State.FILLED:
         return denied(refusal(Reason.NOTHING_TO_DO))
     stake = stake_of(position, desk.orders, desk.fills)
-    if stake.held <= 0 or not protection_of(stake, world.now.wall).stands:
+    if stake.held <= 0 or not protection_of(stake, world.now).stands:
         return denied(refusal(Reason.NOTHING_TO_DO))
     proof = Proof(ProofKind.BROKER_MESSAGE, stake.pair[0].message)
     managed = changed(position, PositionEvent.PROTECTED, proof, closing=position.closing)
@@ -278,7 +278,7 @@ def _manage(desk: Desk, command: Manage, world: World) -> Ruling:
 
 def is_bare(desk: Desk, stake: Stake, now: Moment) -> bool:
     """Whether what is held stands without its full protection, and nobody was told."""
-    said = protection_of(stake, now.wall)
+    said = protection_of(stake, now)
     if stake.held <= 0 or said.covers or said is Protection.PENDING:
         return False
     return may_raise(desk.alerts, Code.PROTECTION_LOST, stake.position.position_id, now.wall)
@@ -289,14 +289,14 @@ def _alarm(desk: Desk, command: Alarm, world: World) -> Ruling:
     stake = None if position is None else stake_of(position, desk.orders, desk.fills)
     if stake is None or not is_bare(desk, stake, world.now):
         return denied(refusal(Reason.NOTHING_TO_DO))
-    facts = {"pair": stake.position.pair, "protection": protection_of(stake, world.now.wall).value}
+    facts = {"pair": stake.position.pair, "protection": protection_of(stake, world.now).value}
     return granted(command.position_id, alert(Code.PROTECTION_LOST, command.position_id, command.command_id, **facts))
 
 
 def in_doubt(order: Known, now: Moment) -> bool:
     """Whether nobody answered an exit's frame, and no bead says so yet."""
     asked = order.standing in (Standing.SENT, Standing.RECORDED)
-    return asked and order.role.is_exit and is_unanswered(order, now.wall)
+    return asked and order.role.is_exit and is_unanswered(order, now)
 
 
 def _doubt(desk: Desk, command: Doubt, world: World) -> Ruling:

@@ -101,7 +101,7 @@ def signs_of(desk: Desk, world: World, notifier_responds: bool) -> Signs:
         data_arriving=bool(world.quotes) or not _wants_data(desk, world),
         notifier_responds=notifier_responds,
         orders_pending=len(pending),
-        orders_updated_at=min((o.recorded_at for o in pending), default=None),
+        orders_updated_at=min((o.recorded.wall for o in pending), default=None),
         positions_open=len(desk.positions.nets),
         fills_updated_at=max(desk.fills.touched.values(), default=None),
         confirmed_at=seen.complete.ts if seen.complete is not None else None,

@@ -113,6 +113,8 @@ class Signal:
     reasons: tuple[str, ...] = ()
     detail: str = ""
     expires_at: datetime | None = None
+    ticks: timedelta | None = None  # when it was accepted, on the clock that never steps
+    boot: str | None = None
 
 
 @frozen
@@ -199,6 +201,8 @@ class Decision:
     signed: Signed
     verdict: Verdict | None = None
     note: str | None = None  # hash of the operator's words
+    ticks: timedelta | None = None  # when it was recorded, on the clock that never steps
+    boot: str | None = None
 
 
 class TokenEvent(Named):
@@ -274,6 +278,8 @@ class StateAnchor:
     state_hash: str
     regime: Regime
     anchored_by: str
+    ticks: timedelta | None = None
+    boot: str | None = None
 
 
 @frozen

@@ -136,6 +136,8 @@ class Order:
     reason: str | None = None
     message: str | None = None
     session: int | None = None
+    ticks: timedelta | None = None  # of what somebody waits for: RECORDED, SENT, CANCEL_REQUESTED
+    boot: str | None = None
 
 
 class ExecutionEvent(Named):

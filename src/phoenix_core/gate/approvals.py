@@ -202,10 +202,11 @@ def signed_of(checked: Checked) -> Signed:
     )
 
 
-def decision(checked: Checked, statement: Statement, note: str | None = None) -> Decision:
+def decision(checked: Checked, statement: Statement, now: Moment, note: str | None = None) -> Decision:
     """The bead of an accepted statement. Every accepted signature leaves one, whatever else it leaves."""
     verdict = statement.says.verdict if isinstance(statement.says, Decide) else None
-    return Decision(statement.says.type, statement.says.subject, signed_of(checked), verdict, note)
+    says, signed = statement.says, signed_of(checked)
+    return Decision(says.type, says.subject, signed, verdict, note, now.ticks, now.boot)
 
 
 # --- what may be wrong ------------------------------------------------------------------------------------------------

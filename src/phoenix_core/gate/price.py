@@ -8,23 +8,11 @@ from typing import Final
 
 from phoenix_core.facts import Quote
 from phoenix_core.refusals import Reason, Refusal, merged, refusal
-from phoenix_core.values import ARITHMETIC, Moment, Price, SecType, Side, divide, plain, times
+from phoenix_core.values import ARITHMETIC, Moment, Price, SecType, Side, divide, elapsed, plain, times
 
 # FX quotes several times a second, stocks now and then: an older quote is a feed that has stopped.
 QUOTE_AGE_MAX: Final = {SecType.CASH: timedelta(seconds=2), SecType.STOCK: timedelta(seconds=5)}
-
-
-# A wall clock that went back by more is a clock that was set: ages read from it mean nothing.
-STEP_BACK_MAX: Final = timedelta(seconds=2)
 _BPS: Final = Decimal(10_000)
-
-
-def quote_age(quote: Quote, now: Moment) -> timedelta | None:
-    """How old a quote is by the clock that says more; None where the clocks cannot say (another boot, a step back)."""
-    wall, ticks = now.wall - quote.at.wall, now.ticks - quote.at.ticks
-    if quote.at.boot != now.boot or ticks < timedelta(0) or wall < -STEP_BACK_MAX:
-        return None
-    return max(wall, ticks)
 
 
 def mid(bid: Price, ask: Price) -> Price:
@@ -64,7 +52,7 @@ def price_refusal(
     said: list[Refusal] = []
     if quote.delayed and not delayed_allowed:
         said.append(refusal(Reason.QUOTE_DELAYED, detail="the quote is delayed, and the policy does not allow that"))
-    age = quote_age(quote, now)
+    age = elapsed(quote.at, now)
     if age is None or age > QUOTE_AGE_MAX[sec_type]:
         old = "of an unknown age" if age is None else f"{age // timedelta(milliseconds=1)} ms old"
         said.append(refusal(Reason.QUOTE_STALE, detail=f"the quote is {old}"))

@@ -17,7 +17,7 @@ from typing import Final
 from attrs import frozen
 
 from phoenix_core.beads import Evidence
-from phoenix_core.gate.evidence import AMBER, INFO, KILL, RED
+from phoenix_core.gate.evidence import AMBER, EVIDENCE_LIFE, INFO, KILL, RED
 from phoenix_core.gate.price import drift_bps, mid, spread_bps
 from phoenix_core.gate.words import WORDS
 from phoenix_core.values import ARITHMETIC, Mode, Price, Side, divide, plain, times, utc_text
@@ -193,7 +193,9 @@ def _flags(evidence: Evidence) -> tuple[str, ...]:
 
 
 def _provenance(evidence: Evidence) -> tuple[str, ...]:
-    age = (evidence.quote.at - evidence.signal_created_at) // timedelta(seconds=1)
+    # As of the moment at which the evidence was made; a proposer's clock may run a little ahead of ours.
+    made_at = evidence.expires_at - EVIDENCE_LIFE
+    age = max(timedelta(0), made_at - evidence.signal_created_at) // timedelta(seconds=1)
     return (
         sanitised(evidence.proposer),
         f"strategy {sanitised(evidence.strategy)}",

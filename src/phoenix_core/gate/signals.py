@@ -15,7 +15,7 @@ from attrs import Factory, define, frozen
 from phoenix_core.beads import Bead, CanonicalSignal, Signal, SignalEvent
 from phoenix_core.refusals import Reason, Refusal, merged, refusal
 from phoenix_core.spelling import writer
-from phoenix_core.values import Instrument, Moment, Named, OrderType, on_grid, plain
+from phoenix_core.values import Instrument, Moment, Named, OrderType, instant, on_grid, plain
 
 READY: Final = "READY"
 
@@ -52,6 +52,7 @@ class Proposal:
     seq: int
     at: datetime
     expires_at: datetime
+    taken: Moment  # the same as `at`, on both clocks
     twin: str  # what it proposes, whatever it is called
 
 
@@ -97,7 +98,9 @@ class Signals:
             assert intent not in self.bodies, f"intent {intent} was accepted before"
             assert signal.signal_id not in self.intents, f"signal {signal.signal_id} was accepted before"
             twin = _twin(signal)
-            self.open[intent] = Proposal(signal, body.channel, bead.seq, bead.ts, body.expires_at, twin)
+            self.open[intent] = Proposal(
+                signal, body.channel, bead.seq, bead.ts, body.expires_at, instant(bead.ts, body.ticks, body.boot), twin
+            )
             self.twins.setdefault(twin, []).append(intent)
             self.bodies[intent] = _hash_of(signal)
             self.intents[signal.signal_id] = intent

@@ -13,8 +13,9 @@ from typing import Final
 from attrs import Factory, define, frozen
 
 from phoenix_core.beads import Bead, StateAnchor, StateConflict
+from phoenix_core.gate.signals import SIGNAL_SKEW_MAX
 from phoenix_core.refusals import Reason, Refusal, refusal
-from phoenix_core.values import Moment, Regime, Role
+from phoenix_core.values import Moment, Regime, Role, elapsed, instant
 
 # The adaptive life of a context: in rough weather it ages faster.
 TTL: Final = {
@@ -22,8 +23,6 @@ TTL: Final = {
     Regime.HIGH_VOLATILITY: timedelta(minutes=15),
     Regime.NEWS: timedelta(minutes=10),
 }
-# What a wall clock may step back without anybody having set it.
-WALL_BACK_MAX: Final = timedelta(seconds=2)
 # Stands for every strategy, or for every state hash, in an anchor.
 EVERY: Final = "*"
 
@@ -33,7 +32,7 @@ class Anchored:
     """A refresh: where in the log, when, for which context, in which weather."""
 
     seq: int
-    at: datetime
+    at: Moment
     state_hash: str
     regime: Regime
 
@@ -44,7 +43,8 @@ class Context:
 
     strategy: str
     state_hash: str
-    created_at: datetime
+    created_at: datetime  # by the proposer's clock
+    taken: Moment | None = None  # when its signal was accepted; None: it is judged for the first time
 
 
 @define
@@ -57,7 +57,9 @@ class Anchors:
         """Fold STATE_ANCHOR; a STATE_CONFLICT is kept in the log, and what it obliges is a kill flag's to remember."""
         body = bead.body
         if isinstance(body, StateAnchor):
-            self.refreshed[body.strategy] = Anchored(bead.seq, bead.ts, body.state_hash, body.regime)
+            self.refreshed[body.strategy] = Anchored(
+                bead.seq, instant(bead.ts, body.ticks, body.boot), body.state_hash, body.regime
+            )
 
 
 def last_refresh(anchors: Anchors, strategy: str) -> Anchored | None:
@@ -77,32 +79,41 @@ def limit_for(anchors: Anchors, strategy: str, threshold: timedelta) -> timedelt
     return context_limit(anchor.regime if anchor is not None else Regime.DEFAULT, threshold)
 
 
-def context_age(anchors: Anchors, context: Context, now: Moment) -> timedelta:
-    """How long ago somebody last looked at this context. Negative where the wall clock was set back."""
+def context_age(anchors: Anchors, context: Context, now: Moment) -> timedelta | None:
+    """How long ago somebody last looked at this context; None where our clocks cannot say (`elapsed`).
+
+    Of a signal's own instant only its proposer's wall clock is known. What was old when it was taken in stays so much
+    older; a clock that ran ahead of ours (intake bounds by how much) makes nothing younger than its arrival.
+    """
     anchor = last_refresh(anchors, context.strategy)
-    if anchor is None or anchor.state_hash not in (EVERY, context.state_hash):
-        return now.wall - context.created_at
-    return now.wall - max(context.created_at, anchor.at)
+    if anchor is not None and anchor.state_hash in (EVERY, context.state_hash) and anchor.at.wall > context.created_at:
+        return elapsed(anchor.at, now)
+    if context.taken is None:
+        age = now.wall - context.created_at
+        return None if age < -SIGNAL_SKEW_MAX else max(timedelta(0), age)
+    since, before = elapsed(context.taken, now), context.taken.wall - context.created_at
+    return None if since is None else since + max(timedelta(0), before)
 
 
 def stale_refusal(
     anchors: Anchors, context: Context, threshold: timedelta, now: Moment, role: Role = Role.ENTRY
 ) -> Refusal | None:
-    """STATE_CONFLICT once the context has reached its limit, or the wall clock went back behind it; never for exits."""
+    """STATE_CONFLICT once the context has reached its limit, or nobody can say how old it is; never for exits."""
     if role.is_exit:
         return None
     age, limit = context_age(anchors, context, now), limit_for(anchors, context.strategy, threshold)
-    if -WALL_BACK_MAX <= age < limit:
+    if age is not None and age < limit:
         return None
-    return refusal(Reason.STATE_CONFLICT, detail=f"the context is {_minutes(age)} old, the limit is {_minutes(limit)}")
+    old = "of an age that the clocks cannot tell" if age is None else f"{_minutes(age)} old"
+    return refusal(Reason.STATE_CONFLICT, detail=f"the context is {old}, the limit is {_minutes(limit)}")
 
 
 def conflict(
     anchors: Anchors, intent_id: str, context: Context, threshold: timedelta, now: Moment, stage: str
 ) -> StateConflict:
     """The bead that keeps a conflict. `stage` is `approval` or `submit`."""
-    limit = limit_for(anchors, context.strategy, threshold)
-    return StateConflict(intent_id, context.strategy, context_age(anchors, context, now), limit, stage)
+    limit, age = limit_for(anchors, context.strategy, threshold), context_age(anchors, context, now)
+    return StateConflict(intent_id, context.strategy, limit if age is None else age, limit, stage)
 
 
 def _minutes(span: timedelta) -> str:

@@ -18,12 +18,10 @@ from attrs import Factory, define, frozen
 
 from phoenix_core.beads import Bead, T2Token, TokenEvent
 from phoenix_core.refusals import Reason, Refusal, refusal
-from phoenix_core.values import Mode, Moment, Named
+from phoenix_core.values import Mode, Moment, Named, is_over
 
 # Long enough for a human to approve and an engine to act; short enough that the market is still the one that was shown.
 LIFE: Final = timedelta(minutes=5)
-# What a wall clock may step back without anybody having set it.
-WALL_BACK_MAX: Final = timedelta(seconds=2)
 
 
 class TokenState(Named):
@@ -149,10 +147,7 @@ def life_over(token: Token, now: Moment, epoch: int) -> Reason | None:
     """Why a token's life is over, or None. Either clock may say so; no token outlives the run that it was made for."""
     if now.boot != token.issued.boot or epoch != token.epoch:
         return Reason.TOKEN_OTHER_RUN
-    by_wall, by_ticks = now.wall - token.issued.wall, now.ticks - token.issued.ticks
-    if by_wall >= LIFE or by_ticks >= LIFE or by_wall < -WALL_BACK_MAX:
-        return Reason.TOKEN_EXPIRED
-    return None
+    return Reason.TOKEN_EXPIRED if is_over(token.issued, now, LIFE) else None
 
 
 def judge_use(tokens: Tokens, use: Use, now: Moment) -> Refusal | None:

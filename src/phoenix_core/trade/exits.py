@@ -37,18 +37,18 @@ from phoenix_core.trade.positions import Open
 from phoenix_core.values import (
     ARITHMETIC,
     ZERO,
+    Moment,
     Named,
     OrderType,
     Quantity,
     Role,
     SecType,
     Tif,
+    is_over,
 )
 
 # A signed exit acts on the market that the human saw.
 SIGNED_FOR: Final = timedelta(seconds=60)
-# What a wall clock may step back without anybody having set it.
-WALL_BACK_MAX: Final = timedelta(seconds=2)
 # How long a close waits for the ends of the protection that it replaces.
 PROTECTION_ENDS_WITHIN: Final = timedelta(seconds=3)
 PAIR: Final = (Role.STOP, Role.TARGET)
@@ -153,13 +153,13 @@ def exit_mandate(position: Open) -> str:
     return f"adoption:{position.order_ref}" if evidence is None else f"evidence:{evidence}"
 
 
-def x2_refusal(position: Open, mandate: str | None, signed_at: datetime | None, now: datetime) -> Refusal | None:
+def x2_refusal(position: Open, mandate: str | None, signed: Moment | None, now: Moment) -> Refusal | None:
     """X2: the position's own mandate, or a command that a human signed less than a minute ago."""
     if mandate == exit_mandate(position):
         return None
-    if mandate is None or signed_at is None:
+    if mandate is None or signed is None:
         return refusal(Reason.EXIT_WITHOUT_MANDATE, detail=f"{mandate or 'nothing'} is no mandate of this position")
-    if now >= signed_at + SIGNED_FOR or now < signed_at - WALL_BACK_MAX:
+    if is_over(signed, now, SIGNED_FOR):
         return refusal(Reason.EXIT_EXPIRED, detail="not signed within the last 60 s")
     return None
 
@@ -238,8 +238,8 @@ def exit_refusal(
     stake: Stake,
     frames: tuple[Frame, ...],
     mandate: str | None,
-    signed_at: datetime | None,
-    now: datetime,
+    signed: Moment | None,
+    now: Moment,
     there: Decimal | None,
     lights: tuple[Refusal | None, ...],
     typed: bool = False,
@@ -249,7 +249,7 @@ def exit_refusal(
     judged = (
         *lights,
         x1_refusal(stake, refs),
-        x2_refusal(stake.position, mandate, signed_at, now),
+        x2_refusal(stake.position, mandate, signed, now),
         x4_refusal(stake, frames, there, typed),
     )
     return merged(light for light in judged if light is not None)
@@ -277,7 +277,7 @@ class ClosePlan:
     cancels: tuple[str, ...] = ()
 
 
-def close_plan(stake: Stake, shares_group: bool, now: datetime) -> Result[ClosePlan, Refusal]:
+def close_plan(stake: Stake, shares_group: bool, now: Moment) -> Result[ClosePlan, Refusal]:
     """One live close per position. It shares the group of its protection where it can, else that ends first.
 
     Either way the rest of the entry is asked to end: an approval to leave is none to buy more.
@@ -291,18 +291,18 @@ def close_plan(stake: Stake, shares_group: bool, now: datetime) -> Result[CloseP
     groups = {order.group for order in stake.pair}
     if not groups or (shares_group and len(groups) == 1):
         return Success(ClosePlan(Step.SEND, quantity, stake.pair[0].group if groups else "", rest))
-    unasked = tuple(order.ref for order in stake.pair if order.cancel_requested_at is None)
+    unasked = tuple(order.ref for order in stake.pair if order.cancel_requested is None)
     if unasked:
         return Success(ClosePlan(Step.CANCEL_FIRST, quantity, cancels=(*rest, *unasked)))
-    asked = [order.cancel_requested_at for order in stake.pair if order.cancel_requested_at is not None]
-    late = now - min(asked) >= PROTECTION_ENDS_WITHIN
+    asked = (order.cancel_requested for order in stake.pair if order.cancel_requested is not None)
+    late = any(is_over(since, now, PROTECTION_ENDS_WITHIN) for since in asked)
     return Success(ClosePlan(Step.GIVE_UP if late else Step.WAIT, quantity, cancels=rest))
 
 
 def entry_to_cancel(stake: Stake) -> tuple[str, ...]:
     """The entry, where it may still fill and nobody asked for its end yet."""
     entry = stake.entry
-    return () if entry is None or entry.end is not None or entry.cancel_requested_at is not None else (entry.ref,)
+    return () if entry is None or entry.end is not None or entry.cancel_requested is not None else (entry.ref,)
 
 
 def entry_line(stake: Stake) -> Line | None:

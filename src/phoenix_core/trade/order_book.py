@@ -14,7 +14,7 @@ from attrs import Factory, define
 
 from phoenix_core.beads import Bead, Order, OrderEvent
 from phoenix_core.orders import REF_LENGTH, Frame, parsed_ref
-from phoenix_core.trade.order_life import End, Known, Over, Standing, applied, over, revised
+from phoenix_core.trade.order_life import End, Known, Over, Standing, applied, instant_of, over, revised
 from phoenix_core.values import Quantity, Role, exact, plain, utc_of, utc_text
 
 # A resynchronisation tells the orders of the day again; these many positions without working orders answer whole.
@@ -89,7 +89,7 @@ class Orders:
             mandate=body.mandate or "",
             native=role.is_exit and body.token_id is not None,
             frames=(frame,),
-            recorded_at=bead.ts,
+            recorded=instant_of(bead),
             recorded_seq=bead.seq,
         )
         self.of_position.setdefault(body.position_id, []).append(frame.ref)

@@ -16,7 +16,7 @@ from attrs import frozen
 from phoenix_core.beads import Bead, Order, OrderEvent
 from phoenix_core.orders import Frame, Line
 from phoenix_core.records import evolve
-from phoenix_core.values import ARITHMETIC, NO_QUANTITY, Named, Quantity, Role
+from phoenix_core.values import ARITHMETIC, NO_QUANTITY, Moment, Named, Quantity, Role, instant
 
 
 class Standing(Named):
@@ -50,10 +50,10 @@ class Known:
     mandate: str
     native: bool  # an exit that was handed over with its entry, as the broker's own child of it
     frames: tuple[Frame, ...]  # what it may say at the broker: the last is what was asked, an earlier one may stand
-    recorded_at: datetime  # of the last revision
+    recorded: Moment  # of the last revision
     recorded_seq: int
     standing: Standing = Standing.RECORDED
-    sent_at: datetime | None = None  # of the last revision
+    sent: Moment | None = None  # of the last revision
     acknowledged: bool = False
     answered: bool = False  # the broker's word on the last revision is known
     order_id: int = 0
@@ -62,7 +62,7 @@ class Known:
     filled: Quantity = NO_QUANTITY  # by the broker's word on the order; executions are the book
     echo: Line | None = None
     echo_group: str = ""
-    cancel_requested_at: datetime | None = None
+    cancel_requested: Moment | None = None
     cancel_sent_at: datetime | None = None
     cancel_refused: bool = False
     end: End | None = None
@@ -75,6 +75,11 @@ class Known:
     def ref(self) -> str:
         """Its reference."""
         return self.frames[-1].ref
+
+    @property
+    def asked(self) -> Moment:
+        """Since when an answer to the last revision is waited for: its frame, or its record while no frame is known."""
+        return self.sent or self.recorded
 
     @property
     def line(self) -> Line:
@@ -133,16 +138,22 @@ _STANDING: Final = {
 }
 
 
+def instant_of(bead: Bead) -> Moment:
+    """When a bead about an order was recorded, on both clocks."""
+    assert isinstance(bead.body, Order), "only beads about orders carry the second clock here"
+    return instant(bead.ts, bead.body.ticks, bead.body.boot)
+
+
 def revised(known: Known, frame: Frame, bead: Bead) -> Known:
     """An order of which another revision was recorded: what it said before may stand until the broker answers."""
     assert frame.revision > known.revision, f"{frame.ref} goes from revision {known.revision} to {frame.revision}"
     return evolve(
         known,
         frames=(*known.frames, frame),
-        recorded_at=bead.ts,
+        recorded=instant_of(bead),
         recorded_seq=bead.seq,
         standing=Standing.RECORDED,
-        sent_at=None,
+        sent=None,
         answered=False,
     )
 
@@ -174,13 +185,14 @@ def _with(perm_ids: tuple[int, ...], perm_id: int | None) -> tuple[int, ...]:
 def _marked(known: Known, body: Order, at: datetime) -> Known:
     match body.event:
         case OrderEvent.SENT:
-            return evolve(known, sent_at=at)
+            return evolve(known, sent=instant(at, body.ticks, body.boot))
         case OrderEvent.ACKNOWLEDGED | OrderEvent.CHANGED:
             return known if known.acknowledged else evolve(known, acknowledged=True)
         case OrderEvent.HELD:
             return evolve(known, acknowledged=known.acknowledged or bool(known.perm_ids))
         case OrderEvent.CANCEL_REQUESTED:
-            return evolve(known, cancel_requested_at=known.cancel_requested_at or at, cancel_refused=False)
+            asked = known.cancel_requested or instant(at, body.ticks, body.boot)
+            return evolve(known, cancel_requested=asked, cancel_refused=False)
         case OrderEvent.CANCEL_SENT:
             return evolve(known, cancel_sent_at=at)
         case OrderEvent.CANCEL_REFUSED:

@@ -80,7 +80,7 @@ def error_news(known: Known, said: ErrorSaid) -> tuple[Order, ...]:
         return () if known.standing is Standing.HELD else (_coded(known, said, OrderEvent.HELD),)
     if said.code in ENDING_CODES and known.revision == 1:
         return (_coded(known, said, OrderEvent.INACTIVE),)
-    if said.code in NOT_CANCELLED_CODES and known.cancel_requested_at is not None and not known.cancel_refused:
+    if said.code in NOT_CANCELLED_CODES and known.cancel_requested is not None and not known.cancel_refused:
         return (_coded(known, said, OrderEvent.CANCEL_REFUSED),)
     return ()
 

@@ -7,7 +7,7 @@ a human decides. Sizes follow what is held by revisions; a native pair keeps its
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from typing import Final
 
@@ -17,7 +17,19 @@ from phoenix_core.records import evolve
 from phoenix_core.refusals import Reason, Refusal, refusal
 from phoenix_core.trade.exits import PAIR, Stake, pictured
 from phoenix_core.trade.order_life import Known, Standing
-from phoenix_core.values import ARITHMETIC, ZERO, Named, OrderRef, OrderType, Price, Quantity, Role, Tif
+from phoenix_core.values import (
+    ARITHMETIC,
+    ZERO,
+    Moment,
+    Named,
+    OrderRef,
+    OrderType,
+    Price,
+    Quantity,
+    Role,
+    Tif,
+    is_over,
+)
 
 # An exit that the broker has not answered for ten seconds is not protection.
 UNANSWERED_AFTER: Final = timedelta(seconds=10)
@@ -47,13 +59,12 @@ class Protection(Named):
         return self in (Protection.FULL, Protection.EXCESS)
 
 
-def is_unanswered(order: Known, now: datetime) -> bool:
+def is_unanswered(order: Known, now: Moment) -> bool:
     """Whether a frame has gone without an answer for too long, whether or not we know that it left."""
-    asked_at = order.sent_at or order.recorded_at
-    return order.end is None and not order.answered and now - asked_at >= UNANSWERED_AFTER
+    return order.end is None and not order.answered and is_over(order.asked, now, UNANSWERED_AFTER)
 
 
-def protection_of(stake: Stake, now: datetime) -> Protection:
+def protection_of(stake: Stake, now: Moment) -> Protection:
     """Derived from the broker's echo: side, prices, GTC, hours, one group for both, and the quantity.
 
     FULL is at least what is held, and at most that with what the entry may still fill.

@@ -37,7 +37,7 @@ def drift_of(desk: Desk, cause: Cause) -> ReconciliationDrift:
 
 def protection(desk: Desk) -> Protection:
     """What stands between the one position and the market."""
-    return protection_of(desk.stake, desk.scene.clock.now().wall)
+    return protection_of(desk.stake, desk.scene.clock.now())
 
 
 async def managed(desk: Desk) -> None:

@@ -96,7 +96,7 @@ CHANGES: dict[str, tuple[Callable[[World], World], set[Reason]]] = {
     "pacing": (lambda w: changed(w, entry_budget=2), {Reason.PACING}),
     "another boot": (
         lambda w: changed(w, now=changed(w.now, boot="boot-1")),
-        {Reason.TOKEN_OTHER_RUN, Reason.QUOTE_STALE},
+        {Reason.TOKEN_OTHER_RUN, Reason.QUOTE_STALE, Reason.STATE_CONFLICT},
     ),
     "five minutes by ticks": (
         lambda w: changed(w, now=changed(w.now, ticks=w.now.ticks + timedelta(minutes=5))),

@@ -318,7 +318,14 @@ class TestTrust:
 
         async def walk(desk: Stage) -> None:
             _ = desk.act(AnchorState(KEY, "trend", "4f1d", Regime.NEWS, "anchor")).unwrap()
-            assert desk.bodies(StateAnchor) == [StateAnchor("trend", "4f1d", Regime.NEWS, "anchor")]
+            (said,) = desk.bodies(StateAnchor)
+            assert (said.strategy, said.state_hash, said.regime, said.anchored_by) == (
+                "trend",
+                "4f1d",
+                Regime.NEWS,
+                "anchor",
+            )
+            assert said.boot == desk.clock.now().boot
 
         _ = walked(walk)
 

@@ -132,7 +132,7 @@ class Case:
 
     def bead(self, seq: int) -> Bead:
         """The bead of it, once accepted."""
-        return bead(seq, decision(self.signed(), evolve(self.statement, says=self.says)))
+        return bead(seq, decision(self.signed(), evolve(self.statement, says=self.says), self.now))
 
 
 HONEST: Final = Case()
@@ -685,12 +685,14 @@ class TestBeads:
     def test_the_bead_keeps_the_signature_whole(self) -> None:
         """Statement byte for byte, signature, key, and what the check found."""
         signed = evolve(HONEST.signed(), counter=5)
-        assert decision(signed, HONEST.statement, "sha256:note") == Decision(
+        assert decision(signed, HONEST.statement, HONEST.now, "sha256:note") == Decision(
             type="decision",
             subject="intent-1",
             signed=Signed(signed.statement.decode(), "sshsig", ALICE, "hardware", True, True, 5),
             verdict=Verdict.APPROVE,
             note="sha256:note",
+            ticks=HONEST.now.ticks,
+            boot=HONEST.now.boot,
         )
 
     def test_the_fold_keeps_what_is_needed(self) -> None:

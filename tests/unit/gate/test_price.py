@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phoenix_core.facts import Quote
-from phoenix_core.gate.price import QUOTE_AGE_MAX, drift_bps, mid, price_refusal, quote_age, spread_bps
+from phoenix_core.gate.price import QUOTE_AGE_MAX, drift_bps, mid, price_refusal, spread_bps
 from phoenix_core.refusals import Reason
-from phoenix_core.values import Moment, Price, SecType, Side
+from phoenix_core.values import Moment, Price, SecType, Side, elapsed
 from tests.showing import shows
 from tests.unit.gate.samples import NOW
 
@@ -77,7 +77,7 @@ class TestAge:
         """The larger of two ages; none over a boot, a step back of more than two seconds, or ticks that ran back."""
         ms = timedelta(milliseconds=1)
         at = Moment(NOW.wall - wall * ms, NOW.ticks - ticks * ms, NOW.boot if same_boot else "boot-b")
-        age = quote_age(quote(at=at), NOW)
+        age = elapsed(at, NOW)
         if not same_boot or wall < -2_000 or ticks < 0:
             assert age is None
             assert Reason.QUOTE_STALE in judged(quote(at=at))
@@ -191,7 +191,7 @@ class TestArithmetic:
     @pytest.mark.parametrize(("back", "age"), [(2 * SECOND, NONE), (2 * SECOND + MICROSECOND, None)])
     def test_a_wall_clock_may_step_back_two_seconds(self, back: timedelta, age: timedelta | None) -> None:
         """Up to there the other clock is believed; beyond, neither is."""
-        assert quote_age(quote(at=evolve(NOW, wall=NOW.wall + back)), NOW) == age
+        assert elapsed(evolve(NOW, wall=NOW.wall + back), NOW) == age
 
     @pytest.mark.parametrize(
         ("at", "told"),
@@ -217,4 +217,4 @@ class TestArithmetic:
 
     def test_the_age_of_now_is_nothing(self) -> None:
         """A quote from this instant is new."""
-        assert quote_age(quote(), NOW) == NONE
+        assert elapsed(quote().at, NOW) == NONE

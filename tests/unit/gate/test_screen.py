@@ -74,6 +74,16 @@ class TestFacts:
         assert "".join(line + "\n" for line in block()) == GOLDEN
         assert fits(block())
 
+    @pytest.mark.parametrize(
+        ("quote_s", "made_s", "age"), [(-31, 0, 30), (-31, -30, 0), (-40, -34, 0), (0, 120, 150), (-31, -29, 1)]
+    )
+    def test_the_age_of_a_fresh_signal_is_not_negative(self, quote_s: int, made_s: int, age: int) -> None:
+        """Counted to the moment at which the evidence was made, not to a quote that is older than the signal; never
+        below zero, where the proposer's clock runs a little ahead of ours."""
+        shown = evidence(at=WALL + timedelta(seconds=made_s))
+        shown = evolve(shown, quote=evolve(shown.quote, at=WALL + timedelta(seconds=quote_s)))
+        assert f"age {age} s" in facts(shown)
+
     @shows("S32-EVD-01")
     @pytest.mark.parametrize(
         "seen",

@@ -30,7 +30,7 @@ from phoenix_core.trade.order_book import Orders
 from phoenix_core.trade.order_life import Known
 from phoenix_core.trade.positions import Ended, Open, Positions, changed
 from phoenix_core.trade.protection import protection_lines
-from phoenix_core.values import Money, OrderRef, OrderType, Price, Quantity, Role, SecType, Side, State, Tif
+from phoenix_core.values import Moment, Money, OrderRef, OrderType, Price, Quantity, Role, SecType, Side, State, Tif
 
 T0: Final = datetime(2026, 11, 18, 19, 0, tzinfo=UTC)
 SECOND: Final = timedelta(seconds=1)
@@ -44,6 +44,12 @@ STOP_REF: Final = exit_ref(REF, Role.STOP, 1)
 TARGET_REF: Final = exit_ref(REF, Role.TARGET, 1)
 CLOSE_REF: Final = exit_ref(REF, Role.CLOSE, 2)
 S = TypeVar("S", Positions, Orders, Fills)
+WAITED_FOR: Final = (OrderEvent.RECORDED, OrderEvent.SENT, OrderEvent.CANCEL_REQUESTED)
+
+
+def moment(at: datetime) -> Moment:
+    """An instant on both clocks."""
+    return Moment(at, timedelta(hours=5) + (at - T0), "boot")
 
 
 def quantity(value: int | str) -> Quantity:
@@ -201,8 +207,10 @@ class Log:
     now: datetime = T0
 
     def append(self, *bodies: Body) -> None:
-        """Record bodies, each in its place and at this moment."""
+        """Record bodies, each in its place and at this moment; what somebody waits for, on both clocks."""
         for body in bodies:
+            if isinstance(body, Order) and body.event in WAITED_FOR:
+                body = evolve(body, ticks=self.moment.ticks, boot=self.moment.boot)
             bead = Bead(len(self.beads), self.now, f"bead-{len(self.beads)}", body, "leaf")
             self.beads = (*self.beads, bead)
             for owner in (self.positions, self.orders, self.fills):
@@ -215,6 +223,11 @@ class Log:
     def wait(self, span: timedelta) -> None:
         """Let time pass."""
         self.now += span
+
+    @property
+    def moment(self) -> Moment:
+        """Now, on both clocks."""
+        return moment(self.now)
 
     @property
     def position(self) -> Open:

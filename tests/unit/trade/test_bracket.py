@@ -153,7 +153,7 @@ class Desk:
     def _close(self) -> None:
         if self.state not in HELD:
             return
-        planned = close_plan(self.log.stake, self.shares_group, self.log.now)
+        planned = close_plan(self.log.stake, self.shares_group, self.log.moment)
         if not is_successful(planned):
             return
         plan = planned.unwrap()
@@ -174,8 +174,8 @@ class Desk:
         position = self.log.position
         self.log.append(Order(OrderEvent.RECORDED, position.position_id, frames[0].ref, frames, group, mandate))
         there = self.log.fills.totals(position.position_id).held
-        signed_at = self.log.now if mandate == "decision:9" else None
-        no = exit_refusal(self.log.stake, frames, mandate, signed_at, self.log.now, there, ())
+        signed = self.log.moment if mandate == "decision:9" else None
+        no = exit_refusal(self.log.stake, frames, mandate, signed, self.log.moment, there, ())
         for each in frames:
             event = OrderEvent.SENT if no is None else OrderEvent.DROPPED
             self.log.append(order_bead(self.log.order(each.ref), event))
@@ -232,7 +232,7 @@ class Desk:
         frames = resizes(stake)
         if frames:
             self._send(frames, group_of(REF, 1), exit_mandate(stake.position))
-        if self.state is State.FILLED and protection_of(self.log.stake, self.log.now) is Protection.FULL:
+        if self.state is State.FILLED and protection_of(self.log.stake, self.log.moment) is Protection.FULL:
             self.log.append(changed(self.log.position, PositionEvent.PROTECTED, WORD))
         position, totals = self.log.position, stake.totals
         end = ending(totals.entered, totals.exited, all(order.end is not None for order in self.log.stake.orders))

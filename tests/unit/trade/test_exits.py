@@ -18,7 +18,6 @@ from phoenix_core.trade.births import adopted
 from phoenix_core.trade.exits import (
     PROTECTION_ENDS_WITHIN,
     SIGNED_FOR,
-    WALL_BACK_MAX,
     ClosePlan,
     Stake,
     Step,
@@ -41,7 +40,7 @@ from phoenix_core.trade.exits import (
 from phoenix_core.trade.fills import Answer, execution
 from phoenix_core.trade.order_words import news
 from phoenix_core.trade.protection import resized
-from phoenix_core.values import Moment, OrderType, Role, SecType, Side, Tif
+from phoenix_core.values import WALL_BACK_MAX, Moment, OrderType, Role, SecType, Side, Tif
 from tests.showing import shows
 from tests.unit.trade.samples import (
     ACCOUNT,
@@ -60,6 +59,7 @@ from tests.unit.trade.samples import (
     exit_lines,
     fill,
     frame,
+    moment,
     order_bead,
     order_said,
     price,
@@ -342,21 +342,21 @@ class TestX2:
         """The evidence that was approved, by its leaf; of an adoption, its own reference."""
         position = held().position
         assert exit_mandate(position) == MANDATE
-        assert x2_refusal(position, MANDATE, None, T0 + timedelta(days=30)) is None
+        assert x2_refusal(position, MANDATE, None, moment(T0 + timedelta(days=30))) is None
         adoption = adopted_stake().position
         assert exit_mandate(adoption) == f"adoption:{OTHER_REF}"
-        assert x2_refusal(adoption, f"adoption:{OTHER_REF}", None, T0) is None
+        assert x2_refusal(adoption, f"adoption:{OTHER_REF}", None, moment(T0)) is None
 
     @pytest.mark.parametrize("mandate", [None, "", "evidence:", f"evidence:{'f' * 64}", "decision:9"])
     def test_anything_else_is_no_mandate(self, mandate: str | None) -> None:
         """Another's evidence, or a decision of which nobody knows when it was signed."""
-        said = x2_refusal(held().position, mandate, None, T0)
+        said = x2_refusal(held().position, mandate, None, moment(T0))
         assert said is not None
         assert said.reasons == (Reason.EXIT_WITHOUT_MANDATE,)
 
     def test_no_name_is_no_right_whenever_it_was_signed(self) -> None:
         """A frame that names nothing does not go."""
-        said = x2_refusal(held().position, None, T0, T0)
+        said = x2_refusal(held().position, None, moment(T0), moment(T0))
         assert said is not None
         assert said.reasons == (Reason.EXIT_WITHOUT_MANDATE,)
 
@@ -372,7 +372,7 @@ class TestX2:
     )
     def test_a_signed_exit_lives_sixty_seconds(self, age: timedelta, passes: bool) -> None:
         """From its signature; a wall clock that was set back ends it too."""
-        said = x2_refusal(held().position, "decision:9", T0, T0 + age)
+        said = x2_refusal(held().position, "decision:9", moment(T0), evolve(moment(T0), wall=T0 + age))
         assert (said is None) is passes
         assert passes or (said is not None and said.reasons == (Reason.EXIT_EXPIRED,))
 
@@ -553,9 +553,9 @@ def test_the_last_look_of_an_exit_shows_every_red_light() -> None:
     log = held()
     log.wait(SECOND)
     record(log, close_frame(11))
-    frames, stake, now = (close_frame(11),), log.stake, log.now
+    frames, stake, now = (close_frame(11),), log.stake, log.moment
     lights = (None, refusal(Reason.ACCOUNT_MISMATCH), refusal(Reason.LEASE_LOST))
-    said = exit_refusal(stake, frames, "decision:9", now - SIGNED_FOR, now, Decimal(10), lights)
+    said = exit_refusal(stake, frames, "decision:9", now.plus(-SIGNED_FOR), now, Decimal(10), lights)
     assert said is not None
     assert said.reasons == (
         Reason.ACCOUNT_MISMATCH,
@@ -571,9 +571,9 @@ def test_a_right_exit_passes_the_last_look() -> None:
     log = held()
     record(log, close_frame(10), group=group_of(REF, 1))
     frames = (close_frame(10),)
-    assert exit_refusal(log.stake, frames, "decision:9", log.now, log.now, Decimal(10), ()) is None
-    assert exit_refusal(log.stake, frames, "decision:9", log.now, log.now, None, ()) is not None
-    assert exit_refusal(log.stake, frames, "decision:9", log.now, log.now, None, (), typed=True) is None
+    assert exit_refusal(log.stake, frames, "decision:9", log.moment, log.moment, Decimal(10), ()) is None
+    assert exit_refusal(log.stake, frames, "decision:9", log.moment, log.moment, None, ()) is not None
+    assert exit_refusal(log.stake, frames, "decision:9", log.moment, log.moment, None, (), typed=True) is None
 
 
 # --- closes -----------------------------------------------------------------------------------------------------------
@@ -585,30 +585,30 @@ class TestAClose:
     def test_it_shares_the_group_of_its_protection(self) -> None:
         """Where the broker allows that, it goes at once, for all that is held."""
         log = held()
-        assert close_plan(log.stake, True, log.now).unwrap() == ClosePlan(Step.SEND, quantity(10), group_of(REF, 1))
+        assert close_plan(log.stake, True, log.moment).unwrap() == ClosePlan(Step.SEND, quantity(10), group_of(REF, 1))
 
     def test_it_shares_the_group_of_what_is_left_of_its_protection(self) -> None:
         """One of the pair is a group too."""
         log = held()
         tell(log, TARGET_REF, B.CANCELLED)
-        assert close_plan(log.stake, True, log.now).unwrap().group == group_of(REF, 1)
+        assert close_plan(log.stake, True, log.moment).unwrap().group == group_of(REF, 1)
 
     def test_else_the_protection_ends_first(self) -> None:
         """Asked, awaited, confirmed; only then is anything sent, and only what is left by then."""
         log = held()
-        plan = close_plan(log.stake, False, log.now).unwrap()
+        plan = close_plan(log.stake, False, log.moment).unwrap()
         assert plan == ClosePlan(Step.CANCEL_FIRST, quantity(10), cancels=(STOP_REF, TARGET_REF))
         log.append(order_bead(log.order(STOP_REF), E.CANCEL_REQUESTED))
-        plan = close_plan(log.stake, False, log.now).unwrap()
+        plan = close_plan(log.stake, False, log.moment).unwrap()
         assert (plan.step, plan.cancels) == (Step.CANCEL_FIRST, (TARGET_REF,))
         log.wait(SECOND)
         log.append(order_bead(log.order(TARGET_REF), E.CANCEL_REQUESTED))
-        assert close_plan(log.stake, False, log.now).unwrap() == ClosePlan(Step.WAIT, quantity(10))
+        assert close_plan(log.stake, False, log.moment).unwrap() == ClosePlan(Step.WAIT, quantity(10))
         sold(log, 3)
         tell(log, STOP_REF, B.CANCELLED, 3)
-        assert close_plan(log.stake, False, log.now).unwrap().step is Step.WAIT
+        assert close_plan(log.stake, False, log.moment).unwrap().step is Step.WAIT
         tell(log, TARGET_REF, B.CANCELLED)
-        assert close_plan(log.stake, False, log.now).unwrap() == ClosePlan(Step.SEND, quantity(7))
+        assert close_plan(log.stake, False, log.moment).unwrap() == ClosePlan(Step.SEND, quantity(7))
 
     @pytest.mark.parametrize(
         ("waited", "step"),
@@ -623,17 +623,17 @@ class TestAClose:
         log.append(order_bead(log.order(STOP_REF), E.CANCEL_REQUESTED))
         log.wait(SECOND)
         log.append(order_bead(log.order(TARGET_REF), E.CANCEL_REQUESTED))
-        assert close_plan(log.stake, False, T0 + waited).unwrap() == ClosePlan(step, quantity(10))
+        assert close_plan(log.stake, False, moment(T0 + waited)).unwrap() == ClosePlan(step, quantity(10))
 
     @shows("F74")
     def test_the_rest_of_the_entry_is_cancelled_with_it(self) -> None:
         """However it goes: an approval to leave is none to buy more. Asked once, not again."""
         log = held(filled=4)
-        assert close_plan(log.stake, True, log.now).unwrap().cancels == (REF,)
-        assert close_plan(log.stake, False, log.now).unwrap().cancels == (REF, STOP_REF, TARGET_REF)
+        assert close_plan(log.stake, True, log.moment).unwrap().cancels == (REF,)
+        assert close_plan(log.stake, False, log.moment).unwrap().cancels == (REF, STOP_REF, TARGET_REF)
         for ref in (STOP_REF, TARGET_REF):
             log.append(order_bead(log.order(ref), E.CANCEL_REQUESTED))
-        assert close_plan(log.stake, False, log.now).unwrap().cancels == (REF,)
+        assert close_plan(log.stake, False, log.moment).unwrap().cancels == (REF,)
         assert entry_to_cancel(log.stake) == (REF,)
         log.append(order_bead(log.order(), E.CANCEL_REQUESTED))
         assert entry_to_cancel(log.stake) == ()
@@ -646,7 +646,7 @@ class TestAClose:
         for ref in (STOP_REF, TARGET_REF):
             tell(log, ref, B.CANCELLED)
         for shares in (True, False):
-            assert close_plan(log.stake, shares, log.now).unwrap() == ClosePlan(Step.SEND, quantity(10))
+            assert close_plan(log.stake, shares, log.moment).unwrap() == ClosePlan(Step.SEND, quantity(10))
 
     def test_two_groups_cannot_be_shared(self) -> None:
         """Protection in two groups ends first, whatever the broker allows."""
@@ -654,26 +654,26 @@ class TestAClose:
         tell(log, TARGET_REF, B.CANCELLED)
         ref = exit_ref(REF, Role.TARGET, 2)
         record(log, frame(ref, exit_lines()[1]), mandate=MANDATE)
-        assert close_plan(log.stake, True, log.now).unwrap().step is Step.CANCEL_FIRST
+        assert close_plan(log.stake, True, log.moment).unwrap().step is Step.CANCEL_FIRST
 
     def test_there_is_one(self) -> None:
         """While one lives there is no second."""
         log = held()
         record(log, close_frame(10), group=group_of(REF, 1))
-        assert close_plan(log.stake, True, log.now).failure().reasons == (Reason.CLOSE_ALREADY_WORKING,)
+        assert close_plan(log.stake, True, log.moment).failure().reasons == (Reason.CLOSE_ALREADY_WORKING,)
 
     def test_one_unit_is_something(self) -> None:
         """The last one too is closed."""
         log = held()
         sold(log, 9)
-        assert close_plan(log.stake, True, log.now).unwrap().quantity == 1
+        assert close_plan(log.stake, True, log.moment).unwrap().quantity == 1
 
     @pytest.mark.parametrize("exited", [10, 11])
     def test_nothing_held_is_nothing_to_close(self, exited: int) -> None:
         """Net zero, or beyond it: a close would open."""
         log = held()
         sold(log, exited)
-        assert close_plan(log.stake, True, log.now).failure().reasons == (Reason.NOTHING_TO_CLOSE,)
+        assert close_plan(log.stake, True, log.moment).failure().reasons == (Reason.NOTHING_TO_CLOSE,)
 
     @shows("F76")
     @pytest.mark.parametrize("side", Side)

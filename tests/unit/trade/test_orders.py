@@ -46,6 +46,7 @@ from tests.unit.trade.samples import (
     executed,
     exit_lines,
     frame,
+    moment,
     order_bead,
     order_said,
     quantity,
@@ -306,7 +307,7 @@ def test_a_refused_cancel_ends_nothing() -> None:
         assert error_news(refused, error(code)) == ()
         again = applied(refused, order_bead(refused, E.CANCEL_REQUESTED), T0 + SECOND)
         assert error_news(again, error(code))
-        assert again.cancel_requested_at == T0  # since the first request
+        assert again.cancel_requested == moment(T0)  # since the first request
     filled = tell(log, order_said(REF, B.FILLED, 10)).order()
     assert error_news(filled, error(10148)) == ()
     assert filled.end is End.FILLED
@@ -358,9 +359,9 @@ def test_what_is_recorded() -> None:
     for order in (entry, stop, target):
         assert (order.standing, order.revision, order.group) == (Standing.RECORDED, 1, group_of(REF, 1))
         assert (order.mandate, order.recorded_seq) == (f"evidence:{EVIDENCE}", 0)
-        assert (order.sent_at, order.acknowledged, order.answered, order.end) == (None, False, False, None)
+        assert (order.sent, order.acknowledged, order.answered, order.end) == (None, False, False, None)
         assert (order.order_id, order.session, order.perm_ids, order.code) == (0, 0, (), 0)
-        assert (order.cancel_requested_at, order.cancel_sent_at, order.cancel_refused) == (None, None, False)
+        assert (order.cancel_requested, order.cancel_sent_at, order.cancel_refused) == (None, None, False)
         assert (order.filled, order.echo, order.echo_group, order.reason, order.message) == (
             quantity(0),
             None,
@@ -378,8 +379,8 @@ def test_what_is_sent() -> None:
     log.wait(SECOND)
     log.append(order_bead(log.order(), E.SENT, order_id=41, session=3))
     order = log.order()
-    assert (order.standing, order.sent_at, order.order_id, order.session) == (Standing.SENT, T0 + SECOND, 41, 3)
-    assert order.recorded_at == T0
+    assert (order.standing, order.sent, order.order_id, order.session) == (Standing.SENT, moment(T0 + SECOND), 41, 3)
+    assert order.recorded == moment(T0)
     bound = applied(order, order_bead(order, E.ACKNOWLEDGED, order_id=42), T0)
     assert (bound.order_id, bound.session) == (42, 3)
 
@@ -458,8 +459,8 @@ def test_a_bead_without_a_revision_is_about_its_order_alone() -> None:
     log.append(bracket())
     log.append(order_bead(log.order(STOP_REF), E.SENT))
     log.append(order_bead(log.order(STOP_REF), E.CANCEL_REQUESTED, revision=None))
-    asked = [order.cancel_requested_at for order in log.orders.of(bracket().position_id)]
-    assert asked == [None, T0, None]
+    asked = [order.cancel_requested for order in log.orders.of(bracket().position_id)]
+    assert asked == [None, moment(T0), None]
 
 
 def test_a_withheld_change_leaves_other_orders_alone() -> None:
@@ -494,7 +495,7 @@ class TestAChange:
         stop = self.changed().order(STOP_REF)
         assert (stop.revision, stop.line.quantity, stop.quantity_at_most) == (2, Decimal(4), Decimal(10))
         assert (stop.answered, stop.acknowledged, stop.standing) == (False, True, Standing.RECORDED)
-        assert (stop.sent_at, stop.recorded_at) == (None, T0 + SECOND)
+        assert (stop.sent, stop.recorded) == (None, moment(T0 + SECOND))
 
     def test_an_old_echo_is_no_answer(self) -> None:
         """A word with the old terms that crossed the change on its way answers nothing."""

@@ -39,6 +39,7 @@ from tests.unit.trade.samples import (
     entry_line,
     exit_lines,
     frame,
+    moment,
     order_bead,
     order_said,
     price,
@@ -67,7 +68,7 @@ def filled(size: int = 10) -> Log:
 
 def protection(log: Log) -> Protection:
     """What protects it now."""
-    return protection_of(log.stake, log.now)
+    return protection_of(log.stake, log.moment)
 
 
 # --- what stands ------------------------------------------------------------------------------------------------------
@@ -267,9 +268,9 @@ def test_an_exit_unanswered_for_ten_seconds_is_unknown(sent: bool, waited: timed
     log.wait(waited)
     assert protection(log) is expected
     for name in refs:
-        assert is_unanswered(log.order(name), log.now) is (expected is P.UNKNOWN)
+        assert is_unanswered(log.order(name), log.moment) is (expected is P.UNKNOWN)
         echoed(log, name)
-        assert not is_unanswered(log.order(name), log.now)
+        assert not is_unanswered(log.order(name), log.moment)
     assert protection(log) is P.FULL
 
 
@@ -277,10 +278,10 @@ def test_what_has_ended_waits_for_no_answer() -> None:
     """An end is an answer."""
     log = filled()
     log.append(*news(log.order(STOP_REF), order_said(STOP_REF, B.CANCELLED)))
-    assert not is_unanswered(log.order(STOP_REF), T0 + timedelta(hours=1))
+    assert not is_unanswered(log.order(STOP_REF), moment(T0 + timedelta(hours=1)))
     dropped = order_bead(log.order(TARGET_REF), E.DROPPED)
     log.append(dropped)
-    assert not is_unanswered(log.order(TARGET_REF), T0 + timedelta(hours=1))
+    assert not is_unanswered(log.order(TARGET_REF), moment(T0 + timedelta(hours=1)))
 
 
 # --- placing it again -------------------------------------------------------------------------------------------------

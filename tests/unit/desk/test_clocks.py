@@ -1,0 +1,135 @@
+"""I17 on the whole desk: a wall that is set back prolongs no life, and no wait; nor does a host that booted anew."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, timedelta
+
+import pytest
+from attrs import evolve as changed
+from returns.pipeline import is_successful
+
+from phoenix_adapters.brokers.mock.chaos import Silence
+from phoenix_core.acts.exits import Carry
+from phoenix_core.acts.timed import CancelRest, Doubt, Stall
+from phoenix_core.beads import Order, OrderEvent
+from phoenix_core.effects import CarryOut
+from phoenix_core.gate.statements import Close
+from phoenix_core.kernel import decide, due
+from phoenix_core.orders import exit_ref
+from phoenix_core.refusals import Reason
+from phoenix_core.values import CommandId, Moment, Role, State, elapsed, instant, is_over
+from tests.showing import shows
+from tests.stage import START, Stage
+from tests.unit.desk.walks import WORDS, ref_of, walked
+
+SECOND = timedelta(seconds=1)
+NOW = Moment(START.astimezone(UTC), 9 * SECOND, "b")
+# Every way in which time may be said to have passed: the wall alone, the other clock alone, neither that is known.
+LATER: dict[str, Callable[[Moment, timedelta], Moment]] = {
+    "both": lambda now, span: now.plus(span),
+    "the wall set on": lambda now, span: changed(now, wall=now.wall + span),
+    "the wall set back meanwhile": lambda now, span: changed(now.plus(span), wall=now.wall + SECOND),
+    "another boot": lambda now, span: changed(now.plus(SECOND), boot="boot-2"),
+    "set back behind its beginning": lambda now, span: changed(now, wall=now.wall - timedelta(hours=1)),
+}
+
+
+@shows("I17")
+class TestDesk:
+    """Whatever the wall does, what is waited for is told in time, and what is signed is over in time (I17)."""
+
+    @pytest.mark.parametrize("way", sorted(LATER))
+    def test_silence_is_told_by_either_clock(self, way: str) -> None:
+        """NO_ACK after 60 s, doubt about the exits after 10, the entry's remainder after 90."""
+
+        async def walk(desk: Stage) -> None:
+            desk.broker.script(Silence())
+            intent = await desk.enter()
+            assert desk.state(intent) is State.SUBMITTED
+            asked = {type(c) for c in due(desk.desk, desk.clock.now())}
+            assert not asked & {Stall, Doubt, CancelRest}
+            asked = {type(c) for c in due(desk.desk, LATER[way](desk.clock.now(), 91 * SECOND))}
+            assert {Stall, Doubt, CancelRest} <= asked
+
+        _ = walked(walk)
+
+    @pytest.mark.parametrize("way", sorted(LATER))
+    def test_a_context_ages_by_either_clock(self, way: str) -> None:
+        """Proposed on a fresh context; a quarter of an hour later by any clock the approval meets STATE_CONFLICT."""
+
+        async def walk(desk: Stage) -> None:
+            intent = await desk.propose()
+            world = desk.engine.world()
+            command = desk.signature(desk.screen(intent).says)
+            now = LATER[way](world.now, timedelta(minutes=15))
+            said = decide(desk.desk, command, changed(world, now=now)).result
+            assert not is_successful(said)
+            if way in ("the wall set back meanwhile", "another boot"):  # of the statement's own life its wall says less
+                assert Reason.STATE_CONFLICT in said.failure().reasons
+
+        _ = walked(walk)
+
+    @pytest.mark.parametrize("way", sorted(LATER))
+    def test_a_signed_close_lives_a_minute_by_either_clock(self, way: str) -> None:
+        """Recorded, and carried out too late by any clock: answered, and not sent."""
+
+        async def walk(desk: Stage) -> None:
+            intent = await desk.enter()
+            _ = desk.sign(Close(intent, WORDS)).unwrap()
+            _ = desk.engine.recorder.catch_up()
+            (key,) = [key for key, owed in desk.desk.owed.items() if isinstance(owed, CarryOut)]
+            world = desk.engine.world()
+            fresh = decide(desk.desk, Carry(CommandId("carry"), *key), world)
+            assert is_successful(fresh.result), "within its minute it is carried out"
+            late = changed(world, now=LATER[way](world.now, 60 * SECOND))
+            ruling = decide(desk.desk, Carry(CommandId("carry"), *key), late)
+            assert ruling.result.failure().reasons == (Reason.EXIT_EXPIRED,)
+            assert not any(isinstance(d.body, Order) for d in ruling.drafts)
+
+        _ = walked(walk)
+
+    def test_a_change_of_protection_waits_ten_seconds_by_either_clock(self) -> None:
+        """What is waited for carries both clocks: record, frame and cancel request."""
+
+        async def walk(desk: Stage) -> None:
+            desk.broker.script(Silence())
+            intent = await desk.enter()
+            await desk.tick(91)
+            kinds = (OrderEvent.RECORDED, OrderEvent.SENT, OrderEvent.CANCEL_REQUESTED)
+            waited = [o for o in desk.bodies(Order) if o.event in kinds]
+            assert {o.event for o in waited} == set(kinds)
+            assert all(o.ticks is not None and o.boot == desk.clock.now().boot for o in waited)
+            stop = desk.desk.orders.find(exit_ref(ref_of(desk, intent), Role.STOP, 1))
+            assert stop is not None and stop.asked == stop.sent and stop.asked.boot == desk.clock.now().boot
+
+        _ = walked(walk)
+
+
+class TestElapsed:
+    """One mechanism for every life and every wait: the clock that says more, and none where they cannot say."""
+
+    @pytest.mark.parametrize(
+        ("wall", "ticks", "boot", "expected"),
+        [
+            (5, 3, "b", 5),
+            (3, 5, "b", 5),
+            (-2, 5, "b", 5),
+            (-3, 5, "b", None),
+            (5, -1, "b", None),
+            (5, 5, "other", None),
+        ],
+    )
+    def test_the_clock_that_says_more(self, wall: int, ticks: int, boot: str, expected: int | None) -> None:
+        """Another boot, ticks that ran back, a wall set back by more than two seconds: nobody knows, so it is over."""
+        now = Moment(NOW.wall + wall * SECOND, NOW.ticks + ticks * SECOND, boot)
+        spent = elapsed(NOW, now)
+        assert spent == (None if expected is None else expected * SECOND)
+        assert is_over(NOW, now, 5 * SECOND) is True
+        assert is_over(NOW, now, 6 * SECOND) is (expected is None)
+
+    def test_a_bead_without_the_second_clock_has_the_wall_alone(self) -> None:
+        """Written before beads carried it, replayed by a later version."""
+        old = instant(NOW.wall, None, None)
+        assert elapsed(old, NOW.plus(7 * SECOND)) == 7 * SECOND
+        assert elapsed(old, changed(NOW, wall=NOW.wall - 3 * SECOND)) is None
