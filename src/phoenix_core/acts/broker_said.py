@@ -55,7 +55,7 @@ from phoenix_core.values import Account, CommandId, Facts, Role, State, plain
 from phoenix_core.watch.alerts import may_raise, resolved
 from phoenix_core.watch.codes import Code, alert, drift_alert
 from phoenix_core.watch.drift import Divergence, drift_bead, fact_after_end, is_news, two_perm_ids, unresolved
-from phoenix_core.watch.observations import seen
+from phoenix_core.watch.observations import is_late_known, seen
 from phoenix_core.watch.session import link_beads
 from phoenix_core.world import World
 
@@ -123,9 +123,11 @@ def _after_end(desk: Desk, command: Said, ref: str, ended_as: str, facts: Facts,
     # An order may have ended while its position has not: the instrument is known either way.
     pair = position.pair if position is not None else known.line.symbol if known is not None else None
     divergence = fact_after_end(ref, ended_as, facts, pair)
+    # None is dropped (I10): each word that was not heard yet is kept, also where its drift is open already.
+    heard = is_late_known(desk.observations, ref, facts)
+    late = None if heard else Observation(About.LATE_FACT, ref, {**facts, "message": message})
     if not is_news(desk.drifts, divergence, desk.sessions.connected_seq):
-        return []
-    late = Observation(About.LATE_FACT, ref, {**facts, "message": message})
+        return [late]
     return [late, *_drift(desk, divergence, command), alert(Code.LATE_FACT, ref, command.command_id)]
 
 

@@ -33,6 +33,7 @@ from phoenix_core.rulings import Ruling, denied, granted
 from phoenix_core.trade import protection
 from phoenix_core.trade.births import adopted
 from phoenix_core.trade.fills import stated
+from phoenix_core.trade.order_life import Known
 from phoenix_core.trade.positions import Ended, Open, changed
 from phoenix_core.trade.transitions import move
 from phoenix_core.values import (
@@ -41,6 +42,7 @@ from phoenix_core.values import (
     Moment,
     OrderRef,
     OrderType,
+    Quantity,
     Role,
     State,
     Tif,
@@ -160,7 +162,7 @@ def resolve_stalled(desk: Desk, said: says.ResolveStalled, signed: Signed, world
     proof = Proof(ProofKind.OPERATOR_DECISION, str(signed.seq))
     over = resolved(desk.alerts, Code.POSITION_STALLED, position.position_id, signed.by)
     if said.as_ is says.StalledEnd.FILLED:
-        return _stalled_filled(position, said, signed, proof, over, world)
+        return _stalled_filled(desk, position, said, signed, proof, over, world)
     if not is_absent(desk.observations, position.order_ref or "", desk.sessions.session, ABSENT_FOR):
         detail = "two complete pictures 30 s apart in this session must show neither the order nor its holding"
         return denied(refusal(Reason.SNAPSHOTS_MISSING, detail=detail))
@@ -182,10 +184,21 @@ def resolve_stalled(desk: Desk, said: says.ResolveStalled, signed: Signed, world
 
 
 def _stalled_filled(
-    position: Open, said: says.ResolveStalled, signed: Signed, proof: Proof, over: Body | None, world: World
+    desk: Desk,
+    position: Open,
+    said: says.ResolveStalled,
+    signed: Signed,
+    proof: Proof,
+    over: Body | None,
+    world: World,
 ) -> Ruling:
+    """Book what a human read in the broker's papers. The whole of it is the order's end; of a part the rest may still
+    work, so its end is asked for."""
     if said.quantity is None or said.price is None or not said.reference:
         return denied(refusal(Reason.RESOLUTION_NOT_PROVEN, detail="state quantity, price and the broker's reference"))
+    if said.quantity > position.requested_quantity:
+        detail = f"{plain(said.quantity)} of {plain(position.requested_quantity)} ordered: resolve the drift instead"
+        return denied(refusal(Reason.RESOLUTION_NOT_PROVEN, detail=detail))
     booked = stated(
         f"stated.{signed.seq}.01",
         position.position_id,
@@ -197,15 +210,33 @@ def _stalled_filled(
         said.price,
         world.now.wall,
     )
+    entry = desk.orders.entry_of(position.position_id)
     filled = changed(
         position,
         PositionEvent.FILLED,
         proof,
         filled=said.quantity,
         average_entry=said.price,
-        entry_working=said.quantity < position.requested_quantity,
+        entry_working=said.quantity < position.requested_quantity and entry is not None and entry.end is None,
     )
-    return granted(position.position_id, booked, filled, over)
+    return granted(position.position_id, booked, *_entry_after(entry, said.quantity, signed, world), filled, over)
+
+
+def _entry_after(entry: Known | None, quantity: Quantity, signed: Signed, world: World) -> Beads:
+    if entry is None or entry.end is not None:
+        return []
+    if quantity < entry.line.quantity:
+        return [] if entry.cancel_requested else [cancel_request(entry, f"decision {signed.seq}", world.now)]
+    ended = Order(
+        event=OrderEvent.ENDED,
+        position_id=entry.position_id,
+        ref=entry.ref,
+        role=entry.role,
+        status="FILLED",
+        filled=quantity,
+        reason=f"decision {signed.seq}",
+    )
+    return [ended]
 
 
 def resolve_drift(desk: Desk, said: says.ResolveDrift, signed: Signed, world: World) -> Ruling:

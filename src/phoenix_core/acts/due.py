@@ -14,6 +14,7 @@ from phoenix_core.acts.approve import grounds_for
 from phoenix_core.acts.exits import Carry, ClearAway, LeaveOnTime, Resize, Restore, leaves_on_time, left_over
 from phoenix_core.acts.lights import policy_of
 from phoenix_core.acts.propose import Assemble
+from phoenix_core.acts.reconcile import reaches_back
 from phoenix_core.acts.submit import Submit
 from phoenix_core.acts.timed import (
     PROPOSAL_EXPIRED,
@@ -119,7 +120,11 @@ def _due_to_orders(desk: Desk, now: Moment) -> Iterator[Due]:
                 yield Stall(_id("unanswered", str(key[0])), effect.position_id, "OUTCOME_UNKNOWN", key)
     for position in desk.positions.in_state(State.SUBMITTED):
         entry = desk.orders.find(position.order_ref or "")
-        if entry is None or entry.end is not None:
+        if entry is None:
+            continue
+        if entry.end is not None:  # and nothing executed: what a later picture does not prove, a human must
+            if not reaches_back(position, now.wall):
+                yield Stall(_id("unproven", position.position_id), position.position_id, "END_NOT_PROVEN")
             continue
         waited = elapsed(entry.recorded, now)
         if not entry.acknowledged and (waited is None or waited > STALLED_AFTER):
@@ -145,7 +150,7 @@ def _due_to_entries(desk: Desk, now: Moment) -> Iterator[Due]:
             yield ClearAway(_id("clear", position.position_id, str(desk.head.size)), position.position_id)
     for position in (*desk.positions.in_state(State.FILLED), *desk.positions.in_state(State.MANAGED)):
         if leaves_on_time(desk, position, now):
-            yield LeaveOnTime(_id("time-exit", position.position_id), position.position_id)
+            yield LeaveOnTime(_id("time-exit", position.position_id, str(desk.head.size)), position.position_id)
 
 
 def _is_dirty(desk: Desk, position: Open) -> bool:
@@ -169,7 +174,7 @@ def _due_to_protection(desk: Desk, position: Open, now: Moment) -> Iterator[Due]
 def _due_to_signatures(desk: Desk) -> Iterator[Due]:
     for key, effect in desk.owed.items():
         if isinstance(effect, CarryOut):
-            yield Carry(_id("carry", str(key[0])), key[0], key[1])
+            yield Carry(_id("carry", str(key[0]), str(desk.head.size)), key[0], key[1])
 
 
 def _due_to_intents(desk: Desk, now: Moment) -> Iterator[Due]:

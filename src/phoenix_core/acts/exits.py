@@ -30,6 +30,7 @@ from phoenix_core.trade import exits, protection
 from phoenix_core.trade.order_life import Known
 from phoenix_core.trade.positions import Open
 from phoenix_core.values import CommandId, Moment, OrderRef, Price, Quantity, Role, is_over, plain
+from phoenix_core.watch.codes import Code, alert
 from phoenix_core.watch.drift import blocking
 from phoenix_core.world import World
 
@@ -94,10 +95,21 @@ def _carry(desk: Desk, command: Carry, world: World) -> Ruling:
     if no is not None:
         return _answered(command, recorded, denied(no))
     by = desk.approvals.name_of(recorded.signed.key)
+    if isinstance(statement.says, says.Close) and _waits(desk, statement.says, world):
+        return _close(desk, statement.says, carry.Signed(command.seq, by, command.command_id), world)
     ruling = _CARRIERS[type(statement.says)](
         desk, statement.says, carry.Signed(command.seq, by, command.command_id), world
     )
     return _answered(command, recorded, ruling)
+
+
+def _waits(desk: Desk, said: says.Close, world: World) -> bool:
+    """Whether a close has its protection ended first: until that is confirmed it is not answered yet."""
+    position = carry.held_position(desk, said.position)
+    if isinstance(position, Refusal):
+        return False
+    planned = exits.close_plan(exits.stake_of(position, desk.orders, desk.fills), True, world.now)
+    return is_successful(planned) and planned.unwrap().step in (exits.Step.CANCEL_FIRST, exits.Step.WAIT)
 
 
 def _about(no: Refusal) -> About:
@@ -134,13 +146,26 @@ def _close(desk: Desk, said: says.Close, signed: carry.Signed, world: World) -> 
         return denied(planned.failure() if entry is not None else refusal(Reason.UNKNOWN_POSITION))
     plan = planned.unwrap()
     if plan.step is not exits.Step.SEND:
-        return denied(refusal(Reason.PROTECTION_STILL_WORKS, detail="its protection stands in more than one group"))
+        return _staged(desk, position, plan, "close", signed.command_id, world)
     quantity = said.quantity if said.quantity is not None else plan.quantity
     doubtful = blocking(desk.drifts, position.pair) or world.snapshot is None
     if quantity > plan.quantity and not doubtful:
         return denied(refusal(Reason.EXIT_TOO_LARGE, detail=f"{plain(quantity)} of {plain(plan.quantity)} held"))
     order = _close_order(desk, position, plan, entry, quantity, f"decision:{signed.seq}", world.now)
     return granted(position.position_id, order, *_cancels(desk, plan, "close", world.now))
+
+
+def _staged(desk: Desk, position: Open, plan: exits.ClosePlan, why: str, command_id: CommandId, world: World) -> Ruling:
+    """A close that no one group can take in: its protection ends first, and it is sent once the broker confirmed that;
+    three seconds later nothing is sent, and a human is asked (D6)."""
+    no = refusal(Reason.PROTECTION_STILL_WORKS, detail="its protection stands in more than one group")
+    if plan.step is not exits.Step.GIVE_UP:
+        asked = _cancels(desk, plan, why, world.now)
+        return granted(position.position_id, *asked) if asked else denied(no)
+    if f"{Code.CLOSE_NOT_SENT}|{position.position_id}" in desk.alerts.by_subject:
+        return denied(no)
+    told = alert(Code.CLOSE_NOT_SENT, position.position_id, command_id, reason=no.headline.value)
+    return denied(no, told)
 
 
 def _close_order(
@@ -252,8 +277,10 @@ def _leave(desk: Desk, command: LeaveOnTime, world: World) -> Ruling:
         return denied(refusal(Reason.NOTHING_TO_DO))
     stake = exits.stake_of(position, desk.orders, desk.fills)
     planned, entry = exits.close_plan(stake, True, world.now), exits.entry_line(stake)
-    if not is_successful(planned) or entry is None or planned.unwrap().step is not exits.Step.SEND:
+    if not is_successful(planned) or entry is None:
         return denied(refusal(Reason.PROTECTION_STILL_WORKS))
+    if planned.unwrap().step is not exits.Step.SEND:
+        return _staged(desk, position, planned.unwrap(), "time exit", command.command_id, world)
     order = _close_order(desk, position, planned.unwrap(), entry, stake.held, exits.exit_mandate(position), world.now)
     no = placeable(desk, stake, order.frames, world)
     if no is not None:

@@ -6,6 +6,8 @@ whole picture is also the executions answer that an unfilled end has been waitin
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from attrs import frozen
 
 from phoenix_core.beads import Body, Draft, PositionEvent, Proof, ProofKind, Settlement, Settles
@@ -24,7 +26,7 @@ from phoenix_core.watch.alerts import may_raise, resolved
 from phoenix_core.watch.codes import Code, alert, drift_alert
 from phoenix_core.watch.compare import MOTION_AFTER_MAX, UNKNOWN_MAX, Agreement, Book, OrderRow, compare
 from phoenix_core.watch.drift import news
-from phoenix_core.watch.market_hours import fx_day
+from phoenix_core.watch.market_hours import fx_day, in_one_day
 from phoenix_core.watch.observations import snapshot_seen, suspects_of
 from phoenix_core.world import World
 
@@ -102,6 +104,12 @@ def book_of(desk: Desk, snapshot: Snapshot, world: World) -> Book:
         touched={**desk.orders.touched, **desk.fills.touched},
         cash=cash,
         realized=realized if snapshot.realized is not None else None,
+        awaited={
+            position.order_ref: position.pair
+            for state in (State.SUBMITTED, State.STALLED)
+            for position in desk.positions.in_state(state)
+            if desk.orders.has_ended(position.order_ref)
+        },
     )
 
 
@@ -141,7 +149,13 @@ def _is_proven(position: Open, over: Over, snapshot: Snapshot) -> bool:
     untraded = over.filled == position.filled_quantity == position.exited_quantity == 0
     unfilled = untraded and over.end in (End.CANCELLED, End.REJECTED)
     later = snapshot.complete and snapshot.began.wall >= over.at
-    return unfilled and later and all(e.ref != position.order_ref for e in snapshot.executions)
+    silent = all(said.ref != position.order_ref for said in snapshot.executions)
+    return unfilled and later and silent and reaches_back(position, snapshot.ended.wall)
+
+
+def reaches_back(position: Open, now: datetime) -> bool:
+    """Whether executions that are told now go back to this position's order: past a midnight a human must decide."""
+    return position.submitted_at is not None and in_one_day(position.submitted_at, now)
 
 
 def _end(desk: Desk, position: Open, over: Over, key: str) -> Beads:

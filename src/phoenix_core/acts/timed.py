@@ -324,7 +324,11 @@ def _raise_by_rule(desk: Desk, command: RaiseByRule, world: World) -> Ruling:
     if flag is None:
         return denied(refusal(Reason.NOTHING_TO_DO))
     code = Code.DAILY_LOSS_LIMIT if command.raised_by == "daily_loss" else Code.KILL_RAISED
-    return granted(flag.flag, flag, alert(code, command.scope, command.command_id, reason=command.reason))
+    # A second drift of an instrument is told of as a drift; that entries stop there is said already.
+    told = may_raise(desk.alerts, code, command.scope, world.now.wall)
+    return granted(
+        flag.flag, flag, alert(code, command.scope, command.command_id, reason=command.reason) if told else None
+    )
 
 
 def is_untold(desk: Desk, flag: kill_flags.Standing) -> bool:

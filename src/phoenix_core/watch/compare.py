@@ -72,6 +72,7 @@ class Book:
     touched: Mapping[str, datetime]  # symbol or reference -> its last order or execution fact; recent ones suffice
     cash: Container[str] = ()  # symbols of currency pairs, where the broker's position is virtual
     realized: Money | None = None  # None: nothing comparable today
+    awaited: Mapping[str, str] = {}  # entries that ended with nothing proven: reference -> symbol
 
 
 @frozen
@@ -123,13 +124,15 @@ def compare(
     standing, watched = _judged(book, snapshot, suspects, seen.values())
     moving = any(quiet < QUIET_NEEDED for _, quiet in watched)
     unexplained = sorted(d.subject for d in seen.values() if d.cause in _HOLDING)
-    missing = (d for d in seen.values() if d.cause is Cause.ORDER_MISSING and d.instrument not in unexplained)
+    missing = [d.subject for d in seen.values() if d.cause is Cause.ORDER_MISSING and d.instrument not in unexplained]
+    told = {said.ref for said in orders if not _is_over(said)} | {said.ref for said in snapshot.executions}
+    missing += [ref for ref, symbol in book.awaited.items() if ref not in told and symbol not in unexplained]
     return Finding(
         Agreement.DIFFERS if standing else Agreement.MOVING if moving else Agreement.AGREES,
         found=standing,
         suspects=watched,
         shown=tuple(seen),
-        absent=tuple(sorted(divergence.subject for divergence in missing)),
+        absent=tuple(sorted(missing)),
         unexplained=tuple(unexplained),
     )
 

@@ -179,6 +179,12 @@ def session_refusal(status: MarketStatus) -> Refusal | None:
     return _REFUSALS.get(status)
 
 
+def in_one_day(start: datetime, end: datetime) -> bool:
+    """Whether no midnight lies between two instants, in any zone that a gateway may live by: what a broker tells of its
+    executions reaches back to its own midnight, and nobody has told us which one that is."""
+    return all(local(zone, start).date() == local(zone, end).date() for zone in Zone)
+
+
 def fx_day(at: datetime) -> str:
     """The trading day of an instant, `YYYY-MM-DD`: it rolls at 17:00 New York."""
     return (local(Zone.NEW_YORK, at) + 7 * _HOUR).date().isoformat()

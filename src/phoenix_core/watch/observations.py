@@ -12,7 +12,7 @@ from attrs import Factory, define
 
 from phoenix_core.beads import About, Bead, Observation
 from phoenix_core.facts import Quote, Snapshot
-from phoenix_core.values import Price, exact, plain, utc_of, utc_text
+from phoenix_core.values import Facts, Price, exact, plain, utc_of, utc_text
 from phoenix_core.watch.compare import QUIET_NEEDED, Agreement, Finding, next_look
 from phoenix_core.watch.pacing import RUNS_MAX
 
@@ -21,6 +21,8 @@ LISTED_MAX: Final = 1000
 # A quote every five seconds over the five minutes that evidence lives.
 QUOTES_CITABLE: Final = 60
 _PASS: Final = "pass"
+# A resynchronisation says the same again; a day's late words fit in here many times over.
+LATE_KEPT: Final = 1024
 
 
 @define
@@ -73,6 +75,7 @@ class Observations:
     absences: dict[str, Absence] = Factory(dict)  # by reference
     bunny: dict[str, bool] = Factory(dict)  # chaos vector -> whether it passed when it last ran
     drills: dict[str, datetime] = Factory(dict)  # runbook -> when it was last drilled
+    late: dict[str, int] = Factory(dict)  # words about what had ended, by what they say -> seq, oldest first
 
     def fold(self, bead: Bead) -> None:
         """Take in an observation; other kinds are somebody else's."""
@@ -89,6 +92,10 @@ class Observations:
             self.bunny[body.subject] = body.facts["verdict"] == _PASS
         elif body.about is About.DRILL:
             self.drills[body.subject] = bead.ts
+        elif body.about is About.LATE_FACT:
+            self.late[_late_name(body.subject, body.facts)] = bead.seq
+            if len(self.late) > LATE_KEPT:
+                del self.late[next(iter(self.late))]
 
     def _ran(self, bead: Bead, body: Observation) -> None:
         run = _run_of(bead, body)
@@ -145,6 +152,17 @@ def _quote_of(seq: int, body: Observation) -> LastQuote:
 
 def _listed(text: str) -> tuple[str, ...]:
     return tuple(text.split(",")) if text else ()
+
+
+def _late_name(ref: str, facts: Facts) -> str:
+    """What a late word says, whichever message said it."""
+    said = ",".join(f"{name}={value}" for name, value in sorted(facts.items()) if name != "message")
+    return f"{ref}|{said}"
+
+
+def is_late_known(observations: Observations, ref: str, facts: Facts) -> bool:
+    """Whether a word about something that had ended was heard before, in whatever message."""
+    return _late_name(ref, facts) in observations.late
 
 
 def seen(about: About, subject: str, **facts: str) -> Observation:

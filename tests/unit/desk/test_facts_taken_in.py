@@ -165,7 +165,7 @@ class TestLate:
             assert [p for p in desk.bodies(Position) if p.intent_id == intent] == before
             drifts = [d for d in desk.bodies(ReconciliationDrift) if d.cause == "fact_after_end"]
             assert len(drifts) == 1 and drifts[0].severity.value == "CRITICAL"
-            assert [o.subject for o in desk.bodies(Observation) if o.about is About.LATE_FACT] == [ref]
+            assert [o.subject for o in desk.bodies(Observation) if o.about is About.LATE_FACT] == [ref, ref]
             assert [e.position_id for e in desk.bodies(Execution)] == [None]
             assert [f.type for f in desk.bodies(KillFlag)] == [KillKind.DRIFT]
 

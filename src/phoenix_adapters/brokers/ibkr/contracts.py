@@ -15,10 +15,27 @@ from phoenix_core.facts import Quote
 from phoenix_core.ports import Clock
 from phoenix_core.values import Instrument, Price, Quantity, SecType
 
-# IDEALPRO's least size by base currency, below which an order goes to odd-lot venues at worse prices instead of being
-# refused. Source: the exchange's published minimum sizes, rounded up to what the simulator and the mock take too.
-IDEALPRO_MIN: Final[Mapping[str, int]] = {"JPY": 2_500_000, "NZD": 35_000, "AUD": 25_000}
-IDEALPRO_MIN_USUAL: Final = 20_000
+# IDEALPRO's least size by base currency; a smaller order is not refused, but goes to odd-lot venues at worse prices.
+# The rule behind it is "USD 25,000 or equivalent" (ibkr.info, article 1285). The figures are those of the broker's page
+# "Forex minimum and maximum order sizes", rounded, as of 2024 and not checked since: it changes without notice. One
+# that is too high refuses what the broker would take; one that is too low costs a worse price and a warning (code 399).
+IDEALPRO_MIN: Final[Mapping[str, int]] = {
+    "USD": 25_000,
+    "EUR": 20_000,
+    "GBP": 20_000,
+    "CHF": 25_000,
+    "AUD": 25_000,
+    "CAD": 25_000,
+    "NZD": 35_000,
+    "SGD": 35_000,
+    "CNH": 160_000,
+    "DKK": 150_000,
+    "NOK": 150_000,
+    "SEK": 175_000,
+    "HKD": 200_000,
+    "MXN": 300_000,
+    "JPY": 2_500_000,
+}
 _PAIR_LETTERS: Final = 6
 CURRENCIES: Final = frozenset(
     {"USD", "EUR", "GBP", "JPY", "CHF", "AUD", "NZD", "CAD", "SEK", "NOK", "DKK", "HKD", "SGD", "CNH", "MXN"}
@@ -47,7 +64,7 @@ def card_of(record: Record, exchange: str) -> Instrument:
     cash = record["secType"] == SecType.CASH.value
     least = number(record.get("minSize", "")) or Decimal(1)
     if cash:
-        least = max(least, Decimal(IDEALPRO_MIN.get(record["symbol"], IDEALPRO_MIN_USUAL)))
+        least = max(least, Decimal(IDEALPRO_MIN.get(record["symbol"], max(IDEALPRO_MIN.values()))))
     return Instrument(
         symbol=symbol_of(record),
         name=record["longName"] or record["localSymbol"],
