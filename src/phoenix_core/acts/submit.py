@@ -109,7 +109,9 @@ def _present(desk: Desk, command: Present, world: World) -> Ruling:
         wrong = refusal(Reason.WRONG_STATE, detail=f"{position.state if position is not None else 'no open position'}")
     lights = None
     if position is not None and shown is not None and desk.signals.proposal(command.intent_id) is not None:
-        lights = verdict(evolve(entry_lights(desk, position, world, spent=False), token=said))
+        found = entry_lights(desk, position, world, spent=False)
+        # Of a token that may be used, the approval behind it must stand too.
+        lights = verdict(evolve(found, token=said if said is not None else found.token))
     no = merged(found for found in (lights, said, wrong) if found is not None)
     if no is None:
         assert position is not None, "green lights mean an approved position"

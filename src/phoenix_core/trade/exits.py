@@ -167,8 +167,9 @@ def x2_refusal(position: Open, mandate: str | None, signed: Moment | None, now: 
 def pictured(stake: Stake, snapshot: Snapshot | None, session: int, baseline: Decimal = ZERO) -> Decimal | None:
     """What the broker showed as held in this session's last complete picture, with our executions recorded since.
 
-    `baseline` is what was there before Phoenix. None: there is no picture to go by. In a currency pair a picture close
-    to the book says that the book is right.
+    What a human stated is no execution since: it says what was there, and the picture must show it. `baseline` is what
+    was there before Phoenix. None: there is no picture to go by. In a currency pair a picture close to the book says
+    that the book is right.
     """
     if snapshot is None or not snapshot.complete or snapshot.session != session:
         return None
@@ -177,7 +178,7 @@ def pictured(stake: Stake, snapshot: Snapshot | None, session: int, baseline: De
     since = _sum(
         fill.quantity.copy_negate() if fill.role.is_exit else fill.quantity
         for fill in stake.fills
-        if fill.at >= snapshot.began.wall
+        if fill.at >= snapshot.began.wall and not fill.stated
     )
     ours = ARITHMETIC.multiply(position.side.sign, ARITHMETIC.subtract(shown, baseline))
     there = ARITHMETIC.add(ours, since)

@@ -8,6 +8,8 @@ each, from which a late word is still known to be late.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from decimal import Decimal
+from functools import reduce
 from typing import Final
 
 from attrs import Factory, define
@@ -15,7 +17,7 @@ from attrs import Factory, define
 from phoenix_core.beads import Bead, Order, OrderEvent
 from phoenix_core.orders import REF_LENGTH, Frame, parsed_ref
 from phoenix_core.trade.order_life import End, Known, Over, Standing, applied, instant_of, over, revised
-from phoenix_core.values import Quantity, Role, exact, plain, utc_of, utc_text
+from phoenix_core.values import ARITHMETIC, ZERO, Quantity, Role, exact, plain, utc_of, utc_text
 
 # A resynchronisation tells the orders of the day again; these many positions without working orders answer whole.
 QUIET_KEPT: Final = 256
@@ -62,7 +64,8 @@ class Orders:
         self._touch(after, bead.ts)
         _ = self.open.pop(after.ref, None)
         (self.open if after.end is None else self.done)[after.ref] = after
-        if all(ref in self.done for ref in self.of_position[after.position_id]):
+        ended = all(ref in self.done for ref in self.of_position[after.position_id])
+        if ended and is_balanced(self.of(after.position_id)):
             self.quiet[after.position_id] = bead.seq
             if len(self.quiet) > QUIET_KEPT:
                 self._retire(next(iter(self.quiet)))
@@ -147,6 +150,20 @@ class Orders:
     def _retired(self, ref: str) -> list[tuple[str, Over]]:
         entry = ref[:REF_LENGTH]
         return [_read(entry, ended) for ended in self.retired.get(entry, "").split(";") if ended]
+
+
+def is_balanced(orders: tuple[Known, ...]) -> bool:
+    """Whether ended orders took out what they brought in, by the broker's word. While they did not, something may be
+    held that is left with them: who closes or protects it by hand needs to know what was traded."""
+    entry = next((order for order in orders if order.role is Role.ENTRY), None)
+    brought = _executed(entry) if entry is not None else orders[0].frames[0].line.quantity
+    taken = reduce(ARITHMETIC.add, (_executed(order) for order in orders if order.role.is_exit), ZERO)
+    return brought == taken
+
+
+def _executed(order: Known) -> Decimal:
+    """What an ended order executed, by the broker's word; a word that says no more than `Filled` means all of it."""
+    return max(order.filled, order.line.quantity) if order.end is End.FILLED else order.filled
 
 
 def _read(entry: str, ended: str) -> tuple[str, Over]:

@@ -10,6 +10,7 @@ from attrs import evolve as changed
 from returns.pipeline import is_successful
 
 from phoenix_adapters.brokers.mock.chaos import Silence
+from phoenix_core.acts.submit import Present
 from phoenix_core.beads import (
     About,
     Alert,
@@ -23,14 +24,16 @@ from phoenix_core.beads import (
     Position,
     PositionEvent,
     ReconciliationDrift,
+    T2Token,
 )
 from phoenix_core.effects import CarryOut
 from phoenix_core.facts import BrokerStatus, Fact
 from phoenix_core.gate.statements import Close, ResolveStalled, StalledEnd
+from phoenix_core.kernel import decide
 from phoenix_core.orders import exit_ref
 from phoenix_core.refusals import Reason
 from phoenix_core.trade.positions import Open
-from phoenix_core.values import Price, Quantity, Role, State
+from phoenix_core.values import CommandId, Price, Quantity, Role, State
 from phoenix_core.watch.market_hours import in_one_day
 from tests.showing import shows
 from tests.stage import Stage, stage
@@ -242,6 +245,53 @@ class TestKills:
             assert [a.code for a in desk.bodies(Alert)].count("KILL_RAISED") == 1
 
         _ = walked(walk)
+
+
+@shows("INV-T2-GATE-1", "I2")
+def test_a_token_that_is_presented_needs_its_approval_too() -> None:
+    """Right token, right intent, all green, and the stored signature does not verify: nothing is spent or recorded."""
+
+    async def walk(desk: Stage) -> None:
+        intent = await desk.propose()
+        _ = desk.approve(intent).unwrap()
+        _ = desk.engine.recorder.catch_up()
+        world = changed(desk.engine.world(), verified={})
+        ruling = decide(desk.desk, Present(CommandId("p"), desk.token(intent), intent), world)
+        assert ruling.result.failure().reasons == (Reason.TOKEN_SIGNATURE,)
+        assert [type(d.body) for d in ruling.drafts] == [T2Token]
+        honest = decide(desk.desk, Present(CommandId("p"), desk.token(intent), intent), desk.engine.world())
+        assert is_successful(honest.result)
+
+    _ = walked(walk)
+
+
+@shows("X1", "X4")
+def test_what_is_held_bare_for_long_can_still_be_closed_by_hand() -> None:
+    """Protection is lost for good, and hundreds of other positions come and go: its orders are not put away."""
+
+    async def walk(desk: Stage) -> None:
+        intent = await desk.enter()
+        ref = ref_of(desk, intent)
+        book = desk.broker.truth.book
+        for role in (Role.STOP, Role.TARGET):
+            desk.broker._end(book[exit_ref(ref, role, 1)], BrokerStatus.CANCELLED, "gone")
+        await desk.tick(0.5)
+        for _ in range(4):
+            await desk.tick(10)
+        for role in (Role.STOP, Role.TARGET):
+            desk.broker._end(book[exit_ref(ref, role, 2)], BrokerStatus.CANCELLED, "gone again")
+        await desk.tick(0.5)
+        position = desk.position(intent)
+        assert isinstance(position, Open) and not desk.desk.orders.exits_of(position.position_id)
+        assert position.position_id not in desk.desk.orders.quiet
+        for _ in range(len(desk.desk.orders.quiet)):
+            desk.desk.orders._retire(next(iter(desk.desk.orders.quiet)))
+        _ = desk.sign(Close(intent, WORDS)).unwrap()
+        await desk.tick(1)
+        await desk.tick(5)
+        assert desk.state(intent) is State.CLOSED
+
+    _ = walked(walk)
 
 
 def test_a_refused_close_leaves_its_answer() -> None:

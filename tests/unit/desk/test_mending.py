@@ -19,6 +19,7 @@ from phoenix_core.beads import (
     About,
     Alert,
     AlertEvent,
+    Bead,
     IbkrSession,
     KillEvent,
     KillFlag,
@@ -35,7 +36,7 @@ from phoenix_core.beads import (
 from phoenix_core.effects import CarryOut
 from phoenix_core.facts import BrokerStatus
 from phoenix_core.gate.statements import CancelOrphans, ClearKill, Close, Protect, ResolveDrift, Resume, Says
-from phoenix_core.kernel import decide, due
+from phoenix_core.kernel import decide
 from phoenix_core.orders import exit_ref
 from phoenix_core.refusals import Reason
 from phoenix_core.trade import order_book
@@ -258,25 +259,36 @@ class TestExitsByHand:
 
     @shows("X1")
     def test_protection_in_two_groups_is_not_left_beside_a_close(self) -> None:
-        """Whichever executed first, the other group would open the reverse: refused, until one group is gone."""
+        """Whichever executed first, the other group would open the reverse: both end before the close is recorded."""
 
         async def walk(desk: Stage) -> None:
             intent = await self.two_groups(desk)
-            assert await answered(desk, Close(intent, WORDS)) == (Reason.PROTECTION_STILL_WORKS,)
-            assert not any(f.line.role is Role.CLOSE for o in desk.bodies(Order) for f in o.frames)
+            beside: list[int] = []
+            held = desk.position(intent)
+            assert isinstance(held, Open)
+
+            def look(bead: Bead) -> None:
+                frames = bead.body.frames if isinstance(bead.body, Order) else ()
+                if any(frame.line.role is Role.CLOSE for frame in frames):
+                    beside.append(len(desk.desk.orders.exits_of(held.position_id)))
+
+            desk.engine.on_bead = look
+            assert await answered(desk, Close(intent, WORDS)) == ()
+            await desk.tick(1)
+            assert beside == [1], "the close alone"
 
         _ = walked(walk)
 
     @shows("X1")
     def test_the_time_exit_waits_for_one_group_too(self) -> None:
-        """The mandate's own exit follows the same rule: nothing is recorded that could execute beside both."""
+        """The mandate's own exit follows the same rule: without the ends nothing leaves, and a human is told once."""
 
         async def walk(desk: Stage) -> None:
             intent = await self.two_groups(desk)
-            await desk.tick(900)
-            asked = [c for c in due(desk.desk, desk.clock.now()) if type(c).__name__ == "LeaveOnTime"]
-            ruling = decide(desk.desk, asked[0], desk.engine.world())
-            assert ruling.result.failure().reasons == (Reason.PROTECTION_STILL_WORKS,) and not ruling.drafts
+            desk.broker.hush()
+            await desk.watch(615, 5)
+            assert not any(f.line.role is Role.CLOSE for o in desk.bodies(Order) for f in o.frames)
+            assert [a.code for a in desk.bodies(Alert)].count("CLOSE_NOT_SENT") == 1
             assert isinstance(desk.position(intent), Open)
 
         _ = walked(walk, stage(policy=Policy(limits=Limits(), time_exit=timedelta(minutes=10))))
@@ -317,7 +329,7 @@ class TestExitsByHand:
         _ = walked(walk)
 
     def test_what_nothing_in_the_log_describes_is_left_to_a_human(self) -> None:
-        """Held, and every order of it long forgotten: neither a close nor protection is made up."""
+        """Held, and the log has no order of it, however that came about: neither a close nor protection is made up."""
 
         async def walk(desk: Stage) -> None:
             desk.broker.trade_by_hand("AAPL", Side.BUY, Quantity(Decimal(10)))
@@ -329,9 +341,10 @@ class TestExitsByHand:
                 for working in desk.broker.truth.book.values():
                     desk.broker._end(working, BrokerStatus.CANCELLED, "gone")
                 await desk.tick(0.1)
-                assert desk.desk.orders.of(held.position_id) == ()
-                for says in (Protect(held.position_id), Close(held.position_id, WORDS)):
-                    assert await answered(desk, says) == (Reason.UNKNOWN_POSITION,)
+                assert desk.desk.orders.of(held.position_id), "what is held is not put away"
+            del desk.desk.orders.of_position[held.position_id]
+            for says in (Protect(held.position_id), Close(held.position_id, WORDS)):
+                assert await answered(desk, says) == (Reason.UNKNOWN_POSITION,)
 
         _ = walked(walk)
 

@@ -19,6 +19,7 @@ from phoenix_core.beads import (
     Observation,
     Operator,
     Order,
+    OrderEvent,
     Policy,
     Position,
     PositionEvent,
@@ -104,6 +105,21 @@ class TestAdopt:
             assert [e.event for e in desk.bodies(Execution)] == [ExecutionEvent.STATED]
             assert desk.state(born.intent_id) is State.MANAGED
             assert {f.line.quantity for o in desk.bodies(Order) for f in o.frames} == {Decimal(10)}
+
+        _ = walked(walk)
+
+    @shows("X4")
+    def test_what_the_broker_does_not_hold_gets_no_exits(self) -> None:
+        """Adopted, and the last whole picture shows nothing: its protection would open a position the other way, so
+        none of it leaves, and a human hears of it."""
+
+        async def walk(desk: Stage) -> None:
+            assert await answered(desk, ADOPT) == ()
+            await desk.tick(2)
+            exits = [o for o in desk.bodies(Order) if o.position_id and o.event is OrderEvent.SENT]
+            assert exits == [] and desk.sent == 0
+            dropped = [o for o in desk.bodies(Order) if o.event is OrderEvent.DROPPED]
+            assert {o.reason for o in dropped} == {Reason.EXIT_WRONG_SIZE.value}
 
         _ = walked(walk)
 

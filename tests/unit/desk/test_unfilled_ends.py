@@ -24,5 +24,7 @@ ENDED = datetime(2026, 11, 18, 19, 0, tzinfo=UTC)
 def test_an_end_is_proven_only_where_nothing_traded(filled: int, exited: int, proven: bool) -> None:
     """An exit that was told first keeps the position: its entry must have filled, whatever the order's end says."""
     position: Any = SimpleNamespace(filled_quantity=Decimal(filled), exited_quantity=Decimal(exited), order_ref="ref")
-    picture: Any = SimpleNamespace(complete=True, began=SimpleNamespace(wall=ENDED), executions=())
+    position.submitted_at = ENDED
+    at = SimpleNamespace(wall=ENDED)
+    picture: Any = SimpleNamespace(complete=True, began=at, ended=at, executions=())
     assert _is_proven(position, Over(End.CANCELLED, ENDED, Quantity(Decimal(0))), picture) is proven
