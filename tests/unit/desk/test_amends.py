@@ -200,7 +200,7 @@ class TestMidnight:
 
 
 class TestLateWords:
-    """I10: none is dropped, also under one drift; the same again says nothing."""
+    """None is dropped, also under one drift; the same again says nothing (I10)."""
 
     @shows("I10")
     def test_each_new_word_under_one_drift_is_kept_once(self) -> None:
