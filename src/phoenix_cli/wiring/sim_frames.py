@@ -20,10 +20,9 @@ from phoenix_adapters.brokers.mock.working import Truth, Working
 from phoenix_adapters.engine.loop import Engine as Seen
 from phoenix_cli.wiring.sim_ledger import REF_LENGTH, Ledger
 from phoenix_core.facts import Quote
-from phoenix_core.gate.tokens import WALL_BACK_MAX
 from phoenix_core.kernel import ClearedOrder
 from phoenix_core.orders import Line
-from phoenix_core.values import Role, Side, State, plain
+from phoenix_core.values import WALL_BACK_MAX, Role, Side, State, plain
 
 ANSWERED_WITHIN: Final = timedelta(seconds=2)
 QUOTED_WITHIN: Final = timedelta(seconds=2)
