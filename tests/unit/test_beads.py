@@ -9,7 +9,7 @@ import attrs
 import pytest
 
 from phoenix_core import beads
-from phoenix_core.beads import BODIES, Body, Kind, bead_id_of, body_of
+from phoenix_core.beads import BODIES, Body, Kind, bead_id_of, body_of, said_in
 from phoenix_core.desk import OWNERS, SLICES
 from phoenix_core.orders import entry_ref, exit_ref, group_of, parsed_ref
 from phoenix_core.records import Json
@@ -116,3 +116,8 @@ class TestReferences:
         for role, generation in ((Role.ENTRY, 1), (Role.STOP, 0)):
             with pytest.raises(AssertionError, match="an exit has"):
                 _ = exit_ref(ref, role, generation)
+
+
+def test_what_stands_under_a_kind_of_another_version_is_not_read() -> None:
+    """Of a kind that nobody here knows the quick way says nothing; the slow one names it."""
+    assert said_in("GHOST", "{}") is None

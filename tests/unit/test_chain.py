@@ -27,6 +27,7 @@ from phoenix_core.chain import (
     assert_follows,
     link,
     seal,
+    seal_texts,
     unseal,
     verify_chain,
 )
@@ -243,3 +244,16 @@ def test_what_stores_answer_says_what_it_is() -> None:
     assert Conflict(EMPTY, Head(1, "ab")).known is None
     assert "says" not in repr(chain(1)[0])
     assert chain(1)[0].leaf.hex() in repr(chain(1)[0])
+
+
+def test_what_is_no_text_or_too_long_is_no_bead() -> None:
+    """Bytes that are not UTF-8, and more of them than a bead may have: refused, not decoded."""
+    for data in (b"\xff", b"{" * (SIZE_MAX + 1)):
+        assert not is_successful(unseal(data))
+
+
+def test_what_has_no_utf8_is_never_sealed() -> None:
+    """A lone surrogate in a body: refused before anything is written."""
+    name = "00000000-0000-5000-8000-000000000000"
+    with pytest.raises(NotCanonical):
+        _ = seal_texts(EMPTY, "2026-11-18T19:00:00.000000Z", [("GENESIS", name, '{"a":"\ud800"}', None)])

@@ -25,6 +25,7 @@ from phoenix_core.acts.operate import (
     Settle,
     TakeLease,
 )
+from phoenix_core.acts.vital import Beat as EarnedBeat
 from phoenix_core.acts.vital import Miss, signs_of
 from phoenix_core.beads import (
     Alert,
@@ -58,7 +59,9 @@ from phoenix_core.records import to_json
 from phoenix_core.refusals import Reason
 from phoenix_core.trade.positions import Open
 from phoenix_core.values import CommandId, Money, Regime, Role, Severity, Side, State
-from phoenix_core.watch.alerts import Message
+from phoenix_core.watch.alerts import Message, OpenAlert
+from phoenix_core.watch.codes import Code
+from phoenix_core.watch.health import Earned, Signs
 from phoenix_core.world import World
 from tests.showing import shows
 from tests.stage import Stage, first, stage
@@ -263,6 +266,29 @@ class TestLink:
             for other in (changed(back, gateway_version="10.31"), changed(back, ids_again=True)):
                 assert codes(other, world) == {"GATEWAY_RESTARTED"}
                 assert codes(other, changed(world, link=changed(world.link, in_restart_window=True))) == set()
+
+        _ = walked(walk)
+
+    @shows("F42")
+    def test_clocks_that_differ_are_told_until_they_agree(self) -> None:
+        """More than five seconds either way, once; agreeing again ends it, and only a synchronised link can say so."""
+
+        async def walk(desk: Stage) -> None:
+            world = desk.engine.world()
+            beat = EarnedBeat(KEY, Signs(), Earned(True, True, True))
+
+            def said(seconds: int, synchronised: bool = True) -> list[AlertEvent]:
+                link = changed(world.link, skew=timedelta(seconds=seconds), synchronised=synchronised)
+                drafts = decide(desk.desk, beat, changed(world, link=link)).drafts
+                told = [d.body for d in drafts if isinstance(d.body, Alert)]
+                return [a.event for a in told if a.code == "BROKER_CLOCK_SKEW"]
+
+            assert (said(5), said(-5), said(6), said(-6)) == ([], [], [AlertEvent.RAISED], [AlertEvent.RAISED])
+            desk.desk.alerts.by_subject["BROKER_CLOCK_SKEW|desk"] = "a"
+            desk.desk.alerts.open["a"] = OpenAlert(
+                "a", Code.BROKER_CLOCK_SKEW, "desk", Severity.WARNING, world.now.wall, 1, world.now.wall
+            )
+            assert (said(6), said(0, False), said(0)) == ([], [], [AlertEvent.RESOLVED])
 
         _ = walked(walk)
 
