@@ -89,6 +89,7 @@ class Story:
     executions: dict[str, dict[str, Json]] = field(default_factory=lambda: defaultdict(dict))  # ref -> family -> latest
     known: set[str] = field(default_factory=set)
     drifts: dict[str, Json] = field(default_factory=dict)  # open ones, by identity
+    owned: dict[str, dict[str, Json]] = field(default_factory=lambda: defaultdict(dict))  # entries, by their position
     cash: set[str] = field(default_factory=set)  # instruments that are currency pairs
     stated: bool = False  # a human booked executions of their own
 
@@ -244,6 +245,8 @@ def _execution(story: Story, bead: Bead, traded: set[str]) -> Iterator[Finding]:
     story.known.add(str(body["exec_id"]))
     if body.get("position_id") is not None:
         traded.add(str(body["position_id"]))
+        if body.get("role") == "ENTRY":  # a correction after the position's end is nobody's
+            story.owned[str(body["position_id"])][str(body["family"])] = body
     latest = story.executions[str(body.get("ref"))]
     before = latest.get(str(body["family"]))
     if before is None or _revision(before) <= _revision(body):
@@ -442,8 +445,7 @@ def _held(story: Story, journal: list[Json]) -> Iterator[Finding]:
 
 def _filled(story: Story) -> Iterator[Finding]:
     for name, body in story.positions.items():
-        ref = str(body.get("order_ref"))
-        own = [b for b in story.executions.get(ref, {}).values() if b.get("position_id") == name]
+        own = story.owned[name].values()
         booked = sum((_number(b["quantity"]) for b in own), Decimal(0))
         if own and booked != _number(body["filled_quantity"]) and not story.stated:
             yield Finding("QUANTITY", f"{name}: {booked} executed, {body['filled_quantity']} filled")
