@@ -120,9 +120,7 @@ def _due_to_orders(desk: Desk, now: Moment) -> Iterator[Due]:
                 yield Stall(_id("unanswered", str(key[0])), effect.position_id, "OUTCOME_UNKNOWN", key)
     for position in desk.positions.in_state(State.SUBMITTED):
         entry = desk.orders.find(position.order_ref or "")
-        if entry is None:
-            continue
-        if entry.end is not None:  # and nothing executed: what a later picture does not prove, a human must
+        if entry is None or entry.end is not None:  # nothing executed: what no later picture proves, a human must
             if not reaches_back(position, now.wall):
                 yield Stall(_id("unproven", position.position_id), position.position_id, "END_NOT_PROVEN")
             continue

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal
+from unittest import mock
 
 import pytest
 from attrs import evolve as changed
@@ -32,6 +33,7 @@ from phoenix_core.gate.statements import Close, ResolveStalled, StalledEnd
 from phoenix_core.kernel import decide
 from phoenix_core.orders import exit_ref
 from phoenix_core.refusals import Reason
+from phoenix_core.trade import order_book
 from phoenix_core.trade.positions import Open
 from phoenix_core.values import CommandId, Price, Quantity, Role, State
 from phoenix_core.watch.market_hours import in_one_day
@@ -168,27 +170,62 @@ class TestMidnight:
             assert in_one_day(base, base + timedelta(hours=hours)) is one
         assert in_one_day(base + timedelta(hours=10.1), base + timedelta(hours=15)) is True
 
+    @staticmethod
+    async def unproven(desk: Stage) -> tuple[str, str]:
+        """An entry that ended unfilled before a midnight, and its position, which no picture proves: STALLED."""
+        await desk.watch(4 * 3600 - 30, 600)
+        desk.broker.script(Silence())
+        intent = await desk.enter()
+        ref = ref_of(desk, intent)
+        desk.broker.hush()
+        for order in desk.broker.truth.book.values():
+            order.ends = True
+        words = [said_of(desk, r, BrokerStatus.CANCELLED) for r in desk.broker.truth.book]
+        await desk.tick(31)
+        desk.broker.hush(False)
+        await hear(desk, *words)
+        await desk.tick(1)
+        assert desk.state(intent) is State.STALLED
+        last = [p for p in desk.bodies(Position) if p.intent_id == intent][-1]
+        assert (last.event, last.reasons) == (PositionEvent.STALLED, ("END_NOT_PROVEN",))
+        return intent, ref
+
+    @shows("I9")
+    def test_an_end_whose_order_was_put_away_is_a_humans_to_prove_as_well(self) -> None:
+        """Many other orders ended since: what is no longer at hand is not silently believed."""
+
+        async def walk(desk: Stage) -> None:
+            with mock.patch.object(order_book, "QUIET_KEPT", 0):
+                _, ref = await self.unproven(desk)
+                assert desk.desk.orders.find(ref) is None
+
+        _ = walked(walk)
+
+    def test_what_a_human_finds_filled_ends_no_order_a_second_time(self) -> None:
+        """The broker's papers show a fill of an order that was called cancelled: booked, and its end stays its end."""
+
+        async def walk(desk: Stage) -> None:
+            intent, ref = await self.unproven(desk)
+            position = desk.position(intent)
+            assert isinstance(position, Open)
+            before = [o.event for o in desk.bodies(Order) if o.ref == ref]
+            price = Price(Decimal("1.085"))
+            says = ResolveStalled(intent, StalledEnd.FILLED, WORDS, position.requested_quantity, price, "statement 7")
+            _ = desk.sign(says).unwrap()
+            await desk.tick(0.5)
+            told = [p for p in desk.bodies(Position) if p.event is PositionEvent.FILLED]
+            assert [p.filled_quantity for p in told] == [position.requested_quantity]
+            assert [o.event for o in desk.bodies(Order) if o.ref == ref] == before
+
+        _ = walked(walk)
+
     @shows("I9")
     def test_an_end_before_midnight_is_a_humans_to_prove(self) -> None:
         """Cancelled unfilled, and midnight passed in Zurich before the picture: STALLED, not CANCELLED; two pictures
         that show neither let a human end it."""
 
         async def walk(desk: Stage) -> None:
-            await desk.watch(4 * 3600 - 30, 600)
-            desk.broker.script(Silence())
-            intent = await desk.enter()
-            ref = ref_of(desk, intent)
-            desk.broker.hush()
-            for order in desk.broker.truth.book.values():
-                order.ends = True
-            words = [said_of(desk, r, BrokerStatus.CANCELLED) for r in desk.broker.truth.book]
-            await desk.tick(31)
-            desk.broker.hush(False)
-            await hear(desk, *words)
-            await desk.tick(1)
-            assert desk.state(intent) is State.STALLED
-            last = [p for p in desk.bodies(Position) if p.intent_id == intent][-1]
-            assert (last.event, last.reasons) == (PositionEvent.STALLED, ("END_NOT_PROVEN",))
+            intent, ref = await self.unproven(desk)
             cancelled = ResolveStalled(intent, StalledEnd.CANCELLED, WORDS)
             await desk.watch(400, 100)
             assert desk.state(intent) is State.STALLED, "however often it is looked at"

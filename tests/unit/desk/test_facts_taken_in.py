@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from datetime import timedelta
 from decimal import Decimal
+from unittest import mock
 
 import pytest
 from attrs import evolve as changed
@@ -37,6 +38,7 @@ from phoenix_core.facts import BrokerStatus, ErrorSaid, Fact, FrameSaid, Held, L
 from phoenix_core.gate.statements import Close
 from phoenix_core.kernel import decide, due
 from phoenix_core.orders import exit_ref
+from phoenix_core.trade import exits
 from phoenix_core.trade.positions import Open
 from phoenix_core.values import CommandId, Role, Side, State
 from tests.showing import shows
@@ -456,6 +458,19 @@ class TestExits:
             assert len(asked) == 1
             assert not decide(desk.desk, asked[0], desk.engine.world()).drafts
             assert isinstance(desk.position(intent), Open)
+
+        _ = walked(walk, stage(policy=Policy(limits=Limits(), time_exit=timedelta(minutes=10))))
+
+    def test_a_time_exit_that_has_no_entry_to_go_by_is_refused(self) -> None:
+        """What a close is made from is missing: nothing is recorded, and the protection goes on."""
+
+        async def walk(desk: Stage) -> None:
+            intent = await desk.enter()
+            desk.clock.advance(timedelta(minutes=11))
+            (asked,) = [c for c in due(desk.desk, desk.clock.now()) if type(c).__name__ == "LeaveOnTime"]
+            with mock.patch.object(exits, "entry_line", return_value=None):
+                assert not decide(desk.desk, asked, desk.engine.world()).drafts
+            assert desk.state(intent) is State.MANAGED
 
         _ = walked(walk, stage(policy=Policy(limits=Limits(), time_exit=timedelta(minutes=10))))
 

@@ -11,7 +11,7 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phoenix_core.beads import About, Heartbeat
+from phoenix_core.beads import About, Heartbeat, Observation
 from phoenix_core.canonical import encode
 from phoenix_core.facts import Quote
 from phoenix_core.records import of_json, to_json
@@ -20,7 +20,7 @@ from phoenix_core.watch import observations as seen_by
 from phoenix_core.watch.compare import Agreement, Book, Finding, compare
 from phoenix_core.watch.drift import Drifts, news
 from phoenix_core.watch.health import Earned, Signs, diagnose, heartbeat
-from phoenix_core.watch.observations import LISTED_MAX, Observations
+from phoenix_core.watch.observations import LATE_KEPT, LISTED_MAX, Observations, is_late_known
 from tests.showing import shows
 from tests.unit.watch.made import ENTRY, STOP, at, bead, book, held, moment, row, said, snapshot
 
@@ -46,6 +46,19 @@ class Desk:
         finding = compare(mine, snapshot(positions=held(**theirs)), seen_by.suspects_of(self.observations))
         self.ran(finding, 101)
         return finding
+
+
+@shows("I10")
+def test_late_words_are_known_again_and_few_are_kept() -> None:
+    """The same word is known, whoever repeats it; of more than a thousand the oldest is forgotten, not the newest."""
+    known = Observations()
+    for n in range(LATE_KEPT + 1):
+        known.fold(bead(n, Observation(About.LATE_FACT, f"ref-{n}", {"message": str(n), "status": "SUBMITTED"}), n))
+    again = {"message": "another", "status": "SUBMITTED"}
+    assert len(known.late) == LATE_KEPT
+    assert is_late_known(known, f"ref-{LATE_KEPT}", again)
+    assert not is_late_known(known, "ref-0", again)
+    assert not is_late_known(known, f"ref-{LATE_KEPT}", again | {"status": "FILLED"})
 
 
 UNKNOWN: Final = Finding(Agreement.UNKNOWN, why="incomplete: positions")
