@@ -47,6 +47,7 @@ from phoenix_core.gate import kill_flags, tokens
 from phoenix_core.gate.limits import daily_loss_reached
 from phoenix_core.refusals import Reason
 from phoenix_core.trade.exits import stake_of
+from phoenix_core.trade.order_life import End, Known
 from phoenix_core.trade.positions import Open
 from phoenix_core.trade.protection import Protection, protection_of, resizes
 from phoenix_core.trade.transitions import STALLED_AFTER, SUBMIT_TIMEOUT, WORKING_LIFE
@@ -121,7 +122,7 @@ def _due_to_orders(desk: Desk, now: Moment) -> Iterator[Due]:
     for position in desk.positions.in_state(State.SUBMITTED):
         entry = desk.orders.find(position.order_ref or "")
         if entry is None or entry.end is not None:  # nothing executed: what no later picture proves, a human must
-            if not reaches_back(position, now.wall):
+            if not reaches_back(position, now.wall) or (entry is not None and _speaks_of_a_fill(entry, now)):
                 yield Stall(_id("unproven", position.position_id), position.position_id, "END_NOT_PROVEN")
             continue
         waited = elapsed(entry.recorded, now)
@@ -132,6 +133,12 @@ def _due_to_orders(desk: Desk, now: Moment) -> Iterator[Due]:
     for order in desk.orders.open.values():
         if in_doubt(order, now):
             yield Doubt(_id("doubt", order.ref, str(order.revision)), order.ref)
+
+
+def _speaks_of_a_fill(entry: Known, now: Moment) -> bool:
+    """Whether an order's end tells of a fill that no execution backed for a while: no picture proves it unfilled."""
+    told = entry.end is End.FILLED or entry.filled > 0
+    return told and entry.ended_at is not None and now.wall - entry.ended_at > STALLED_AFTER
 
 
 def _due_to_entries(desk: Desk, now: Moment) -> Iterator[Due]:

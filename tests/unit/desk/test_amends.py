@@ -191,6 +191,25 @@ class TestMidnight:
         return intent, ref
 
     @shows("I9")
+    @pytest.mark.parametrize("words", [(BrokerStatus.FILLED, "5"), (BrokerStatus.CANCELLED, "5")])
+    def test_a_fill_that_no_execution_backs_is_a_humans_soon(self, words: tuple[BrokerStatus, str]) -> None:
+        """The order's end speaks of a fill and no execution ever comes: no picture can prove it unfilled. Not at once,
+        for executions lag behind statuses; and not only at midnight."""
+
+        async def walk(desk: Stage) -> None:
+            desk.broker.script(Silence())
+            intent = await desk.enter()
+            await hear(desk, said_of(desk, ref_of(desk, intent), *words))
+            await desk.tick(50)
+            assert desk.state(intent) is State.SUBMITTED
+            await desk.watch(70, 10)
+            assert desk.state(intent) is State.STALLED
+            last = [p for p in desk.bodies(Position) if p.intent_id == intent][-1]
+            assert (last.event, last.reasons) == (PositionEvent.STALLED, ("END_NOT_PROVEN",))
+
+        _ = walked(walk)
+
+    @shows("I9")
     def test_an_end_whose_order_was_put_away_is_a_humans_to_prove_as_well(self) -> None:
         """Many other orders ended since: what is no longer at hand is not silently believed."""
 
