@@ -23,6 +23,9 @@ from phoenix_core.beads import (
     BODIES,
     Body,
     Draft,
+    KillEvent,
+    KillFlag,
+    KillKind,
     Kind,
     Said,
     Settlement,
@@ -163,6 +166,18 @@ class TestEveryKind:
         with pytest.raises(BadInput) as refused:
             _ = of_json(cls, {**whole, key: stranger}, "bead")
         assert refused.value.field.startswith(f"bead.{key}")
+
+
+@shows("I20")
+def test_an_integer_that_no_bead_may_hold_is_not_read_at_once() -> None:
+    """At its edge it is read, beyond it the strict way is asked, which refuses it."""
+    halt = KillFlag(KillEvent.RAISED, "f", KillKind.ONE_WAY, "desk", "why", "operator")
+    text = body_text(Said(halt, str(uuid4()), (Settles(INTEGER_MAX, 0, Settlement.DONE),)))
+    assert said_in(Kind.KILL_FLAG.value, text) is not None
+    beyond = text.replace(str(INTEGER_MAX), str(INTEGER_MAX + 1))
+    assert beyond != text and said_in(Kind.KILL_FLAG.value, beyond) is None
+    with pytest.raises(AssertionError, match="no spelling"):
+        _ = body_text(Said(halt, str(uuid4()), (Settles(INTEGER_MAX + 1, 0, Settlement.DONE),)))
 
 
 @frozen

@@ -7,7 +7,6 @@ broker, the store and the signatures are the production ones. Fates are scripted
 from __future__ import annotations
 
 import asyncio
-import os
 from contextlib import ExitStack
 from datetime import timedelta
 from decimal import Decimal
@@ -343,8 +342,6 @@ def test_whatever_happens_to_a_desk_every_invariant_holds() -> None:
         max_examples=settings().max_examples // 3,
         stateful_step_count=30,
         deadline=None,
-        derandomize="CI" in os.environ,
-        database=None if "CI" in os.environ else settings().database,
         suppress_health_check=list(HealthCheck),
     )
     run_state_machine_as_test(DeskMachine, settings=calm)

@@ -456,6 +456,9 @@ class TestHonestSnapshot:
         assert why_unknown(book(), evolve(whole, account="")) == ""
         assert why_unknown(book(), evolve(whole, missing=("positions",))) == "incomplete: positions"
         assert "session 2" in why_unknown(book(), in_session(whole, 2))
+        other_boot = evolve(whole, ended=evolve(whole.ended, boot="another"))
+        assert "clocks that cannot be compared" in why_unknown(book(), other_boot)
+        assert why_unknown(book(), evolve(whole, account="somebody else's")) == "of another account"
 
 
 @shows("INV-RECONCILE-READONLY-1", "I11", "S32-REC-06", "CV_S32_RECONCILIATION_DRIFT", "M12")
