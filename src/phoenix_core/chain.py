@@ -173,18 +173,23 @@ def _piece_by_piece(data: bytes) -> Result[Sealed, Flaw | Lie]:
 
 def link(head: Head, data: bytes) -> Result[Sealed, ChainFault]:
     """The bead that these bytes are, if they are the one that follows this head."""
-    known = _at_once(data)
-    if known is None:
+    found = linked(head.size, head.leaf, data)
+    return Failure(found) if isinstance(found, ChainFault) else Success(found)
+
+
+def linked(size: int, leaf: str, data: bytes) -> Sealed | ChainFault:
+    """The same for whoever reads a whole log: bead after bead, nothing is wrapped."""
+    bead = _at_once(data)
+    if bead is None:
         read = _piece_by_piece(data)
         if not is_successful(read):
-            return Failure(ChainFault(read.failure(), head.size))
-        known = read.unwrap()
-    bead = known
-    if bead.seq != head.size:
-        return Failure(ChainFault(Lie.BAD_SEQ, head.size))
-    if bead.prev != head.leaf:
-        return Failure(ChainFault(Lie.BAD_PREV, head.size))
-    return Success(bead)
+            return ChainFault(read.failure(), size)
+        bead = read.unwrap()
+    if bead.seq != size:
+        return ChainFault(Lie.BAD_SEQ, size)
+    if bead.prev != leaf:
+        return ChainFault(Lie.BAD_PREV, size)
+    return bead
 
 
 def verify_chain(beads: Iterable[bytes], head: Head = EMPTY) -> Result[Head, ChainFault]:

@@ -30,6 +30,9 @@ _KINDS: Final = (
     (apsw.Error, Fault.IO),
 )
 _FRIENDS: Final = ("-wal", "-shm", "-journal")
+# The thousand frames after which SQLite begins the write-ahead log anew, and a margin for the commit that crosses it.
+_WAL_BYTES: Final = 1100 * (4096 + 24)
+_ZEROS_AT_ONCE: Final = 2**20
 
 
 def fault_of(error: apsw.Error) -> StoreFault:
@@ -73,6 +76,28 @@ def _make_durable(db: apsw.Connection, patience_s: float) -> None:
     db.pragma("synchronous", "FULL")
     if (mode, db.pragma("synchronous")) != ("wal", 2):
         raise StoreFault(Fault.IO, f"the log needs WAL and synchronous=FULL; here it would be {mode}")
+
+
+def grow_wal(path: str) -> bool:
+    """Write the write-ahead log's file out to its usual length, so that no commit has to make it longer.
+
+    A commit that does takes a quarter longer: its fsync carries the file's new size too. Zeros are no frames, and end a
+    recovery as the end of the file does. Only for who holds the write lock: nobody else may be writing there.
+    """
+    try:
+        fd = os.open(path + "-wal", os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        there = os.fstat(fd).st_size
+        for at in range(there, _WAL_BYTES, _ZEROS_AT_ONCE):
+            _ = os.pwrite(fd, bytes(min(_ZEROS_AT_ONCE, _WAL_BYTES - at)), at)
+        os.fsync(fd)
+    except OSError:
+        return False
+    finally:
+        os.close(fd)
+    return True
 
 
 def _patience(seconds: float) -> Callable[[int], bool]:

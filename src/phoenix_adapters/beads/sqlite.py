@@ -8,20 +8,23 @@ from __future__ import annotations
 
 import os
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 from types import TracebackType
-from typing import Final, Self, TypeVar, cast
+from typing import Final, Self, cast
 
 import apsw
 from returns.pipeline import is_successful
 from returns.result import Failure, Result, Success
 
 from phoenix_adapters.beads import ballast, lease
-from phoenix_adapters.beads.files import copy_whole, fault_of, lay_out, open_connection
+from phoenix_adapters.beads.columns import exactly, frontier_of, key_bytes
+from phoenix_adapters.beads.files import copy_whole, fault_of, grow_wal, lay_out, open_connection
 from phoenix_core.chain import (
     EMPTY,
+    ChainFault,
     Conflict,
     Fault,
     Head,
@@ -29,13 +32,11 @@ from phoenix_core.chain import (
     StateSnapshot,
     StoreFault,
     assert_follows,
-    link,
+    linked,
 )
 from phoenix_core.checkpoint import Signer, Standing, follows, next_checkpoint, sign_note
-from phoenix_core.tree import EMPTY_FRONTIER, Frontier, root_of
+from phoenix_core.tree import EMPTY_FRONTIER, Frontier
 from phoenix_core.values import text_hash
-
-T = TypeVar("T")
 
 # A hold lasts some 90 us and an append a millisecond; five seconds mean that somebody is stuck.
 PATIENCE_S: Final = 5.0
@@ -43,6 +44,8 @@ PATIENCE_S: Final = 5.0
 TAIL_INTERVAL_S: Final = 0.004
 # Beads fetched at a time: enough to hide the cost of a statement, little enough to hold in memory.
 _CHUNK: Final = 512
+_ENDS_KEPT: Final = 512  # a human signs over a history that is minutes old, not months
+_MOVE_END: Final = "UPDATE frontier SET size = ?, leaf = ?, peaks = ? WHERE size = ? AND leaf = ?"
 
 
 class SqliteStore:
@@ -62,10 +65,13 @@ class SqliteStore:
         # The last row of the frontier, and what it said: asked many times between two appends.
         self._tip_row: tuple[object, ...] = ()
         self._tip_read: tuple[Head, Frontier] = EMPTY, EMPTY_FRONTIER
+        # Frontiers that this handle met since it was opened: a root of lately need not begin at the first leaf.
+        self._ends: deque[Frontier] = deque(maxlen=_ENDS_KEPT)
         self._db = open_connection(self.path, patience_s, vfs)
         try:
             lay_out(self._db)
             self._check_end()
+            self._ends.clear()
         except apsw.Error as error:
             self._db.close()
             raise fault_of(error) from error
@@ -85,46 +91,46 @@ class SqliteStore:
         """The beads from `start` up to `stop` (up to the present end), each one's bytes, hash and link checked."""
         present = self.head()
         end = present.size if stop is None else min(stop, present.size)
-        head = self._head_at(start) if start <= present.size else present
-        while head.size < end:
-            count = min(_CHUNK, end - head.size)
+        begins = self._head_at(start) if start <= present.size else present
+        size, last = begins.size, begins.leaf
+        while size < end:
+            count = min(_CHUNK, end - size)
             for kind, data, leaf in self._rows(
-                "SELECT kind, bytes, leaf FROM beads WHERE seq >= ? ORDER BY seq LIMIT ?", (head.size, count)
+                "SELECT kind, bytes, leaf FROM beads WHERE seq >= ? ORDER BY seq LIMIT ?", (size, count)
             ):
-                linked = link(head, _exactly(bytes, data))
-                if not is_successful(linked):
-                    raise StoreFault(Fault.CORRUPT, f"bead {head.size}: {linked.failure().reason}")
-                bead = linked.unwrap()
-                if (bead.kind, bead.leaf) != (kind, leaf):
-                    raise StoreFault(Fault.CORRUPT, f"bead {head.size}: its row says something else than its bytes")
+                bead = linked(size, last, exactly(bytes, data))
+                if isinstance(bead, ChainFault):
+                    raise StoreFault(Fault.CORRUPT, f"bead {size}: {bead.reason}")
+                if bead.leaf != leaf or bead.kind != kind:
+                    raise StoreFault(Fault.CORRUPT, f"bead {size}: its row says something else than its bytes")
                 yield bead
-                head = bead.head
+                size, last = size + 1, bead.leaf.hex()
                 count -= 1
             if count:
-                raise StoreFault(Fault.CORRUPT, f"bead {head.size} is missing")
-        if head.size == present.size and head != present:
-            raise StoreFault(Fault.CORRUPT, f"bead {head.size - 1} is not the one that was acknowledged")
+                raise StoreFault(Fault.CORRUPT, f"bead {size} is missing")
+        if size == present.size and last != present.leaf:
+            raise StoreFault(Fault.CORRUPT, f"bead {size - 1} is not the one that was acknowledged")
 
     def seq_of(self, bead_id: str) -> int | None:
         """Where the bead of this id stands; None where it never landed."""
-        rows = self._rows("SELECT seq FROM bead_ids WHERE bead_id = ?", (_key(bead_id),))
-        return _exactly(int, rows[0][0]) if rows else None
+        rows = self._rows("SELECT seq FROM bead_ids WHERE bead_id = ?", (key_bytes(bead_id),))
+        return exactly(int, rows[0][0]) if rows else None
 
     def text(self, digest: str) -> str | None:
         """The free text with this hash."""
         rows = self._rows("SELECT text FROM texts WHERE hash = ?", (digest,))
-        return _exactly(str, rows[0][0]) if rows else None
+        return exactly(str, rows[0][0]) if rows else None
 
     def texts(self) -> Iterator[tuple[str, str]]:
         """(hash, text) of the whole side table, in the order of the hashes."""
         for digest, text in self._rows("SELECT hash, text FROM texts ORDER BY hash"):
-            yield _exactly(str, digest), _exactly(str, text)
+            yield exactly(str, digest), exactly(str, text)
 
     def leaves(self, start: int = 0, stop: int | None = None) -> list[bytes]:
         """Leaf hashes, for proofs."""
         end = self.head().size if stop is None else stop
         rows = self._rows("SELECT leaf FROM beads WHERE seq >= ? AND seq < ? ORDER BY seq", (start, end))
-        return [_exactly(bytes, leaf) for (leaf,) in rows]
+        return [exactly(bytes, leaf) for (leaf,) in rows]
 
     def frontier(self) -> Frontier:
         """The roots of the perfect subtrees of the present log."""
@@ -134,9 +140,10 @@ class SqliteStore:
         """The root over the first `size` beads; without a size over all of them, at once."""
         if size is None:
             return self.frontier().root()
-        leaves = self.leaves(0, size)
-        assert len(leaves) == size, f"the log has no {size} beads"
-        return root_of(leaves)
+        near = next((end for end in reversed(self._ends) if end.size <= size), EMPTY_FRONTIER)
+        at = near.extend(self.leaves(near.size, size))
+        assert at.size == size, f"the log has no {size} beads"
+        return at.root()
 
     def wait(self, size: int, timeout_s: float) -> bool:
         """Whether the log grew beyond `size` before the time was over, whoever wrote it."""
@@ -165,13 +172,14 @@ class SqliteStore:
         """All the beads or none, durably, if the log still ends at `expected` and holds none of their ids."""
         after = assert_follows(expected, beads)
         with self._transaction() as commit:
-            actual, frontier = self._tip()
-            if actual != expected:
-                return Failure(Conflict(expected, actual))
-            known = self._insert(beads, frontier, texts or {})
+            ended = self._move_end(expected, beads)
+            if ended is None:
+                return Failure(Conflict(expected, self._tip()[0]))
+            known = self._insert(beads, texts or {})
             if known is not None:
-                return Failure(Conflict(expected, actual, known))
+                return Failure(Conflict(expected, expected, known))
             commit()
+        self._see(after, ended)
         return Success(after)
 
     def append_blind(self, make: Callable[[Head], Sequence[Sealed]]) -> Head:
@@ -188,19 +196,30 @@ class SqliteStore:
 
     def _append_blind(self, make: Callable[[Head], Sequence[Sealed]]) -> Head:
         with self._transaction() as commit:
-            head, frontier = self._tip()
+            head = self._tip()[0]
             beads = make(head)
             after = assert_follows(head, beads)
-            if self._insert(beads, frontier, {}) is not None:
+            assert self._move_end(head, beads) is not None, "nobody else writes while the lock is held"
+            if self._insert(beads, {}) is not None:
                 return head
             commit()
         return after
 
-    def _insert(self, beads: Sequence[Sealed], frontier: Frontier, texts: Mapping[str, str]) -> str | None:
-        """Write the rows of an append; the id of a bead that was there already, if one was."""
+    def _move_end(self, expected: Head, beads: Sequence[Sealed]) -> Frontier | None:
+        """Let the log end after these beads, if it ends at `expected`: looking and writing are one statement."""
         assert beads, "an append says something"
+        frontier = (self._tip_read if self._tip_read[0] == expected else self._tip())[1]
+        after = frontier.extend([bead.leaf for bead in beads])
+        row = (after.size, beads[-1].leaf.hex(), after.to_bytes(), expected.size, expected.leaf)
+        _ = self._db.execute(_MOVE_END, row)
+        return after if self._db.changes() == 1 else None
+
+    def _insert(self, beads: Sequence[Sealed], texts: Mapping[str, str]) -> str | None:
+        """Write the rows of an append; the id of a bead that was there already, if one was."""
         try:
-            _ = self._db.executemany("INSERT INTO bead_ids VALUES (?, ?)", [(_key(b.bead_id), b.seq) for b in beads])
+            _ = self._db.executemany(
+                "INSERT INTO bead_ids VALUES (?, ?)", [(key_bytes(b.bead_id), b.seq) for b in beads]
+            )
         except apsw.ConstraintError:
             for bead in beads:
                 at = self.seq_of(bead.bead_id)
@@ -213,10 +232,12 @@ class SqliteStore:
         for digest, text in texts.items():
             assert digest == text_hash(text), "a text is kept under its own hash"
             _ = self._db.execute("INSERT OR IGNORE INTO texts VALUES (?, ?)", (digest, text))
-        after = frontier.extend(b.leaf for b in beads)
-        row = (after.size, beads[-1].leaf.hex(), after.to_bytes())
-        _ = self._db.execute("UPDATE frontier SET size = ?, leaf = ?, peaks = ?", row)
         return None
+
+    def make_room(self) -> bool:
+        """Let no commit of this run change a file's size; false where the disk has no room for that. See `grow_wal`."""
+        with self._transaction():
+            return grow_wal(self.path) if self._vfs is None else False
 
     @contextmanager
     def hold(self) -> Iterator[Head]:
@@ -229,7 +250,7 @@ class SqliteStore:
         with self._transaction() as commit:
             present = self.frontier()
             rows = self._rows("SELECT size, peaks, note FROM checkpoints ORDER BY size DESC LIMIT 1")
-            kept = next(((_frontier(size, peaks), _exactly(str, note)) for size, peaks, note in rows), None)
+            kept = next(((frontier_of(size, peaks), exactly(str, note)) for size, peaks, note in rows), None)
             due = next_checkpoint(origin, kept, self.leaves(kept[0].size) if kept else (), present)
             if not is_successful(due):
                 return Failure(due.failure())
@@ -242,7 +263,7 @@ class SqliteStore:
 
     def checkpoints(self) -> tuple[str, ...]:
         """Every note that was kept, by size."""
-        return tuple(_exactly(str, note) for (note,) in self._rows("SELECT note FROM checkpoints ORDER BY size"))
+        return tuple(exactly(str, note) for (note,) in self._rows("SELECT note FROM checkpoints ORDER BY size"))
 
     def save_snapshot(self, snapshot: StateSnapshot) -> None:
         """Keep the state of the desk after so many beads, in place of the last one of the same schema."""
@@ -260,7 +281,7 @@ class SqliteStore:
             rows = self._rows("SELECT size, peaks, digest, data FROM snapshots WHERE schema = ?", (schema,))
             for size, peaks, digest, data in rows:
                 try:
-                    at, state = _frontier(size, peaks), _exactly(bytes, data)
+                    at, state = frontier_of(size, peaks), exactly(bytes, data)
                 except StoreFault:
                     return None
                 whole = sha256(state).digest() == digest
@@ -316,9 +337,13 @@ class SqliteStore:
             raise StoreFault(Fault.CORRUPT, "the log does not say where it ends")
         if rows[0] != self._tip_row:
             size, leaf, peaks = rows[0]
-            self._tip_read = Head(_exactly(int, size), _exactly(str, leaf)), _frontier(size, peaks)
-            self._tip_row = rows[0]
+            self._see(Head(exactly(int, size), exactly(str, leaf)), frontier_of(size, peaks))
         return self._tip_read
+
+    def _see(self, head: Head, frontier: Frontier) -> None:
+        """Remember an end of the log."""
+        self._tip_row, self._tip_read = (head.size, head.leaf, frontier.to_bytes()), (head, frontier)
+        self._ends.append(frontier)
 
     def _head_at(self, size: int) -> Head:
         """The head that the log had after so many beads."""
@@ -327,14 +352,14 @@ class SqliteStore:
         rows = self._rows("SELECT leaf FROM beads WHERE seq = ?", (size - 1,))
         if not rows:
             raise StoreFault(Fault.CORRUPT, f"bead {size - 1} is missing")
-        return Head(size, _exactly(bytes, rows[0][0]).hex())
+        return Head(size, exactly(bytes, rows[0][0]).hex())
 
     def _check_end(self) -> None:
         """The frontier says where the log ends; the last bead must say the same."""
         # One view: between two looks somebody else may have written.
         with self.view() as head:
             last = self._rows("SELECT max(seq) FROM beads")[0][0]
-            if head != (EMPTY if last is None else self._head_at(_exactly(int, last) + 1)):
+            if head != (EMPTY if last is None else self._head_at(exactly(int, last) + 1)):
                 raise StoreFault(Fault.CORRUPT, f"the frontier ends at {head.size}, the beads do not")
 
     def _rows(self, sql: str, values: tuple[apsw.SQLiteValue, ...] = ()) -> list[tuple[object, ...]]:
@@ -375,22 +400,3 @@ class SqliteStore:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         """Close it whatever happened."""
         self.close()
-
-
-def _key(bead_id: str) -> bytes:
-    """The sixteen bytes of a uuid."""
-    return bytes.fromhex(bead_id.replace("-", ""))
-
-
-def _exactly(cls: type[T], value: object) -> T:
-    """A column holds whatever somebody wrote into it by hand; only what belongs there is used."""
-    if type(value) is not cls:
-        raise StoreFault(Fault.CORRUPT, f"a column holds a {type(value).__name__} where a {cls.__name__} belongs")
-    return value
-
-
-def _frontier(size: object, peaks: object) -> Frontier:
-    try:
-        return Frontier.of_bytes(_exactly(int, size), _exactly(bytes, peaks))
-    except ValueError as error:
-        raise StoreFault(Fault.CORRUPT, str(error)) from error

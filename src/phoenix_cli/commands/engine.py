@@ -69,6 +69,7 @@ def run_command(ctx: click.Context, once: bool, log: Path | None) -> None:
             refuse(ctx, ("ENGINE_RUNS_ALREADY",), "another engine holds the lease of this desk")
         with lease:
             _ = session.home.pid.write_text(f"{os.getpid()}\n", encoding="ascii")
+            _ = session.store.make_room()
             engine = engine_of(session, lambda text: click.echo(text, err=True))
             if log is not None:
                 engine.on_bead = line_writer(ctx.with_resource(log.open("a", encoding="utf-8", buffering=1)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -272,6 +274,71 @@ class TestByHand:
             disarmed(path, sql)
             with SqliteStore(path) as store:
                 assert store.load_snapshot("desk") is None
+
+
+class TestRoom:
+    """The write-ahead log's file is written out to its usual length by whoever is about to append for a living."""
+
+    def test_no_commit_makes_the_file_longer(self, path: str) -> None:
+        """Its size stays what it was through a thousand pages, and every bead is there for whoever opens it next."""
+        with SqliteStore(path) as store, SqliteStore(path) as other:
+            grow(store, 1)
+            assert store.make_room()
+            size = Path(path + "-wal").stat().st_size
+            for n in range(2, 200):
+                grow(store if n % 2 else other, n)
+            assert Path(path + "-wal").stat().st_size == size
+            with SqliteStore(path) as third:
+                assert third.head() == store.head()
+                assert len(list(third.read(0))) == 199
+
+    def test_what_was_written_before_stays(self, path: str, tmp_path: Path) -> None:
+        """Only what lies behind the last frame is written, and zeros end a recovery as the end of the file does."""
+        with SqliteStore(path) as store:
+            grow(store, 1, 2)
+            before = Path(path + "-wal").read_bytes()
+            assert store.make_room()
+            after = Path(path + "-wal").read_bytes()
+            assert after[: len(before)] == before
+            assert not any(after[len(before) :])
+            grow(store, 3)
+            # A process that dies leaves these two files; the index beside them is made anew.
+            for friend in ("", "-wal"):
+                (tmp_path / f"left.db{friend}").write_bytes(Path(path + friend).read_bytes())
+            with SqliteStore(tmp_path / "left.db", ballast_bytes=0) as left:
+                assert list(left.read(0)) == list(store.read(0))
+
+    def test_a_disk_without_room_is_no_reason_to_stop(self, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """It is a matter of speed alone: the log goes on growing commit by commit."""
+
+        def full(fd: int, data: bytes, at: int) -> int:
+            raise OSError(errno.ENOSPC, "no space left")
+
+        with SqliteStore(path) as store:
+            with monkeypatch.context() as patch:
+                patch.setattr(os, "pwrite", full)
+                assert not store.make_room()
+            assert grow(store, 1).size == 1
+
+    def test_a_root_of_lately_reads_no_more_than_what_came_since(self, path: str) -> None:
+        """The root of a history that this handle saw end is found from there, and is the one that all leaves give."""
+        with SqliteStore(path) as store:
+            roots = {}
+            for n in range(1, 60):
+                grow(store, n)
+                roots[n] = store.root()
+            asked: list[object] = []
+
+            def traced(cursor: apsw.Cursor, sql: str, values: object) -> bool:
+                asked.append(values)
+                return True
+
+            store._db.exec_trace = traced
+            assert {n: store.root(n) for n in roots} == roots
+            store._db.exec_trace = None
+            assert asked == [(n, n) for n in roots], "no leaf is read again"
+        with SqliteStore(path) as again:
+            assert {n: again.root(n) for n in roots} == roots
 
 
 class TestBackup:
