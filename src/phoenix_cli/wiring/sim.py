@@ -8,6 +8,7 @@ invariant; the same seed plays the same story again, and ends in the same hash.
 from __future__ import annotations
 
 import asyncio
+import gc
 import tempfile
 import traceback
 from collections import Counter
@@ -30,7 +31,7 @@ from phoenix_core.trade.transitions import TRANSITIONS
 from phoenix_core.values import State
 
 # The full comparison with a second fold costs as much as many steps; so often it is a small part of the run.
-REPLAY_EVERY: Final = 50
+REPLAY_EVERY: Final = 200
 # Longer than the desk goes without a look at the whole picture, which is five minutes.
 CALM: Final = (*(timedelta(seconds=1),) * 6, *(timedelta(seconds=5),) * 8, *(timedelta(seconds=20),) * 22)
 # Every so many seeds the log is the production store, in a file.
@@ -110,7 +111,7 @@ async def run_seed(seed: int, story: Story | int = 300, *, on_disk: bool | None 
         filed = seed % ON_DISK_EVERY == 0 if on_disk is None else on_disk
         home = stack.enter_context(tempfile.TemporaryDirectory(prefix="phoenix-sim-")) if filed else None
         sim = world_of(seed, home)
-        tick, violation = 0, None
+        tick, replayed, violation = 0, 0, None
         swarm = [(act, weight) for act, weight in MISFORTUNE if sim.random.random() < 0.4]
         try:
             _ = (await sim.engine.start()).unwrap()
@@ -118,7 +119,8 @@ async def run_seed(seed: int, story: Story | int = 300, *, on_disk: bool | None 
             sim.broker.set_mode(sim.random.choice(tuple(ChaosMode)))
             for tick in range(1, story.ticks + 1):
                 await _storm(sim, (*WORK, *swarm), story, tick)
-                if tick % REPLAY_EVERY == 0:
+                if sim.oracle.steps >= replayed + REPLAY_EVERY:
+                    replayed = sim.oracle.steps
                     sim.oracle.replay(sim.desk)
             await _calm(sim)
         except Found as found:
@@ -205,8 +207,15 @@ def played(seeds: Iterable[int], story: Story, jobs: int = 1) -> Iterator[Outcom
     if jobs == 1:
         yield from (asyncio.run(run_seed(seed, story)) for seed in seeds)
         return
-    with ProcessPoolExecutor(jobs) as pool:
+    with ProcessPoolExecutor(jobs, initializer=_settle_in) as pool:
         yield from pool.map(_play, ((seed, story) for seed in seeds))
+
+
+def _settle_in() -> None:
+    """A worker makes worlds and drops them whole: what it imported need not be looked through for garbage each time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)
 
 
 def _play(what: tuple[int, Story]) -> Outcome:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from attrs import Factory, define
 from returns.result import Result
 
-from phoenix_adapters.beads.memory import MemoryStore
+from phoenix_adapters.beads.memory import MemoryLog, MemoryStore
 from phoenix_adapters.beads.sqlite import SqliteStore
 from phoenix_core.chain import Conflict, Fault, Head, Sealed, StoreFault
 from phoenix_core.watch.alerts import Message
@@ -52,10 +52,28 @@ class Mishap:
             raise StoreFault(Fault.UNKNOWN, "planted")
 
 
+@define
+class SharedLog(MemoryLog):
+    """A log in memory whose bytes are read and linked once, for all handles. Each leaf is the hash of all before it, so
+    that one comparison says whether what was read still stands there."""
+
+    linked: list[Sealed] = Factory(list)
+
+
 class FailingStore(MemoryStore):
     """The engine's handle on a log in memory: it can fail, and the process can die before or after any append."""
 
     mishap: Mishap
+    log: SharedLog
+
+    def read(self, start: int = 0, stop: int | None = None) -> Iterator[Sealed]:
+        """The beads as whoever came first read them from their bytes."""
+        linked, leaves = self.log.linked, self.log.leaves
+        while linked and (len(linked) > len(leaves) or linked[-1].leaf != leaves[len(linked) - 1]):
+            _ = linked.pop()
+        if len(linked) < len(leaves):
+            linked += super().read(len(linked))
+        yield from linked[start:stop]
 
     def append(
         self, expected: Head, beads: Sequence[Sealed], texts: Mapping[str, str] | None = None

@@ -15,8 +15,8 @@ from typing import Final
 from attrs import Factory, define, evolve
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from returns.pipeline import is_successful
+from returns.result import Result
 
-from phoenix_adapters.beads.memory import MemoryLog
 from phoenix_adapters.brokers.mock.broker import MockBroker
 from phoenix_adapters.brokers.mock.market import CARDS, MIDS
 from phoenix_adapters.clock import ManualClock, manual_clock
@@ -29,13 +29,14 @@ from phoenix_cli.wiring.signing import root_text, signed, statement_of
 from phoenix_cli.wiring.sim_checks import Oracle
 from phoenix_cli.wiring.sim_frames import Frames
 from phoenix_cli.wiring.sim_ledger import Ledger, Wire
-from phoenix_cli.wiring.sim_mishaps import Crash, Ear, FailingFile, FailingStore, Mishap
+from phoenix_cli.wiring.sim_mishaps import Crash, Ear, FailingFile, FailingStore, Mishap, SharedLog
 from phoenix_core.acts.approve import Sign
 from phoenix_core.acts.operate import Initialise
 from phoenix_core.beads import Genesis, Limits, Operator, OperatorEvent, Policy
 from phoenix_core.desk import Desk
 from phoenix_core.facts import (
     BrokerStatus,
+    Checked,
     CommissionSaid,
     ExecutionSaid,
     Fact,
@@ -47,6 +48,7 @@ from phoenix_core.facts import (
 from phoenix_core.gate.statements import Says
 from phoenix_core.kernel import ClearedOrder
 from phoenix_core.ports import BeadStore
+from phoenix_core.refusals import Refusal
 from phoenix_core.values import Account, CommandId, Mode, Price, Quantity, derived_id, utc_text
 from phoenix_core.world import Run, World
 
@@ -168,6 +170,20 @@ class WatchedBroker(MockBroker):
 
 
 @define
+class Remembering:
+    """The verifier, which is a function of two texts: each signature of this world is computed once, for every run."""
+
+    verifier: SshVerifier = Factory(SshVerifier)
+    known: dict[tuple[bytes, str], Result[Checked, Refusal]] = Factory(dict)
+
+    def check(self, statement: bytes, signature: str) -> Result[Checked, Refusal]:
+        """What was signed and how, or why it does not count."""
+        if (statement, signature) not in self.known:
+            self.known[statement, signature] = self.verifier.check(statement, signature)
+        return self.known[statement, signature]
+
+
+@define
 class Simulation:
     """One world, from one seed."""
 
@@ -179,6 +195,7 @@ class Simulation:
     people: Recorder
     broker: WatchedBroker
     pen: InProcess
+    verifier: Remembering
     ears: tuple[Ear, ...]
     oracle: Oracle
     engine: WatchedEngine
@@ -211,7 +228,7 @@ class Simulation:
         recorder = self.other()
         statement = statement_of(recorder.desk, self.store, says, self.clock.now(), self.fresh("n").replace("-", ""))
         root = root_text(self.store, recorder.desk.head.size)
-        command = signed(statement, self.pen, SshVerifier(), root, token=self.fresh("token"))
+        command = signed(statement, self.pen, self.verifier, root, token=self.fresh("token"))
         return command if isinstance(command, Sign) else None
 
     def sign(self, says: Says) -> bool:
@@ -236,7 +253,9 @@ class Simulation:
             _ = task.cancel()
         self.runs += 1
         self.hands = self.open_store()
-        return engine_of(self.hands, self.broker, self.clock, f"run-{self.runs}", self.ears, self.oracle)
+        return engine_of(
+            self.hands, self.broker, self.clock, f"run-{self.runs}", self.ears, self.oracle, self.verifier
+        )
 
 
 def _pen(seed: int) -> InProcess:
@@ -250,7 +269,7 @@ def world_of(seed: int, home: str | None = None) -> Simulation:
     """A desk in its first minute; with a `home`, its log is a file there, else it is in memory."""
     random = Random(seed)
     clock = manual_clock(START)
-    log = MemoryLog()
+    log = SharedLog()
 
     def opened() -> FailingStore | FailingFile:
         made_: FailingStore | FailingFile = (
@@ -268,9 +287,9 @@ def world_of(seed: int, home: str | None = None) -> Simulation:
     oracle = Oracle(ledger, broker.frames, store)
     ears = tuple(Ear(name, lambda m: oracle.delivered.update(m.alerts)) for name in ("first", "second"))
     people = Recorder(store, lambda desk: World(clock.now(), Run(mode=Mode.MOCK)))
-    pen, hands = _pen(seed), opened()
-    engine = engine_of(hands, broker, clock, "run-1", ears, oracle)
-    made = Simulation(seed, random, clock, opened, store, people, broker, pen, ears, oracle, engine, hands)
+    pen, verifier, hands = _pen(seed), Remembering(), opened()
+    engine = engine_of(hands, broker, clock, "run-1", ears, oracle, verifier)
+    made = Simulation(seed, random, clock, opened, store, people, broker, pen, verifier, ears, oracle, engine, hands)
     quote(made)
     genesis = Genesis("phoenix.sim/1", Mode.MOCK, ACCOUNT.tag, ACCOUNT.mask, 0, "k", "log", "USD")
     operator = Operator(OperatorEvent.ENROLLED, pen.public.fingerprint, pen.public.line, "operator", "software")
@@ -281,7 +300,13 @@ def world_of(seed: int, home: str | None = None) -> Simulation:
 
 
 def engine_of(
-    store: BeadStore, broker: MockBroker, clock: ManualClock, run: str, ears: tuple[Ear, ...], oracle: Oracle
+    store: BeadStore,
+    broker: MockBroker,
+    clock: ManualClock,
+    run: str,
+    ears: tuple[Ear, ...],
+    oracle: Oracle,
+    verifier: Remembering,
 ) -> WatchedEngine:
     """A run of the production engine over this world."""
     made = WatchedEngine(
@@ -289,7 +314,7 @@ def engine_of(
         broker,
         clock,
         Run(run=run, mode=Mode.MOCK, version="sim"),
-        SshVerifier(),
+        verifier,
         ears,
         checkpoint=oracle.publish,
     )

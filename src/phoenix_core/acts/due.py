@@ -172,7 +172,7 @@ def _due_to_protection(desk: Desk, position: Open, now: Moment) -> Iterator[Due]
         yield Resize(_id("resize", position.position_id, str(desk.head.size)), position.position_id)
     elif stands is Protection.NONE and not stake.exits and stake.held > 0:
         yield Restore(_id("restore", position.position_id, str(desk.head.size)), position.position_id)
-    if is_bare(desk, stake, now):
+    if is_bare(desk, stake, stands, now):
         yield Alarm(_id("bare", position.position_id, str(desk.head.size)), position.position_id)
 
 

@@ -276,10 +276,9 @@ def _manage(desk: Desk, command: Manage, world: World) -> Ruling:
     return granted(position.position_id, managed, over)
 
 
-def is_bare(desk: Desk, stake: Stake, now: Moment) -> bool:
+def is_bare(desk: Desk, stake: Stake, stands: Protection, now: Moment) -> bool:
     """Whether what is held stands without its full protection, and nobody was told."""
-    said = protection_of(stake, now)
-    if stake.held <= 0 or said.covers or said is Protection.PENDING:
+    if stands.covers or stands is Protection.PENDING or stake.held <= 0:
         return False
     return may_raise(desk.alerts, Code.PROTECTION_LOST, stake.position.position_id, now.wall)
 
@@ -287,9 +286,9 @@ def is_bare(desk: Desk, stake: Stake, now: Moment) -> bool:
 def _alarm(desk: Desk, command: Alarm, world: World) -> Ruling:
     position = desk.positions.open.get(command.position_id)
     stake = None if position is None else stake_of(position, desk.orders, desk.fills)
-    if stake is None or not is_bare(desk, stake, world.now):
+    if stake is None or not is_bare(desk, stake, stands := protection_of(stake, world.now), world.now):
         return denied(refusal(Reason.NOTHING_TO_DO))
-    facts = {"pair": stake.position.pair, "protection": protection_of(stake, world.now).value}
+    facts = {"pair": stake.position.pair, "protection": stands.value}
     return granted(command.position_id, alert(Code.PROTECTION_LOST, command.position_id, command.command_id, **facts))
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta, timezone
+from functools import lru_cache
 from typing import Final
 
 from attrs import frozen
@@ -109,6 +110,7 @@ def _eu_summer(at: datetime) -> bool:
     return _sunday(at.year, 3, 25) + _HOUR <= at < _sunday(at.year, 10, 25) + _HOUR
 
 
+@lru_cache(64)  # the clocks of a year change on the same days however often they are asked for
 def _sunday(year: int, month: int, day: int) -> datetime:
     """The first Sunday on or after a day, at midnight UTC."""
     first = datetime(year, month, day, tzinfo=UTC)

@@ -98,7 +98,7 @@ def _lately(gone: tuple[timedelta, ...], now: timedelta) -> tuple[timedelta, ...
 
 def budget(wire: Wire, now: timedelta) -> int:
     """How many order messages fit now: what the guard of pacing holds an entry's frames against."""
-    return max((n for n in range(1, BURST_MAX + 1) if has_room(wire, now, n, n)), default=0)
+    return next((n for n in range(BURST_MAX, 0, -1) if has_room(wire, now, n, n)), 0)
 
 
 def next_out(queue: tuple[Waiting, ...], wire: Wire, now: timedelta) -> Waiting | None:
