@@ -25,7 +25,7 @@ from phoenix_adapters.brokers.mock.chaos import ChaosMode
 from phoenix_cli.wiring.sim_acts import MISFORTUNE, WORK, Act, restart, turns
 from phoenix_cli.wiring.sim_checks import Found, Violation
 from phoenix_cli.wiring.sim_mishaps import Crash
-from phoenix_cli.wiring.sim_world import PAIRS, Simulation, quote, world_of
+from phoenix_cli.wiring.sim_world import ACCOUNT, PAIRS, Simulation, quote, world_of
 from phoenix_core.chain import StoreFault
 from phoenix_core.trade.transitions import TRANSITIONS
 from phoenix_core.values import State
@@ -38,13 +38,15 @@ CALM: Final = (*(timedelta(seconds=1),) * 6, *(timedelta(seconds=5),) * 8, *(tim
 ON_DISK_EVERY: Final = 10
 FAULTS: Final = tuple(act.__name__.strip("_") for act, _ in MISFORTUNE)
 
+# Of so many positions it is asked what a fault finds them in.
+LATEST: Final = 12
 # Positions in these states have something that a fault can meet; the others are over, or wait for a human.
 LIVELY: Final = (State.PROPOSED, State.SUBMITTED, State.STALLED, State.MANAGED)
 # A corner that no storm ever visits proves nothing about itself.
 MUST_SEE: Final = (
     *(str(state) for state in State),
     *(f"{before} {event}" for before, event in TRANSITIONS),
-    *(f"{fault} while {state}" for fault in FAULTS for state in LIVELY),
+    *(f"{fault} while {state}" for fault in FAULTS for state in State),
     *(f"token {event}" for event in ("USED", "EXPIRED", "REJECTED")),
     *(f"execution {event}" for event in ("FILL", "CORRECTION")),
     *(f"picture {verdict}" for verdict in ("AGREES", "DIFFERS", "MOVING", "UNKNOWN")),
@@ -61,9 +63,11 @@ MUST_SEE: Final = (
 
 @frozen
 class Story:
-    """What is played of a seed: so many ticks, without some faults, and of the acts only those at some ticks."""
+    """What is played of a seed: a storm of so many ticks, or until so many steps were checked where that is sooner;
+    without some faults, and of the acts only those at some ticks."""
 
     ticks: int = 300
+    steps: int = 0
     without: tuple[str, ...] = ()
     only: tuple[int, ...] = ()
 
@@ -98,6 +102,7 @@ async def _tick(sim: Simulation, span: timedelta) -> None:
     except Crash as crash:
         sim.faults.append(f"crash {crash}")
         await restart(sim)
+    _meets(sim, *sim.standing())
 
 
 async def run_seed(seed: int, story: Story | int = 300, *, on_disk: bool | None = None) -> Outcome:
@@ -111,13 +116,16 @@ async def run_seed(seed: int, story: Story | int = 300, *, on_disk: bool | None 
         filed = seed % ON_DISK_EVERY == 0 if on_disk is None else on_disk
         home = stack.enter_context(tempfile.TemporaryDirectory(prefix="phoenix-sim-")) if filed else None
         sim = world_of(seed, home)
-        tick, replayed, violation = 0, 0, None
+        lasted, replayed, violation = 0, 0, None
         swarm = [(act, weight) for act, weight in MISFORTUNE if sim.random.random() < 0.4]
         try:
             _ = (await sim.engine.start()).unwrap()
             await _tick(sim, timedelta(seconds=1))
             sim.broker.set_mode(sim.random.choice(tuple(ChaosMode)))
             for tick in range(1, story.ticks + 1):
+                if story.steps and sim.oracle.steps + len(CALM) >= story.steps:
+                    break  # the calm will check at least these many more
+                lasted = tick
                 await _storm(sim, (*WORK, *swarm), story, tick)
                 if sim.oracle.steps >= replayed + REPLAY_EVERY:
                     replayed = sim.oracle.steps
@@ -127,7 +135,7 @@ async def run_seed(seed: int, story: Story | int = 300, *, on_disk: bool | None 
             violation = found.violation
         except (AssertionError, LookupError, ValueError, TypeError, StoreFault) as error:
             violation = Violation("BUG", sim.oracle.steps, _where(error))
-        outcome = _outcome(sim, tick, violation)
+        outcome = _outcome(sim, lasted, violation)
         for handle in sim.handles:
             handle.close()
         return outcome
@@ -142,7 +150,7 @@ async def _storm(sim: Simulation, choices: Sequence[tuple[Act, int]], story: Sto
         if story.plays(tick, name):
             sim.faults.append(name)
             sim.told.append(f"tick {tick}, {sim.clock.now().wall:%H:%M:%S}, bead {sim.store.head().size}: {name}")
-            sim.oracle.ledger.visited.update(f"{name} while {state}" for state in _states(sim))
+            _meets(sim, name)
             await act(sim)
     except Crash as crash:
         sim.faults.append(f"crash {crash}")
@@ -152,10 +160,11 @@ async def _storm(sim: Simulation, choices: Sequence[tuple[Act, int]], story: Sto
     await _tick(sim, span)
 
 
-def _states(sim: Simulation) -> set[str]:
-    """The states of the latest positions: in these something happens now."""
+def _meets(sim: Simulation, *faults: str) -> None:
+    """Note in which states of the latest positions these faults stand or happen now."""
     held = sim.oracle.ledger.states
-    return {str(held[name]) for name in tuple(held)[-40:]}
+    states = {held[name] for name in tuple(held)[-LATEST:]}
+    sim.oracle.ledger.visited.update(f"{fault} while {state}" for fault in faults for state in states)
 
 
 def _where(error: Exception) -> str:
@@ -172,6 +181,8 @@ async def _calm(sim: Simulation) -> None:
     broker.refuse_connects(0)
     broker.set_mode(ChaosMode.INSTANT)
     broker.jumbles, broker.mum_on_costs, broker.dies = None, False, ""
+    broker.blur, broker.reuses_ids, broker.apart, broker.logins = "", False, timedelta(0), (ACCOUNT,)
+    sim.latch, sim.dies_again, mishap.between = False, 0, None
     for pair in PAIRS:
         broker.spoof(pair, None)
     mishap.failures, mishap.dies_in, sim.quiet = 0, None, False

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from decimal import Decimal
 from typing import Final
@@ -15,7 +14,9 @@ from phoenix_adapters.brokers.mock.market import MIDS
 from phoenix_cli.wiring.round_trip import SIGNAL
 from phoenix_cli.wiring.signing import Screen, screen_of
 from phoenix_cli.wiring.sim_checks import Found, Violation
-from phoenix_cli.wiring.sim_world import PAIRS, Simulation
+from phoenix_cli.wiring.sim_mishaps import Crash
+from phoenix_cli.wiring.sim_rare import RARE_MISFORTUNE, RARE_WORK, Act
+from phoenix_cli.wiring.sim_world import NUMBER, PAIRS, Simulation
 from phoenix_core.acts.operate import RaiseKill
 from phoenix_core.beads import Resolution, Verdict
 from phoenix_core.chain import Fault
@@ -103,7 +104,7 @@ async def _move(sim: Simulation) -> None:
 async def _fate(sim: Simulation) -> None:
     fates: tuple[Fate, ...] = (
         Partial(Decimal("0.5")),
-        Reject(),
+        Reject(text=f"Order rejected - reason: account {NUMBER} lacks margin"),
         Silence(),
         Silence(fills=True),
         Lose(),
@@ -114,12 +115,18 @@ async def _fate(sim: Simulation) -> None:
 
 
 async def restart(sim: Simulation) -> None:
-    """The engine dies where it stands, and another run begins."""
+    """The engine dies where it stands, and another run begins; it may die while it recovers."""
     sim.oracle.stands()
     sim.broker.cut()
     _ = sim.broker.drain()
     sim.engine = sim.reopen()
-    _ = (await sim.engine.start()).unwrap()
+    try:
+        _ = (await sim.engine.start()).unwrap()
+        await turns(sim)
+    except Crash as crash:
+        sim.faults.append(f"crash {crash}")
+        sim.oracle.ledger.visited.add("crash in recovery")
+        await restart(sim)
 
 
 async def _step_wall(sim: Simulation) -> None:
@@ -283,14 +290,16 @@ async def _turns(sim: Simulation) -> None:
     await engine.step()
     for _ in range(TURNS_MAX):
         if len(engine._tasks) <= sum(ear.hanging for ear in sim.ears):
-            return
+            break
         for _ in range(LOOPS):
             await asyncio.sleep(0)
         await engine.step()
-    raise AssertionError("the engine's background work does not end")
+    else:
+        raise AssertionError("the engine's background work does not end")
+    if sim.robbed and engine is sim.engine:
+        raise Crash("without its lease")  # it has had its turn at the socket; whoever took the lease is this host
 
 
-Act = Callable[[Simulation], Coroutine[object, object, None]]
 WORK: Final[tuple[tuple[Act, int], ...]] = (
     (_propose, 12),
     (_decide, 20),
@@ -300,6 +309,7 @@ WORK: Final[tuple[tuple[Act, int], ...]] = (
     (_twice, 2),
     (_acknowledge, 3),
     (_keep, 1),
+    *RARE_WORK,
 )
 MISFORTUNE: Final[tuple[tuple[Act, int], ...]] = (
     (_cut, 2),
@@ -325,4 +335,5 @@ MISFORTUNE: Final[tuple[tuple[Act, int], ...]] = (
     (_garbage, 2),
     (_deafen, 1),
     (_still, 1),
+    *RARE_MISFORTUNE,
 )

@@ -16,12 +16,14 @@ from returns.pipeline import is_successful
 
 from phoenix_cli.wiring.sim_frames import Frames
 from phoenix_cli.wiring.sim_ledger import REF_LENGTH, SENT, UNKNOWN_MAX, Ledger
+from phoenix_cli.wiring.sim_rules import unkilled
 from phoenix_core.chain import verify_chain
 from phoenix_core.desk import Desk, evolve, freeze
 from phoenix_core.kernel import bead_of
 from phoenix_core.ports import BeadStore
 from phoenix_core.tree import root_of
 from phoenix_core.values import Role, Severity, Side, State
+from phoenix_core.watch.alerts import Message
 
 # In a currency the broker's holding is a cross-check: so much of it may be cash of other origin (DECISIONS E14).
 CASH: Final = Decimal(1000)
@@ -59,6 +61,7 @@ class Oracle:
     steps: int = 0
     inputs: list[tuple[str, str]] = Factory(list)  # digests and names of what was handed in since the last look
     published: dict[int, bytes] = Factory(dict)  # checkpoints that left the host: size -> root
+    waiting: set[str] = Factory(set)  # critical drifts whose kill was not raised at the last look: the next turn does
     delivered: set[str] = Factory(set)  # alerts that a channel took
     twin: Desk = Factory(Desk)  # a second fold of the log
 
@@ -73,10 +76,15 @@ class Oracle:
                 found.append(("I20", f"input {what} has {ledger.signals.get(what, 0)} outcomes"))
         self.inputs.clear()
         torn = [t.order_ref for t in ledger.by_ref.values() if t.order_ref not in ledger.submitted]
-        if torn or ledger.traded:
-            found.append(("I5", f"one append in two parts: {[*torn, *sorted(ledger.traded)]}"))
+        if torn or ledger.traded or ledger.adopted:
+            parts = [*torn, *sorted(ledger.traded), *sorted(ledger.adopted)]
+            found.append(("I5", f"one append in two parts: {parts}"))
         if ledger.unknown >= UNKNOWN_MAX and not self._is_told("RECONCILIATION_UNKNOWN"):
             found.append(("I13", f"{ledger.unknown} pictures in a row were not whole, and nobody was told"))
+        if desk.head.size == ledger.size and not self.frames.failed():
+            waits = unkilled(self.frames.rules, ledger.drifts, ledger.acknowledged)
+            found.extend(("E5", said) for identity, said in waits.items() if identity in self.waiting)
+            self.waiting = set(waits)
         if desk.head.size == ledger.size and ledger.changed:
             found.extend(_agrees(desk, ledger))
             ledger.changed.clear()
@@ -95,6 +103,11 @@ class Oracle:
         if size := self.store.head().size:
             self.published[size] = self.store.root(size)
         return ""
+
+    def told(self, message: Message) -> None:
+        """A channel took a message: what it says is out, and its alerts are delivered."""
+        self.delivered.update(message.alerts)
+        self.frames.found.extend(self.frames.rules.words(message.text, "a message"))
 
     def replay(self, desk: Desk) -> None:
         """I6 and I7: a second fold is the desk, byte for byte; the chain verifies; what was published stands."""

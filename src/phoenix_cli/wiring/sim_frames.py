@@ -19,6 +19,7 @@ from attrs import Factory, define, fields
 from phoenix_adapters.brokers.mock.working import Truth, Working
 from phoenix_adapters.engine.loop import Engine as Seen
 from phoenix_cli.wiring.sim_ledger import REF_LENGTH, Ledger
+from phoenix_cli.wiring.sim_rules import Rules, hours_judge, in_window, limits_judge, price_judge, terms_judge
 from phoenix_core.facts import Quote
 from phoenix_core.kernel import ClearedOrder
 from phoenix_core.orders import Line
@@ -28,6 +29,10 @@ ANSWERED_WITHIN: Final = timedelta(seconds=2)
 QUOTED_WITHIN: Final = timedelta(seconds=2)
 TOKEN_LIFE: Final = timedelta(minutes=5)
 CLOSE_LIFE: Final = timedelta(seconds=60)
+SKEW_MAX: Final = timedelta(seconds=5)
+RESTARTS_AT: Final = timedelta(hours=23, minutes=45)
+RESTART_BEFORE: Final = timedelta(seconds=60)
+RESTART_LASTS: Final = timedelta(minutes=5)
 
 
 @define
@@ -38,6 +43,10 @@ class Frames:
     engine: Callable[[], Seen]
     failed: Callable[[], bool]  # whether this run's log has refused an append
     quotes: Callable[[], dict[str, Quote]]
+    rules: Rules
+    logins: Callable[[], tuple[str, ...]]  # the accounts that the broker's login shows
+    apart: Callable[[], timedelta]  # the broker's clock minus ours
+    declared: Callable[[], bool]  # whether the gateway's nightly restart is declared
     found: list[tuple[str, str]] = Factory(list)
     entries: set[str] = Factory(set)
     exits: int = 0
@@ -55,6 +64,12 @@ class Frames:
         else:
             self.exits += 1
             self.ledger.visited.add(f"exit frame {lines[0].role}")
+
+    def cancelled(self, ref: str) -> None:
+        """Judge one cancel: only an order that the log recorded is ours to cancel."""
+        self.ledger.read()
+        if ref not in self.ledger.recorded:
+            self.found.append(("I15", f"a cancel of {ref}, which is no order of ours"))
 
 
 def hash_of(lines: tuple[Line, ...]) -> str:
@@ -109,6 +124,8 @@ def _i14(frames: Frames, cleared: ClearedOrder, lines: tuple[Line, ...]) -> Iter
 def _i15(frames: Frames, cleared: ClearedOrder, lines: tuple[Line, ...]) -> Iterator[str]:
     if any(line.account != frames.ledger.account for line in lines):
         yield "left for another account"
+    if frames.ledger.account not in frames.logins():
+        yield f"left over a login that shows {frames.logins()}"
 
 
 def _i16(frames: Frames, cleared: ClearedOrder, lines: tuple[Line, ...]) -> Iterator[str]:
@@ -122,6 +139,26 @@ def _i16(frames: Frames, cleared: ClearedOrder, lines: tuple[Line, ...]) -> Iter
         yield "left on a quote that was too old"
     if ledger.blocking(lines[0].symbol):
         yield f"left under open drift: {ledger.blocking(lines[0].symbol)}"
+    if frames.declared() and in_window(now.wall, RESTARTS_AT, RESTART_BEFORE, RESTART_LASTS):
+        yield "left in the restart window"
+    if abs(frames.apart()) > SKEW_MAX:
+        yield f"left while the broker's clock was {frames.apart()} from ours"
+
+
+def _c3(frames: Frames, cleared: ClearedOrder, lines: tuple[Line, ...]) -> Iterator[str]:
+    yield from hours_judge(frames.ledger.clock.now().wall)
+
+
+def _c4(frames: Frames, cleared: ClearedOrder, lines: tuple[Line, ...]) -> Iterator[str]:
+    position, quote = frames.ledger.last.get(cleared.position_id), frames.quotes().get(lines[0].symbol)
+    if position is not None and quote is not None:
+        yield from price_judge(frames.rules, position, lines, quote.bid, quote.ask)
+
+
+def _c5(frames: Frames, cleared: ClearedOrder, lines: tuple[Line, ...]) -> Iterator[str]:
+    position = frames.ledger.last.get(cleared.position_id)
+    if position is not None:
+        yield from limits_judge(frames.rules, position, lines[0], frames.ledger.clock.now().wall)
 
 
 def _i17(frames: Frames, cleared: ClearedOrder, lines: tuple[Line, ...]) -> Iterator[str]:
@@ -195,6 +232,7 @@ def _x2(frames: Frames, cleared: ClearedOrder, lines: tuple[Line, ...]) -> Itera
         signed = frames.ledger.closes.get(cleared.position_id)
         if signed is None or frames.ledger.clock.now().ticks - signed > CLOSE_LIFE:
             yield "is a close that nobody signed in the last minute"
+    yield from terms_judge(frames.rules, cleared.position_id, lines)
 
 
 def _x3(frames: Frames, cleared: ClearedOrder, lines: tuple[Line, ...]) -> Iterator[str]:
@@ -223,6 +261,9 @@ _ENTRY: Final[dict[str, Judge]] = {
     "I21": _i21,
     "I23": _i23,
     "I26": _i26,
+    "C3": _c3,
+    "C4": _c4,
+    "C5": _c5,
     "X4": _native,
 }
 _EXIT: Final[dict[str, Judge]] = {"X1": _x1, "X2": _x2, "X3": _x3, "X4": _x4}

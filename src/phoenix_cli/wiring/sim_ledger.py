@@ -33,6 +33,7 @@ from phoenix_core.beads import (
     Lease,
     LeaseEvent,
     Observation,
+    Order,
     Position,
     PositionEvent,
     ProofKind,
@@ -78,12 +79,24 @@ class Wire:
 
 
 @define
+class Counted:
+    """One execution as it counts by now."""
+
+    ref: str
+    side: Side
+    entry: bool
+    quantity: Decimal
+    stated: bool  # a human's word, which gives way to the executions of the same order that come later
+
+
+@define
 class Ledger:
     """The log as the oracle reads it."""
 
     store: BeadStore
     clock: Clock
     wire: Wire
+    also: Callable[[Bead, bytes], Found] = lambda bead, data: iter(())  # what else is judged of each bead
     found: list[tuple[str, str]] = Factory(list)
     size: int = 0
     leaves: list[bytes] = Factory(list)
@@ -94,8 +107,10 @@ class Ledger:
     filled: dict[str, Decimal] = Factory(dict)
     changed: set[str] = Factory(set)  # positions touched since the desk was last compared
     submitted: dict[str, int] = Factory(dict)  # by reference: where its SUBMITTED stands
-    families: dict[str, dict[str, tuple[bool, Decimal, Decimal]]] = Factory(dict)  # by position: (entry?, size, signed)
+    families: dict[str, dict[str, Counted]] = Factory(dict)  # by position
+    adopted: dict[str, Decimal] = Factory(dict)  # positions that began FILLED, and what is not stated of them yet
     nets: dict[str, Decimal] = Factory(dict)  # by symbol
+    recorded: set[str] = Factory(set)  # references of every order that the log holds
     known: set[str] = Factory(set)  # execution ids in the log
     traded: set[str] = Factory(set)  # positions with an execution that their own bead does not count yet
     tokens: dict[str, T2Token] = Factory(dict)  # as issued
@@ -130,6 +145,7 @@ class Ledger:
             if bead.ts.utcoffset() != timedelta(0):
                 self.found.append(("I17", f"bead {bead.seq} tells a time without UTC"))
             self.found.extend(_TAKE[type(bead.body)](self, bead.body, bead) if type(bead.body) in _TAKE else ())
+            self.found.extend(self.also(bead, record.data))
 
     def active_flags(self, strategy: str, pair: str) -> list[str]:
         """The flags that stop an entry, by the scopes that their beads name."""
@@ -148,7 +164,12 @@ class Ledger:
     def executed(self, name: str, entries: bool) -> Decimal:
         """What a position's entries or exits add up to."""
         fills = self.families.get(name, {}).values()
-        return sum((quantity for entry, quantity, _ in fills if entry is entries), Decimal(0))
+        return sum((fill.quantity for fill in fills if fill.entry is entries), Decimal(0))
+
+    def held(self, name: str) -> Decimal:
+        """The same with its sign, entries and exits together."""
+        fills = self.families.get(name, {}).values()
+        return sum((fill.quantity * fill.side.sign for fill in fills), Decimal(0))
 
 
 def _genesis(ledger: Ledger, body: Genesis, bead: Bead) -> Found:
@@ -219,12 +240,23 @@ def _execution(ledger: Ledger, body: Execution, bead: Bead) -> Found:
     name = body.position_id
     if name is None or body.quantity is None or body.side is None or body.symbol is None:
         return
-    ledger.traded.add(name)
-    signed = body.quantity * body.side.sign
-    family = ledger.families.setdefault(name, {})
-    _, _, was = family.get(body.family, (False, Decimal(0), Decimal(0)))
-    family[body.family] = (body.role is Role.ENTRY, body.quantity, signed)
-    ledger.nets[body.symbol] = ledger.nets.get(body.symbol, Decimal(0)) + signed - was
+    if ledger.adopted.pop(name, None) != body.quantity:
+        ledger.traded.add(name)
+    before, family = ledger.held(name), ledger.families.setdefault(name, {})
+    stated = body.event is ExecutionEvent.STATED
+    if body.family not in family and not stated:
+        covered = Decimal(body.quantity)
+        for known in family.values():
+            if known.stated and (known.ref, known.side) == (body.ref or "", body.side):
+                less = min(known.quantity, covered)
+                known.quantity, covered = known.quantity - less, covered - less
+    family[body.family] = Counted(body.ref or "", body.side, body.role is Role.ENTRY, body.quantity, stated)
+    ledger.nets[body.symbol] = ledger.nets.get(body.symbol, Decimal(0)) + ledger.held(name) - before
+
+
+def _order(ledger: Ledger, body: Order, bead: Bead) -> Found:
+    ledger.recorded.update(frame.ref for frame in body.frames)
+    yield from ()
 
 
 def _position(ledger: Ledger, body: Position, bead: Bead) -> Found:
@@ -245,7 +277,9 @@ def _position(ledger: Ledger, body: Position, bead: Bead) -> Found:
         ledger.approved.add(name)
     if before in SENT and body.state in (State.FILLED, State.CANCELLED, State.REJECTED):
         yield from _proved(ledger, body, bead)
-    if ledger.filled.get(name, Decimal(0)) != body.filled_quantity and name not in ledger.traded:
+    if before is None and body.state is State.FILLED:
+        ledger.adopted[name] = body.filled_quantity
+    elif ledger.filled.get(name, Decimal(0)) != body.filled_quantity and name not in ledger.traded:
         yield "I11", f"bead {bead.seq}: a quantity changed without an execution"
     ledger.traded.discard(name)
     ledger.states[name], ledger.filled[name], ledger.last[name] = body.state, body.filled_quantity, body
@@ -349,6 +383,7 @@ _TAKE: Final[dict[type, Callable[[Ledger, Any, Bead], Found]]] = {
     Decision: _decision,
     T2Token: _token,
     Execution: _execution,
+    Order: _order,
     Position: _position,
     KillFlag: _kill,
     ReconciliationDrift: _drift,

@@ -10,6 +10,7 @@ from returns.result import Result
 
 from phoenix_adapters.beads.memory import MemoryLog, MemoryStore
 from phoenix_adapters.beads.sqlite import SqliteStore
+from phoenix_core.beads import Position, PositionEvent
 from phoenix_core.chain import Conflict, Fault, Head, Sealed, StoreFault
 from phoenix_core.watch.alerts import Message
 
@@ -28,6 +29,7 @@ class Mishap:
     dies_in: int | None = None
     dies_after: bool = False
     refused: bool = False  # an append was refused, and the engine knows it
+    between: Callable[[], None] | None = None  # what somebody does when SUBMITTED is durable and its frame not sent
 
     def before(self) -> bool:
         """Whether the process dies after this append; raises where it dies, or the disk fails, before it."""
@@ -43,13 +45,21 @@ class Mishap:
             raise StoreFault(self.fault, "planted")
         return dying
 
-    def after(self, dying: bool) -> None:
-        """The append is durable; the process dies, or never hears of it."""
+    def after(self, dying: bool, beads: Sequence[Sealed]) -> None:
+        """The append is durable; somebody else writes now, or the process dies, or never hears of it."""
+        if self.between is not None and any(_submits(record) for record in beads):
+            strike, self.between = self.between, None
+            strike()
         if dying:
             raise Crash("after an append")
         if self.failures > 0 and self.fault is Fault.UNKNOWN and self.landed:
             self.failures -= 1
             raise StoreFault(Fault.UNKNOWN, "planted")
+
+
+def _submits(record: Sealed) -> bool:
+    body = record.said.body if record.said is not None else None
+    return isinstance(body, Position) and body.event is PositionEvent.SUBMITTED
 
 
 @define
@@ -81,7 +91,7 @@ class FailingStore(MemoryStore):
         """Append, unless this is the moment of a misfortune."""
         dying = self.mishap.before()
         done = super().append(expected, beads, texts)
-        self.mishap.after(dying)
+        self.mishap.after(dying, beads)
         return done
 
 
@@ -96,7 +106,7 @@ class FailingFile(SqliteStore):
         """Append, unless this is the moment of a misfortune."""
         dying = self.mishap.before()
         done = super().append(expected, beads, texts)
-        self.mishap.after(dying)
+        self.mishap.after(dying, beads)
         return done
 
 

@@ -6,8 +6,11 @@ another handle on the same log, as another process would.
 
 from __future__ import annotations
 
+import asyncio
+import base64
 import hashlib
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from decimal import Decimal
 from random import Random
 from typing import Final
@@ -17,12 +20,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from returns.pipeline import is_successful
 from returns.result import Result
 
+from phoenix_adapters.brokers.ibkr.translate import Accounts
 from phoenix_adapters.brokers.mock.broker import MockBroker
 from phoenix_adapters.brokers.mock.market import CARDS, MIDS
 from phoenix_adapters.clock import ManualClock, manual_clock
 from phoenix_adapters.engine.inputs import proposal_of
 from phoenix_adapters.engine.loop import Engine
 from phoenix_adapters.engine.recorder import Recorder
+from phoenix_adapters.engine.watching import Watchdog
 from phoenix_adapters.keys import InProcess, KeyType, PrivateKey, PublicKey, SshVerifier
 from phoenix_cli.wiring.round_trip import START
 from phoenix_cli.wiring.signing import root_text, signed, statement_of
@@ -30,6 +35,7 @@ from phoenix_cli.wiring.sim_checks import Oracle
 from phoenix_cli.wiring.sim_frames import Frames
 from phoenix_cli.wiring.sim_ledger import Ledger, Wire
 from phoenix_cli.wiring.sim_mishaps import Crash, Ear, FailingFile, FailingStore, Mishap, SharedLog
+from phoenix_cli.wiring.sim_rules import Rules
 from phoenix_core.acts.approve import Sign
 from phoenix_core.acts.operate import Initialise
 from phoenix_core.beads import Genesis, Limits, Operator, OperatorEvent, Policy
@@ -38,8 +44,10 @@ from phoenix_core.facts import (
     BrokerStatus,
     Checked,
     CommissionSaid,
+    ErrorSaid,
     ExecutionSaid,
     Fact,
+    FrameSaid,
     LinkEvent,
     LinkSaid,
     OrderSaid,
@@ -49,11 +57,27 @@ from phoenix_core.gate.statements import Says
 from phoenix_core.kernel import ClearedOrder
 from phoenix_core.ports import BeadStore
 from phoenix_core.refusals import Refusal
-from phoenix_core.values import Account, CommandId, Mode, Price, Quantity, derived_id, utc_text
+from phoenix_core.values import Account, CommandId, Mode, Money, Price, Quantity, derived_id, utc_text
+from phoenix_core.watch.market_hours import RestartWindow
 from phoenix_core.world import Run, World
 
 ACCOUNT: Final = Account("5" * 64, "MOCK")
+# What the broker's own messages say of the account, and no bead or message may repeat.
+NUMBER: Final = "DU4711042"
+STRANGER: Final = Account("6" * 64, "MOCK-2")
 PAIRS: Final = ("EURUSD", "GBPUSD", "AUDUSD")
+# When a story begins: half of them on a plain Wednesday, the others where a calendar has a corner.
+CORNERS: Final = (
+    "2026-11-20T16:40:00-05:00",  # Friday: the week ends at 17:00
+    "2026-11-22T17:05:00-05:00",  # Sunday: the week begins at 17:15
+    "2026-11-18T16:50:00-05:00",  # the FX day rolls at 17:00, and nothing trades for a quarter of an hour
+    "2026-11-18T23:35:00-05:00",  # the gateway restarts itself at 23:45
+    "2026-03-08T16:55:00-04:00",  # the first evening of summer time in New York, three weeks before Zurich's
+    "2026-10-25T17:05:00-04:00",  # the evening after Zurich's last day of summer time, a week before New York's
+    "2026-11-01T17:10:00-05:00",  # the evening after New York's
+)
+STARTS: Final = (*(START.isoformat(),) * len(CORNERS), *CORNERS)
+NIGHTLY: Final = RestartWindow(timedelta(hours=23, minutes=45))
 
 
 @define
@@ -75,6 +99,11 @@ class WatchedBroker(MockBroker):
     jumbles: Random | None = None
     mum_on_costs: bool = False
     dies: str = ""
+    blur: str = ""  # how the next pictures are less than whole
+    reuses_ids: bool = False
+    apart: timedelta = timedelta(0)  # the broker's clock minus ours
+    logins: tuple[Account, ...] = (ACCOUNT,)
+    numbers: Accounts
 
     def hand_over(self, cleared: ClearedOrder) -> None:
         """Write down, then take."""
@@ -104,9 +133,14 @@ class WatchedBroker(MockBroker):
     async def snapshot(self) -> Snapshot:
         """Note whether the picture is whole."""
         picture = await super().snapshot()
+        whole = picture.complete and self._up and not self._mute and not self.blur
+        if self.blur == "parts":
+            picture = evolve(picture, complete=False, executions=(), positions=(), missing=("executions", "positions"))
+        elif self.blur == "before":
+            picture = evolve(picture, session=picture.session - 1)
         key = (picture.session, utc_text(picture.began.wall))
         pictures = self.frames.ledger.wire.pictures
-        pictures[key] = pictures.get(key, False) or (picture.complete and self._up and not self._mute)
+        pictures[key] = pictures.get(key, False) or whole
         return picture
 
     def drain(self) -> tuple[Fact, ...]:
@@ -123,8 +157,35 @@ class WatchedBroker(MockBroker):
             mixed = self.jumbles.sample(said, len(said))
             facts = [facts[mixed[said.index(n)]] if n in said else fact for n, fact in enumerate(facts)]
             facts += [facts[n] for n in said if self.jumbles.random() < 0.2]
+        if self.reuses_ids:
+            facts = [
+                evolve(fact, order_id=1 + fact.order_id % 4) if isinstance(fact, OrderSaid | FrameSaid) else fact
+                for fact in facts
+            ]
+        facts = [self._masked(fact) for fact in facts]
         wire.heard += len(facts)
         return tuple(facts)
+
+    def _masked(self, fact: Fact) -> Fact:
+        """A fact as the translator of the real gateway's words would let it through."""
+        if isinstance(fact, ErrorSaid) and NUMBER in fact.text:
+            return evolve(fact, text=self.numbers.masked(fact.text))
+        if isinstance(fact, OrderSaid) and NUMBER in (fact.reason or ""):
+            return evolve(fact, reason=self.numbers.masked(fact.reason))
+        return fact
+
+    def cancel(self, ref: str) -> None:
+        """Write down, then cancel."""
+        self.frames.cancelled(ref)
+        super().cancel(ref)
+
+    def skew(self) -> timedelta:
+        """How far its clock is from ours."""
+        return self.apart
+
+    def accounts(self) -> tuple[Account, ...]:
+        """What this login shows."""
+        return self.logins if self._up else ()
 
     def fill_late(self, random: Random) -> bool:
         """An order that was told to have been cancelled turns out to have been filled."""
@@ -201,6 +262,12 @@ class Simulation:
     engine: WatchedEngine
     hands: FailingStore | FailingFile
     quiet: bool = False  # the market does not quote
+    latch: bool | None = False  # the halt file beside the log: there, not there, or unreadable
+    window: RestartWindow | None = None  # when the gateway restarts itself, as declared
+    dog: Watchdog | None = None
+    alive: bool = True  # as the operating system would say it of the engine
+    robbed: bool = False  # somebody took the engine's lease
+    dies_again: int = 0  # the next runs die while they recover
     runs: int = 1
     asked: int = 0
     approvals: int = 0
@@ -252,14 +319,61 @@ class Simulation:
         for task in tuple(self.engine._tasks):
             _ = task.cancel()
         self.runs += 1
-        self.hands = self.open_store()
-        return engine_of(
-            self.hands, self.broker, self.clock, f"run-{self.runs}", self.ears, self.oracle, self.verifier
-        )
+        self.hands, self.robbed = self.open_store(), False
+        if self.dies_again:
+            self.dies_again -= 1
+            again = self.hands.mishap
+            again.dies_in, again.dies_after = self.random.randrange(5), self.random.random() < 0.5
+        made = engine_of(self.hands, self.broker, self.clock, f"run-{self.runs}", self.ears, self.oracle, self.verifier)
+        return self.fit(made)
+
+    def fit(self, engine: WatchedEngine) -> WatchedEngine:
+        """Give a run what stands beside its log: the halt file, and when the gateway restarts itself."""
+        engine.latch, engine.raise_latch = lambda: self.latch, self.halt
+        engine.link.restart_window = self.window
+        return engine
+
+    def standing(self) -> list[str]:
+        """The faults that last, as long as they last, by the names of the acts that began them."""
+        broker, mishap = self.broker, self.hands.mishap
+        lasting = {
+            "mute": broker._mute,
+            "hush": broker._hushed,
+            "down": bool(broker._refusing),
+            "spoof": any(told is not None for told in broker._spoofed.values()),
+            "jumble": broker.jumbles is not None,
+            "blur": bool(broker.blur),
+            "skew": bool(broker.apart),
+            "strange": broker.logins != (ACCOUNT,),
+            "latch": self.latch is not False,
+            "still": self.quiet,
+            "deafen": any(ear.mood != "takes" for ear in self.ears),
+            "fail_store": mishap.failures > 0,
+            "die": mishap.dies_in is not None or bool(broker.dies),
+            "between": mishap.between is not None,
+        }
+        return [name for name, stands in lasting.items() if stands]
+
+    def halt(self) -> None:
+        """The halt file is written."""
+        self.latch = True
+
+    async def watch(self, alive: bool) -> None:
+        """The watchdog, a process of its own, looks once and tells what it has to tell."""
+        if self.dog is None:
+            self.dog = Watchdog(self.people, self.clock, self.ears, lambda: self.alive, "dog")
+        self.alive = alive
+        _ = self.dog.look()
+        for _ in range(4):
+            await asyncio.sleep(0)
+
+
+def _secret(seed: int) -> bytes:
+    return hashlib.sha256(f"sim operator {seed}".encode()).digest()
 
 
 def _pen(seed: int) -> InProcess:
-    secret = hashlib.sha256(f"sim operator {seed}".encode()).digest()
+    secret = _secret(seed)
     private = Ed25519PrivateKey.from_private_bytes(secret)
     public = PublicKey(KeyType.SOFTWARE, private.public_key().public_bytes_raw())
     return InProcess(PrivateKey(public, secret, "sim"))
@@ -268,7 +382,8 @@ def _pen(seed: int) -> InProcess:
 def world_of(seed: int, home: str | None = None) -> Simulation:
     """A desk in its first minute; with a `home`, its log is a file there, else it is in memory."""
     random = Random(seed)
-    clock = manual_clock(START)
+    start = random.choice(STARTS)
+    clock = manual_clock(datetime.fromisoformat(start))
     log = SharedLog()
 
     def opened() -> FailingStore | FailingFile:
@@ -280,20 +395,38 @@ def world_of(seed: int, home: str | None = None) -> Simulation:
 
     store = opened()
     broker = WatchedBroker(clock, ACCOUNT, {pair: CARDS[pair] for pair in PAIRS}, Random(random.random()))
+    broker.numbers = Accounts(lambda number: ACCOUNT)
+    _ = broker.numbers.of(NUMBER)
     ledger = Ledger(opened(), clock, Wire(broker.truth))
+    pen, verifier = _pen(seed), Remembering()
+    rules = Rules(ledger, (NUMBER, _secret(seed).hex(), base64.b64encode(_secret(seed)).decode()))
+    ledger.also = rules.judge
     broker.frames = Frames(
-        ledger, lambda: made.engine, lambda: made.hands.mishap.refused, lambda: dict(broker.quotes())
+        ledger,
+        lambda: made.engine,
+        lambda: made.hands.mishap.refused,
+        lambda: dict(broker.quotes()),
+        rules,
+        lambda: tuple(account.tag for account in broker.accounts()),
+        broker.skew,
+        lambda: made.window is not None,
     )
     oracle = Oracle(ledger, broker.frames, store)
-    ears = tuple(Ear(name, lambda m: oracle.delivered.update(m.alerts)) for name in ("first", "second"))
+    ears = tuple(Ear(name, oracle.told) for name in ("first", "second"))
     people = Recorder(store, lambda desk: World(clock.now(), Run(mode=Mode.MOCK)))
-    pen, verifier, hands = _pen(seed), Remembering(), opened()
+    hands = opened()
     engine = engine_of(hands, broker, clock, "run-1", ears, oracle, verifier)
     made = Simulation(seed, random, clock, opened, store, people, broker, pen, verifier, ears, oracle, engine, hands)
+    made.window = NIGHTLY if random.random() < 0.5 else None
+    _ = made.fit(engine)
     quote(made)
     genesis = Genesis("phoenix.sim/1", Mode.MOCK, ACCOUNT.tag, ACCOUNT.mask, 0, "k", "log", "USD")
     operator = Operator(OperatorEvent.ENROLLED, pen.public.fingerprint, pen.public.line, "operator", "software")
-    limits = Limits(open_positions_max=6, entries_per_day_max=500)
+    limits = Limits(
+        open_positions_max=random.choice((2, 6)),
+        entries_per_day_max=random.choice((6, 500)),
+        daily_loss_max=random.choice((None, Money(Decimal(400)))),
+    )
     first = Initialise(CommandId(made.fresh("init")), genesis, operator, Policy(limits=limits))
     _ = made.other().act(first).unwrap()
     return made

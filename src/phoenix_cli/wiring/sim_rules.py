@@ -1,0 +1,264 @@
+"""What else the judges of the simulation know of the rules: whose word lifts what, limits, hours, prices, secrets.
+
+Like the ledger it reads the beads' own fields and asks no slice of the desk. Hours are asked of the zone database,
+which the desk never does; statements are read as the JSON that was signed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from attrs import Factory, define
+
+from phoenix_cli.wiring.sim_ledger import ENDS, Found, Ledger
+from phoenix_core.beads import (
+    Autopsy,
+    Bead,
+    Decision,
+    Evidence,
+    Execution,
+    ExecutionEvent,
+    KillEvent,
+    KillFlag,
+    KillKind,
+    Limits,
+    Policy,
+    Position,
+    PositionEvent,
+    ReconciliationDrift,
+    ReconciliationResolution,
+    StateAnchor,
+    T2Token,
+    TokenEvent,
+)
+from phoenix_core.orders import Line
+from phoenix_core.values import Role, Severity, State
+
+NEW_YORK: Final = ZoneInfo("America/New_York")
+RESERVED: Final = (State.APPROVED, State.SUBMITTED, State.STALLED, State.FILLED, State.MANAGED)
+TEMPORARY_FOR: Final = timedelta(minutes=5)
+ROLLS_AT: Final = timedelta(hours=17)
+OPENS_AT: Final = timedelta(hours=17, minutes=15)
+CLOSES_SOON: Final = timedelta(minutes=5)
+
+
+@define
+class Rules:
+    """What was signed, raised, charged and allowed so far."""
+
+    ledger: Ledger
+    secrets: tuple[str, ...] = ()  # what no bead and no message may say
+    decided: set[tuple[str, str]] = Factory(set)  # (type, subject) of every signed statement
+    statements: dict[str, dict[str, Any]] = Factory(dict)  # by position or intent: the latest that was signed of it
+    raised: dict[str, tuple[KillFlag, Bead]] = Factory(dict)
+    answered: set[str] = Factory(set)  # drifts of which a human said how they end
+    anchored: int = -1
+    versions: dict[str, tuple[str, Evidence]] = Factory(dict)  # by intent: leaf and body of the newest evidence
+    charges: dict[str, tuple[int, Decimal]] = Factory(dict)  # by family: revision and amount
+    limits: Limits = Factory(Limits)
+    entries: list[datetime] = Factory(list)  # when SUBMITTED was recorded, of those that left
+    submitted: dict[str, datetime] = Factory(dict)
+    terms: dict[str, tuple[Decimal, Decimal]] = Factory(dict)  # by position: stop and target as approved or signed
+
+    def judge(self, bead: Bead, data: bytes) -> Found:
+        """What one more bead says against the rules."""
+        yield from self.words(data.decode(), f"bead {bead.seq}")
+        judge = _TAKE.get(type(bead.body))
+        if judge is not None:
+            yield from judge(self, bead.body, bead)
+
+    def words(self, text: str, where: str) -> Found:
+        """I24: no secret in what is written or said."""
+        for secret in self.secrets:
+            if secret in text:
+                yield "I24", f"{where} says what nobody may read"
+
+
+def _decision(rules: Rules, body: Decision, bead: Bead) -> Found:
+    rules.decided.add((body.type, body.subject))
+    rules.statements[body.subject] = json.loads(body.signed.statement)
+    if body.type == "drift-resolve":
+        rules.answered.add(body.subject)
+    if body.type == "protect":
+        said = rules.statements[body.subject]
+        stop, target = rules.terms.get(body.subject, (Decimal(0), Decimal(0)))
+        rules.terms[body.subject] = (Decimal(said.get("stop") or stop), Decimal(said.get("target") or target))
+    yield from ()
+
+
+def _evidence(rules: Rules, body: Evidence, bead: Bead) -> Found:
+    rules.versions[body.intent_id] = (bead.leaf, body)
+    yield from ()
+
+
+def _token(rules: Rules, body: T2Token, bead: Bead) -> Found:
+    """What a token permits is what the human's statement names, and the newest evidence of the intent."""
+    if body.event is not TokenEvent.ISSUED:
+        return
+    said = rules.statements.get(body.intent_id, {})
+    leaf, evidence = rules.versions.get(body.intent_id, ("", None))
+    if (said.get("evidence"), said.get("order")) != (body.evidence_hash, body.order_hash):
+        yield "I2", f"bead {bead.seq}: a token for what {body.intent_id}'s statement does not name"
+    if evidence is None or (leaf, evidence.order_hash) != (body.evidence_hash, body.order_hash):
+        yield "I2", f"bead {bead.seq}: a token for an evidence of {body.intent_id} that is not its newest"
+    elif bead.ts >= evidence.expires_at:
+        yield "I17", f"bead {bead.seq}: a token for an evidence of {body.intent_id} whose time was over"
+
+
+def _kill(rules: Rules, body: KillFlag, bead: Bead) -> Found:
+    """A flag comes down by what its kind asks for, and by nothing else."""
+    if body.event is KillEvent.RAISED:
+        _ = rules.raised.setdefault(body.flag, (body, bead))
+        return
+    flag, raised = rules.raised.pop(body.flag, (body, bead))
+    if flag.type is KillKind.ONE_WAY and ("kill-clear", body.flag) not in rules.decided:
+        yield "I14", f"bead {bead.seq}: a one-way kill came down, and nobody signed for it"
+    if flag.type is KillKind.DRIFT and flag.drift not in rules.answered:
+        yield "I14", f"bead {bead.seq}: the kill of a drift came down, and nobody answered the drift"
+    if flag.type is KillKind.TEMPORARY:
+        early = bead.ts < raised.ts + TEMPORARY_FOR
+        if early or rules.anchored < raised.seq:
+            yield "I14", f"bead {bead.seq}: a temporary kill came down {'early' if early else 'without a refresh'}"
+
+
+def _resolution(rules: Rules, body: ReconciliationResolution, bead: Bead) -> Found:
+    if body.cleared and body.identity not in rules.answered:
+        yield "I12", f"bead {bead.seq}: a drift was closed, and no human answered it"
+
+
+def _anchor(rules: Rules, body: StateAnchor, bead: Bead) -> Found:
+    rules.anchored = bead.seq
+    yield from ()
+
+
+def _policy(rules: Rules, body: Policy, bead: Bead) -> Found:
+    rules.limits = body.limits
+    yield from ()
+
+
+def _execution(rules: Rules, body: Execution, bead: Bead) -> Found:
+    if body.event is ExecutionEvent.COMMISSION and body.commission is not None and body.revision is not None:
+        known = rules.charges.get(body.family)
+        if known is None or body.revision > known[0]:
+            rules.charges[body.family] = (body.revision, body.commission)
+    yield from ()
+
+
+def _position(rules: Rules, body: Position, bead: Bead) -> Found:
+    _ = rules.terms.setdefault(body.position_id, (body.stop_price, body.target_price))
+    if body.event is PositionEvent.SUBMITTED:
+        rules.submitted[body.order_ref or ""] = bead.ts
+    yield from ()
+
+
+def _autopsy(rules: Rules, body: Autopsy, bead: Bead) -> Found:
+    """What a position cost is what the log knows of its executions' commissions by then."""
+    families = rules.ledger.families.get(body.position_id, {})
+    cost = sum((rules.charges[family][1] for family in families if family in rules.charges), Decimal(0))
+    if cost != body.commission:
+        yield "S26", f"bead {bead.seq}: the autopsy says {body.commission}, the executions cost {cost}"
+
+
+_TAKE: Final[dict[type, Callable[[Rules, Any, Bead], Found]]] = {
+    Decision: _decision,
+    Evidence: _evidence,
+    T2Token: _token,
+    KillFlag: _kill,
+    ReconciliationResolution: _resolution,
+    StateAnchor: _anchor,
+    Policy: _policy,
+    Execution: _execution,
+    Position: _position,
+    Autopsy: _autopsy,
+}
+
+
+# --- at the socket ----------------------------------------------------------------------------------------------------
+
+
+def fx_rest(at: datetime) -> timedelta:
+    """How long the FX market is open from an instant on, by the zone database; nothing: it is closed."""
+    local = at.astimezone(NEW_YORK)
+    clock = timedelta(hours=local.hour, minutes=local.minute, seconds=local.second, microseconds=local.microsecond)
+    day, after = local.weekday(), clock >= OPENS_AT
+    shut = day == 5 or (day == 6 and not after) or (day == 4 and clock >= ROLLS_AT) or ROLLS_AT <= clock < OPENS_AT
+    return timedelta(0) if shut else ROLLS_AT - clock + (timedelta(days=1) if after else timedelta(0))
+
+
+def fx_day(at: datetime) -> object:
+    """The trading day of an instant: it rolls at 17:00 in New York."""
+    return (at.astimezone(NEW_YORK).replace(tzinfo=None) + timedelta(hours=7)).date()
+
+
+def in_window(at: datetime, clock: timedelta, before: timedelta, lasts: timedelta) -> bool:
+    """Whether an instant lies about this time of a day in New York."""
+    local = at.astimezone(NEW_YORK).replace(tzinfo=None)
+    midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
+    return any(-before <= local - (midnight + clock + timedelta(days=n)) < lasts for n in (-1, 0, 1))
+
+
+def hours_judge(now: datetime) -> Iterator[str]:
+    """C3: the market is open now and for five more minutes."""
+    if fx_rest(now) < CLOSES_SOON:
+        yield f"left while the market was closed or about to close: {now.astimezone(NEW_YORK):%A %H:%M:%S}"
+
+
+def limits_judge(rules: Rules, position: Position, line: Line, now: datetime) -> Iterator[str]:
+    """C5 and C6: the limits of the policy, and one owner for one instrument."""
+    ledger, limits = rules.ledger, rules.limits
+    others = [
+        body
+        for name, body in ledger.last.items()
+        if name != position.position_id and ledger.states[name] in RESERVED and ledger.states[name] not in ENDS
+    ]
+    if limits.open_positions_max is not None and len(others) + 1 > limits.open_positions_max:
+        yield f"makes {len(others) + 1} open positions"
+    if any(body.pair == line.symbol for body in others):
+        yield f"enters {line.symbol}, which has an owner"
+    if limits.order_quantity_max is not None and line.quantity > limits.order_quantity_max:
+        yield f"is of {line.quantity}"
+    today = sum(fx_day(at) == fx_day(now) for at in rules.submitted.values())
+    if limits.entries_per_day_max is not None and today > limits.entries_per_day_max:
+        yield f"is entry {today} of its day"
+
+
+def price_judge(rules: Rules, position: Position, lines: tuple[Line, ...], bid: Decimal, ask: Decimal) -> Iterator[str]:
+    """C4: the price is where the human allowed it to be, and the stop still on its side."""
+    said = rules.statements.get(position.intent_id, {})
+    live, allowed = said.get("live") or {}, Decimal(said.get("drift_bps_max") or 0)
+    if live:
+        then = (Decimal(live["bid"]) + Decimal(live["ask"])) / 2
+        moved = abs((bid + ask) / 2 - then) / then * 10_000
+        if moved > allowed:
+            yield f"left {moved:.1f} basis points from the price that was signed, {allowed} were allowed"
+    for line in lines:
+        if line.role is Role.STOP and line.trigger is not None:
+            crossed = bid <= line.trigger if line.side.value == "SELL" else ask >= line.trigger
+            if crossed:
+                yield "left with its stop on the wrong side of the market"
+
+
+def terms_judge(rules: Rules, position_id: str, lines: tuple[Line, ...]) -> Iterator[str]:
+    """X2: protection stands at the prices that were approved, or signed for since."""
+    stop, target = rules.terms.get(position_id, (None, None))
+    for line in lines:
+        asked = line.trigger if line.role is Role.STOP else line.limit
+        if line.role in (Role.STOP, Role.TARGET) and asked != (stop if line.role is Role.STOP else target):
+            yield f"is a {line.role} at {asked}, the mandate says {stop} and {target}"
+
+
+def unkilled(rules: Rules, drifts: dict[str, ReconciliationDrift], acknowledged: set[str]) -> dict[str, str]:
+    """E5: critical drifts that nobody answered and whose kill is not raised yet, by identity."""
+    if not drifts:
+        return {}
+    seen = acknowledged | rules.answered | {flag.drift for flag, _ in rules.raised.values()}
+    return {
+        identity: f"{drift.cause} of {drift.subject} is critical, and its kill was not raised"
+        for identity, drift in drifts.items()
+        if drift.severity is Severity.CRITICAL and identity not in seen
+    }
