@@ -1,22 +1,26 @@
-"""Every crash point of seventy scenarios, and the crash in the recovery of a crash.
+"""Every crash point of seventy scenarios, the crash in the recovery of a crash, and whoever dies beside the engine.
 
-A point is each store transaction (before, torn in its commit, after), each send, each take from the inbox, each
-question to the broker, each message, each file: before and after. After each the process is gone with its memory,
-another run begins on what lies on the disk, and once it is calm everything that Phoenix promises must hold.
+A point is each store transaction (before, torn in its commit, after), each send (before, torn between the frames of a
+bracket, after), each take from the inbox, each question to the broker, each message, each file: before and after.
+After each the process is gone with its memory, another run begins on what lies on the disk, and once it is calm
+everything that Phoenix promises must hold.
 """
 
 from __future__ import annotations
 
 import asyncio
 import pickle
+from collections.abc import Callable
+from functools import cache
 from typing import Final
 
 import pytest
 
 from phoenix_adapters.engine.responses import response_document
 from phoenix_core.chain import Head
+from tests.chaos.crashes.alone import every_lonely_death
 from tests.chaos.crashes.desks import DESKS
-from tests.chaos.crashes.dying import every_death, grave, pairs_of_deaths
+from tests.chaos.crashes.dying import Told, every_death, grave, pairs_of_deaths
 from tests.chaos.crashes.entries import (
     ENTRIES,
     Scenario,
@@ -31,7 +35,8 @@ from tests.chaos.crashes.world import Camera, Outside
 from tests.showing import shows
 
 SCENARIOS: Final = (*ENTRIES, *LIVES, *DESKS)
-POINTS_LEAST: Final = 2000
+POINTS_LEAST: Final = 2500
+LONELY_LEAST: Final = 250
 PAIRED: Final = tuple(
     scenario
     for scenario in SCENARIOS
@@ -68,11 +73,48 @@ def test_whoever_dies_at_any_point_comes_back(scenario: Scenario) -> None:
 
 
 def test_the_points_are_counted() -> None:
-    """At least 2,000 of them leave different worlds behind, over at least 40 scenarios; equal worlds count once."""
+    """At least 2,500 of them leave different worlds behind, over at least 40 scenarios; equal worlds count once."""
     told = [every_death(scenario) for scenario in SCENARIOS]
     assert len(SCENARIOS) >= 40
     assert sum(each.pictures for each in told) >= POINTS_LEAST
     assert min(each.pictures for each in told) >= 4
+
+
+def _in_turn(at: int) -> tuple[bool, ...]:
+    """Every second human is slow, and the engine takes a turn before the act is done again."""
+    return (at % 2 == 0,)
+
+
+def _both(at: int) -> tuple[bool, ...]:
+    """A fast human and a slow one for every point."""
+    return (False, True)
+
+
+@cache
+def _lonely(scenario: Scenario) -> Told:
+    return every_lonely_death(scenario, _in_turn)
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=name_of)
+@shows("I1", "I3", "I5", "I6", "I14", "I22", "X1", "X2", "X4")
+def test_whoever_dies_beside_the_engine_does_it_again(scenario: Scenario) -> None:
+    """An operator, a bot or the watchdog dies at any point of its own and does it again: done once, and as wished."""
+    assert _lonely(scenario).complaints == ()
+
+
+def test_the_deaths_beside_the_engine_are_counted() -> None:
+    """Each look, each append (before, torn, after) of each process that is not the engine."""
+    told = [_lonely(scenario) for scenario in SCENARIOS]
+    assert sum(each.points for each in told) >= LONELY_LEAST
+    assert sum(each.points > 0 for each in told) >= 40
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=name_of)
+@shows("I1", "I3", "I5", "I6", "I14", "I22", "X1", "X2", "X4")
+def test_whoever_dies_beside_the_engine_may_take_their_time(scenario: Scenario) -> None:
+    """Each of these points with a human who is fast, and with one who lets the engine go on first."""
+    assert every_lonely_death(scenario, _both).complaints == ()
 
 
 # What can be compared between two runs: SQLite salts its log by chance, so that its bytes cannot, but its length can.
@@ -88,6 +130,9 @@ class Executioner(Camera):
 
     at: int = 0
     left: Left | None = None
+
+    def torn(self, point: str, arrive: Callable[[Outside], None]) -> None:
+        """Nor can a part of a hand-over."""
 
     def take(self, point: str, wal: bytes, heads: tuple[Head, ...], power: bool = False) -> None:
         """Count; kill. A torn commit cannot be had by an exception, only by a picture."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from decimal import Decimal
 from typing import Final
 
 from attrs import frozen
@@ -37,6 +38,7 @@ from phoenix_core.trade.order_life import Known
 from phoenix_core.trade.positions import Ended, Open, changed
 from phoenix_core.trade.transitions import move
 from phoenix_core.values import (
+    ARITHMETIC,
     Account,
     CommandId,
     Moment,
@@ -47,6 +49,7 @@ from phoenix_core.values import (
     State,
     Tif,
     plain,
+    times,
 )
 from phoenix_core.watch.alerts import drift_answered, resolved
 from phoenix_core.watch.codes import Code
@@ -93,6 +96,9 @@ def adopt(desk: Desk, said: says.Adopt, signed: Signed, world: World) -> Ruling:
         return denied(refusal(Reason.SIGNAL_GEOMETRY, detail="stop, price and target are not in order"))
     if said.linked_to is not None and not isinstance(desk.positions.find(said.linked_to), Ended):
         return denied(refusal(Reason.UNKNOWN_POSITION, detail=f"{said.linked_to} is no position that has ended"))
+    owned = _owned(desk, said, world)
+    if owned is not None:
+        return denied(owned)
     recorded = desk.approvals.recent[signed.seq]
     ref = entry_ref(recorded.signed.statement.encode())
     body = adopted(
@@ -133,6 +139,21 @@ def adopt(desk: Desk, said: says.Adopt, signed: Signed, world: World) -> Ruling:
         world.now.wall,
     )
     return granted(body.intent_id, body, booked, _protection(body, ref, line, said, world.now))
+
+
+def _owned(desk: Desk, said: says.Adopt, world: World) -> Refusal | None:
+    """Why this exposure needs no owner: the last whole picture does not show so much that no position accounts for.
+
+    Who signs an adoption twice would else have two positions, each with its exits, of what is there once.
+    """
+    if world.snapshot is None:
+        return refusal(Reason.SNAPSHOTS_MISSING, detail="no complete picture of the broker's shows what to adopt")
+    shown = sum((one.quantity for one in world.snapshot.positions if one.symbol == said.symbol), Decimal(0))
+    ownerless = ARITHMETIC.subtract(shown, desk.positions.net(said.symbol))
+    if times(ownerless, Decimal(said.side.sign)) >= said.quantity:
+        return None
+    detail = f"{plain(ownerless)} of {plain(shown)} {said.symbol} shown has no owner"
+    return refusal(Reason.EXIT_TOO_LARGE, detail=detail)
 
 
 def _protection(body: Position, ref: OrderRef, line: Line, said: says.Adopt, now: Moment) -> Order:

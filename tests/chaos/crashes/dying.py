@@ -64,7 +64,8 @@ def grave() -> Iterator[Grave]:
         yield Grave(Path(name), base_log(Path(name)), count())
 
 
-async def _told(desk: Scene) -> list[str]:
+async def told(desk: Scene) -> list[str]:
+    """What is wrong with a desk once it is calm."""
     await desk.calm()
     wrong = judged(desk)
     return [named(wrong)] if wrong else []
@@ -75,7 +76,7 @@ async def _recovered(yard: Grave, picture: Picture, number: int) -> list[str]:
     try:
         desk = yard.back(picture, number, 10)
         _ = (await desk.engine.start()).unwrap()
-        wrong = await _told(desk)
+        wrong = await told(desk)
     except (AssertionError, LookupError, ValueError, TypeError) as error:
         return [f"BUG: {picture.point}: {error!r}"]
     yard.clear(desk)
@@ -90,7 +91,7 @@ def every_death(scenario: Scenario) -> Told:
         desk = yard.begin()
         await scenario(desk)
         pictures = desk.enough()
-        complaints = [f"without a crash: {said}" for said in await _told(desk)]
+        complaints = [f"without a crash: {said}" for said in await told(desk)]
         yard.clear(desk)
         for number, picture in enumerate(pictures):
             complaints += await _recovered(yard, picture, number)
@@ -122,11 +123,11 @@ def pairs_of_deaths(scenario: Scenario, first_every: int, second_every: int) -> 
         await scenario(desk)
         pictures = desk.enough()[::first_every]
         yard.clear(desk)
-        told = [await second(yard, picture, number) for number, picture in enumerate(pictures)]
+        seconds = [await second(yard, picture, number) for number, picture in enumerate(pictures)]
         return Told(
-            sum(each.points for each in told),
-            sum(each.pictures for each in told),
-            tuple(said for each in told for said in each.complaints),
+            sum(each.points for each in seconds),
+            sum(each.pictures for each in seconds),
+            tuple(said for each in seconds for said in each.complaints),
         )
 
     with grave() as yard:

@@ -176,8 +176,10 @@ async def price_moved(desk: Scene) -> None:
 
 
 async def rejected(desk: Scene) -> None:
-    """The broker says no margin."""
-    assert desk.state(await submitted(desk, Reject())) is State.REJECTED
+    """The broker says no margin; a whole picture proves it."""
+    intent = await submitted(desk, Reject())
+    await desk.round(1)
+    assert desk.state(intent) is State.REJECTED
 
 
 async def silent(desk: Scene) -> None:

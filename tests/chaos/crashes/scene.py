@@ -98,7 +98,7 @@ def _engine(store: WatchedStore, outside: Outside, camera: Camera, run: str) -> 
 
     return Engine(
         store,
-        Wire(outside.broker, camera, outside, lambda: camera.head().size),
+        Wire(outside.broker, camera, outside, lambda: camera.head().size, torn=camera.torn),
         outside.clock,
         Run(run=run, mode=Mode.MOCK, version="test"),
         SshVerifier(),

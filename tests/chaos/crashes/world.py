@@ -12,10 +12,11 @@ import pickle
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import apsw
-from attrs import Factory, define, evolve, frozen
+from attrs import Factory, define, evolve, field, frozen
 from returns.result import Result
 
 from phoenix_adapters.beads.sqlite import SqliteStore
@@ -98,8 +99,17 @@ class Camera:
 
     def take(self, point: str, wal: bytes, heads: tuple[Head, ...], power: bool = False) -> None:
         """One more point; a picture of it unless there is an equal one."""
+        self._keep(point, pickle.dumps(self.outside), wal, heads, power)
+
+    def torn(self, point: str, arrive: Callable[[Outside], None]) -> None:
+        """A point at which a part of what leaves has arrived: pictured, and then it goes on as if nothing had been."""
+        if self.on:
+            elsewhere: Outside = pickle.loads(pickle.dumps(self.outside))
+            arrive(elsewhere)
+            self._keep(point, pickle.dumps(elsewhere), self.wal(), (self.head(),))
+
+    def _keep(self, point: str, outside: bytes, wal: bytes, heads: tuple[Head, ...], power: bool = False) -> None:
         self.points += 1
-        outside = pickle.dumps(self.outside)
         left = pickle.loads(outside)
         left.lose_the_process()
         same = pickle.dumps((left, len(wal), wal[-64:], power))
@@ -180,6 +190,28 @@ class WatchedStore(SqliteStore):
             camera.take(f"after {what}", new, (after,))
 
 
+Torn = Callable[[str, Callable[[Outside], None]], None]
+
+
+def _whole(point: str, arrive: Callable[[Outside], None]) -> None:
+    """Nobody looks at a hand-over in parts."""
+
+
+def left_by(cleared: ClearedOrder, log: int) -> list[Handed]:
+    """The frames of a hand-over as they left, on a log of this length."""
+    return [Handed(f.ref, f.revision, f.line.role.value == "ENTRY", log) for f in cleared.frames]
+
+
+def arrived(part: ClearedOrder, log: int, outside: Outside) -> None:
+    """The first frames of a hand-over arrived and work, the rest went down with the socket: the worst of such worlds.
+
+    A gateway that keeps a bracket back until its last frame has nothing then, as before the send.
+    """
+    for frame in part.frames:
+        outside.broker._take(frame, part.group)
+    outside.handed += left_by(part, log)
+
+
 @define
 class Wire:
     """The broker's port with its points: each send, each take from the inbox, each question before and after."""
@@ -188,6 +220,7 @@ class Wire:
     spot: Spot
     outside: Outside
     log: Callable[[], int]
+    torn: Torn = field(default=_whole, kw_only=True)
 
     async def connect(self) -> bool:
         """Open a session."""
@@ -225,12 +258,15 @@ class Wire:
         return await self.broker.round_trip()
 
     def hand_over(self, cleared: ClearedOrder) -> None:
-        """Frames leave: not yet, and now."""
-        self.spot(f"send of {cleared.frames[0].line.role}", "before")
-        log = self.log()
+        """Frames leave: not yet, the first of them, and all."""
+        what, log = f"send of {cleared.frames[0].line.role}", self.log()
+        self.spot(what, "before")
+        for count in range(1, len(cleared.frames)):
+            part = evolve(cleared, frames=cleared.frames[:count])
+            self.torn(f"after {count} of {len(cleared.frames)} frames of {what}", partial(arrived, part, log))
         self.broker.hand_over(cleared)
-        self.outside.handed += [Handed(f.ref, f.revision, f.line.role.value == "ENTRY", log) for f in cleared.frames]
-        self.spot(f"send of {cleared.frames[0].line.role}", "after")
+        self.outside.handed += left_by(cleared, log)
+        self.spot(what, "after")
 
     def cancel(self, ref: str) -> None:
         """A cancel leaves."""

@@ -12,7 +12,6 @@ from returns.pipeline import is_successful
 
 from phoenix_adapters.brokers.mock.chaos import Fate, Fill, Silence
 from phoenix_core.acts.broker_said import Said
-from phoenix_core.acts.exits import Carry
 from phoenix_core.acts.operate import Observe, RaiseKill
 from phoenix_core.acts.timed import Prove
 from phoenix_core.beads import (
@@ -35,7 +34,7 @@ from phoenix_core.beads import (
 )
 from phoenix_core.effects import CarryOut
 from phoenix_core.facts import BrokerStatus
-from phoenix_core.gate.statements import CancelOrphans, ClearKill, Close, Protect, ResolveDrift, Resume, Says
+from phoenix_core.gate.statements import CancelOrphans, ClearKill, Close, Protect, ResolveDrift, Resume
 from phoenix_core.kernel import decide
 from phoenix_core.orders import exit_ref
 from phoenix_core.refusals import Reason
@@ -45,7 +44,7 @@ from phoenix_core.values import CommandId, Quantity, Role, Side, State
 from phoenix_core.watch.session import ReconnectState
 from tests.showing import shows
 from tests.stage import Stage, stage
-from tests.unit.desk.test_signed_commands import ADOPT, answered
+from tests.unit.desk.test_signed_commands import ADOPT, answered, carried
 from tests.unit.desk.walks import WORDS, filled, hear, ref_of, said_of, walked
 
 HELD = {"pair": "AAPL", "entry": "190.22", "stop": "188.22", "target": "195.22"}
@@ -61,14 +60,6 @@ async def drifting(desk: Stage) -> ReconciliationDrift:
         _ = desk.act(Observe(desk.fresh(), About.DEMAND, "operator", {}))
     (drift,) = desk.bodies(ReconciliationDrift)
     return drift
-
-
-def carried(desk: Stage, says: Says) -> Carry:
-    """Sign it, and name the command that would carry it out."""
-    _ = desk.sign(says).unwrap()
-    _ = desk.engine.recorder.catch_up()
-    (key,) = (key for key, effect in desk.desk.owed.items() if isinstance(effect, CarryOut))
-    return Carry(CommandId("carry"), *key)
 
 
 class TestResolveDrift:

@@ -10,6 +10,7 @@ from attrs import evolve as changed
 from returns.pipeline import is_successful
 
 from phoenix_adapters.brokers.mock.chaos import Silence
+from phoenix_core.acts.exits import Carry
 from phoenix_core.acts.operate import RaiseKill, ReleaseLease
 from phoenix_core.beads import (
     About,
@@ -29,6 +30,7 @@ from phoenix_core.beads import (
     TokenEvent,
     Verdict,
 )
+from phoenix_core.effects import CarryOut
 from phoenix_core.facts import BrokerStatus
 from phoenix_core.gate.statements import (
     Adopt,
@@ -47,6 +49,7 @@ from phoenix_core.gate.statements import (
     StalledEnd,
     policy_hash,
 )
+from phoenix_core.kernel import decide
 from phoenix_core.orders import exit_ref
 from phoenix_core.refusals import Reason
 from phoenix_core.trade.positions import Open
@@ -88,6 +91,14 @@ async def stuck(desk: Stage) -> str:
     return intent
 
 
+def carried(desk: Stage, says: Says) -> Carry:
+    """Sign it, and name the command that would carry it out."""
+    _ = desk.sign(says).unwrap()
+    _ = desk.engine.recorder.catch_up()
+    (key,) = (key for key, effect in desk.desk.owed.items() if isinstance(effect, CarryOut))
+    return Carry(CommandId("carry"), *key)
+
+
 class TestAdopt:
     """B6: `adopt` gives the exposure an owner: a FILLED position with an exit mandate of its own."""
 
@@ -110,16 +121,73 @@ class TestAdopt:
 
     @shows("X4")
     def test_what_the_broker_does_not_hold_gets_no_exits(self) -> None:
-        """Adopted, and the last whole picture shows nothing: its protection would open a position the other way, so
+        """Adopted, and the next whole picture shows nothing: its protection would open a position the other way, so
         none of it leaves, and a human hears of it."""
 
         async def walk(desk: Stage) -> None:
-            assert await answered(desk, ADOPT) == ()
+            desk.broker.trade_by_hand("AAPL", Side.BUY, Quantity(Decimal(10)))
+            await desk.tick(301)
+            carry = carried(desk, ADOPT)
+            assert is_successful(desk.engine.recorder.act(carry))
+            desk.broker.spoof("AAPL", Decimal(0))
+            shown = desk.engine.link.snapshot
+            assert shown is not None
+            desk.engine.link.snapshot = changed(shown, positions=())
             await desk.tick(2)
             exits = [o for o in desk.bodies(Order) if o.position_id and o.event is OrderEvent.SENT]
             assert exits == [] and desk.sent == 0
             dropped = [o for o in desk.bodies(Order) if o.event is OrderEvent.DROPPED]
             assert {o.reason for o in dropped} == {Reason.EXIT_WRONG_SIZE.value}
+
+        _ = walked(walk)
+
+    @shows("X1")
+    @pytest.mark.parametrize(
+        ("there", "says"),
+        [
+            (Decimal(0), ADOPT),
+            (Decimal(-10), ADOPT),
+            (Decimal(9), ADOPT),
+            (
+                Decimal(-9),
+                changed(ADOPT, side=Side.SELL, stop=Price(Decimal("195")), target=Price(Decimal("188"))),
+            ),
+        ],
+    )
+    def test_only_what_is_there_is_adopted(self, there: Decimal, says: Adopt) -> None:
+        """Nothing, the other side, less than it says: exits for it would open a position."""
+
+        async def walk(desk: Stage) -> None:
+            desk.broker.truth.held["AAPL"] = there
+            await desk.tick(301)
+            assert await answered(desk, says) == (Reason.EXIT_TOO_LARGE,)
+            assert desk.bodies(Position) == [] and desk.sent == 0
+
+        _ = walked(walk)
+
+    @shows("X1", "X4")
+    def test_what_has_an_owner_is_not_adopted_again(self) -> None:
+        """Signed twice, since the first window died with its answer: one owner, and one pair of exits."""
+
+        async def walk(desk: Stage) -> None:
+            desk.broker.trade_by_hand("AAPL", Side.BUY, Quantity(Decimal(10)))
+            await desk.tick(301)
+            assert await answered(desk, ADOPT) == ()
+            assert await answered(desk, ADOPT) == (Reason.EXIT_TOO_LARGE,)
+            await desk.tick(301)
+            assert [p.event for p in desk.bodies(Position)].count(PositionEvent.ADOPTED) == 1
+            assert desk.sent == 2
+
+        _ = walked(walk)
+
+    def test_nothing_is_adopted_without_a_picture(self) -> None:
+        """Where no whole picture was ever had, nobody knows what there is to adopt."""
+
+        async def walk(desk: Stage) -> None:
+            carry = carried(desk, ADOPT)
+            blind = changed(desk.engine.world(), snapshot=None)
+            said = decide(desk.desk, carry, blind).result
+            assert said.failure().reasons == (Reason.SNAPSHOTS_MISSING,)
 
         _ = walked(walk)
 
