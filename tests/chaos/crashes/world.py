@@ -202,13 +202,17 @@ def left_by(cleared: ClearedOrder, log: int) -> list[Handed]:
     return [Handed(f.ref, f.revision, f.line.role.value == "ENTRY", log) for f in cleared.frames]
 
 
-def arrived(part: ClearedOrder, log: int, outside: Outside) -> None:
+def arrived(part: ClearedOrder, log: int, fills: bool, outside: Outside) -> None:
     """The first frames of a hand-over arrived and work, the rest went down with the socket: the worst of such worlds.
 
-    A gateway that keeps a bracket back until its last frame has nothing then, as before the send.
+    An entry may execute then before anybody is back, without the rest of its bracket. A gateway that keeps a bracket
+    back until its last frame has nothing, as before the send.
     """
     for frame in part.frames:
         outside.broker._take(frame, part.group)
+    if fills:
+        entry = outside.broker.truth.book[part.ref]
+        outside.broker._execute(entry, entry.remaining, tell=False)
     outside.handed += left_by(part, log)
 
 
@@ -262,8 +266,9 @@ class Wire:
         what, log = f"send of {cleared.frames[0].line.role}", self.log()
         self.spot(what, "before")
         for count in range(1, len(cleared.frames)):
-            part = evolve(cleared, frames=cleared.frames[:count])
-            self.torn(f"after {count} of {len(cleared.frames)} frames of {what}", partial(arrived, part, log))
+            part, point = evolve(cleared, frames=cleared.frames[:count]), f"after {count} of {len(cleared.frames)} frames"
+            self.torn(f"{point} of {what}", partial(arrived, part, log, False))
+            self.torn(f"{point} of {what}, executed", partial(arrived, part, log, cleared.is_entry))
         self.broker.hand_over(cleared)
         self.outside.handed += left_by(cleared, log)
         self.spot(what, "after")
