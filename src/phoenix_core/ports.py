@@ -98,6 +98,12 @@ class Verifier(Protocol):
 class Broker(Protocol):
     """A broker. Everything it says arrives as facts in an inbox; nothing it returns is evidence of anything."""
 
+    @property
+    def groups_hold(self) -> bool:
+        """Whether a close that joins the one-cancels-all group of its protection ends with it, however late it joins:
+        under the name that we gave the group, and also where the group has just been spent."""
+        ...
+
     async def connect(self) -> bool:
         """Open a session. What it is like arrives as facts."""
         ...

@@ -56,6 +56,7 @@ class World:
     snapshot: Snapshot | None = None  # the last complete one
     pacing_room: int = 100  # messages that may leave within the next second
     entry_budget: int = 100  # place frames that may leave now
+    groups_hold: bool = False  # whether the broker ends a close with the group that it joins, however late it joins
     equity: Money | None = None
     margin_used: Money | None = None
     verified: Mapping[int, Checked] = {}  # decisions by their place in the log, whose signatures this run checked again

@@ -126,6 +126,7 @@ class Engine:
             verified=self._verified,
             roots=self._roots(),
             entry_budget=self.broker.room(),
+            groups_hold=self.broker.groups_hold,
         )
 
     # --- the life of a run ---

@@ -82,14 +82,16 @@ def _make(venue: Venue, client_id: int, record: Record, check_id: bool = True) -
     )  # fmt: skip
 
 
-def _group(venue: Venue, record: Record, parent: Order | None) -> tuple[str, int]:
-    """The one-cancels-all group; the broker puts the children of one parent into one of its own if none is named."""
+def _group(venue: Venue, record: Record, parent: Order | None) -> tuple[str, int, str]:
+    """The one-cancels-all group, its type, and the name that is told of it where that is another one; the broker puts
+    the children of one parent into a group of its own if none is named."""
     named = record["ocaGroup"]
-    if named and venue.faults.has("oca_renamed", record):
-        named = f"{named}.R"
     if named:
-        return named, whole(record["ocaType"]) or 3
-    return (str(parent.perm_id), 3) if parent is not None else ("", 0)
+        kind = whole(record["ocaType"]) or 3
+        if venue.faults.has("oca_misnamed", record):
+            return f"{named}.R", kind, named
+        return (f"{named}.R" if venue.faults.has("oca_renamed", record) else named), kind, ""
+    return (str(parent.perm_id), 3, "") if parent is not None else ("", 0, "")
 
 
 def _family(order: Order) -> list[Order]:
@@ -185,6 +187,9 @@ def modify(venue: Venue, order: Order, record: Record) -> None:
         return
     if record["action"] != order.action or checks.listing_of(record) is not order.listing:
         say(105, "Order being modified does not match original order.")
+        return
+    if record["ocaGroup"] != order.oca_said and (record["ocaGroup"] or order.parent is None):
+        say(10326, "OCA group revision is not allowed.")
         return
     if order.stage is Stage.UNTRANSMITTED:
         _amend(order, record, *figures)

@@ -80,6 +80,7 @@ OF_ORDERS: Final[Mapping[str, Fault]] = {
     "children_die_with_parent": Fault("the end of a partly filled parent cancels its children"),
     "children_outgrow_parent": Fault("after a parent's partial end its children execute their full size"),
     "oca_renamed": Fault("the broker gives one-cancels-all groups a name of its own"),
+    "oca_misnamed": Fault("the same, while what is told of an order goes on giving the client's name"),
     "oca_race": Fault("in a type 3 group two members may fill at once"),
     "oca_forgets": Fault("an order that joins a group in which something has filled executes its full size"),
 }

@@ -48,6 +48,7 @@ class Order:
     placed: datetime
     oca_group: str = ""
     oca_type: int = 0
+    oca_told: str = ""  # the name that is told of its group, where that is not the group's
     parent: Order | None = None
     children: list[Order] = field(factory=list)
     stage: Stage = Stage.SENT
@@ -69,6 +70,11 @@ class Order:
     def sign(self) -> int:
         """+1 for a purchase, -1 for a sale."""
         return 1 if self.action == "BUY" else -1
+
+    @property
+    def oca_said(self) -> str:
+        """The name of its one-cancels-all group, as it is told."""
+        return self.oca_told or self.oca_group
 
     @property
     def remaining(self) -> Decimal:

@@ -45,7 +45,7 @@ def _terms(order: Order) -> Record:
         "lmtPrice": text(order.limit) or "0.0",
         "auxPrice": text(order.stop) or "0.0",
         "tif": order.tif or "DAY",
-        "ocaGroup": order.oca_group,
+        "ocaGroup": order.oca_said,
         "ocaType": str(order.oca_type or 3),
         "account": order.account.name,
         "permId": str(order.perm_id),

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from decimal import Decimal
 from typing import Any, Final
 
 from attrs import frozen
@@ -16,7 +15,7 @@ from returns.pipeline import is_successful
 
 from phoenix_core.acts import carry
 from phoenix_core.acts.after import cancel_request
-from phoenix_core.acts.last_look import baseline_of, placeable, signed_moment
+from phoenix_core.acts.last_look import baseline_of, placeable, shown_of, signed_moment
 from phoenix_core.acts.signatures import command_refusal
 from phoenix_core.acts.submit import exit_frames
 from phoenix_core.beads import About, Decision, Draft, Observation, Order, OrderEvent, Settlement, Settles
@@ -78,6 +77,9 @@ class ClearAway:
 
 Command = Carry | Resize | Restore | LeaveOnTime | ClearAway
 
+# A session's first whole picture is on its way: a close without a size waits for it, and for less time than the command
+# line waits for its answer, so that a human hears why nothing was sent and can type the size.
+PICTURE_WITHIN: Final = timedelta(milliseconds=1500)
 # The broker ends the rest of a group with the member that filled, in milliseconds; where it does not, we ask.
 GROUP_ENDS_WITHIN: Final = timedelta(seconds=2)
 
@@ -94,22 +96,28 @@ def _carry(desk: Desk, command: Carry, world: World) -> Ruling:
     no = command_refusal(desk, command.seq, world)
     if no is not None:
         return _answered(command, recorded, denied(no))
-    by = desk.approvals.name_of(recorded.signed.key)
-    if isinstance(statement.says, says.Close) and _waits(desk, statement.says, world):
-        return _close(desk, statement.says, carry.Signed(command.seq, by, command.command_id), world)
-    ruling = _CARRIERS[type(statement.says)](
-        desk, statement.says, carry.Signed(command.seq, by, command.command_id), world
-    )
-    return _answered(command, recorded, ruling)
+    signed = carry.Signed(command.seq, desk.approvals.name_of(recorded.signed.key), command.command_id)
+    if isinstance(statement.says, says.Close):
+        asked = signed_moment(recorded, statement)
+        waits = _waiting(desk, statement.says, signed, not is_over(asked, world.now, PICTURE_WITHIN), world)
+        if waits is not None:
+            return waits
+    return _answered(command, recorded, _CARRIERS[type(statement.says)](desk, statement.says, signed, world))
 
 
-def _waits(desk: Desk, said: says.Close, world: World) -> bool:
-    """Whether a close has its protection ended first: until that is confirmed it is not answered yet."""
-    position = carry.held_position(desk, said.position)
-    if isinstance(position, Refusal):
-        return False
-    planned = exits.close_plan(exits.stake_of(position, desk.orders, desk.fills), True, world.now)
-    return is_successful(planned) and planned.unwrap().step in (exits.Step.CANCEL_FIRST, exits.Step.WAIT)
+def _waiting(desk: Desk, said: says.Close, signed: carry.Signed, patient: bool, world: World) -> Ruling | None:
+    """What is done for a close that cannot be sent yet, and is not answered yet; None where it is sent or refused now.
+
+    A young session shows no picture yet to size it by; or its protection has to end first.
+    """
+    way = _way_out(desk, said.position, world)
+    if isinstance(way, Refusal):
+        return None
+    if said.quantity is None and patient and world.link.up and shown_of(desk, way.stake, world) is None:
+        return denied(refusal(Reason.SNAPSHOTS_MISSING, detail="this session's first whole picture is on its way"))
+    if way.plan.step not in (exits.Step.CANCEL_FIRST, exits.Step.WAIT) or _no_close(desk, said, way, world) is not None:
+        return None
+    return _staged(desk, way, "close", signed.command_id, world)
 
 
 def _about(no: Refusal) -> About:
@@ -134,52 +142,81 @@ def _answered(command: Carry, recorded: Decision, ruling: Ruling) -> Ruling:
 # --- exits ------------------------------------------------------------------------------------------------------------
 
 
-def _close(desk: Desk, said: says.Close, signed: carry.Signed, world: World) -> Ruling:
-    position = carry.held_position(desk, said.position)
+@frozen
+class WayOut:
+    """How a position can be left now, and what it was entered by."""
+
+    position: Open
+    stake: exits.Stake
+    plan: exits.ClosePlan
+    entry: Line
+
+
+def _way_out(desk: Desk, name: str, world: World) -> WayOut | Refusal:
+    """A close joins the group of its protection where the broker holds such groups; else that ends first."""
+    position = carry.held_position(desk, name)
     if isinstance(position, Refusal):
-        return denied(position)
+        return position
     stake = exits.stake_of(position, desk.orders, desk.fills)
-    # A close joins the group of its protection: whichever executes first, the broker takes the others away.
-    planned = exits.close_plan(stake, True, world.now)
-    entry = exits.entry_line(stake)
-    if not is_successful(planned) or entry is None:
-        return denied(planned.failure() if entry is not None else refusal(Reason.UNKNOWN_POSITION))
-    plan = planned.unwrap()
-    if plan.step is not exits.Step.SEND:
-        return _staged(desk, position, plan, "close", signed.command_id, world)
-    quantity = said.quantity if said.quantity is not None else plan.quantity
-    doubtful = blocking(desk.drifts, position.pair) or world.snapshot is None
-    if quantity > plan.quantity and not doubtful:
-        return denied(refusal(Reason.EXIT_TOO_LARGE, detail=f"{plain(quantity)} of {plain(plan.quantity)} held"))
-    order = _close_order(desk, position, plan, entry, quantity, f"decision:{signed.seq}", world.now)
-    return granted(position.position_id, order, *_cancels(desk, plan, "close", world.now))
+    planned, entry = exits.close_plan(stake, world.groups_hold, world.now), exits.entry_line(stake)
+    if entry is None:
+        return refusal(Reason.UNKNOWN_POSITION, detail="its orders are not known")
+    return WayOut(position, stake, planned.unwrap(), entry) if is_successful(planned) else planned.failure()
 
 
-def _staged(desk: Desk, position: Open, plan: exits.ClosePlan, why: str, command_id: CommandId, world: World) -> Ruling:
-    """A close that no one group can take in: its protection ends first, and it is sent once the broker confirmed that;
-    three seconds later nothing is sent, and a human is asked (D6)."""
-    no = refusal(Reason.PROTECTION_STILL_WORKS, detail="its protection stands in more than one group")
-    if plan.step is not exits.Step.GIVE_UP:
-        asked = _cancels(desk, plan, why, world.now)
-        return granted(position.position_id, *asked) if asked else denied(no)
-    if f"{Code.CLOSE_NOT_SENT}|{position.position_id}" in desk.alerts.by_subject:
+def _close(desk: Desk, said: says.Close, signed: carry.Signed, world: World) -> Ruling:
+    way = _way_out(desk, said.position, world)
+    if isinstance(way, Refusal):
+        return denied(way)
+    no = _no_close(desk, said, way, world)
+    if no is not None:
         return denied(no)
-    told = alert(Code.CLOSE_NOT_SENT, position.position_id, command_id, reason=no.headline.value)
-    return denied(no, told)
+    if way.plan.step is not exits.Step.SEND:
+        return _staged(desk, way, "close", signed.command_id, world)
+    order = _close_order(desk, way, _size(said, way), f"decision:{signed.seq}", world.now)
+    return granted(way.position.position_id, order, *_cancels(desk, way.plan, "close", world.now))
 
 
-def _close_order(
-    desk: Desk, position: Open, plan: exits.ClosePlan, entry: Line, quantity: Decimal, mandate: str, now: Moment
-) -> Order:
-    entry_ref = OrderRef(position.order_ref)
+def _size(said: says.Close, way: WayOut) -> Quantity:
+    return said.quantity if said.quantity is not None else way.plan.quantity
+
+
+def _no_close(desk: Desk, said: says.Close, way: WayOut, world: World) -> Refusal | None:
+    """Why what a human asked for will not leave: read before any protection is asked to end for it."""
+    if way.plan.step in (exits.Step.WAIT, exits.Step.GIVE_UP):
+        return None
+    size, most = _size(said, way), way.plan.quantity
+    if size > most and not (blocking(desk.drifts, way.position.pair) or world.snapshot is None):
+        return refusal(Reason.EXIT_TOO_LARGE, detail=f"{plain(size)} of {plain(most)} held")
+    if way.plan.step is exits.Step.SEND:
+        return None  # the last look judges it, and what it withholds is told
+    order = _close_order(desk, way, size, "", world.now)
+    return placeable(desk, way.stake, order.frames, world, said.quantity is not None)
+
+
+def _staged(desk: Desk, way: WayOut, why: str, command_id: CommandId, world: World) -> Ruling:
+    """A close that the group of its protection does not take in: that ends first, and the close is sent once the broker
+    confirmed it; three seconds later nothing is sent, and a human is asked (D6)."""
+    position = way.position.position_id
+    no = refusal(Reason.PROTECTION_STILL_WORKS, detail="its protection has to end first")
+    if way.plan.step in (exits.Step.CANCEL_FIRST, exits.Step.WAIT):
+        asked = _cancels(desk, way.plan, why, world.now)
+        return granted(position, *asked) if asked else denied(no)
+    if f"{Code.CLOSE_NOT_SENT}|{position}" in desk.alerts.by_subject:
+        return denied(no)
+    return denied(no, alert(Code.CLOSE_NOT_SENT, position, command_id, reason=no.headline.value))
+
+
+def _close_order(desk: Desk, way: WayOut, quantity: Quantity, mandate: str, now: Moment) -> Order:
+    entry_ref = OrderRef(way.position.order_ref)
     generation = desk.orders.next_generation(entry_ref)
     ref = exit_ref(entry_ref, Role.CLOSE, generation)
     return Order(
         event=OrderEvent.RECORDED,
-        position_id=position.position_id,
+        position_id=way.position.position_id,
         ref=ref,
-        frames=exit_frames(((ref, exits.close_line(entry, Quantity(quantity))),)),
-        group=plan.group or group_of(entry_ref, generation),
+        frames=exit_frames(((ref, exits.close_line(way.entry, quantity)),)),
+        group=way.plan.group or group_of(entry_ref, generation),
         mandate=mandate,
         ticks=now.ticks,
         boot=now.boot,
@@ -271,21 +308,20 @@ def _restore(desk: Desk, command: Restore, world: World) -> Ruling:
 
 
 def _leave(desk: Desk, command: LeaveOnTime, world: World) -> Ruling:
-    """The mandate's time exit: once, at the market, beside the protection that it shares its group with."""
+    """The mandate's time exit: once, at the market, beside its protection's group or instead of it."""
     position = desk.positions.open.get(command.position_id)
     if position is None or not leaves_on_time(desk, position, world.now):
         return denied(refusal(Reason.NOTHING_TO_DO))
-    stake = exits.stake_of(position, desk.orders, desk.fills)
-    planned, entry = exits.close_plan(stake, True, world.now), exits.entry_line(stake)
-    if not is_successful(planned) or entry is None:
-        return denied(refusal(Reason.PROTECTION_STILL_WORKS))
-    if planned.unwrap().step is not exits.Step.SEND:
-        return _staged(desk, position, planned.unwrap(), "time exit", command.command_id, world)
-    order = _close_order(desk, position, planned.unwrap(), entry, stake.held, exits.exit_mandate(position), world.now)
-    no = placeable(desk, stake, order.frames, world)
-    if no is not None:
+    way = _way_out(desk, command.position_id, world)
+    if isinstance(way, Refusal):
+        return denied(way)
+    order = _close_order(desk, way, way.plan.quantity, exits.exit_mandate(position), world.now)
+    no = placeable(desk, way.stake, order.frames, world)
+    if no is not None and way.plan.step in (exits.Step.SEND, exits.Step.CANCEL_FIRST):
         return denied(no)
-    return granted(position.position_id, order, *_cancels(desk, planned.unwrap(), "time exit", world.now))
+    if way.plan.step is not exits.Step.SEND or exits.ended_late(way.stake):
+        return _staged(desk, way, "time exit", command.command_id, world)
+    return granted(position.position_id, order, *_cancels(desk, way.plan, "time exit", world.now))
 
 
 def _clear_away(desk: Desk, command: ClearAway, world: World) -> Ruling:

@@ -89,10 +89,17 @@ def exit_lights(desk: Desk, world: World) -> tuple[Refusal | None, ...]:
     )
 
 
-def placeable(desk: Desk, stake: Stake, frames: tuple[Frame, ...], world: World) -> Refusal | None:
+def placeable(desk: Desk, stake: Stake, frames: tuple[Frame, ...], world: World, typed: bool = False) -> Refusal | None:
     """What X3 and X4 say of exits before they are recorded: what the last look will refuse is not asked of it."""
-    there = exits.pictured(stake, world.snapshot, world.link.session, baseline_of(desk, stake.position.pair))
-    return merged(no for no in (*exit_lights(desk, world), exits.x4_refusal(stake, frames, there)) if no is not None)
+    there = shown_of(desk, stake, world)
+    typed = typed and (there is None or bool(blocking(desk.drifts, stake.position.pair)))
+    judged = (*exit_lights(desk, world), exits.x4_refusal(stake, frames, there, typed))
+    return merged(no for no in judged if no is not None)
+
+
+def shown_of(desk: Desk, stake: Stake, world: World) -> Decimal | None:
+    """What this session's last whole picture shows of a position; None while there is none."""
+    return exits.pictured(stake, world.snapshot, world.link.session, baseline_of(desk, stake.position.pair))
 
 
 def _exit_refusal(desk: Desk, position: Open, send: SendOrder, world: World) -> Refusal | None:
@@ -100,7 +107,7 @@ def _exit_refusal(desk: Desk, position: Open, send: SendOrder, world: World) -> 
     lights = exit_lights(desk, world)
     recorded = signed_exit(desk, send.mandate)
     signed = recorded[1] if recorded is not None else None
-    there = exits.pictured(stake, world.snapshot, world.link.session, baseline_of(desk, position.pair))
+    there = shown_of(desk, stake, world)
     typed = signed is not None and isinstance(signed.says, Close) and signed.says.quantity is not None
     doubtful = there is None or bool(blocking(desk.drifts, position.pair))
     return exits.exit_refusal(

@@ -281,7 +281,8 @@ class ClosePlan:
 def close_plan(stake: Stake, shares_group: bool, now: Moment) -> Result[ClosePlan, Refusal]:
     """One live close per position. It shares the group of its protection where it can, else that ends first.
 
-    Either way the rest of the entry is asked to end: an approval to leave is none to buy more.
+    It can where the broker keeps such groups, and only under the name that the broker's echo has, too. Either way the
+    rest of the entry is asked to end: an approval to leave is none to buy more.
     """
     if any(order.role is Role.CLOSE for order in stake.exits):
         return Failure(refusal(Reason.CLOSE_ALREADY_WORKING))
@@ -290,7 +291,8 @@ def close_plan(stake: Stake, shares_group: bool, now: Moment) -> Result[ClosePla
     quantity = Quantity(stake.held)
     rest = entry_to_cancel(stake)
     groups = {order.group for order in stake.pair}
-    if not groups or (shares_group and len(groups) == 1):
+    one = len(groups) == 1 and all(order.echo is None or order.echo_group in groups for order in stake.pair)
+    if not groups or (shares_group and one):
         return Success(ClosePlan(Step.SEND, quantity, stake.pair[0].group if groups else "", rest))
     unasked = tuple(order.ref for order in stake.pair if order.cancel_requested is None)
     if unasked:
@@ -298,6 +300,19 @@ def close_plan(stake: Stake, shares_group: bool, now: Moment) -> Result[ClosePla
     asked = (order.cancel_requested for order in stake.pair if order.cancel_requested is not None)
     late = any(is_over(since, now, PROTECTION_ENDS_WITHIN) for since in asked)
     return Success(ClosePlan(Step.GIVE_UP if late else Step.WAIT, quantity, cancels=rest))
+
+
+def makes_way(stake: Stake, now: Moment) -> bool:
+    """Whether protection was asked to end a moment ago, by us: until the close that waits for it had its time, what
+    that left is neither protection nor the loss of it."""
+    asked = (order.cancel_requested for order in stake.orders if order.role in PAIR)
+    return any(since is not None and not is_over(since, now, PROTECTION_ENDS_WITHIN) for since in asked)
+
+
+def ended_late(stake: Stake) -> bool:
+    """Whether protection that was asked to end took longer over it than an exit waits: a human was asked by then."""
+    ends = ((order.cancel_requested, order.ended_at) for order in stake.orders if order.role in PAIR)
+    return any(asked and ended and ended - asked.wall >= PROTECTION_ENDS_WITHIN for asked, ended in ends)
 
 
 def entry_to_cancel(stake: Stake) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from phoenix_core.facts import BrokerStatus, OrderSaid, Snapshot
 from phoenix_core.orders import Frame, Line, order_hash
 from phoenix_core.records import evolve
 from phoenix_core.refusals import Reason, Refusal, refusal
-from phoenix_core.trade.exits import PAIR, Stake, pictured
+from phoenix_core.trade.exits import PAIR, Stake, makes_way, pictured
 from phoenix_core.trade.order_life import Known, Standing
 from phoenix_core.values import (
     ARITHMETIC,
@@ -72,6 +72,8 @@ def protection_of(stake: Stake, now: Moment) -> Protection:
     pair = {order.role: order for order in stake.pair}
     if stake.held <= 0:
         return Protection.EXCESS if stake.exits else Protection.NONE
+    if makes_way(stake, now):
+        return Protection.PENDING
     if len(pair) < len(PAIR):
         return Protection.NONE
     orders = tuple(pair.values())
@@ -162,14 +164,19 @@ def resized(order: Known, quantity: Quantity) -> Frame:
     return Frame(OrderRef(order.ref), order.revision + 1, order_hash((line,)), line)
 
 
+def _is_ending(order: Known) -> bool:
+    return order.cancel_requested is not None and not order.cancel_refused
+
+
 def resizes(stake: Stake) -> tuple[Frame, ...]:
     """The revisions that make a standing pair fit what is held: grown after a fill, shrunk after a partial end.
 
-    None while a native pair's parent may fill, none while the last revision is not answered, and none beside a close:
-    what a close fills the broker takes from the pair, and a revision that crosses it on the way would give it back.
+    None while a native pair's parent may fill, none while the last revision is not answered, none of what was asked to
+    end, and none beside a close: what a close fills the broker takes from the pair, and a revision that crosses it on
+    the way would give it back.
     """
     pair = stake.pair
-    if any(order.role is Role.CLOSE for order in stake.exits):
+    if any(order.role is Role.CLOSE for order in stake.exits) or any(_is_ending(order) for order in pair):
         return ()
     hangs = any(order.native for order in pair) and stake.entry_rest > 0
     if stake.held <= 0 or hangs or not all(order.answered for order in pair):

@@ -226,6 +226,11 @@ class Wire:
     log: Callable[[], int]
     torn: Torn = field(default=_whole, kw_only=True)
 
+    @property
+    def groups_hold(self) -> bool:
+        """As the mock's do."""
+        return self.broker.groups_hold
+
     async def connect(self) -> bool:
         """Open a session."""
         self.spot("connect", "before")

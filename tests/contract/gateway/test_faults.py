@@ -310,6 +310,17 @@ def _oca_renamed(stage: Stage, client: Client) -> None:
     assert client.last("openOrder")["ocaGroup"] == "mine.R"
 
 
+def _oca_misnamed(stage: Stage, client: Client) -> None:
+    client.place(orderType="LMT", lmtPrice="1.16000", tif="GTC", ocaGroup="g", ocaType=1)
+    stage.wait()
+    assert client.last("openOrder")["ocaGroup"] == "g"
+    stage.do("clear", name="oca_misnamed")
+    client.place(orderType="LMT", lmtPrice="1.16000", tif="GTC", ocaGroup="g", ocaType=1)
+    stage.quote("1.15000", "1.15010")
+    stage.wait(5)
+    assert client.position() == 40_000
+
+
 def _oca_race(stage: Stage, client: Client) -> None:
     for _ in range(2):
         client.place(orderType="LMT", lmtPrice="1.16000", tif="GTC", ocaGroup="g", ocaType=3)
@@ -547,6 +558,7 @@ CHECKS: dict[str, Check] = {
     "children_die_with_parent": _children_die,
     "children_outgrow_parent": _children_outgrow,
     "oca_renamed": _oca_renamed,
+    "oca_misnamed": _oca_misnamed,
     "oca_race": _oca_race,
     "oca_forgets": _oca_forgets,
     "no_login": _no_login,

@@ -24,11 +24,13 @@ from phoenix_core.trade.exits import (
     bracket_refusal,
     close_line,
     close_plan,
+    ended_late,
     entry_line,
     entry_to_cancel,
     exit_mandate,
     exit_refusal,
     exits_allowed,
+    makes_way,
     pictured,
     stake_of,
     time_exit_due,
@@ -84,10 +86,13 @@ def sold(log: Log, size: int, ref: str = STOP_REF, role: Role = Role.STOP, name:
     fill(log, execution(executed(f"{name}.01", size, ref=ref, side=side), Answer.NEW, log.position.position_id, role))
 
 
-def tell(log: Log, ref: str, status: BrokerStatus = B.SUBMITTED, filled: int = 0, size: int = 10) -> None:
-    """A word on an order, with the echo of its terms."""
+def tell(
+    log: Log, ref: str, status: BrokerStatus = B.SUBMITTED, filled: int = 0, size: int = 10, group: str | None = None
+) -> None:
+    """A word on an order, with the echo of its terms, in the group that we gave it or in another one."""
     echo = evolve(log.order(ref).line, quantity=quantity(size))
-    log.append(*news(log.order(ref), order_said(ref, status, filled, echo=echo, group="77")))
+    named = log.order(ref).group if group is None else group
+    log.append(*news(log.order(ref), order_said(ref, status, filled, echo=echo, group=named)))
 
 
 def held(size: int = 10, filled: int = 10, sec_type: SecType = SecType.STOCK, side: Side = Side.BUY) -> Log:
@@ -592,6 +597,38 @@ class TestAClose:
         log = held()
         tell(log, TARGET_REF, B.CANCELLED)
         assert close_plan(log.stake, True, log.moment).unwrap().group == group_of(REF, 1)
+
+    @pytest.mark.parametrize("named", ["1300000077", ""])
+    def test_a_group_of_another_name_is_not_shared(self, named: str) -> None:
+        """The broker named it itself, or put one of them into none: a close under our name would stand beside it."""
+        log = held()
+        tell(log, TARGET_REF, group=named)
+        assert close_plan(log.stake, True, log.moment).unwrap().step is Step.CANCEL_FIRST
+
+    def test_what_was_not_echoed_yet_is_taken_as_asked(self) -> None:
+        """Frames on the way: the group is the one that they name."""
+        log = submitted(10, Side.BUY, SecType.STOCK)
+        bought(log, 10)
+        assert close_plan(log.stake, True, log.moment).unwrap().group == group_of(REF, 1)
+
+    def test_protection_makes_way_for_as_long_as_a_close_waits(self) -> None:
+        """Asked to end, working or ended by now: for three seconds it makes way, and later it is late."""
+        log = held()
+        assert not makes_way(log.stake, log.moment) and not ended_late(log.stake)
+        log.append(order_bead(log.order(REF), E.CANCEL_REQUESTED))
+        assert not makes_way(log.stake, log.moment), "the entry's rest protects nothing"
+        log.append(order_bead(log.order(STOP_REF), E.CANCEL_REQUESTED))
+        asked = log.moment
+        assert makes_way(log.stake, asked)
+        log.wait(SECOND)
+        tell(log, STOP_REF, B.CANCELLED)
+        assert makes_way(log.stake, log.moment) and not ended_late(log.stake)
+        assert not makes_way(log.stake, moment(T0 + PROTECTION_ENDS_WITHIN))
+        log.append(order_bead(log.order(TARGET_REF), E.CANCEL_REQUESTED))
+        log.wait(PROTECTION_ENDS_WITHIN)
+        assert not ended_late(log.stake), "it has not ended at all"
+        tell(log, TARGET_REF, B.CANCELLED)
+        assert ended_late(log.stake)
 
     def test_else_the_protection_ends_first(self) -> None:
         """Asked, awaited, confirmed; only then is anything sent, and only what is left by then."""

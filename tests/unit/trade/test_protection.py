@@ -188,7 +188,7 @@ def test_a_second_stop_is_too_much() -> None:
     """Three orders where two were asked for."""
     log = held()
     record(log, frame(exit_ref(REF, Role.STOP, 2), exit_lines()[0]), mandate=MANDATE, group=group_of(REF, 1))
-    echoed(log, exit_ref(REF, Role.STOP, 2))
+    echoed(log, exit_ref(REF, Role.STOP, 2), group_of(REF, 1))
     assert protection(log) is P.EXCESS
 
 

@@ -48,6 +48,7 @@ class IbkrBroker:
     connect_within_s: float = 8.0
     answer_within_s: float = 5.0
     round_trip_within_s: float = 2.0
+    groups_hold: bool = False  # TWS names the group of a bracket's children itself; nobody saw a close join a spent one
     pacer: Pacer = field(factory=Pacer)
     out_vs_in: OutVsIn = field(factory=OutVsIn)
     accounts_known: Accounts = field(init=False)

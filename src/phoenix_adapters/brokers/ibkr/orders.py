@@ -92,12 +92,16 @@ class Forge:
                 "orderId": str(ids[one.ref]),
                 "parentId": str(parent),
                 "orderRef": one.ref,
-                "ocaGroup": cleared.group if one.line.role.is_exit else "",
+                "ocaGroup": self._group(one, cleared.group) if one.line.role.is_exit else "",
                 "ocaType": OCA_REDUCE if one.line.role.is_exit and cleared.group else "0",
                 "transmit": "1" if last_of_bracket else "0",
             }
             made.append(Placement(one, ids[one.ref], self._bytes(one.line, bound)))
         return tuple(made)
+
+    def _group(self, one: Frame, group: str) -> str:
+        """A revision names its order's group as the broker does: under any other name it would be refused."""
+        return self.names.groups.get(one.ref) or group if one.revision > 1 else group
 
     def what_if(self, line: Line, order_id: int) -> WhatIf:
         """The question what an order would cost in margin."""

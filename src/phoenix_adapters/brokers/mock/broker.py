@@ -66,6 +66,7 @@ class MockBroker:
     currency: str = "USD"
     truth: Truth = Factory(Truth)
     remember: Callable[[Truth], None] = lambda truth: None
+    groups_hold: bool = True
     _up: bool = False
     _messages: int = 0
     _inbox: deque[Fact] = Factory(deque)

@@ -1,0 +1,228 @@
+"""Leaving a position at a broker whose groups do not hold: protection ends first, and never for nothing."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+from unittest import mock
+
+import pytest
+
+from phoenix_core.beads import Alert, Limits, Observation, Order, OrderEvent, Policy
+from phoenix_core.effects import CarryOut
+from phoenix_core.facts import BrokerStatus
+from phoenix_core.gate.statements import Close
+from phoenix_core.orders import exit_ref
+from phoenix_core.refusals import Reason
+from phoenix_core.trade import exits
+from phoenix_core.trade.exits import stake_of
+from phoenix_core.trade.positions import Open
+from phoenix_core.trade.protection import Protection, protection_of
+from phoenix_core.values import Quantity, Role, State
+from tests.showing import shows
+from tests.stage import Stage, stage
+from tests.unit.desk.test_signed_commands import answered
+from tests.unit.desk.walks import WORDS, ref_of, walked
+
+TEN_MINUTES = Policy(limits=Limits(), time_exit=timedelta(minutes=10))
+
+
+async def held(desk: Stage) -> str:
+    """A protected position at a broker that may forget a group."""
+    desk.broker.groups_hold = False
+    intent = await desk.enter()
+    assert desk.state(intent) is State.MANAGED
+    return intent
+
+
+def events(desk: Stage) -> list[tuple[str, str]]:
+    """What was asked of each exit and what became of it, in order."""
+    roles = {str(frame.ref): frame.line.role for order in desk.bodies(Order) for frame in order.frames}
+    words = (OrderEvent.RECORDED, OrderEvent.CANCEL_REQUESTED, OrderEvent.ENDED)
+    told = [o for o in desk.bodies(Order) if o.event in words and roles[o.ref].is_exit]
+    return [(roles[o.ref].value, o.event.value) for o in told]
+
+
+def asked_to_end(desk: Stage) -> bool:
+    """Whether any exit was asked to end."""
+    return any(event == "CANCEL_REQUESTED" for _, event in events(desk))
+
+
+def alerts(desk: Stage) -> list[str]:
+    """What people were told."""
+    return [one.code for one in desk.bodies(Alert)]
+
+
+async def young(desk: Stage) -> None:
+    """A session that has just begun, and of which there is no picture yet."""
+    desk.broker.hush()
+    desk.broker.cut()
+    await desk.tick()
+    await desk.tick(5)
+    assert desk.engine.link.up and desk.engine.world().link.session == desk.broker.session()
+
+
+def waits(desk: Stage) -> bool:
+    """Whether a signed command is still to be answered."""
+    return any(isinstance(owed, CarryOut) for owed in desk.desk.owed.values())
+
+
+@shows("X1", "X4")
+def test_protection_ends_before_a_close_and_its_end_is_no_alarm() -> None:
+    """Two requests, two ends, and only then the close; nobody is told that protection was lost."""
+
+    async def walk(desk: Stage) -> None:
+        intent = await held(desk)
+        assert await answered(desk, Close(intent, WORDS)) == ()
+        await desk.tick(1)
+        assert desk.state(intent) is State.CLOSED and not waits(desk)
+        assert events(desk)[-6:-1] == [
+            ("STOP", "CANCEL_REQUESTED"),
+            ("TARGET", "CANCEL_REQUESTED"),
+            ("STOP", "ENDED"),
+            ("TARGET", "ENDED"),
+            ("CLOSE", "RECORDED"),
+        ]
+        assert "PROTECTION_LOST" not in alerts(desk) and "CLOSE_NOT_SENT" not in alerts(desk)
+
+    _ = walked(walk)
+
+
+def test_protection_that_makes_way_is_pending_for_three_seconds_and_then_lost() -> None:
+    """The close is gone and does not fill: what is held stands bare, and after three seconds that is said."""
+
+    async def walk(desk: Stage) -> None:
+        intent = await held(desk)
+        with mock.patch.object(type(desk.broker), "_triggered", return_value=False):
+            desk.broker.hush()
+            _ = await answered(desk, Close(intent, WORDS))
+            held_now = desk.position(intent)
+            assert isinstance(held_now, Open)
+            stake = stake_of(held_now, desk.desk.orders, desk.desk.fills)
+            assert protection_of(stake, desk.clock.now()) is Protection.PENDING
+            assert "PROTECTION_LOST" not in alerts(desk)
+        for role in (Role.STOP, Role.TARGET):
+            ref = exit_ref(ref_of(desk, intent), role, 1)
+            desk.broker.truth.book[ref].ends = True
+            desk.broker.truth.book[ref].status = BrokerStatus.CANCELLED
+        await desk.watch(4, 1)
+        assert {"CLOSE_NOT_SENT", "PROTECTION_LOST"} & set(alerts(desk)) == {"CLOSE_NOT_SENT"}
+        desk.broker.hush(False)
+        desk.broker.cut()
+        await desk.watch(12, 1)
+        assert "PROTECTION_LOST" in alerts(desk)
+
+    _ = walked(walk)
+
+
+@pytest.mark.parametrize("why", ["link", "size"])
+@shows("X3", "X4")
+def test_nothing_is_asked_to_end_for_a_close_that_could_not_leave(why: str) -> None:
+    """No link, or more than is held: the human hears no, and stop and target stand as before."""
+
+    async def walk(desk: Stage) -> None:
+        intent = await held(desk)
+        size = Quantity(Decimal(10_000_000)) if why == "size" else None
+        if why == "link":
+            desk.broker.refuse_connects(9)
+            desk.broker.cut()
+            await desk.tick()
+        expected = Reason.EXIT_TOO_LARGE if why == "size" else Reason.LINK_DOWN
+        assert expected in await answered(desk, Close(intent, WORDS, size))
+        assert not asked_to_end(desk) and not waits(desk) and desk.state(intent) is State.MANAGED
+
+    _ = walked(walk)
+
+
+@pytest.mark.parametrize("groups_hold", [True, False])
+@shows("X4")
+def test_a_close_in_a_young_session_waits_for_its_first_picture(groups_hold: bool) -> None:
+    """After a reconnection no picture sizes it yet: it is not refused, and leaves with the picture."""
+
+    async def walk(desk: Stage) -> None:
+        intent = await held(desk)
+        desk.broker.groups_hold = groups_hold
+        await young(desk)
+        assert await answered(desk, Close(intent, WORDS)) == ()
+        assert waits(desk) and not asked_to_end(desk)
+        desk.broker.hush(False)
+        await desk.engine.link._look()
+        await desk.tick(0.5)
+        await desk.tick(0.5)
+        assert desk.state(intent) is State.CLOSED and not waits(desk)
+
+    _ = walked(walk)
+
+
+@shows("X4")
+def test_without_a_picture_a_human_is_asked_for_the_size() -> None:
+    """A second and a half later there is none: the answer says to type the size, nothing has ended; typed, it goes."""
+
+    async def walk(desk: Stage) -> None:
+        intent = await held(desk)
+        await young(desk)
+        assert await answered(desk, Close(intent, WORDS)) == ()
+        await desk.tick(1.5)
+        (no,) = [o for o in desk.bodies(Observation) if "type the size" in o.facts.get("detail", "")]
+        assert no.facts["reasons"] == Reason.EXIT_WRONG_SIZE.value and not waits(desk) and not asked_to_end(desk)
+        position = desk.position(intent)
+        assert isinstance(position, Open)
+        _ = await answered(desk, Close(intent, WORDS, Quantity(position.held)))
+        assert asked_to_end(desk)
+
+    _ = walked(walk)
+
+
+@shows("X2")
+def test_the_time_exit_has_its_protection_end_first_too() -> None:
+    """The same steps, by the mandate alone."""
+
+    async def walk(desk: Stage) -> None:
+        intent = await held(desk)
+        await desk.tick(600)
+        await desk.tick(1)
+        await desk.tick(1)
+        assert desk.state(intent) is State.CLOSED
+        assert events(desk)[-2] == ("CLOSE", "RECORDED") and events(desk)[-3][1] == "ENDED"
+
+    _ = walked(walk, stage(policy=TEN_MINUTES))
+
+
+@shows("X2", "X3")
+def test_a_time_exit_that_could_not_leave_ends_no_protection() -> None:
+    """While there is no link nothing is asked to end; nor does a link that falls in between send anything."""
+
+    async def walk(desk: Stage) -> None:
+        intent = await held(desk)
+        desk.broker.refuse_connects(9)
+        desk.broker.cut()
+        await desk.tick(600)
+        await desk.tick(1)
+        assert not asked_to_end(desk) and desk.state(intent) is State.MANAGED
+        with mock.patch.object(exits, "entry_line", return_value=None):
+            await desk.tick(1)
+        assert not asked_to_end(desk)
+
+    _ = walked(walk, stage(policy=TEN_MINUTES))
+
+
+@shows("X1")
+def test_a_time_exit_whose_protection_ended_late_is_a_humans() -> None:
+    """Not confirmed within three seconds: told, and the ends that come later send nothing behind the human's back."""
+
+    async def walk(desk: Stage) -> None:
+        intent = await held(desk)
+        desk.broker.hush()
+        await desk.tick(600)
+        desk.broker.refuse_connects(9)
+        desk.broker.cut()
+        await desk.watch(5, 1)
+        assert alerts(desk).count("CLOSE_NOT_SENT") == 1
+        desk.broker.refuse_connects(0)
+        desk.broker.hush(False)
+        await desk.watch(60, 5)
+        ended = [one for one in events(desk) if one[1] == "ENDED"]
+        assert ended and ("CLOSE", "RECORDED") not in events(desk)
+        assert isinstance(desk.position(intent), Open) and "PROTECTION_LOST" in alerts(desk)
+
+    _ = walked(walk, stage(policy=TEN_MINUTES))
