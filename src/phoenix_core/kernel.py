@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from phoenix_core.acts import approve, broker_said, exits, operate, propose, submit, timed, vital
+from phoenix_core.acts import approve, broker_said, exits, operate, propose, submit, take_back, timed, vital
 from phoenix_core.acts import due as asked
 from phoenix_core.acts.last_look import ClearedOrder, clear
 from phoenix_core.beads import Bead, Said, bead_id_of, body_of, body_text
@@ -32,6 +32,7 @@ Command = (
     | operate.Command
     | timed.Command
     | vital.Command
+    | take_back.Command
 )
 
 # Each command has one handler. The families' tables are joined here; a test holds the union against `Command`.
@@ -44,6 +45,7 @@ _HANDLERS: Final[Mapping[type, Callable[[Desk, Any, World], Ruling]]] = {
     **operate.HANDLERS,
     **timed.HANDLERS,
     **vital.HANDLERS,
+    **take_back.HANDLERS,
 }
 
 

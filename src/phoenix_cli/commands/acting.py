@@ -61,18 +61,15 @@ class Answer:
     reasons: tuple[str, ...] = ()
     detail: str = ""
     code: int = 0
+    open: bool = False  # it may still be carried out: NOT SENT would be a lie
 
 
 def ask_engine(ctx: click.Context, session: Session, says: Says, texts: dict[str, str] | None = None) -> Answer:
-    """Sign a command that the engine carries out, and wait for its answer."""
+    """Sign a command that the engine carries out, and wait for its answer; what is not answered is taken back."""
     from returns.pipeline import is_successful
-
-    from phoenix_core.beads import Settlement
-    from phoenix_core.kernel import bead_of
 
     if session.store.leaseholder() is None or session.desk.tenure.released:
         return Answer(reasons=("ENGINE_NOT_RUNNING",), detail="start `phoenix run` first", code=REFUSED)
-    looked = session.desk.head.size
     said = sign_and_act(ctx, session, says, texts)
     if not is_successful(said):
         no = said.failure()
@@ -80,21 +77,55 @@ def ask_engine(ctx: click.Context, session: Session, says: Says, texts: dict[str
     decided = max(session.desk.approvals.recent)
     until = time.monotonic() + ANSWER_WITHIN_S
     while time.monotonic() < until:
-        for record in session.store.read(looked):
-            looked = record.seq + 1
-            bead = bead_of(record)
-            answer = next((s for s in bead.settles if (s.seq, s.index) == (decided, 0)), None)
-            if answer is None:
-                continue
-            facts = dict(getattr(bead.body, "facts", {}))
-            if answer.outcome is Settlement.DONE:
-                _ = session.recorder.catch_up()
-                return Answer(decided, facts)
-            if answer.outcome is Settlement.FAILED:
-                reasons = tuple(facts.get("reasons", "REFUSED").split())
-                return Answer(decided, facts, reasons, facts.get("detail", ""), REFUSED)
-        _ = session.store.wait(looked, 0.1)
-    return Answer(decided, detail="NOT SENT: no engine answered within 2 s", code=UNREACHABLE)
+        answer = _answer(session, decided)
+        if answer is not None:
+            return answer
+        _ = session.store.wait(session.desk.head.size, 0.1)
+    trouble = taken_back(session, decided)
+    if not trouble:
+        return Answer(decided, detail="NOT SENT: no engine answered within 2 s; it is taken back", code=UNREACHABLE)
+    # It was answered while we took it back, or it can still be carried out and nobody can say that it will not.
+    detail = f"no answer within 2 s, and it can not be taken back ({trouble}): look before you repeat"
+    return _answer(session, decided) or Answer(decided, detail=detail, code=UNREACHABLE, open=True)
+
+
+def _answer(session: Session, decided: int) -> Answer | None:
+    """What the log says of a decision so far; None where it says nothing."""
+    from phoenix_core.beads import Order, OrderEvent, Settlement
+    from phoenix_core.kernel import bead_of
+
+    _ = session.recorder.catch_up()
+    about = session.desk.approvals.recent[decided].subject
+    for record in session.store.read(decided + 1):
+        bead = bead_of(record)
+        body = bead.body
+        answer = next((s for s in bead.settles if (s.seq, s.index) == (decided, 0)), None)
+        facts = dict(getattr(body, "facts", {}))
+        if answer is not None and answer.outcome is Settlement.DONE:
+            return Answer(decided, facts)
+        if answer is not None and answer.outcome is Settlement.FAILED:
+            reasons = tuple(facts.get("reasons", "REFUSED").split())
+            return Answer(decided, facts, reasons, facts.get("detail", ""), REFUSED)
+        # A close whose protection has to end first is answered when the engine asks for that end.
+        if isinstance(body, Order) and body.event is OrderEvent.CANCEL_REQUESTED:
+            if body.role is not None and body.role.is_exit and (body.position_id, body.reason) == (about, "close"):
+                return Answer(decided)
+    return None
+
+
+def taken_back(session: Session, decided: int) -> str:
+    """Take a decision back that nobody answered; why that can not be done, if it can not."""
+    from returns.pipeline import is_successful
+
+    from phoenix_cli.wiring.edges import StoreFault
+    from phoenix_cli.wiring.opening import fresh_id
+    from phoenix_core.acts.take_back import TakeBack
+
+    try:
+        said = session.recorder.act(TakeBack(fresh_id(), decided))
+    except StoreFault as fault:
+        return f"the log takes nothing: {fault.kind}"
+    return "" if is_successful(said) else said.failure().detail
 
 
 def wait_for_engine(ctx: click.Context, session: Session, says: Says, texts: dict[str, str] | None = None) -> Answer:

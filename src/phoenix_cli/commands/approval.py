@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from phoenix_cli.commands.acting import ANSWER_WITHIN_S, refuse_with, sign_and_act
+from phoenix_cli.commands.acting import ANSWER_WITHIN_S, refuse_with, sign_and_act, taken_back
 from phoenix_cli.commands.desk import home_of
 from phoenix_cli.output import UNREACHABLE, USAGE, emit, fail, refuse
 
@@ -177,7 +177,7 @@ def _decide(ctx: click.Context, session: Session, screen: Screen) -> None:
     facts = said.unwrap().facts
     token = session.desk.tokens.live.get(facts["token"])
     expires = utc_text(token.expires_at) if token is not None else None
-    outcome, words, reasons = _watch(session, screen.intent_id)
+    outcome, words, reasons = _watch(ctx, session, screen.intent_id)
     document: dict[str, object] = {
         "intent": screen.intent_id,
         "token": facts["token"],
@@ -192,12 +192,13 @@ def _decide(ctx: click.Context, session: Session, screen: Screen) -> None:
     emit(ctx, document, words)
 
 
-def _watch(session: Session, intent: str) -> tuple[str, str, tuple[str, ...]]:
-    """What became of an approval: (outcome, words, reasons)."""
+def _watch(ctx: click.Context, session: Session, intent: str) -> tuple[str, str, tuple[str, ...]]:
+    """What became of an approval: (outcome, words, reasons). NOT_SENT is said once nothing can be sent any more."""
     from phoenix_core.trade.positions import Ended, Open
     from phoenix_core.values import State, plain
 
-    began = time.monotonic()
+    began, trouble = time.monotonic(), ""
+    decided = session.desk.approvals.decided[intent].seq
     while True:
         _ = session.recorder.catch_up()
         position = session.desk.positions.of_intent(intent)
@@ -214,8 +215,14 @@ def _watch(session: Session, intent: str) -> tuple[str, str, tuple[str, ...]]:
         sent = isinstance(position, Open) and position.state in (State.SUBMITTED, State.STALLED)
         if sent and waited > FILL_WITHIN_S:
             return "SENT", f"SENT, {position.state if position is not None else ''}", ()
+        if trouble and not sent:
+            fail(ctx, UNREACHABLE, f"no engine answered, and the approval stands ({trouble}): look before you repeat")
         if not sent and waited > ANSWER_WITHIN_S:
-            return "NOT_SENT", "no engine answered within 2 s", ()
+            trouble = taken_back(session, decided)
+            if not trouble:
+                again = f"taken back; `phoenix propose --again {intent[:8]}` brings it back"
+                return "NOT_SENT", f"no engine answered within 2 s: {again}", ()
+            continue  # what the engine did meanwhile stands in the log by now
         _ = session.store.wait(session.desk.head.size, 0.1)
 
 

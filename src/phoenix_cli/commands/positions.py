@@ -167,7 +167,7 @@ def _close(ctx: click.Context, session: Session, position: Open, says: Close, re
     since = session.desk.head.size
     answer = ask_engine(ctx, session, says, {text_hash(reason): reason})
     if answer.code:
-        return Became("NOT_SENT", position.state.value, answer.reasons, answer.detail)
+        return Became("UNKNOWN" if answer.open else "NOT_SENT", position.state.value, answer.reasons, answer.detail)
     return became(session, position.position_id, since, closing=True)
 
 
