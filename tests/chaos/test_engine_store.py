@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
+from unittest import mock
 
 from attrs import define, field
 from returns.result import Result
@@ -13,16 +15,31 @@ from phoenix_adapters.beads.memory import MemoryStore
 from phoenix_adapters.brokers.mock.chaos import Fill
 from phoenix_core.beads import Execution, ExecutionEvent
 from phoenix_core.chain import Conflict, Fault, Head, Sealed, StoreFault
+from phoenix_core.gate.statements import Close
 from phoenix_core.values import State
 from phoenix_core.watch.alerts import Message
 from tests.showing import shows
 from tests.stage import Stage, stage
+from tests.unit.desk.walks import WORDS
 
 
 class FailingStore(MemoryStore):
     """A real store whose appends fail while `failing` says how."""
 
     failing: Fault | None = None
+    looks_failing: int = 0  # so many holds to come are refused
+    ends_failing: bool = False  # or the hold breaks when it is over
+
+    @contextmanager
+    def hold(self) -> Iterator[Head]:
+        """Refuse the last look as a log does that somebody else keeps busy, or break after it."""
+        if self.looks_failing:
+            self.looks_failing -= 1
+            raise StoreFault(Fault.BUSY, "planted")
+        with super().hold() as head:
+            yield head
+        if self.ends_failing:
+            raise StoreFault(Fault.FULL, "planted")
 
     def append(
         self, expected: Head, beads: Sequence[Sealed], texts: Mapping[str, str] | None = None
@@ -146,5 +163,68 @@ def test_a_witness_that_knows_more_stops_entries() -> None:
         assert raised == ["latch"]
         assert desk.engine.run.exits_only
         assert desk.state(third) is not State.MANAGED
+
+    asyncio.run(walk())
+
+
+@shows("F61", "I23")
+def test_a_last_look_that_the_log_refuses_sends_no_entry() -> None:
+    """The log cannot be held: not one byte leaves, the engine lives on, and the entry is withheld at the next look."""
+
+    async def walk() -> None:
+        store, ear, raised = FailingStore(), Ear(), list[str]()
+        desk = _desk(store, ear, raised)
+        await desk.start()
+        intent = await desk.propose()
+        _ = desk.approve(intent).unwrap()
+        store.looks_failing = 1
+        await desk.tick(1)
+        assert raised == ["latch"]
+        assert desk.sent == 0
+        assert desk.state(intent) is State.CANCELLED
+
+    asyncio.run(walk())
+
+
+@shows("X1", "I23")
+def test_a_hold_that_breaks_after_the_hand_over_sends_nothing_twice() -> None:
+    """The close is on its way when the hold breaks, and nobody has said yet that it left: it is handed over once."""
+
+    async def walk() -> None:
+        store, ear, raised = FailingStore(), Ear(), list[str]()
+        desk = _desk(store, ear, raised)
+        await desk.start()
+        intent = await desk.enter()
+        _ = desk.sign(Close(intent, WORDS)).unwrap()
+        store.ends_failing = True
+        broker, really = type(desk.broker), type(desk.broker).hand_over
+        silence = mock.patch.object(broker, "drain", return_value=())
+        with silence, mock.patch.object(broker, "hand_over", autospec=True, side_effect=really) as handed:
+            for _ in range(3):
+                await desk.engine.step()
+        assert raised == ["latch"]
+        assert handed.call_count == 1
+        store.ends_failing = False
+        await desk.tick(1)
+        assert desk.state(intent) is State.CLOSED
+
+    asyncio.run(walk())
+
+
+@shows("X1", "I23")
+def test_an_exit_that_the_log_held_up_is_sent_when_it_can_be_held_again() -> None:
+    """A close meets a log that cannot be held, three times: entries stop, and the close leaves once it can."""
+
+    async def walk() -> None:
+        store, ear, raised = FailingStore(), Ear(), list[str]()
+        desk = _desk(store, ear, raised)
+        await desk.start()
+        intent = await desk.enter()
+        _ = desk.sign(Close(intent, WORDS)).unwrap()
+        store.looks_failing = 3
+        await desk.tick(1)
+        await desk.tick(1)
+        assert raised == ["latch"]
+        assert desk.state(intent) is State.CLOSED
 
     asyncio.run(walk())

@@ -17,10 +17,9 @@ from attrs import Factory, define, evolve, field
 from returns.pipeline import is_successful
 from returns.result import Result
 
-from phoenix_adapters.engine.inputs import proposal_of
+from phoenix_adapters.engine.folders import Folders
 from phoenix_adapters.engine.link import LinkKeeper
 from phoenix_adapters.engine.recorder import Recorder
-from phoenix_adapters.engine.responses import response_document
 from phoenix_adapters.engine.telling import Teller
 from phoenix_adapters.engine.turn import Turn
 from phoenix_core.acts.broker_said import Said
@@ -83,6 +82,7 @@ class Engine:
     recorder: Recorder = field(init=False)
     teller: Teller = field(init=False)
     link: LinkKeeper = field(init=False)
+    folders: Folders = field(init=False)
     _verified: dict[int, Checked] = Factory(dict)
     _rooted: dict[int, str] = Factory(dict)
     _mine: set[int] = Factory(set)
@@ -100,6 +100,7 @@ class Engine:
         """The recorder asks this engine what the world looks like."""
         self.recorder = Recorder(self.store, self.world, on_bead=self._recorded)
         self.teller = Teller(self.notifiers, self._told, self.turn, self._is_current)
+        self.folders = Folders(self.seam, self._tell)
         self.link = LinkKeeper(
             self.broker, self.clock, self._spawn, self._hear, self.restart_window, self.reconcile_every
         )
@@ -150,7 +151,8 @@ class Engine:
         self._catch_up()
         for fact in self.broker.drain():
             self._hear(fact)
-        self._take_inputs()
+        for left in self.folders.take():
+            self._act(left)
         if self.link.keep(self.recorder.desk):
             self._act(Degraded(self._command_id("degraded")))
         for _ in range(DUE_ROUNDS_MAX):
@@ -223,12 +225,6 @@ class Engine:
         row = CODES[Code.LOG_UNWRITABLE]
         words = f"{row.phrase}: {fault.kind} {fault.detail} [{row.runbook}]"
         self._spawn(self.teller.deliver_without_log(Message(row.severity, (), words)))
-
-    def _take_inputs(self) -> None:
-        if self.seam is None:
-            return
-        for name, data, channel in self.seam.take():
-            self._act(proposal_of(name, data, channel))
 
     def _command_id(self, what: str) -> CommandId:
         self._inputs += 1
@@ -319,14 +315,9 @@ class Engine:
                 if self.link.up:
                     self._in_flight.add(key)
                     self.broker.cancel(effect.ref)
-            case WriteResponse():
-                if self.seam is not None:
-                    self.seam.respond(effect.intent_id, response_document(self.recorder.desk, effect.intent_id))
-                self._quiet.append(Settles(*key, Settlement.DONE))
-            case ArchiveInput():
-                if self.seam is not None:
-                    self.seam.archive(effect.name, effect.digest, effect.quarantined, effect.reason)
-                self._quiet.append(Settles(*key, Settlement.DONE))
+            case WriteResponse() | ArchiveInput():
+                if self.folders.answer(effect, self.recorder.desk):
+                    self._quiet.append(Settles(*key, Settlement.DONE))
             case Reconcile():
                 pass  # met by the next whole picture, see `_keep_looking`
             case SignCheckpoint():
@@ -334,6 +325,10 @@ class Engine:
                 self._quiet.append(Settles(*key, Settlement.DONE))
             case CarryOut() | Notify():
                 pass  # answered by a command of `due`, and by whole messages in `_tell`
+
+    def _tell(self, trouble: str) -> None:
+        """Say, on every channel, what is wrong beside the log."""
+        self._spawn(self.teller.deliver_without_log(Message(Severity.WARNING, (), trouble)))
 
     def _keep_checkpoint(self) -> None:
         """A place that cannot be written is told once; a note that this log does not follow from stops entries."""
@@ -343,18 +338,26 @@ class Engine:
             self._stop_entries(fault)
             return
         if trouble and not self._unwitnessed:
-            self._spawn(self.teller.deliver_without_log(Message(Severity.WARNING, (), trouble)))
+            self._tell(trouble)
         self._unwitnessed = bool(trouble)
 
     def _send(self, key: Key, send: SendOrder) -> None:
         """The last look and the hand-over, in one hold: a kill is either seen here or later than the frame."""
-        with self.store.hold() as head:
-            if head != self.recorder.desk.head:
-                _ = self.recorder.catch_up()
-            cleared = clear(self.recorder.desk, key, send, self.world())
-            if is_successful(cleared):
-                self.broker.hand_over(cleared.unwrap())
-                return
+        handed = False
+        try:
+            with self.store.hold() as head:
+                if head != self.recorder.desk.head:
+                    _ = self.recorder.catch_up()
+                cleared = clear(self.recorder.desk, key, send, self.world())
+                if is_successful(cleared):
+                    handed = True  # from here on it may have left, whatever becomes of the hold
+                    self.broker.hand_over(cleared.unwrap())
+                    return
+        except StoreFault as fault:
+            self._stop_entries(fault)
+            if not handed:
+                self._in_flight.discard(key)  # no byte left: asked again at the next step
+            return
         command_id = CommandId(derived_id("withhold", self.run.run, str(key[0]), str(key[1])))
         self._act(Withhold(command_id, key, send, cleared.failure()))
 

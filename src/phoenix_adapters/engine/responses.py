@@ -27,23 +27,34 @@ def response_document(desk: Desk, intent_id: str) -> str:
     lines = [f"# Intent {intent_id}", "", f"State: **{position.state}**", ""]
     if isinstance(position, Open):
         lines += _facts(position)
-    elif isinstance(position, Ended) and position.outcome is not None:
-        lines += [f"- outcome: {position.outcome}", ""]
-    shown = desk.evidence.latest(intent_id)
-    if shown is not None:
-        evidence = shown.evidence
-        lines += [
-            "## Evidence",
-            "",
-            f"- version {evidence.version}, {shown.leaf[:8]}..{shown.leaf[-4:]}",
-            f"- quantity {plain(evidence.sizing.quantity)}",
-            f"- risk {plain(evidence.sizing.risk)} {evidence.sizing.currency}",
-            f"- entry {plain(evidence.signal_entry)}, stop {plain(evidence.stop)}, target {plain(evidence.target)}",
-            *(f"- {flag}" for flag in evidence.flags),
-            "",
-        ]
+    elif position.outcome is not None:
+        lines += [f"- outcome: {position.outcome}", *_realised(desk, position), ""]
+    lines += _evidence(desk, intent_id)
     lines += ["## Next", "", NEXT[position.state].format(intent=intent_id), ""]
     return "\n".join(lines)
+
+
+def _evidence(desk: Desk, intent_id: str) -> list[str]:
+    """What the human saw, in short. The lights are told as long as somebody may act on them, the rest for ever."""
+    thesis, shown = desk.evidence.thesis(intent_id), desk.evidence.latest(intent_id)
+    if thesis is None:
+        return []
+    entry, stop, target = thesis.lines
+    assert stop.trigger is not None and target.limit is not None, "exits are approved with their prices"
+    return [
+        "## Evidence",
+        "",
+        f"- version {thesis.version}, {thesis.leaf[:8]}..{thesis.leaf[-4:]}",
+        f"- quantity {plain(entry.quantity)}",
+        f"- risk {plain(thesis.risk)} {desk.genesis.currency}",
+        f"- entry {plain(thesis.entry)}, stop {plain(stop.trigger)}, target {plain(target.limit)}",
+        *(f"- {flag}" for flag in (shown.evidence.flags if shown is not None else ())),
+        "",
+    ]
+
+
+def _realised(desk: Desk, position: Ended) -> list[str]:
+    return [] if position.realized is None else [f"- realised: {plain(position.realized)} {desk.genesis.currency}"]
 
 
 def _facts(position: Open) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -87,7 +88,8 @@ class FileSeam:
             os.rename(self.incoming / name, target)
         except OSError:
             return  # somebody took it away in between: it is not ours any more
-        write_whole(target.with_name(target.name + ".reason"), f"{name} {reason}\n")
+        with suppress(OSError):  # it is out of the way, which is what counts
+            write_whole(target.with_name(target.name + ".reason"), f"{name} {reason}\n")
 
     def respond(self, intent_id: str, document: str) -> None:
         """Write the answer document of an intent; harmless to repeat."""

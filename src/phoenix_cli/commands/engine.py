@@ -6,21 +6,23 @@ import asyncio
 import json
 import os
 import signal
+import traceback
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import click
 
 from phoenix_cli.commands.desk import home_of
 from phoenix_cli.commands.safety import raise_in_log, raise_latch
-from phoenix_cli.output import BUG, INTEGRITY, USAGE, emit, fail, refuse
+from phoenix_cli.output import BUG, INTEGRITY, UNREACHABLE, USAGE, emit, fail, refuse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import IO
 
     from phoenix_adapters.engine.loop import Engine
+    from phoenix_cli.home import Home
     from phoenix_core.beads import Bead
     from phoenix_core.facts import Snapshot
     from phoenix_core.ports import Broker
@@ -75,11 +77,8 @@ def run_command(ctx: click.Context, once: bool, log: Path | None) -> None:
                 engine.on_bead = line_writer(ctx.with_resource(log.open("a", encoding="utf-8", buffering=1)))
             try:
                 problem = asyncio.run(_live(engine, once))
-            except AssertionError as error:
-                click.echo(f"fail-stop, nothing more is sent: {error}", err=True)
-                _ = raise_latch(session.home.halt_flag)
-                _ = raise_in_log(session.home, "desk", "fail-stop", False, fail_stop=True)
-                ctx.exit(BUG)
+            except Exception as error:  # noqa: BLE001 - whatever broke, it is a promise of ours, and no entry may follow it
+                _fail_stop(ctx, session.home, error)
             finally:
                 session.home.pid.unlink(missing_ok=True)
         if problem:
@@ -87,6 +86,20 @@ def run_command(ctx: click.Context, once: bool, log: Path | None) -> None:
         emit(
             ctx, {"beads": session.store.head().size, "stopped": True}, f"stopped at {session.store.head().size} beads"
         )
+
+
+def _fail_stop(ctx: click.Context, home: Home, error: Exception) -> NoReturn:
+    """Whatever broke the engine, no entry leaves before a human has looked: latch, kill flag, and an alert that the
+    watchdog tells. What was going on is in the log, and the next start takes it up, exits too."""
+    from phoenix_core.chain import Fault, StoreFault
+
+    _ = raise_latch(home.halt_flag)
+    _ = raise_in_log(home, "desk", "fail-stop", False, fail_stop=True)
+    traceback.print_exception(error)
+    words = f"fail-stop, nothing more is sent: {error}"
+    if isinstance(error, StoreFault):
+        fail(ctx, INTEGRITY if error.kind is Fault.CORRUPT else UNREACHABLE, f"{words}; open runbook RB-004")
+    fail(ctx, BUG, words)
 
 
 async def _observe(broker: Broker, once: bool) -> None:

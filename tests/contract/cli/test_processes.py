@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from phoenix_adapters.engine.loop import Engine
+from phoenix_core.chain import Fault, StoreFault
+from phoenix_core.values import BadInput
 from tests.contract.cli.operator import PATIENCE_S, Seat, shaped, until
 from tests.contract.notify.bot_server import bot_server
 from tests.showing import shows
@@ -78,12 +80,26 @@ def test_a_killed_engine_is_told_of_by_the_watchdog_and_by_nobody_twice(tmp_path
 
 
 @shows("I23")
-def test_a_broken_promise_stops_the_desk_and_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An assertion fails in the engine: exit 70, latch and kill flag up, and the watchdog tells it by its own channel,
-    before anything else. The next engine starts, and lets no entry out."""
+@pytest.mark.parametrize(
+    ("bug", "code"),
+    [
+        (AssertionError("a promise of ours"), 70),
+        (KeyError("a promise of ours"), 70),
+        (BadInput("x", "a promise of ours", "mend"), 70),
+        (OSError("a promise of ours"), 70),
+        (StoreFault(Fault.FULL, "a promise of ours"), 3),
+        (StoreFault(Fault.CORRUPT, "a promise of ours"), 4),
+    ],
+    ids=lambda bug: type(bug).__name__,
+)
+def test_whatever_breaks_the_engine_stops_the_desk_and_is_told(
+    bug: Exception, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An assertion, or any error that nobody meant: exit 70 (3 or 4 where the log is at fault), latch and kill flag up,
+    and the watchdog tells it by its own channel before anything else. The next engine lets no entry out."""
 
     async def broken(engine: Engine) -> None:
-        raise AssertionError("a promise of ours")
+        raise bug
 
     with bot_server() as server:
         seat = Seat(tmp_path / "home", more=server.environment())
@@ -91,11 +107,15 @@ def test_a_broken_promise_stops_the_desk_and_is_told(tmp_path: Path, monkeypatch
         with monkeypatch.context() as patched:
             patched.setattr(Engine, "step", broken)
             said = seat.json("run", "--once")
-        assert said.code == 70
-        assert "fail-stop, nothing more is sent: a promise of ours" in said.err
+        assert said.code == code
+        assert "fail-stop, nothing more is sent: " in said.err and "a promise of ours" in said.err
+        shaped(said.document, {"error": str})
         assert seat.json("watchdog", "--once").document["unsent"] == 0
         assert server.texts[0].startswith("CRITICAL Stopped on a broken promise of our own")
-        assert seat.json("kill", "list").document["latch"] is True
+        flags = seat.json("kill", "list").document
+        assert (flags["latch"], [flag["reason"] for flag in flags["flags"]]) == (True, ["fail-stop"])
+        if not isinstance(bug, AssertionError):
+            return  # the same flag and latch: one restart shows what they do
         with seat.engine():
             intent = seat.proposes("EURUSD")
             refused = seat.json("approve", intent, "--quantity", seat.quantity_of(intent), "--yes")

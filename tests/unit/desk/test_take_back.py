@@ -13,6 +13,7 @@ from phoenix_core.effects import CarryOut
 from phoenix_core.gate.statements import CancelOrphans, Close, Protect, Resume, Says
 from phoenix_core.refusals import Reason, Refusal
 from phoenix_core.rulings import Accepted
+from phoenix_core.trade.positions import position_id_of
 from phoenix_core.values import State
 from tests.showing import shows
 from tests.stage import Stage
@@ -31,7 +32,7 @@ def taken_back(desk: Stage) -> Result[Accepted, Refusal]:
 class TestApproval:
     """An approval that no engine acts on: withdrawn, its token revoked, and no order leaves on it, however late."""
 
-    @shows("I2", "F70")
+    @shows("I2")
     def test_nothing_leaves_on_an_approval_that_was_taken_back(self) -> None:
         """The engine slept for two seconds, and for another hour: it wakes up and sends nothing."""
 
@@ -94,7 +95,7 @@ class TestCommand:
 
         async def walk(desk: Stage) -> None:
             intent = await desk.enter()
-            held = desk.position(intent).position_id
+            held = position_id_of(intent)
             orders = desk.sent
             _ = desk.sign(says(held)).unwrap()
             _ = taken_back(desk).unwrap()

@@ -1,0 +1,115 @@
+"""The folders of intents and answers, when the disk does not play along: the desk goes on, and a human hears of it."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+from attrs import Factory, define
+
+from phoenix_adapters.engine.folders import Folders
+from phoenix_adapters.seams.files import FileSeam
+from phoenix_core.acts.propose import Propose, Quarantine
+from phoenix_core.effects import ArchiveInput, WriteResponse
+from tests.stage import stage
+from tests.unit.desk.walks import walked
+
+GONE = OSError(errno.ENOSPC, "No space left on device")
+
+
+@define
+class Seam:
+    """A seam whose disk is full while `full` says so."""
+
+    full: bool = True
+    waiting: list[tuple[str, bytes, str]] = Factory(list)
+    answers: dict[str, str] = Factory(dict)
+    archived: list[str] = Factory(list)
+
+    def take(self) -> tuple[tuple[str, bytes, str], ...]:
+        """What waits."""
+        if self.full:
+            raise GONE
+        return tuple(self.waiting)
+
+    def archive(self, name: str, digest: str, quarantined: bool, reason: str) -> None:
+        """Put away."""
+        if self.full:
+            raise GONE
+        self.archived.append(name)
+
+    def respond(self, intent_id: str, document: str) -> None:
+        """Keep the answer."""
+        if self.full:
+            raise GONE
+        self.answers[intent_id] = document
+
+
+def test_a_full_disk_of_folders_is_told_once_and_stops_nothing() -> None:
+    """Nothing can be read or written there: every answer stays owed, one message goes out; later all of it is given."""
+    seam, told = Seam(), list[str]()
+    folders, desk = Folders(seam, told.append), stage().desk
+    answer, away = WriteResponse("an intent"), ArchiveInput("a.yaml", "d" * 64, False, "")
+    for _ in range(3):
+        assert folders.take() == ()
+        assert not folders.answer(answer, desk)
+        assert not folders.answer(away, desk)
+    assert told == ["the folders of intents and answers cannot be used: No space left on device"]
+    seam.full = False
+    assert folders.answer(answer, desk) and folders.answer(away, desk)
+    assert (list(seam.answers), seam.archived) == (["an intent"], ["a.yaml"])
+
+
+def test_a_trade_goes_through_beside_a_full_disk_of_folders() -> None:
+    """Signal, approval, fill, protection, close: none of them waits for an answer that cannot be written."""
+    made, seam = stage(), Seam()
+    made.engine.folders = Folders(seam, made.engine.folders.tell)
+
+    async def walk(desk: object) -> None:
+        intent = await made.enter()
+        owed = [effect for effect in made.desk.owed.values() if isinstance(effect, WriteResponse)]
+        assert owed and seam.answers == {}
+        seam.full = False
+        await made.tick()
+        assert "MANAGED" in seam.answers[intent]
+        assert not [effect for effect in made.desk.owed.values() if isinstance(effect, WriteResponse)]
+
+    _ = walked(walk, made)
+
+
+def test_an_answer_after_a_long_time_still_says_what_was_approved() -> None:
+    """A position that is closed days later: the evidence was let go, and the answer has its figures all the same."""
+    made, seam = stage(), Seam(full=False)
+    made.engine.folders = Folders(seam, made.engine.folders.tell)
+
+    async def walk(desk: object) -> None:
+        intent = await made.enter()
+        before = [
+            line for line in seam.answers[intent].splitlines() if line.startswith(("- version", "- entry", "- risk"))
+        ]
+        await made.watch(2 * 3600, 60)
+        _ = await made.propose(pair="GBPUSD", entry="1.2700", stop="1.2665", target="1.2770")
+        assert made.desk.evidence.latest(intent) is None
+        made.price("1.0910", "1.0912")
+        await made.tick(1)
+        after = seam.answers[intent].splitlines()
+        assert "State: **CLOSED**" in after
+        assert len(before) == 3 and [line for line in before if line not in after] == []
+        assert any(line.startswith("- realised: ") for line in after)
+
+    _ = walked(walk, made)
+
+
+def test_what_belongs_to_nobody_is_put_aside_even_where_no_reason_can_be_written(tmp_path: Path) -> None:
+    """A link in the folder, and a quarantine that takes no new file: it is no input, and the next one is read."""
+    incoming, aside = tmp_path / "incoming", tmp_path / "aside"
+    for folder in (incoming, aside):
+        folder.mkdir()
+    (incoming / "a.yaml").symlink_to("/etc/hostname")
+    (aside / ".refused-a.yaml.reason").mkdir()
+    (aside / "refused-a.yaml.reason").mkdir()
+    (incoming / "b.yaml").write_text("schema: cse/1\n", "utf-8")
+    folders = Folders(FileSeam(incoming, tmp_path, aside, tmp_path), lambda words: None)
+    (command,) = folders.take()
+    assert isinstance(command, Propose | Quarantine)
+    assert not (incoming / "a.yaml").is_symlink()
