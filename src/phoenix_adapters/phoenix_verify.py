@@ -557,20 +557,20 @@ def read_roots(path: str) -> Roots:
     try:
         with open(path, "rb") as file:
             found = json.loads(file.read(LINE_MAX))
+        whole = has(found, {"phoenix_roots": int, "origin": str, "mode": str, "account": str})
         keys = [note_key(line) for line in (found["log"], *found.get("witnesses", []))]
         operators = frozenset(
             public_key(base64.b64decode(line.split(" ")[1])).fingerprint for line in found["operators"]
         )
-        texts = [found[name] for name in ("origin", "mode", "account")]
         unknown = found.keys() - {"phoenix_roots", "origin", "mode", "account", "log", "witnesses", "operators"}
     except (OSError, ValueError, LookupError, TypeError, AttributeError, Lie) as error:
         raise Undecided("BAD_ROOTS", f"{path}: {error!r}") from error
     good = [key for key in keys if key is not None]
-    if found["phoenix_roots"] != 1 or unknown or len(good) != len(keys) or not operators or good[0].type != 1:
-        raise Undecided("BAD_ROOTS", f"{path}: a log key, at least one operator, and nothing unknown")
-    if not all(isinstance(text, str) for text in texts):
-        raise Undecided("BAD_ROOTS", f"{path}: origin, mode and account are texts")
-    return Roots(texts[0], texts[1], texts[2], good[0], tuple(good[1:]), operators)
+    if not whole or found["phoenix_roots"] != 1 or unknown:
+        raise Undecided("BAD_ROOTS", f"{path}: version 1, with origin, mode and account as texts, and nothing unknown")
+    if len(good) != len(keys) or not operators or good[0].type != 1:
+        raise Undecided("BAD_ROOTS", f"{path}: a log key, and at least one operator")
+    return Roots(found["origin"], found["mode"], found["account"], good[0], tuple(good[1:]), operators)
 
 
 # --- The export: what bytes must be -----------------------------------------------------------------------------------
@@ -645,6 +645,7 @@ def check_bytes(file: BinaryIO, roots: Roots) -> Outline:
         judge("BAD_HEADER", first_line)
         header = READER.read(first_line)
         judge("OTHER_LOG", text_of(header, "origin"), roots.origin)
+        judge("OTHER_LOG", record_of(header)["log_key"], base64.b64encode(roots.log.point).decode())
     tree, first, last = _check_beads(lines, whole_of(header, "size"))
     judge("EMPTY", tree.size)
     with at(f"bead {tree.size - 1}"):
@@ -913,6 +914,7 @@ class Token:
     """A token as it was issued, and where it is in its life."""
 
     issued: Bead
+    policy: Record  # in force then
     state: str = "LIVE"
 
 
@@ -923,7 +925,7 @@ class Desk:
     roots: Roots
     tree: Tree
     mode: str = ""
-    epoch: int = -1
+    epoch: int | None = None  # where the engine that runs now began
     policy: Record = field(default_factory=dict)
     keys: dict[str, Key] = field(default_factory=dict)
     nonces: set[str] = field(default_factory=set)
@@ -931,6 +933,7 @@ class Desk:
     evidence: dict[str, Bead] = field(default_factory=dict)  # the latest, by intent
     quotes: dict[str, list[Bead]] = field(default_factory=dict)  # by instrument, those that can still be cited
     statements: dict[int, Record] = field(default_factory=dict)  # of decisions, by seq
+    prints: dict[int, str] = field(default_factory=dict)  # the order references that they give, by seq
     decided: dict[str, str] = field(default_factory=dict)
     approvals: dict[str, Approval] = field(default_factory=dict)
     flags: dict[str, tuple[str, str]] = field(default_factory=dict)  # standing: type, scope
@@ -941,6 +944,7 @@ class Desk:
     mandates: dict[str, str] = field(default_factory=dict)  # leaves of approved evidence, references of adoptions
     positions: dict[str, str] = field(default_factory=dict)
     intent_of: dict[str, str] = field(default_factory=dict)  # by position
+    opened: dict[str, tuple[Json, Json]] = field(default_factory=dict)  # side and instrument of an entry, by intent
     executed: set[str] = field(default_factory=set)
     signed_to: int = 0  # the largest history that an operator co-signed
     counts: dict[str, int] = field(default_factory=dict)
@@ -1013,9 +1017,8 @@ def take_genesis(desk: Desk, bead: Bead, append: Append) -> None:
 
 
 def take_lease(desk: Desk, bead: Bead, append: Append) -> None:
-    """A new engine: tokens of the old one are over."""
-    if bead.says("event") == "TAKEN":
-        desk.epoch = bead.seq
+    """A new engine: tokens of the old one are over, and no token lives where no engine runs."""
+    desk.epoch = bead.seq if bead.says("event") == "TAKEN" else None
 
 
 def take_operator(desk: Desk, bead: Bead, append: Append) -> None:
@@ -1072,7 +1075,7 @@ def _decided_with(desk: Desk, bead: Bead, append: Append) -> Iterator[Record]:
 
 def take_policy(desk: Desk, bead: Bead, append: Append) -> None:
     """A policy: the first one comes with the desk, every other is signed."""
-    if desk.policy:
+    if desk.policy or append[0].seq > 0:
         judge("POLICY_UNSIGNED", desk, bead, append)
     desk.policy = bead.body
     desk.count("policies")
@@ -1108,10 +1111,11 @@ def take_decision(desk: Desk, bead: Bead, append: Append) -> None:
     desk.nonces.add(text_of(statement, "session"))
     desk.keys[signature.key.fingerprint].counter = signature.counter
     desk.statements[bead.seq] = statement
+    desk.prints[bead.seq] = entry_ref(statement_bytes)
     desk.signed_to = max(desk.signed_to, whole_of(statement, "tree_size"))
     desk.count(f"statements signed by {signature.key.assurance} keys")
     if statement["type"] == "decision":
-        _take_verdict(desk, bead, statement, signature.key.fingerprint, statement_bytes)
+        _take_verdict(desk, bead, statement, signature.key.fingerprint)
 
 
 def _judge_key(desk: Desk, signature: Signature, statement: Record) -> None:
@@ -1222,6 +1226,7 @@ def take_signal(desk: Desk, bead: Bead, append: Append) -> None:
     """An intent came in."""
     if bead.says("event") == "ACCEPTED":
         signal = record_of(bead.body, "signal")
+        judge("INTENT_TWICE", text_of(signal, "intent_id"), desk.intents)
         desk.intents[text_of(signal, "intent_id")] = (text_of(signal, "strategy"), text_of(signal, "pair"))
         desk.count("intents accepted")
 
@@ -1230,7 +1235,9 @@ def take_evidence(desk: Desk, bead: Bead, append: Append) -> None:
     """What a human decides on: of an intent that came in, with the hash of its own order."""
     intent = bead.says("intent_id")
     judge("EVIDENCE_UNPROPOSED", desk, intent)
+    judge("EVIDENCE_LATE", intent, desk.decided)
     judge("EVIDENCE_ORDER", bead)
+    judge("EVIDENCE_OTHER_DESK", desk, bead)
     desk.evidence[intent] = bead
 
 
@@ -1260,12 +1267,22 @@ def evidence_hashes_its_order(bead: Bead) -> bool:
     return bead.says("order_hash") == order_hash(bead.body["lines"])
 
 
+def evidence_is_of_this_desk(desk: Desk, bead: Bead) -> bool:
+    """Every line is in the intent's instrument and on the desk's account."""
+    wanted = (desk.intents[bead.says("intent_id")][1], desk.roots.account)
+    return all((line.get("symbol"), line.get("account")) == wanted for line in _lines(bead))
+
+
+def _lines(evidence: Bead) -> list[Record]:
+    return [record_of(line) for line in list_of(evidence.body, "lines")]
+
+
 def entry_ref(statement: bytes) -> str:
     """The broker's own record will carry this: 130 bits of the signed statement."""
     return "P1" + base64.b32encode(hashlib.sha256(statement).digest()).decode()[:26]
 
 
-def _take_verdict(desk: Desk, bead: Bead, statement: Record, key: str, signed: bytes) -> None:
+def _take_verdict(desk: Desk, bead: Bead, statement: Record, key: str) -> None:
     intent, verdict = text_of(statement, "intent"), text_of(statement, "verdict")
     judge("DECIDED_ALREADY", desk, intent, verdict)
     if verdict == "approve":
@@ -1280,8 +1297,10 @@ def _take_verdict(desk: Desk, bead: Bead, statement: Record, key: str, signed: b
         judge("STATEMENT_OTHER_QUOTE", desk, statement, intent)
         judge("DRIFT_TOO_WIDE", desk, statement)
         judge("PROPOSER_MAY_NOT_APPROVE", desk, evidence, key)
-        desk.approvals[intent] = Approval(statement, entry_ref(signed), evidence)
+        desk.approvals[intent] = Approval(statement, desk.prints[bead.seq], evidence)
         desk.mandates[evidence.leaf] = intent
+        entry = next((line for line in _lines(evidence) if line.get("role") == "ENTRY"), {})
+        desk.opened[intent] = (entry.get("side"), entry.get("symbol"))
     desk.decided[intent] = verdict
     desk.count({"approve": "approvals", "reject": "rejections"}[verdict])
 
@@ -1371,7 +1390,10 @@ def lift_is_signed(desk: Desk, bead: Bead, append: Append) -> bool:
     if desk.flags.get(bead.says("flag"), ("", ""))[0] != "ONE_WAY":
         return True
     cleared = ("kill-clear", bead.says("flag"))
-    return any(other.kind == "DECISION" and (other.body["type"], other.body["subject"]) == cleared for other in append)
+    return any(
+        other.kind == "DECISION" and other.seq < bead.seq and (other.body["type"], other.body["subject"]) == cleared
+        for other in append
+    )
 
 
 def take_token(desk: Desk, bead: Bead, append: Append) -> None:
@@ -1391,6 +1413,8 @@ def take_token(desk: Desk, bead: Bead, append: Append) -> None:
     if event == "USED":
         judge("TOKEN_TOO_OLD", token, bead)
         judge("TOKEN_OTHER_RUN", desk, bead)
+        judge("TOKEN_REJECTED", desk, bead)
+        judge("TOKEN_OTHER_POLICY", desk, token)
         judge("KILL_FLAG_ACTIVE", desk, bead)
         judge("TOKEN_SPENT_FOR_NOTHING", bead, append)
         desk.count("tokens used")
@@ -1407,7 +1431,7 @@ def _issue(desk: Desk, bead: Bead, append: Append) -> None:
     judge("TOKEN_OTHER_DESK", desk, bead)
     judge("TOKEN_LIFE", bead)
     judge("TOKEN_OTHER_RUN", desk, bead)
-    desk.tokens[bead.says("id")] = Token(bead)
+    desk.tokens[bead.says("id")] = Token(bead, desk.policy)
     desk.refs.add(bead.says("order_ref"))
     desk.count("tokens issued")
 
@@ -1481,6 +1505,16 @@ def is_of_this_run(desk: Desk, bead: Bead) -> bool:
     return bead.body["epoch"] == desk.epoch
 
 
+def is_still_approved(desk: Desk, bead: Bead) -> bool:
+    """Any reject wins, also one whose revocation somebody left out."""
+    return desk.decided.get(bead.says("intent_id")) == "approve"
+
+
+def policy_still_stands(desk: Desk, token: Token) -> bool:
+    """What was approved under one policy is not sent under the next."""
+    return token.policy is desk.policy
+
+
 def nothing_forbids_it(desk: Desk, bead: Bead) -> bool:
     """No kill flag stands over the desk, the strategy or the instrument."""
     strategy, instrument = desk.intents[bead.says("intent_id")]
@@ -1512,7 +1546,8 @@ def take_position(desk: Desk, bead: Bead, append: Append) -> None:
         judge("POSITION_BIRTH", desk, bead)
         desk.intent_of[position] = bead.says("intent_id")
         if event == "Adopted":
-            desk.mandates[str(bead.body.get("order_ref"))] = bead.says("intent_id")
+            desk.mandates[bead.says("order_ref")] = bead.says("intent_id")
+            desk.opened[bead.says("intent_id")] = (bead.body["side"], bead.body["pair"])
     else:
         judge("POSITION_UNKNOWN", desk, position)
         judge("POSITION_FROM", desk, bead)
@@ -1533,15 +1568,25 @@ def is_born_well(desk: Desk, bead: Bead) -> bool:
         return False
     if bead.says("event") == "Proposed":
         return bead.says("intent_id") in desk.intents
-    return _proving_statement(desk, bead).get("type") == "adopt"
+    statement, ref = _proving_statement(desk, bead), bead.body.get("order_ref")
+    signed = (statement.get("type"), statement.get("symbol"), statement.get("side"), desk.prints.get(_proof(bead)))
+    return signed == ("adopt", bead.body.get("pair"), bead.body.get("side"), ref) and ref not in desk.mandates
 
 
 def _proving_statement(desk: Desk, bead: Bead) -> Record:
     """The signed statement that a position's bead names as its proof; an empty one where it names none."""
+    return desk.statements.get(_proof(bead), {})
+
+
+def _proof(bead: Bead) -> int:
+    """The place of the decision that a position's bead names as its proof; -1 where it names none."""
     proof = record_of(bead.body, "proof")
-    name = str(proof.get("id"))
-    named = proof.get("type") == "OPERATOR_DECISION" and name.isdigit()
-    return desk.statements.get(int(name), {}) if named else {}
+    return _place(proof.get("id")) if proof.get("type") == "OPERATOR_DECISION" else -1
+
+
+def _place(name: Json) -> int:
+    """The number of a bead, as beads name it; -1 for anything else."""
+    return int(name) if isinstance(name, str) and re.fullmatch(r"[0-9]{1,15}", name) else -1
 
 
 def is_resolved_by_signature(desk: Desk, bead: Bead) -> bool:
@@ -1591,15 +1636,30 @@ def _has_token(bead: Bead, append: Append, event: str) -> bool:
 def was_executed(desk: Desk, bead: Bead, append: Append) -> bool:
     """Something was executed, or stated by a human from the broker's statement."""
     position = bead.says("position_id")
-    here = any(other.kind == "EXECUTION" and other.body.get("position_id") == position for other in append)
-    return here or position in desk.executed
+    here = (other.body for other in append if other.kind == "EXECUTION" and other.body["event"] in FILLING)
+    return position in desk.executed or any(body.get("position_id") == position for body in here)
 
 
 def take_execution(desk: Desk, bead: Bead, append: Append) -> None:
-    """Something was traded."""
-    position = bead.body.get("position_id")
-    if isinstance(position, str):
-        desk.executed.add(position)
+    """Something was traded, or a human says so."""
+    if bead.says("event") == "STATED":
+        judge("STATED_UNSIGNED", desk, bead)
+    if bead.says("event") in FILLING:
+        desk.executed.add(str(bead.body.get("position_id")))
+
+
+FILLING: Final = frozenset({"FILL", "STATED"})  # a commission or a correction alone fills nothing
+
+
+def statement_is_signed(desk: Desk, bead: Bead) -> bool:
+    """What a human states from the broker's papers names their decision: an adoption, or the end of a stall."""
+    words = str(bead.body.get("exec_id")).split(".")
+    place = _place(words[1]) if len(words) > 1 else -1
+    statement, position = desk.statements.get(place, {}), str(bead.body.get("position_id"))
+    if statement.get("type") == "adopt":
+        return bead.body.get("ref") == desk.prints[place]
+    names = (position, desk.intent_of.get(position))
+    return statement.get("type") == "resolve-stalled" and statement.get("position") in names
 
 
 def take_order(desk: Desk, bead: Bead, append: Append) -> None:
@@ -1615,12 +1675,15 @@ def take_order(desk: Desk, bead: Bead, append: Append) -> None:
     if any(_role(frame) == "ENTRY" for frame in frames):
         judge("ORDER_WITHOUT_TOKEN", bead, append)
         token = desk.tokens[bead.says("token_id")].issued
+        judge("ORDER_OTHER_POSITION", desk, bead, token)
         judge("ORDER_OTHER_REF", token, frames)
+        judge("ORDER_TWICE", token.says("order_ref"), desk.recorded)
         judge("ORDER_OTHER_LINES", desk, token, frames)
         desk.count("entries recorded")
     else:
         judge("MANDATE_MISSING", desk, bead)
         judge("MANDATE_OLD", desk, bead)
+        judge("EXIT_OPENS", desk, bead, frames)
         desk.count("exits recorded")
     desk.frames.update((text_of(frame, "ref"), whole_of(frame, "revision")) for frame in frames)
     desk.recorded.update(text_of(frame, "ref") for frame in frames)
@@ -1660,6 +1723,11 @@ def order_spends_its_token(bead: Bead, append: Append) -> bool:
     )
 
 
+def order_is_of_its_position(desk: Desk, bead: Bead, token: Bead) -> bool:
+    """The position of the order is the one that the token's intent gave birth to."""
+    return desk.intent_of.get(bead.says("position_id")) == token.body["intent_id"]
+
+
 def refs_are_the_tokens(token: Bead, frames: list[Record]) -> bool:
     """The entry bears the token's reference, its exits the same one with their letter."""
     for frame in frames:
@@ -1683,9 +1751,7 @@ def has_a_mandate(desk: Desk, bead: Bead) -> bool:
     intent = desk.intent_of.get(bead.says("position_id"))
     if kind in ("evidence", "adoption"):
         return intent is not None and desk.mandates.get(name) == intent
-    statement = desk.statements.get(int(name), {}) if kind == "decision" and name.isdigit() else {}
-    if statement.get("type") == "adopt":
-        return True
+    statement = desk.statements.get(_place(name), {}) if kind == "decision" else {}
     return statement.get("type") in ("close", "protect") and statement.get("position") in (
         intent,
         bead.body["position_id"],
@@ -1699,6 +1765,14 @@ def mandate_is_young(desk: Desk, bead: Bead) -> bool:
         return True
     signed = known(instant(desk.statements[int(name)]["at"]))
     return known(instant(bead.ts)) < signed + timedelta(seconds=60)
+
+
+def closes_what_was_opened(desk: Desk, bead: Bead, frames: list[Record]) -> bool:
+    """An exit is on the other side of its position's entry, in its instrument, on this account: no entry leaves so."""
+    side, symbol = desk.opened.get(desk.intent_of.get(bead.says("position_id"), ""), (None, None))
+    wanted = ({"BUY": "SELL", "SELL": "BUY"}.get(str(side)), symbol, desk.roots.account)
+    lines = [record_of(frame, "line") for frame in frames]
+    return all((line.get("side"), line.get("symbol"), line.get("account")) == wanted for line in lines)
 
 
 HANDLERS: Final[dict[str, Callable[[Desk, Bead, Append], None]]] = {
@@ -1922,8 +1996,11 @@ CHECKS: Final[dict[str, Check]] = {
     "DECISION_OTHERWISE": (repeats_statement, "the bead says otherwise than the statement"),
     "DECIDED_ALREADY": (may_decide, "the intent was decided before"),
     # approvals
+    "INTENT_TWICE": (is_new, "an intent that came in before"),
     "EVIDENCE_UNPROPOSED": (is_proposed, "evidence of an intent that never came in"),
+    "EVIDENCE_LATE": (is_new, "evidence of an intent that was decided before: what was signed is void"),
     "EVIDENCE_ORDER": (evidence_hashes_its_order, "the order is not the one that was hashed"),
+    "EVIDENCE_OTHER_DESK": (evidence_is_of_this_desk, "the order is in another instrument or on another account"),
     "EVIDENCE_MISSING": (has_evidence, "approved without evidence"),
     "STATEMENT_OTHER_EVIDENCE": (names_evidence, "not the latest evidence of this intent"),
     "EVIDENCE_UNSEEN": (saw_evidence, "signed before the evidence was in the log"),
@@ -1948,6 +2025,8 @@ CHECKS: Final[dict[str, Check]] = {
     "TOKEN_USED": (state_is_not("USED"), "used before"),
     "TOKEN_EXPIRED": (state_is_not("EXPIRED"), "recorded as expired before"),
     "TOKEN_REVOKED": (state_is_not("REVOKED"), "revoked before"),
+    "TOKEN_REJECTED": (is_still_approved, "used after a human had said no"),
+    "TOKEN_OTHER_POLICY": (policy_still_stands, "approved under another policy than the one in force"),
     "TOKEN_TOO_OLD": (is_within_life, "used after its life was over"),
     "TOKEN_SPENT_FOR_NOTHING": (is_spent_on_an_order, "spent without SUBMITTED and an order in the same append"),
     "KILL_FLAG_ACTIVE": (nothing_forbids_it, "used while a kill flag stood"),
@@ -1960,15 +2039,19 @@ CHECKS: Final[dict[str, Check]] = {
     "APPROVED_WITHOUT_TOKEN": (has_its_token, "approved without a token in the same append"),
     "SUBMITTED_WITHOUT_TOKEN": (spends_its_token, "submitted without spending its token in the same append"),
     "FILLED_WITHOUT_EXECUTION": (was_executed, "filled by nothing"),
+    "STATED_UNSIGNED": (statement_is_signed, "an execution in a human's name that no human signed for"),
     "RESOLVED_UNSIGNED": (is_resolved_by_signature, "a stalled position ended in a human's name without a signature"),
     "FRAMES_SHAPE": (frames_fit, "the frames are not whole, or one role stands twice"),
     "FRAME_HASH": (frames_hash_their_lines, "a frame is not the one that was hashed"),
     "FRAME_TWICE": (frames_are_new, "a frame was recorded before"),
     "ORDER_WITHOUT_TOKEN": (order_spends_its_token, "an entry that no token of the same append pays for"),
+    "ORDER_OTHER_POSITION": (order_is_of_its_position, "an entry under another position than the token's"),
+    "ORDER_TWICE": (is_new, "a second entry for one token"),
     "ORDER_OTHER_REF": (refs_are_the_tokens, "a reference is not the token's"),
     "ORDER_OTHER_LINES": (lines_are_the_evidences, "an order line is not the one that was approved"),
     "MANDATE_MISSING": (has_a_mandate, "an exit that neither approved evidence nor a signed command allows"),
     "MANDATE_OLD": (mandate_is_young, "the signed command was more than a minute old"),
+    "EXIT_OPENS": (closes_what_was_opened, "an exit that does not close what was opened"),
     "SENT_UNRECORDED": (was_recorded, "sent without having been recorded"),
 }
 

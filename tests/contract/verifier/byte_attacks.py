@@ -187,8 +187,13 @@ ROWS: Final[list[tuple[str, str, str, Callable[[list[bytes]], list[bytes]]]]] = 
     ("an order of texts that nobody wrote", "BAD_LINE", f"line {TEXTS + 2}", exchanged(TEXTS, TEXTS + 1)),
     ("a text with more to say", "BAD_LINE", FIRST_TEXT, at(TEXTS, swap(b"}", b',"x":1}'))),
     ("a text twice", "BAD_LINE", f"line {TEXTS + 2}", lambda lines: header(texts=5)(doubled_text(lines))),
+    ("a checkpoint with more to say", "BAD_LINE", FIRST_NOTE, at(NOTES, swap(b"}", b',"x":1}'))),
     ("a checkpoint where a text stands", "BAD_LINE", FIRST_TEXT, exchanged(TEXTS, NOTES)),
     ("checkpoints from the last to the first", "BAD_LINE", f"line {NOTES + 2}", exchanged(NOTES, NOTES + 1)),
+    ("a checkpoint twice", "BAD_LINE", f"line {NOTES + 2}", lambda lines: header(checkpoints=3)(doubled_note(lines))),
+    ("a file with more to say", "BAD_LINE", f"line {NOTES + 3}", lambda lines: at(NOTES + 2, swap(b"}", b',"x":1}'))(
+        with_files("a.py")(lines))),
+    ("a file twice", "BAD_LINE", f"line {NOTES + 4}", with_files("a.py", "a.py")),
     ("files in no order", "BAD_LINE", f"line {NOTES + 4}", with_files("b.py", "a.py")),
     ("the last line missing", "TRUNCATED", f"line {NOTES + 2}", lambda lines: lines[:-1]),
     ("all but the beads missing", "TRUNCATED", FIRST_TEXT, lambda lines: lines[: BEADS + 1]),
@@ -221,6 +226,8 @@ ROWS: Final[list[tuple[str, str, str, Callable[[list[bytes]], list[bytes]]]]] = 
     ("a checkpoint that its key signed twice", "BAD_SIGNATURE", FIRST_NOTE, at(NOTES, signed_twice)),
     ("a checkpoint of another log", "OTHER_LOG", FIRST_NOTE,
      at(NOTES, lambda line: note(29, honest().root(29), "phoenix.example/other"))),
+    ("the export of another log key", "OTHER_LOG", "line 1", header(log_key=base64.b64encode(b"k" * 32).decode())),
+    ("the export of a log without a key", "OTHER_LOG", "line 1", header(log_key=None)),
     ("the export of another log", "OTHER_LOG", "line 1", header(origin="phoenix.example/other")),
     ("a checkpoint of another history", "FORKED", FIRST_NOTE, at(NOTES, lambda line: note(29, honest().root(28)))),
 ]  # fmt: skip
@@ -229,6 +236,12 @@ ROWS: Final[list[tuple[str, str, str, Callable[[list[bytes]], list[bytes]]]]] = 
 def doubled_text(lines: list[bytes]) -> list[bytes]:
     """The first text twice."""
     lines.insert(TEXTS, lines[TEXTS])
+    return lines
+
+
+def doubled_note(lines: list[bytes]) -> list[bytes]:
+    """The first checkpoint twice."""
+    lines.insert(NOTES, lines[NOTES])
     return lines
 
 

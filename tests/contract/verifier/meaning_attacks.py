@@ -19,12 +19,14 @@ from phoenix_core.canonical import Json
 from tests.contract.verifier.story import (
     LINES,
     NOON,
+    WORDS,
     Draft,
     Edit,
     Record,
     Say,
     Sign,
     Story,
+    entry_ref,
     frame,
     line,
     named,
@@ -301,6 +303,110 @@ def resubmitted(name: str) -> Callable[[Story], None]:
     return tell
 
 
+def rejected_and_sent(story: Story) -> None:
+    """Somebody thinks better of it; who owns the host leaves the revocation out and sends."""
+    story.intent("five")
+    story.approve("five", story.boss)
+    story.edits = {"reject": then(fresh_ids, drop("T2_TOKEN"), drop("POSITION"))}
+    story.says = {"reject": lambda said: said.update({"session": "c" * 32})}
+    story.reject("five", story.boss)
+    story.submit("five")
+
+
+def sent_under_the_next_policy(story: Story) -> None:
+    """The rules change between the approval and the send, and the token is not taken back."""
+    story.intent("five")
+    story.approve("five", story.boss)
+    story.edits = {"policy": fresh_ids}
+    story.says = {"policy": lambda said: said.update({"session": "d" * 32})}
+    story.policy()
+    story.submit("five")
+
+
+def leased(event: str) -> Callable[[Story], None]:
+    """Another engine, or none, between the approval and the send."""
+
+    def tell(story: Story) -> None:
+        story.intent("five")
+        story.approve("five", story.boss)
+        story.append("leased", ("LEASE", LEASE | {"event": event}))
+        story.submit("five")
+
+    return tell
+
+
+def of_no_engine(epoch: Callable[[int], int]) -> Callable[[Story], None]:
+    """A token issued after the shutdown, of a run that it names as it likes; it is told where the shutdown stands."""
+
+    def tell(story: Story) -> None:
+        story.append("released", ("LEASE", LEASE | {"event": "RELEASED"}))
+        story.edits = {"approve five": body("T2_TOKEN", epoch=epoch(story.places["released"]))}
+        story.intent("five")
+        story.approve("five", story.boss)
+
+    return tell
+
+
+def adopted(story: Story) -> None:
+    """Exposure that had no owner gets one, signed; the engine carries it out."""
+    terms: Record = {"symbol": "EURUSD", "side": "BUY"}
+    statement = story.statement("adopt", "adopt", terms)
+    story.append("adopt", story.decision("adopt", story.boss, statement, "EURUSD"))
+    ref, position = entry_ref(statement), named("position x")
+    born: Record = {"position_id": position, "intent_id": named("intent x"), "state": "FILLED"}
+    born |= {"pair": "EURUSD", "side": "BUY", "order_ref": ref, "event": "Adopted"}
+    born["proof"] = {"type": "OPERATOR_DECISION", "id": str(story.places["adopt"])}
+    stated: Record = {"event": "STATED", "position_id": position, "ref": ref}
+    stated["exec_id"] = f"stated.{story.places['adopt']}.01"
+    order: Record = {"event": "RECORDED", "position_id": position, "ref": ref + ".S1"}
+    order |= {"frames": [frame(ref + ".S1", line("STOP"))], "mandate": f"adoption:{ref}"}
+    story.append("adopted", ("POSITION", born), ("EXECUTION", stated), ("ORDER", order))
+
+
+def adopted_twice(story: Story) -> None:
+    """One signature, two positions."""
+    born = next(bead.body for bead in story.beads if bead.body.get("event") == "Adopted")
+    again: Record = {"bead_id": named("twice"), "position_id": named("position y"), "intent_id": named("intent y")}
+    story.append("twice", ("POSITION", {**born, **again}))
+
+
+def exit_of_any_adoption(story: Story) -> None:
+    """An exit of another position, in the name of an adoption."""
+    ref = story.facts["ref four"] + ".C1"
+    order: Record = {"event": "RECORDED", "position_id": named("position four"), "ref": ref}
+    order |= {"frames": [frame(ref, line("CLOSE"))], "mandate": f"decision:{story.places['adopt']}"}
+    story.append("exit of any", ("ORDER", order))
+
+
+def exit_of_nothing(story: Story) -> None:
+    """A signed close of an intent that nobody ever entered: the way to an entry that no human approved."""
+    story.intent("five")
+    position = named("position five")
+    said: Record = {"position": position, "reason": WORDS, "quantity": None}
+    statement = story.statement("close five", "close", said, 60)
+    story.append("close five", story.decision("close five", story.boss, statement, position))
+    ref = "P1" + "B" * 26 + ".C1"
+    order: Record = {"event": "RECORDED", "position_id": position, "ref": ref}
+    order |= {"frames": [frame(ref, line("CLOSE"))], "mandate": f"decision:{story.places['close five']}"}
+    story.append("exit five", ("ORDER", order))
+
+
+def adoption(**changes: Json) -> Callable[[], Story]:
+    """An adoption whose position is not the one that was signed for."""
+
+    def tell(story: Story) -> None:
+        story.edits = {"adopted": body("POSITION", **changes)}
+        adopted(story)
+
+    return after(tell)
+
+
+def second_entry(drafts: list[Draft]) -> list[Draft]:
+    """The entry twice in the append that spends its token, the second time as another revision."""
+    again = [(kind, fields) for kind, fields in lines(unpaid)(drafts) if kind == "ORDER"]
+    return [*drafts, *[(kind, fields | {"bead_id": named("second entry")}) for kind, fields in again]]
+
+
 def after_revocation(story: Story) -> None:
     """The revoked key approves."""
     story.intent("five")
@@ -335,6 +441,11 @@ def unseen() -> Story:
 
     story.says = {"approve four": early}
     return story.told()
+
+
+def evidence_of(shown: list[Json]) -> Record:
+    """Evidence that shows these lines, well hashed."""
+    return {"lines": shown, "order_hash": order_hash(shown)}
 
 
 FLAG: Final[Record] = {"event": "RAISED", "flag": "flag-9", "type": "TEMPORARY", "reason": "stale"}
@@ -410,6 +521,8 @@ ROWS: Final[list[tuple[str, str, Callable[[], Story]]]] = [
      day(edits={"revoke": then(gone, body("DECISION", subject=EVE.key))},
          says={"revoke": lambda said: said.update({"key": EVE.key})})),
     ("a policy that nobody signed", "POLICY_UNSIGNED", edit("policy", drop("DECISION"))),
+    ("a first policy that comes later", "POLICY_UNSIGNED",
+     day(edits={"genesis": drop("POLICY"), "lease": plus(("POLICY", {"drift_bps_max": 900, "four_eyes": False}))})),
     ("another policy than was signed", "POLICY_UNSIGNED", edit("policy", body("POLICY", drift_bps_max=900))),
     # signatures
     ("armor of another make", "SIG_ARMOR", sign("approve one", armor(lambda text: text.replace("SSH", "PGP")))),
@@ -497,6 +610,14 @@ ROWS: Final[list[tuple[str, str, Callable[[], Story]]]] = [
     ("a close used as a resume", "DECISION_OTHERWISE", edit("close", body("DECISION", type="resume"))),
     ("approved after it was rejected", "DECIDED_ALREADY", after(approved_after_reject)),
     # approvals
+    ("an intent that comes in again, in another instrument", "INTENT_TWICE", edit("quote one", plus(
+        ("SIGNAL", {"event": "ACCEPTED", "signal": {"intent_id": named("intent one"), "strategy": "other",
+                                                    "pair": "GBPUSD"}})))),
+    ("evidence in another instrument", "EVIDENCE_OTHER_DESK", edit("evidence one", body("EVIDENCE", **evidence_of(
+        [line("ENTRY", symbol="GBPUSD", tif="DAY"), *LINES[1:]])))),
+    ("evidence on another account", "EVIDENCE_OTHER_DESK", edit("evidence one", body("EVIDENCE", **evidence_of(
+        [*LINES[:2], line("TARGET", account="hmac:00", limit="1.1")])))),
+    ("the evidence replaced after the approval", "EVIDENCE_LATE", edit("sent one", old_evidence)),
     ("evidence of nothing", "EVIDENCE_UNPROPOSED", edit("evidence one", body("EVIDENCE", intent_id=named("x")))),
     ("evidence of another order than it hashes", "EVIDENCE_ORDER",
      edit("evidence one", body("EVIDENCE", lines=[line("ENTRY", quantity="9000", tif="DAY"), *LINES[1:]]))),
@@ -538,13 +659,19 @@ ROWS: Final[list[tuple[str, str, Callable[[], Story]]]] = [
     ("a token from tomorrow", "TOKEN_LIFE",
      edit("approve one", body("T2_TOKEN", timestamp=utc(NOON.replace(day=19)),
                               expires_at=utc(NOON.replace(day=19, minute=5))))),
-    ("a token after a restart", "TOKEN_OTHER_RUN", edit("submit one", before(("LEASE", LEASE)))),
+    ("a token after a restart", "TOKEN_OTHER_RUN", after(leased("TAKEN"))),
+    ("a token after the shutdown", "TOKEN_OTHER_RUN", after(leased("RELEASED"))),
+    *[(f"a token {name} where no engine runs", "TOKEN_OTHER_RUN", after(of_no_engine(epoch)))
+      for name, epoch in (("of the last run", lambda seq: 3), ("of the shutdown", lambda seq: seq),
+                          ("of run -1", lambda seq: -1))],
     ("a token of a run that is not there", "TOKEN_OTHER_RUN", edit("approve one", body("T2_TOKEN", epoch=0))),
     ("a token that was never issued", "TOKEN_UNKNOWN", edit("submit one", body("T2_TOKEN", id=named("x")))),
     ("a token changed on the way", "TOKEN_CHANGED", edit("submit one", body("T2_TOKEN", order_hash="0" * 64))),
     ("a token used twice", "TOKEN_USED", after(resubmitted("one"))),
     ("a token used after it expired", "TOKEN_EXPIRED", after(resubmitted("three"))),
     ("a token used after it was revoked", "TOKEN_REVOKED", after(resubmitted("two"))),
+    ("a token used after a reject that left it alone", "TOKEN_REJECTED", after(rejected_and_sent)),
+    ("a token used under the next policy", "TOKEN_OTHER_POLICY", after(sent_under_the_next_policy)),
     ("a token used too late", "TOKEN_TOO_OLD", day(waits={"submit one": 299})),
     ("a token spent without an order", "TOKEN_SPENT_FOR_NOTHING", edit("submit one", drop("ORDER"))),
     ("a token spent without a submit", "TOKEN_SPENT_FOR_NOTHING", edit("submit one", drop("POSITION"))),
@@ -552,11 +679,18 @@ ROWS: Final[list[tuple[str, str, Callable[[], Story]]]] = [
        edit("submit one", before(("KILL_FLAG", FLAG | {"scope": scope}))))
       for scope in ("desk", "strategy:meanrev", "instrument:EURUSD")],
     ("a one-way kill that nobody lifted", "KILL_LIFTED_UNSIGNED", edit("clear", drop("DECISION"))),
+    ("a one-way kill lifted before it was signed", "KILL_LIFTED_UNSIGNED", edit("clear", lambda drafts: drafts[::-1])),
     # positions
     ("a position born twice", "POSITION_BIRTH", edit("signal one", twice("POSITION"))),
     ("a position of no signal", "POSITION_BIRTH", edit("lease", plus(born("x", "PROPOSED", "Proposed")))),
     ("a position born submitted", "POSITION_BIRTH", edit("signal one", body("POSITION", state="SUBMITTED"))),
     ("an adoption that nobody signed", "POSITION_BIRTH", edit("lease", plus(born("x", "FILLED", "Adopted")))),
+    ("an adoption that is used twice", "POSITION_BIRTH", after(adopted, adopted_twice)),
+    ("an adoption of another instrument", "POSITION_BIRTH", adoption(pair="GBPUSD")),
+    ("an adoption of the other side", "POSITION_BIRTH", adoption(side="SELL")),
+    ("an adoption under another reference", "POSITION_BIRTH", adoption(order_ref="P1" + "A" * 26)),
+    ("an adoption by another kind of command", "POSITION_BIRTH",
+     adoption(proof={"type": "OPERATOR_DECISION", "id": "4"})),
     ("a position that never was", "POSITION_UNKNOWN",
      edit("more one", body("POSITION", position_id=named("position x")))),
     ("a position from elsewhere", "POSITION_FROM", edit("protect one", body("POSITION", **{"from": "SUBMITTED"}))),
@@ -572,6 +706,12 @@ ROWS: Final[list[tuple[str, str, Callable[[], Story]]]] = [
      edit("approve one", body("POSITION", token_id=named("x")))),
     ("submitted without spending", "SUBMITTED_WITHOUT_TOKEN", edit("submit one", drop("T2_TOKEN"))),
     ("filled by nothing", "FILLED_WITHOUT_EXECUTION", edit("fill one", drop("EXECUTION"))),
+    ("filled by a commission", "FILLED_WITHOUT_EXECUTION", edit("fill one", body("EXECUTION", event="COMMISSION"))),
+    ("an execution that a human never stated", "STATED_UNSIGNED", edit("fill one", body("EXECUTION", event="STATED"))),
+    ("an execution stated by another kind of command", "STATED_UNSIGNED",
+     edit("fill one", body("EXECUTION", event="STATED", exec_id="stated.4.01"))),
+    ("an execution stated of another position", "STATED_UNSIGNED",
+     after(lambda story: setattr(story, "edits", {"adopted": body("EXECUTION", ref="P1" + "A" * 26)}), adopted)),
     ("a stalled position ended by nobody", "RESOLVED_UNSIGNED", after(ended_by_nobody("SHA256:x"))),
     ("a stalled position ended by another signature", "RESOLVED_UNSIGNED", after(ended_by_nobody("close"))),
     # orders
@@ -585,6 +725,9 @@ ROWS: Final[list[tuple[str, str, Callable[[], Story]]]] = [
      after(lambda story: story.append("x", ("ORDER", {**story.beads[story.places["exit"]].body,
                                                        "bead_id": named("twice")})))),
     ("an entry that no token pays for", "ORDER_WITHOUT_TOKEN", after(order_again)),
+    ("an entry under another position", "ORDER_OTHER_POSITION",
+     edit("submit four", body("ORDER", position_id=named("position three")))),
+    ("two entries for one token", "ORDER_TWICE", edit("submit one", second_entry)),
     ("an entry with a forged reference", "ORDER_OTHER_REF", edit("submit one", reframed(0, ref="P1" + "A" * 26))),
     ("an exit under another letter", "ORDER_OTHER_REF", edit("submit one", reframed(1, ref="P1" + "A" * 26 + ".C1"))),
     *[(f"an order with another {name}", "ORDER_OTHER_LINES", edit("submit one", relined(0, **{name: value})))
@@ -598,6 +741,13 @@ ROWS: Final[list[tuple[str, str, Callable[[], Story]]]] = [
      edit("exit", body("ORDER", position_id=named("position four")))),
     ("an exit of another kind of command", "MANDATE_MISSING", edit("exit", body("ORDER", mandate="decision:4"))),
     ("an exit of a decision that is none", "MANDATE_MISSING", edit("exit", body("ORDER", mandate="decision:0"))),
+    ("an exit in the name of any adoption", "MANDATE_MISSING", after(adopted, exit_of_any_adoption)),
+    ("an exit on the side of the entry", "EXIT_OPENS", edit("exit", relined(0, side="BUY"))),
+    ("an exit in another instrument", "EXIT_OPENS", edit("exit", relined(0, symbol="GBPUSD"))),
+    ("an exit on another account", "EXIT_OPENS", edit("exit", relined(0, account="hmac:00"))),
+    ("an exit of what was never entered", "EXIT_OPENS", after(exit_of_nothing)),
+    ("an adopted position's exit on the side of its entry", "EXIT_OPENS",
+     after(lambda story: setattr(story, "edits", {"adopted": relined(0, side="BUY")}), adopted)),
     ("an exit of an old command", "MANDATE_OLD", after(exit_late)),
     ("a frame sent without being recorded", "SENT_UNRECORDED",
      edit("sent one", body("ORDER", ref="P1" + "A" * 26))),

@@ -14,8 +14,8 @@ import pytest
 from phoenix_adapters import phoenix_verify
 from phoenix_adapters.phoenix_verify import CHECKS, Lie, Undecided
 from tests.contract.verifier.byte_attacks import BYTE_ATTACKS, honest
-from tests.contract.verifier.meaning_attacks import MEANING_ATTACKS, MeaningAttack
-from tests.contract.verifier.story import Draft, Record, Story, frame, line, named
+from tests.contract.verifier.meaning_attacks import MEANING_ATTACKS, MeaningAttack, adopted
+from tests.contract.verifier.story import Draft, Record, Story, named
 from tests.showing import REPOSITORY
 
 
@@ -92,19 +92,6 @@ def honest_and(*more: Callable[[Story], None]) -> Tell:
         return story
 
     return tell
-
-
-def adopted(story: Story) -> None:
-    """Exposure that had no owner gets one, signed; the engine carries it out."""
-    statement = story.statement("adopt", "adopt", {"symbol": "EURUSD"})
-    story.append("adopt", story.decision("adopt", story.boss, statement, "EURUSD"))
-    born: Record = {"position_id": named("position x"), "intent_id": named("intent x"), "state": "FILLED"}
-    born["proof"] = {"type": "OPERATOR_DECISION", "id": str(story.places["adopt"])}
-    ref = "P1" + "B" * 26 + ".S1"
-    order: Record = {"event": "RECORDED", "position_id": named("position x"), "ref": ref}
-    born["order_ref"] = ref.removesuffix(".S1")
-    order |= {"frames": [frame(ref, line("STOP"))], "mandate": f"adoption:{born['order_ref']}"}
-    story.append("adopted", ("POSITION", born | {"event": "Adopted"}), ("ORDER", order))
 
 
 def resolved(story: Story) -> None:
