@@ -6,11 +6,13 @@ from collections import Counter
 from datetime import timedelta
 from decimal import Decimal
 
+import pytest
 from attrs import evolve
 
-from phoenix_core.beads import About, Execution, ExecutionEvent, Heartbeat, Observation, ReconciliationDrift
+from phoenix_adapters.brokers.mock.broker import MockBroker
+from phoenix_core.beads import About, Autopsy, Execution, ExecutionEvent, Heartbeat, Observation, ReconciliationDrift
 from phoenix_core.chain import Fault
-from phoenix_core.facts import BrokerStatus
+from phoenix_core.facts import BrokerStatus, CommissionSaid, ExecutionSaid
 from phoenix_core.gate.statements import Close
 from phoenix_core.values import Quantity, Side, State
 from tests.chaos.test_engine_store import FailingStore
@@ -205,5 +207,27 @@ def test_an_opened_session_is_an_answer_of_when_it_was_asked_for() -> None:
         await desk.engine.step()
         age = desk.engine.link.state(desk.clock.now()).round_trip_age
         assert desk.engine.link.up and age == desk.clock.now().ticks - asked
+
+    _ = walked(walk)
+
+
+@shows("L7", "F38", "I8")
+def test_a_cost_that_comes_before_its_execution_is_in_the_autopsy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seed 69: the exit's commission and the orders' ends are told before its execution, which closes the position; the
+    autopsy that is written in that moment counts both commissions."""
+    drain, last = MockBroker.drain, {CommissionSaid: 0, ExecutionSaid: 2}
+    costs_first = lambda broker: tuple(sorted(drain(broker), key=lambda fact: last.get(type(fact), 1)))  # noqa: E731 - one expression, one use
+    monkeypatch.setattr(MockBroker, "drain", costs_first)
+
+    async def walk(desk: Stage) -> None:
+        intent = await desk.enter()
+        await desk.tick(2)
+        _ = desk.sign(Close(intent, WORDS)).unwrap()
+        await desk.tick(2)
+        await desk.tick(2)
+        assert desk.state(intent) is State.CLOSED
+        charged = [e.commission for e in desk.bodies(Execution) if e.event is ExecutionEvent.COMMISSION]
+        assert len(charged) == 2
+        assert [autopsy.commission for autopsy in desk.bodies(Autopsy)] == [sum(c for c in charged if c is not None)]
 
     _ = walked(walk)

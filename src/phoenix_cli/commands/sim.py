@@ -21,6 +21,7 @@ _SEEDS = re.compile(r"([0-9]{1,9})(?:\.\.([0-9]{1,9}))?")
 @click.command("sim")
 @click.option("--seeds", default="1..20", help="One seed, or a range such as 1..200.")
 @click.option("--ticks", default=300, help="Acts of the storm; each is followed by turns of the engine.")
+@click.option("--steps", default=0, help="End a storm sooner: when the seed will have so many checked steps in all.")
 @click.option("--without", default="", help="Faults to leave out, with commas: a story that was shrunk names them.")
 @click.option("--only", default="", help="Play only the acts at these ticks, with commas.")
 @click.option("--shrink", is_flag=True, help="Look for the shortest story of each breach.")
@@ -31,6 +32,7 @@ def sim_command(
     ctx: click.Context,
     seeds: str,
     ticks: int,
+    steps: int,
     without: str,
     only: str,
     shrink: bool,
@@ -39,7 +41,7 @@ def sim_command(
 ) -> None:
     """Play seeds; each prints its steps, faults and last bead's hash. The same seed prints the same.
 
-    Example: phoenix sim --seeds 1..20 --ticks 300
+    Example: phoenix sim --seeds 1..1000 --steps 300 --jobs 2
     """
     from phoenix_cli.wiring.sim import Story, played
     from phoenix_core.values import BadInput
@@ -51,7 +53,8 @@ def sim_command(
         raise BadInput("--plant", plant, "bugs are planted by the tests, never by an installed Phoenix")
     if _TICKS.fullmatch(only) is None:
         raise BadInput("--only", only, "write ticks with commas, such as 3,17,40")
-    story = Story(ticks, tuple(filter(None, without.split(","))), tuple(map(int, filter(None, only.split(",")))))
+    left_out, kept = tuple(filter(None, without.split(","))), tuple(map(int, filter(None, only.split(","))))
+    story = Story(ticks, steps, left_out, kept)
     outcomes = []
     for outcome in played(range(int(match[1]), int(match[2] or match[1]) + 1), story, jobs):
         outcomes.append(outcome)
@@ -64,7 +67,7 @@ def sim_command(
 
 def _tell(outcome: Outcome, story: Story, as_json: bool, shrink: bool) -> None:
     """One seed's line; of a breach also how to play it again."""
-    from phoenix_cli.wiring.sim import replays_as
+    from phoenix_cli.wiring.sim import played_of, replays_as
     from phoenix_cli.wiring.sim_shrink import shrunk
 
     violation = outcome.violation
@@ -86,9 +89,9 @@ def _tell(outcome: Outcome, story: Story, as_json: bool, shrink: bool) -> None:
     verdict = "ok" if violation is None else f"{violation.invariant} at step {violation.step}: {violation.said}"
     click.echo(f"seed {outcome.seed}: {outcome.steps} steps, {outcome.beads} beads, {outcome.trace[:16]}  {verdict}")
     if violation is not None:
-        click.echo(f"  again: {replays_as(outcome.seed, story)}", err=True)
+        click.echo(f"  again: {replays_as(outcome.seed, played_of(outcome, story))}", err=True)
         if shrink:
-            shorter, told = asyncio.run(shrunk(outcome.seed, story, violation.invariant))
+            shorter, told = asyncio.run(shrunk(outcome.seed, played_of(outcome, story), violation.invariant))
             click.echo(f"  shorter: {replays_as(outcome.seed, shorter)}", err=True)
             for line in told.told:
                 click.echo(f"    {line}", err=True)

@@ -19,13 +19,15 @@ from datetime import timedelta
 from random import Random
 from typing import Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from phoenix_adapters.brokers.mock.chaos import ChaosMode
-from phoenix_cli.wiring.sim_acts import MISFORTUNE, WORK, Act, restart, turns
+from phoenix_cli.wiring.sim_acts import MISFORTUNE, WORK, restart, turns
+from phoenix_cli.wiring.sim_broker import ACCOUNT
 from phoenix_cli.wiring.sim_checks import Found, Violation
 from phoenix_cli.wiring.sim_mishaps import Crash
-from phoenix_cli.wiring.sim_world import ACCOUNT, PAIRS, Simulation, quote, world_of
+from phoenix_cli.wiring.sim_rare import Act
+from phoenix_cli.wiring.sim_world import PAIRS, Simulation, quote, world_of
 from phoenix_core.chain import StoreFault
 from phoenix_core.trade.transitions import TRANSITIONS
 from phoenix_core.values import State
@@ -134,7 +136,7 @@ async def run_seed(seed: int, story: Story | int = 300, *, on_disk: bool | None 
         except Found as found:
             violation = found.violation
         except (AssertionError, LookupError, ValueError, TypeError, StoreFault) as error:
-            violation = Violation("BUG", sim.oracle.steps, _where(error))
+            violation = sim.oracle.blame(sim.desk) or Violation("BUG", sim.oracle.steps, _where(error))
         outcome = _outcome(sim, lasted, violation)
         for handle in sim.handles:
             handle.close()
@@ -242,6 +244,11 @@ def never_seen(outcomes: Sequence[Outcome]) -> tuple[str, ...]:
     """Of what a night must have seen, what no run saw: states, transitions, causes, each fault where it can occur."""
     seen = census(outcomes)
     return tuple(name for name in MUST_SEE if name not in seen)
+
+
+def played_of(outcome: Outcome, story: Story) -> Story:
+    """The story that a seed was in the end: how long its storm lasted, said in ticks."""
+    return evolve(story, ticks=outcome.ticks, steps=0)
 
 
 def replays_as(seed: int, story: Story | int) -> str:

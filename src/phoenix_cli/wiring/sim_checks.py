@@ -75,12 +75,14 @@ class Oracle:
             if ledger.signals.get(what, 0) != 1:
                 found.append(("I20", f"input {what} has {ledger.signals.get(what, 0)} outcomes"))
         self.inputs.clear()
-        torn = [t.order_ref for t in ledger.by_ref.values() if t.order_ref not in ledger.submitted]
-        if torn or ledger.traded or ledger.adopted:
-            parts = [*torn, *sorted(ledger.traded), *sorted(ledger.adopted)]
-            found.append(("I5", f"one append in two parts: {parts}"))
+        untold = self.frames.rules.untold
+        found.extend(
+            ("I18", f"bead {seq}: {subject} is critical, and no alert says so") for subject, seq in untold.items()
+        )
         if ledger.unknown >= UNKNOWN_MAX and not self._is_told("RECONCILIATION_UNKNOWN"):
             found.append(("I13", f"{ledger.unknown} pictures in a row were not whole, and nobody was told"))
+        if (ahead := self.blame(desk)) is not None:
+            found.append(("I4", ahead.said))
         if desk.head.size == ledger.size and not self.frames.failed():
             waits = unkilled(self.frames.rules, ledger.drifts, ledger.acknowledged)
             found.extend(("E5", said) for identity, said in waits.items() if identity in self.waiting)
@@ -92,11 +94,23 @@ class Oracle:
             self._raise(found)
 
     def stands(self) -> None:
-        """I7: what was read in the log once is there; what is new is read while it is of this moment."""
+        """I7: what was read in the log once is there; what is new is read while it is of this moment. I5: an append is
+        there whole or not at all, whenever its process died."""
+        size, ledger = self.store.head().size, self.ledger
+        if size < ledger.size:
+            self._raise([("I7", f"the log ends at {size}, and {ledger.size} beads were read in it")])
+        ledger.read()
+        torn = [token.order_ref for token in ledger.spending.values()]
+        parts = [*torn, *sorted(ledger.traded), *sorted(ledger.adopted)]
+        if parts:
+            self._raise([*ledger.found, ("I5", f"one append in two parts: {parts}")])
+
+    def blame(self, desk: Desk) -> Violation | None:
+        """I4: what a desk knows stands in the log; of one that knows more, whatever broke in it is that."""
         size = self.store.head().size
-        if size < self.ledger.size:
-            self._raise([("I7", f"the log ends at {size}, and {self.ledger.size} beads were read in it")])
-        self.ledger.read()
+        if desk.head.size <= size:
+            return None
+        return Violation("I4", self.steps, f"the desk knows {desk.head.size} beads, the log holds {size}")
 
     def publish(self) -> str:
         """A checkpoint leaves the host: what it says of the log can never be taken back."""

@@ -116,6 +116,7 @@ class Ledger:
     tokens: dict[str, T2Token] = Factory(dict)  # as issued
     token_ends: dict[str, TokenEvent] = Factory(dict)
     by_ref: dict[str, T2Token] = Factory(dict)  # spent tokens
+    spending: dict[str, T2Token] = Factory(dict)  # those of them whose SUBMITTED has not been read
     allowed: dict[tuple[str, Side], Decimal] = Factory(dict)  # what spent tokens allow in all
     evidence: dict[str, Evidence] = Factory(dict)  # by the hash of the order
     approved: set[str] = Factory(set)
@@ -219,7 +220,7 @@ def _token(ledger: Ledger, body: T2Token, bead: Bead) -> Found:
     ledger.token_ends[body.id] = body.event
     ledger.visited.add(f"token {body.event}")
     if body.event is TokenEvent.USED:
-        ledger.by_ref[body.order_ref] = body
+        ledger.by_ref[body.order_ref] = ledger.spending[body.order_ref] = body
         entry = next(line for line in ledger.evidence[body.order_hash].lines if line.role is Role.ENTRY)
         where = (entry.symbol, entry.side)
         ledger.allowed[where] = ledger.allowed.get(where, Decimal(0)) + entry.quantity
@@ -287,6 +288,7 @@ def _position(ledger: Ledger, body: Position, bead: Bead) -> Found:
     ledger.visited.add(str(body.state))
     if body.event is PositionEvent.SUBMITTED and body.order_ref is not None:
         ledger.submitted[body.order_ref] = bead.seq
+        _ = ledger.spending.pop(body.order_ref, None)
     if body.state is State.CLOSED and before is not State.CLOSED and body.order_ref is not None:
         works = [r for r, w in ledger.wire.truth.book.items() if r.startswith(body.order_ref) and not w.ends]
         if works:

@@ -11,8 +11,9 @@ from decimal import Decimal
 from typing import Final
 
 from phoenix_adapters.brokers.mock.market import CARDS, MIDS
+from phoenix_cli.wiring.sim_broker import ACCOUNT, STRANGER
 from phoenix_cli.wiring.sim_mishaps import Crash
-from phoenix_cli.wiring.sim_world import ACCOUNT, PAIRS, STRANGER, Simulation
+from phoenix_cli.wiring.sim_world import PAIRS, Simulation
 from phoenix_core.acts.operate import RaiseKill, TakeLease
 from phoenix_core.gate.statements import Adopt, CancelOrphans, Protect, ResolveStalled, Resume, StalledEnd
 from phoenix_core.trade.positions import Open

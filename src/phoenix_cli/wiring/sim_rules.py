@@ -17,6 +17,8 @@ from attrs import Factory, define
 
 from phoenix_cli.wiring.sim_ledger import ENDS, Found, Ledger
 from phoenix_core.beads import (
+    Alert,
+    AlertEvent,
     Autopsy,
     Bead,
     Decision,
@@ -63,6 +65,8 @@ class Rules:
     limits: Limits = Factory(Limits)
     entries: list[datetime] = Factory(list)  # when SUBMITTED was recorded, of those that left
     submitted: dict[str, datetime] = Factory(dict)
+    lost: list[tuple[datetime, Decimal]] = Factory(list)  # what each closed position realized, and when
+    untold: dict[str, int] = Factory(dict)  # critical drifts whose alert has not been seen, and their beads
     terms: dict[str, tuple[Decimal, Decimal]] = Factory(dict)  # by position: stop and target as approved or signed
 
     def judge(self, bead: Bead, data: bytes) -> Found:
@@ -131,6 +135,17 @@ def _resolution(rules: Rules, body: ReconciliationResolution, bead: Bead) -> Fou
         yield "I12", f"bead {bead.seq}: a drift was closed, and no human answered it"
 
 
+def _drift(rules: Rules, body: ReconciliationDrift, bead: Bead) -> Found:
+    if body.severity is Severity.CRITICAL:
+        rules.untold[f"{body.subject} {body.cause}"] = bead.seq
+    yield from ()
+
+
+def _alert(rules: Rules, body: Alert, bead: Bead) -> Found:
+    _ = rules.untold.pop(body.subject, None) if body.event is AlertEvent.RAISED else None
+    yield from ()
+
+
 def _anchor(rules: Rules, body: StateAnchor, bead: Bead) -> Found:
     rules.anchored = bead.seq
     yield from ()
@@ -160,6 +175,7 @@ def _autopsy(rules: Rules, body: Autopsy, bead: Bead) -> Found:
     """What a position cost is what the log knows of its executions' commissions by then."""
     families = rules.ledger.families.get(body.position_id, {})
     cost = sum((rules.charges[family][1] for family in families if family in rules.charges), Decimal(0))
+    rules.lost.append((bead.ts, body.realized))
     if cost != body.commission:
         yield "S26", f"bead {bead.seq}: the autopsy says {body.commission}, the executions cost {cost}"
 
@@ -169,7 +185,9 @@ _TAKE: Final[dict[type, Callable[[Rules, Any, Bead], Found]]] = {
     Evidence: _evidence,
     T2Token: _token,
     KillFlag: _kill,
+    ReconciliationDrift: _drift,
     ReconciliationResolution: _resolution,
+    Alert: _alert,
     StateAnchor: _anchor,
     Policy: _policy,
     Execution: _execution,
@@ -225,6 +243,9 @@ def limits_judge(rules: Rules, position: Position, line: Line, now: datetime) ->
     today = sum(fx_day(at) == fx_day(now) for at in rules.submitted.values())
     if limits.entries_per_day_max is not None and today > limits.entries_per_day_max:
         yield f"is entry {today} of its day"
+    lost = -sum((realized for at, realized in rules.lost if fx_day(at) == fx_day(now)), Decimal(0))
+    if limits.daily_loss_max is not None and lost >= limits.daily_loss_max:
+        yield f"left after a loss of {lost} on its day"
 
 
 def price_judge(rules: Rules, position: Position, lines: tuple[Line, ...], bid: Decimal, ask: Decimal) -> Iterator[str]:

@@ -15,7 +15,7 @@ from decimal import Decimal
 from random import Random
 from typing import Final
 
-from attrs import Factory, define, evolve
+from attrs import Factory, define
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from returns.pipeline import is_successful
 from returns.result import Result
@@ -31,40 +31,26 @@ from phoenix_adapters.engine.watching import Watchdog
 from phoenix_adapters.keys import InProcess, KeyType, PrivateKey, PublicKey, SshVerifier
 from phoenix_cli.wiring.round_trip import START
 from phoenix_cli.wiring.signing import root_text, signed, statement_of
+from phoenix_cli.wiring.sim_broker import ACCOUNT, NUMBER, WatchedBroker
 from phoenix_cli.wiring.sim_checks import Oracle
 from phoenix_cli.wiring.sim_frames import Frames
 from phoenix_cli.wiring.sim_ledger import Ledger, Wire
-from phoenix_cli.wiring.sim_mishaps import Crash, Ear, FailingFile, FailingStore, Mishap, SharedLog
+from phoenix_cli.wiring.sim_mishaps import Ear, FailingFile, FailingStore, Mishap, SharedLog
 from phoenix_cli.wiring.sim_rules import Rules
 from phoenix_core.acts.approve import Sign
 from phoenix_core.acts.operate import Initialise
 from phoenix_core.beads import Genesis, Limits, Operator, OperatorEvent, Policy
 from phoenix_core.desk import Desk
 from phoenix_core.facts import (
-    BrokerStatus,
     Checked,
-    CommissionSaid,
-    ErrorSaid,
-    ExecutionSaid,
-    Fact,
-    FrameSaid,
-    LinkEvent,
-    LinkSaid,
-    OrderSaid,
-    Snapshot,
 )
 from phoenix_core.gate.statements import Says
-from phoenix_core.kernel import ClearedOrder
 from phoenix_core.ports import BeadStore
 from phoenix_core.refusals import Refusal
-from phoenix_core.values import Account, CommandId, Mode, Money, Price, Quantity, derived_id, utc_text
+from phoenix_core.values import CommandId, Mode, Money, Price, derived_id
 from phoenix_core.watch.market_hours import RestartWindow
 from phoenix_core.world import Run, World
 
-ACCOUNT: Final = Account("5" * 64, "MOCK")
-# What the broker's own messages say of the account, and no bead or message may repeat.
-NUMBER: Final = "DU4711042"
-STRANGER: Final = Account("6" * 64, "MOCK-2")
 PAIRS: Final = ("EURUSD", "GBPUSD", "AUDUSD")
 # When a story begins: half of them on a plain Wednesday, the others where a calendar has a corner.
 CORNERS: Final = (
@@ -90,144 +76,6 @@ class WatchedEngine(Engine):
         """A turn, and a look."""
         await super().step()
         self.look()
-
-
-class WatchedBroker(MockBroker):
-    """The mock broker, its socket watched; its words may come twice, in another order, or in part."""
-
-    frames: Frames
-    jumbles: Random | None = None
-    mum_on_costs: bool = False
-    dies: str = ""
-    blur: str = ""  # how the next pictures are less than whole
-    reuses_ids: bool = False
-    apart: timedelta = timedelta(0)  # the broker's clock minus ours
-    logins: tuple[Account, ...] = (ACCOUNT,)
-    numbers: Accounts
-
-    def hand_over(self, cleared: ClearedOrder) -> None:
-        """Write down, then take."""
-        dies, self.dies = self.dies, ""
-        if dies == "before":
-            raise Crash("before a hand-over")
-        self.frames.handed(cleared)
-        super().hand_over(cleared)
-        if dies == "after":
-            raise Crash("after a hand-over")
-
-    async def connect(self) -> bool:
-        """Open a session; that it opened is an answer."""
-        opened = await super().connect()
-        if opened:
-            self.frames.ledger.wire.answered = self.clock.now().ticks
-        return opened
-
-    async def round_trip(self) -> bool:
-        """Note when the question was asked that was answered."""
-        began = self.clock.now().ticks
-        answered = await super().round_trip()
-        if answered:
-            self.frames.ledger.wire.answered = began
-        return answered
-
-    async def snapshot(self) -> Snapshot:
-        """Note whether the picture is whole."""
-        picture = await super().snapshot()
-        whole = picture.complete and self._up and not self._mute and not self.blur
-        if self.blur == "parts":
-            picture = evolve(picture, complete=False, executions=(), positions=(), missing=("executions", "positions"))
-        elif self.blur == "before":
-            picture = evolve(picture, session=picture.session - 1)
-        key = (picture.session, utc_text(picture.began.wall))
-        pictures = self.frames.ledger.wire.pictures
-        pictures[key] = pictures.get(key, False) or whole
-        return picture
-
-    def drain(self) -> tuple[Fact, ...]:
-        """What was said by now, as this connection garbles it."""
-        facts = list(super().drain())
-        wire = self.frames.ledger.wire
-        for fact in facts:
-            if isinstance(fact, LinkSaid):
-                wire.synchronised = fact.event is LinkEvent.SYNCHRONISED
-        if self.mum_on_costs:
-            facts = [fact for fact in facts if not isinstance(fact, CommissionSaid)]
-        if self.jumbles is not None:
-            said = [n for n, fact in enumerate(facts) if isinstance(fact, OrderSaid | ExecutionSaid | CommissionSaid)]
-            mixed = self.jumbles.sample(said, len(said))
-            facts = [facts[mixed[said.index(n)]] if n in said else fact for n, fact in enumerate(facts)]
-            facts += [facts[n] for n in said if self.jumbles.random() < 0.2]
-        if self.reuses_ids:
-            facts = [
-                evolve(fact, order_id=1 + fact.order_id % 4) if isinstance(fact, OrderSaid | FrameSaid) else fact
-                for fact in facts
-            ]
-        facts = [self._masked(fact) for fact in facts]
-        wire.heard += len(facts)
-        return tuple(facts)
-
-    def _masked(self, fact: Fact) -> Fact:
-        """A fact as the translator of the real gateway's words would let it through."""
-        if isinstance(fact, ErrorSaid) and NUMBER in fact.text:
-            return evolve(fact, text=self.numbers.masked(fact.text))
-        if isinstance(fact, OrderSaid) and NUMBER in (fact.reason or ""):
-            return evolve(fact, reason=self.numbers.masked(fact.reason))
-        return fact
-
-    def cancel(self, ref: str) -> None:
-        """Write down, then cancel."""
-        self.frames.cancelled(ref)
-        super().cancel(ref)
-
-    def skew(self) -> timedelta:
-        """How far its clock is from ours."""
-        return self.apart
-
-    def accounts(self) -> tuple[Account, ...]:
-        """What this login shows."""
-        return self.logins if self._up else ()
-
-    def fill_late(self, random: Random) -> bool:
-        """An order that was told to have been cancelled turns out to have been filled."""
-        ended = [w for w in self.truth.book.values() if w.status is BrokerStatus.CANCELLED and w.remaining > 0]
-        if ended:
-            self._execute(random.choice(ended), Decimal(1000))
-        return bool(ended)
-
-    def overfill(self, random: Random) -> bool:
-        """More is executed than was ordered."""
-        full = [w for w in self.truth.book.values() if w.status is BrokerStatus.FILLED and "." not in w.frame.ref]
-        if full:
-            self._execute(random.choice(full), Decimal(1))
-        return bool(full)
-
-    def correct(self, random: Random) -> bool:
-        """An execution is replaced by a smaller one, or by none."""
-        family = {e.exec_id.rpartition(".")[0]: e for e in self.truth.executions if "." not in e.ref}
-        if not family:
-            return False
-        was = random.choice(tuple(family.values()))
-        name, _, revision = was.exec_id.rpartition(".")
-        quantity = Quantity(random.choice((Decimal(0), was.quantity - min(was.quantity, Decimal(1000)))))
-        said = evolve(was, message=self._message(), exec_id=f"{name}.{int(revision) + 1:02d}", quantity=quantity)
-        change = was.side.sign * (quantity - was.quantity)
-        self.truth.held[was.symbol] = self.truth.held.get(was.symbol, Decimal(0)) + change
-        self.truth.executions.append(said)
-        self.tell(said)
-        return True
-
-    def repeat(self, random: Random) -> bool:
-        """An old execution is told once more."""
-        if self.truth.executions:
-            self.tell(random.choice(self.truth.executions))
-        return bool(self.truth.executions)
-
-    def double(self, random: Random) -> bool:
-        """A second order answers to a reference of ours."""
-        working = [w for w in self.truth.book.values() if not w.ends]
-        if working:
-            self.tell(evolve(self._order_said(random.choice(working)), perm_id=990_000 + random.randrange(1000)))
-        return bool(working)
 
 
 @define

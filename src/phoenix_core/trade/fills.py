@@ -104,7 +104,7 @@ class Fills:
     def totals(self, position_id: str, plus: Fill | None = None) -> Totals:
         """What a position's executions add up to, with one more taken in as `fold` would."""
         fills = self.of(position_id)
-        return totals_of(fills if plus is None else taken(fills, plus))
+        return totals_of(fills if plus is None else taken(fills, self._charged(plus)))
 
     def executed(self, position_id: str) -> Mapping[str, Quantity]:
         """What each order of a position executed, by reference."""
@@ -117,8 +117,12 @@ class Fills:
         return self.owners.get(family) or self.shelved.get(ref[:REF_LENGTH], "")
 
     def _take(self, position_id: str, fill: Fill, seq: int) -> None:
-        charged_ = evolve(fill, charge=self.early.pop(fill.family, None))
-        self._put(position_id, taken(self.of(position_id), charged_), seq)
+        self._put(position_id, taken(self.of(position_id), self._charged(fill)), seq)
+        _ = self.early.pop(fill.family, None)
+
+    def _charged(self, fill: Fill) -> Fill:
+        """A fill with the charge that came before it, where one did."""
+        return evolve(fill, charge=self.early.get(fill.family))
 
     def _charge(self, body: Execution) -> None:
         assert body.commission is not None and body.currency is not None, "a commission is an amount in a currency"
