@@ -147,7 +147,7 @@ class LinkSaid:
     port: int = 0
     gateway_version: str = ""
     detail: str = ""
-    ids_again: bool = False  # the gateway issues order ids that it had issued before: it began anew
+    first_id: int = 0  # the order id that the gateway offers first; 0 where it offers none
 
 
 # A currency pair's position is virtual at the broker: a cross-check of our executions, no book. Less than this in base

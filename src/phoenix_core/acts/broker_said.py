@@ -304,15 +304,16 @@ def _link_alerts(desk: Desk, command: Said, said: LinkSaid, world: World) -> Bea
 
 
 def _gateway_restarted(desk: Desk, said: LinkSaid, key: str, world: World) -> Alert | None:
-    """A gateway that comes back in another version, or issues ids again, is another process than the one that was lost.
-    In its declared window that is no news."""
+    """A gateway that comes back in another version, or issues ids again that orders in this log carried, whichever run
+    of ours placed them, is another process than the one that was lost. In its declared window that is no news."""
     if said.event is not LinkEvent.CONNECTED or world.link.in_restart_window:
         return None
     before = desk.sessions.gateway_version
     other = bool(before and said.gateway_version) and before != said.gateway_version
-    if not (other or said.ids_again) or not may_raise(desk.alerts, Code.GATEWAY_RESTARTED, "link", world.now.wall):
+    again = 0 < said.first_id <= max((order.order_id for order in desk.orders.known()), default=0)
+    if not (other or again) or not may_raise(desk.alerts, Code.GATEWAY_RESTARTED, "link", world.now.wall):
         return None
-    ids = "issued again" if said.ids_again else "go on"
+    ids = "issued again" if again else "go on"
     versions = {"before": before, "now": said.gateway_version} if other else {}
     return alert(Code.GATEWAY_RESTARTED, "link", key, ids=ids, **versions)
 

@@ -125,9 +125,10 @@ def _due_to_orders(desk: Desk, now: Moment) -> Iterator[Due]:
             if not reaches_back(position, now.wall) or (entry is not None and _speaks_of_a_fill(entry, now)):
                 yield Stall(_id("unproven", position.position_id), position.position_id, "END_NOT_PROVEN")
             continue
-        waited = elapsed(entry.recorded, now)
-        if not entry.acknowledged and (waited is None or waited > STALLED_AFTER):
-            stamp = position.since.isoformat()
+        waited, stamp = elapsed(entry.recorded, now), position.since.isoformat()
+        if not entry.acknowledged and entry.recorded_seq < desk.tenure.epoch:  # whoever sent it died over it
+            yield Stall(_id("died", position.position_id, stamp), position.position_id, "OUTCOME_UNKNOWN")
+        elif not entry.acknowledged and (waited is None or waited > STALLED_AFTER):
             yield Stall(_id("stall", position.position_id, stamp), position.position_id, "NO_ACK")
     yield from _due_to_entries(desk, now)
     for order in desk.orders.open.values():

@@ -7,9 +7,11 @@ each, from which a late word is still known to be late.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import reduce
+from itertools import chain
 from typing import Final
 
 from attrs import Factory, define
@@ -124,6 +126,10 @@ class Orders:
     def has_ended(self, ref: str) -> bool:
         """Whether the order of this reference has ended, however long ago."""
         return self.end_of(ref) is not None
+
+    def known(self) -> Iterator[Known]:
+        """Every order that is not yet forgotten."""
+        return chain(self.open.values(), self.done.values())
 
     def of(self, position_id: str) -> tuple[Known, ...]:
         """The orders of a position, in order of record."""

@@ -137,6 +137,7 @@ class Played:
             equity=Money(Decimal(100_000)),
             verified=self.verified,
             roots=dict.fromkeys(self.verified, ROOT),
+            groups_hold=True,
         )
 
     def picture(self) -> Snapshot:

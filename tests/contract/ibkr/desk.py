@@ -30,7 +30,7 @@ from phoenix_cli.wiring.opening import account_of
 from phoenix_cli.wiring.round_trip import Stage, approve, drop_signal, set_stage
 from phoenix_cli.wiring.signing import root_text, signed, statement_of
 from phoenix_core.acts.approve import Sign
-from phoenix_core.beads import Alert, Body
+from phoenix_core.beads import Alert, Body, Policy
 from phoenix_core.gate.statements import Says
 from phoenix_core.kernel import bead_of
 from phoenix_core.trade.exits import Stake, stake_of
@@ -148,7 +148,7 @@ class Desk:
         approve(self.stage, intent)
         return intent
 
-    def sign(self, says: Says) -> None:
+    def sign(self, says: Says, policy: Policy | None = None) -> None:
         """A human's signed command, recorded by another process."""
         stage = self.stage
         with SqliteStore(stage.home.log) as store:
@@ -156,7 +156,9 @@ class Desk:
             recorder = Recorder(store, lambda desk: World(now, Run(mode=stage.engine.run.mode)))
             _ = recorder.catch_up()
             statement = statement_of(recorder.desk, store, says, now)
-            command = signed(statement, stage.operator, SshVerifier(), root_text(store, recorder.desk.head.size))
+            command = signed(
+                statement, stage.operator, SshVerifier(), root_text(store, recorder.desk.head.size), policy=policy
+            )
             assert isinstance(command, Sign), f"not signed: {command}"
             said = recorder.act(command)
             assert is_successful(said), f"not taken: {said}"

@@ -11,8 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from phoenix_adapters.wire import CLIENT
-from phoenix_core.beads import Execution, ExecutionEvent, KillFlag, Observation, ReconciliationDrift
+from phoenix_core.beads import (
+    KillFlag,
+    Observation,
+    ReconciliationDrift,
+)
 from phoenix_core.gate.statements import Adopt, CancelOrphans, Close
 from phoenix_core.trade.protection import Protection, protection_of
 from phoenix_core.values import Price, Quantity, Role, Side, State, text_hash
@@ -69,106 +72,6 @@ async def test_an_orphan_stop_after_a_manual_close_is_told_and_cancelled_by_one_
         desk.stage.move(*STOPPED)
         await desk.leap(5)
         assert desk.at_broker() == 0 and never_doubled(desk) and desk.is_owned() and len(desk.placed()) == 3
-
-
-@pytest.mark.parametrize("broker", ["as it is", "forgets", "misnames", "holds groups"])
-@pytest.mark.parametrize("winner", ["stop", "close", "either"])
-@shows("X1", "X4")
-async def test_a_close_and_the_stop_at_once_leave_once(winner: str, broker: str, tmp_path: Path) -> None:
-    """The signature and the market cross: whoever executes first, the other ends, and what was held is sold once;
-    also at a broker that forgets a spent group, or has the protection in another group than it says."""
-    async with at_work(tmp_path) as desk:
-        shares = desk.scene.broker.groups_hold = broker == "holds groups"
-        if broker in ("forgets", "misnames"):
-            desk.scene.server.fault("oca_forgets" if broker == "forgets" else "oca_misnamed")
-        await managed(desk)
-        position = desk.stake.position.position_id
-        if winner == "stop":
-            desk.scene.server.fault("slow_fill=0.3@MKT" if shares else "fill_beats_cancel@STP")
-        if winner == "close":
-            desk.scene.server.fault("slow_fill=0.3@STP")
-        desk.sign(Close(position, WORDS))
-        desk.stage.move(*STOPPED)
-        await desk.reaches(State.CLOSED)
-        await desk.leap(5)
-        assert desk.nets == [0, APPROVED, 0] and not desk.working() and desk.is_owned()
-        if winner != "either":
-            (exited,) = (
-                one.role
-                for one in desk.bodies(Execution)
-                if one.event is ExecutionEvent.FILL and one.role is not Role.ENTRY
-            )
-            assert exited is (Role.STOP if winner == "stop" else Role.CLOSE)
-
-
-@shows("X1", "X4")
-async def test_a_close_waits_for_the_confirmed_ends_of_its_protection(tmp_path: Path) -> None:
-    """On the wire: two cancels, and the close only after the broker said that both orders ended. Nobody is told that
-    protection was lost, since it was asked to end."""
-    async with at_work(tmp_path) as desk:
-        await managed(desk)
-        desk.sign(Close(desk.stake.position.position_id, WORDS))
-        await desk.reaches(State.CLOSED)
-        names = {str(CLIENT["cancelOrder"].id): "cancel", str(CLIENT["placeOrder"].id): "close"}
-        spoken = [names.get(one.fields[0]) for one in desk.scene.frames if one.dir == "in"]
-        told = [one for one in desk.scene.frames if one.dir == "out" and "Cancelled" in one.fields]
-        wire = [word for word in spoken if word][3:]
-        assert wire == ["cancel", "cancel", "close"]
-        close = max(n for n, one in enumerate(desk.scene.frames) if one.dir == "in" and names.get(one.fields[0]))
-        assert sum(one in desk.scene.frames[:close] for one in told) >= 2
-        assert not desk.alerted(Code.PROTECTION_LOST) and not desk.alerted(Code.CLOSE_NOT_SENT)
-
-
-@pytest.mark.parametrize("fault", ["cancel_lost", "pending_cancel_forever", "cancel_refused=10148"])
-@shows("X1", "F16")
-async def test_protection_that_does_not_end_in_three_seconds_keeps_the_close_back(fault: str, tmp_path: Path) -> None:
-    """Nothing is sent on top of what may still execute: CRITICAL, and a human is asked. The stop still works, and
-    closes the position when the market comes."""
-    async with at_work(tmp_path) as desk:
-        await managed(desk)
-        desk.scene.server.fault(fault)
-        desk.sign(Close(desk.stake.position.position_id, WORDS))
-        await desk.until(lambda: len(desk.scene.sent("cancelOrder")) == 2)
-        await desk.leap(3)
-        await desk.until(lambda: desk.alerted(Code.CLOSE_NOT_SENT))
-        assert len(desk.placed()) == 3 and len(desk.working()) == 2 and desk.held() == APPROVED
-        desk.stage.move(*STOPPED)
-        await desk.leap(5)
-        await desk.reaches(State.CLOSED)
-        assert desk.nets == [0, APPROVED, 0] and not desk.working() and len(desk.placed()) == 3
-
-
-@shows("X1", "X4")
-async def test_protection_that_a_close_did_not_take_along_is_cancelled(tmp_path: Path) -> None:
-    """A broker that was trusted with its groups had the children in another one, so that the close stood beside it:
-    two seconds after nothing is held, what still works is cancelled, and the position closes."""
-    async with at_work(tmp_path) as desk:
-        desk.scene.broker.groups_hold = True
-        desk.scene.server.fault("oca_misnamed@child")
-        await managed(desk)
-        desk.sign(Close(desk.stake.position.position_id, WORDS))
-        await desk.until(lambda: desk.nets == [0, APPROVED, 0])
-        assert len(desk.working()) == 2 and not desk.scene.sent("cancelOrder")
-        await desk.leap(2)
-        await desk.reaches(State.CLOSED)
-        assert len(desk.scene.sent("cancelOrder")) == 2 and not desk.working() and not desk.stage.desk.drifts.open
-
-
-@shows("X1")
-async def test_a_group_that_the_broker_renamed_is_shared_by_no_close(tmp_path: Path) -> None:
-    """The echo names another group than ours: even a broker that is trusted with groups has its protection end first;
-    and what is revised is revised under the broker's own name of the group."""
-    async with at_work(tmp_path) as desk:
-        desk.scene.broker.groups_hold = True
-        desk.scene.server.fault("oca_renamed@child")
-        desk.scene.server.fault("partial_then_cancel@BUY")
-        await managed(desk)
-        await desk.until(lambda: {order.quantity for order in desk.working()} == {HALF})
-        await desk.until(lambda: protection(desk) is Protection.FULL)
-        assert {one["ocaGroup"] for one in desk.scene.sent("placeOrder")[3:]} == {f"{desk.stake.pair[0].group}.R"}
-        desk.sign(Close(desk.stake.position.position_id, WORDS))
-        await desk.reaches(State.CLOSED)
-        assert desk.nets == [0, HALF, 0] and not desk.working() and len(desk.scene.sent("cancelOrder")) == 2
 
 
 @shows("X1", "I12")

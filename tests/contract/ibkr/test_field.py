@@ -203,6 +203,33 @@ async def test_an_order_whose_id_was_never_told_is_found_after_a_restart(tmp_pat
         assert desk.held() == desk.at_broker() == APPROVED and len(desk.placed()) == 3
 
 
+@shows("F01", "L13")
+@pytest.mark.parametrize("dies", [False, True])
+async def test_ids_that_are_issued_again_tell_of_another_gateway(dies: bool, tmp_path: Path) -> None:
+    """Place frames vanish before a restart that rolls the ids back: a human hears that the gateway began anew, also
+    where our own engine is another process by then; the lost order is STALLED, and never sent again."""
+    async with at_work(tmp_path) as desk:
+        desk.scene.server.fault("restart_rollback_ids")
+        _ = await desk.enter()
+        await desk.until(lambda: len(desk.placed()) == 3)
+        await desk.until(lambda: sum(one.event is OrderEvent.SENT for one in desk.bodies(Order)) == 3)
+        if dies:
+            desk.die()
+        desk.scene.server.act("restart", seconds=1)
+        if dies:
+            desk.scene.clock.leap(2)
+            desk.scene.server.poke()
+            await desk.scene.until(lambda: desk.scene.server.listens)
+            await desk.revive()
+        else:
+            await desk.until(lambda: not desk.stage.engine.link.up)
+            await back(desk)
+        await desk.until(lambda: desk.alerted(Code.GATEWAY_RESTARTED))
+        await desk.until(lambda: desk.alerted(Code.POSITION_STALLED))
+        await desk.until(desk.is_fresh)
+        assert desk.stands(State.STALLED) and len(desk.placed()) == 3 and desk.at_broker() == 0
+
+
 @shows("F80", "F66")
 async def test_a_position_that_the_broker_no_longer_mentions_is_nothing(tmp_path: Path) -> None:
     """Closed at TWS, and left out of a complete picture: absence there is zero, and that is a drift."""

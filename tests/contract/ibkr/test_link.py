@@ -265,7 +265,7 @@ async def test_an_order_id_that_is_issued_again_names_the_new_order_only() -> No
         assert not [w for frame in lost.frames for w in words(scene, frame.ref)]
         assert not fills(scene, lost.ref)
         opened = [said for said in of(scene, LinkSaid) if said.event is LinkEvent.CONNECTED]
-        assert [said.ids_again for said in opened] == [False, True], "the gateway began anew, and it is said"
+        assert [said.first_id for said in opened] == [1, 1], "the gateway began anew, and it is said"
 
 
 @shows("F48")

@@ -58,7 +58,6 @@ class IbkrBroker:
     line: Session | None = field(init=False, default=None)
     hearing: Hearing = field(init=False)
     _number: int = field(init=False, default=0)
-    _placed_id: int = field(init=False, default=0)  # the highest order id that a frame of ours carried
     _broken: BaseException | None = field(init=False, default=None)
     _probed_at: float = field(init=False, default=0.0)
     _cancels: deque[str] = field(init=False, factory=deque)
@@ -101,8 +100,7 @@ class IbkrBroker:
         self._number, self.translator.zone = number, session.zone
         self.board.unsubscribed()
         self.hearing.accounts = tuple(self.accounts_known.of(one) for one in session.accounts)
-        again = 0 < session.first_id <= self._placed_id
-        self.hearing.say_link(LinkEvent.CONNECTED, version=str(session.version), ids_again=again)
+        self.hearing.say_link(LinkEvent.CONNECTED, version=str(session.version), first_id=session.first_id)
         return True
 
     async def disconnect(self) -> None:
@@ -248,7 +246,6 @@ class IbkrBroker:
         self._count(cleared, placements, session.version)
         for placement in placements:
             self.names.bind(placement.order_id, placement.frame.ref)
-            self._placed_id = max(self._placed_id, placement.order_id)
         self.pacer.took(len(placements), len(placements))
         session.write(b"".join(placement.data for placement in placements))
         self.hearing.inbox.extend(FrameSaid(p.frame.ref, p.frame.revision, True, p.order_id) for p in placements)

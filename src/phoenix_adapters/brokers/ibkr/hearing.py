@@ -47,10 +47,10 @@ class Hearing:
         if handle is not None:
             handle(self, message)
 
-    def say_link(self, event: LinkEvent, detail: str = "", version: str = "", ids_again: bool = False) -> None:
+    def say_link(self, event: LinkEvent, detail: str = "", version: str = "", first_id: int = 0) -> None:
         """A change of the link, as of now."""
         masked, session = self.translator.accounts.masked(detail), self.translator.session
-        self.inbox.append(LinkSaid(event, session, self.accounts, self.port, version, masked, ids_again))
+        self.inbox.append(LinkSaid(event, session, self.accounts, self.port, version, masked, first_id))
 
     def say_unreadable(self, what: str) -> None:
         """A message that cannot be read is a fact too: what it hid may be a fill."""

@@ -1,0 +1,190 @@
+"""Leaving a position on the real client: by hand and by the mandate's time, protection ended first, never on top of it.
+
+The broker's own book is looked at after every step of the engine, as in `test_exits.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from phoenix_adapters.wire import CLIENT
+from phoenix_core.beads import Execution, ExecutionEvent, Limits, Observation, Order, Policy
+from phoenix_core.gate.statements import Close, SetPolicy, policy_hash
+from phoenix_core.trade.protection import Protection
+from phoenix_core.values import Quantity, Role, State
+from phoenix_core.watch.codes import Code
+from tests.contract.ibkr.desk import RECONNECTED_S, STOPPED, at_work
+from tests.contract.ibkr.test_exits import APPROVED, HALF, WORDS, managed, protection
+from tests.showing import shows
+
+
+@pytest.mark.parametrize("broker", ["as it is", "forgets", "misnames", "holds groups"])
+@pytest.mark.parametrize("winner", ["stop", "close", "either"])
+@shows("X1", "X4")
+async def test_a_close_and_the_stop_at_once_leave_once(winner: str, broker: str, tmp_path: Path) -> None:
+    """The signature and the market cross: whoever executes first, the other ends, and what was held is sold once;
+    also at a broker that forgets a spent group, or has the protection in another group than it says."""
+    async with at_work(tmp_path) as desk:
+        shares = desk.scene.broker.groups_hold = broker == "holds groups"
+        if broker in ("forgets", "misnames"):
+            desk.scene.server.fault("oca_forgets" if broker == "forgets" else "oca_misnamed")
+        await managed(desk)
+        position = desk.stake.position.position_id
+        if winner == "stop":
+            desk.scene.server.fault("slow_fill=0.3@MKT" if shares else "fill_beats_cancel@STP")
+        if winner == "close":
+            desk.scene.server.fault("slow_fill=0.3@STP")
+        desk.sign(Close(position, WORDS))
+        desk.stage.move(*STOPPED)
+        await desk.reaches(State.CLOSED)
+        await desk.leap(5)
+        assert desk.nets == [0, APPROVED, 0] and not desk.working() and desk.is_owned()
+        if winner != "either":
+            (exited,) = (
+                one.role
+                for one in desk.bodies(Execution)
+                if one.event is ExecutionEvent.FILL and one.role is not Role.ENTRY
+            )
+            assert exited is (Role.STOP if winner == "stop" else Role.CLOSE)
+
+
+@shows("X1", "X4")
+async def test_a_close_waits_for_the_confirmed_ends_of_its_protection(tmp_path: Path) -> None:
+    """On the wire: two cancels, and the close only after the broker said that both orders ended. Nobody is told that
+    protection was lost, since it was asked to end."""
+    async with at_work(tmp_path) as desk:
+        await managed(desk)
+        desk.sign(Close(desk.stake.position.position_id, WORDS))
+        await desk.reaches(State.CLOSED)
+        names = {str(CLIENT["cancelOrder"].id): "cancel", str(CLIENT["placeOrder"].id): "close"}
+        spoken = [names.get(one.fields[0]) for one in desk.scene.frames if one.dir == "in"]
+        told = [one for one in desk.scene.frames if one.dir == "out" and "Cancelled" in one.fields]
+        wire = [word for word in spoken if word][3:]
+        assert wire == ["cancel", "cancel", "close"]
+        close = max(n for n, one in enumerate(desk.scene.frames) if one.dir == "in" and names.get(one.fields[0]))
+        assert sum(one in desk.scene.frames[:close] for one in told) >= 2
+        assert not desk.alerted(Code.PROTECTION_LOST) and not desk.alerted(Code.CLOSE_NOT_SENT)
+
+
+@pytest.mark.parametrize("fault", ["cancel_lost", "pending_cancel_forever", "cancel_refused=10148"])
+@shows("X1", "F16")
+async def test_protection_that_does_not_end_in_three_seconds_keeps_the_close_back(fault: str, tmp_path: Path) -> None:
+    """Nothing is sent on top of what may still execute: CRITICAL, and a human is asked. The stop still works, and
+    closes the position when the market comes."""
+    async with at_work(tmp_path) as desk:
+        await managed(desk)
+        desk.scene.server.fault(fault)
+        desk.sign(Close(desk.stake.position.position_id, WORDS))
+        await desk.until(lambda: len(desk.scene.sent("cancelOrder")) == 2)
+        await desk.leap(3)
+        await desk.until(lambda: desk.alerted(Code.CLOSE_NOT_SENT))
+        assert len(desk.placed()) == 3 and len(desk.working()) == 2 and desk.held() == APPROVED
+        desk.stage.move(*STOPPED)
+        await desk.leap(5)
+        await desk.reaches(State.CLOSED)
+        assert desk.nets == [0, APPROVED, 0] and not desk.working() and len(desk.placed()) == 3
+
+
+@shows("X1", "X4")
+async def test_protection_that_a_close_did_not_take_along_is_cancelled(tmp_path: Path) -> None:
+    """A broker that was trusted with its groups had the children in another one, so that the close stood beside it:
+    two seconds after nothing is held, what still works is cancelled, and the position closes."""
+    async with at_work(tmp_path) as desk:
+        desk.scene.broker.groups_hold = True
+        desk.scene.server.fault("oca_misnamed@child")
+        await managed(desk)
+        desk.sign(Close(desk.stake.position.position_id, WORDS))
+        await desk.until(lambda: desk.nets == [0, APPROVED, 0])
+        assert len(desk.working()) == 2 and not desk.scene.sent("cancelOrder")
+        await desk.leap(2)
+        await desk.reaches(State.CLOSED)
+        assert len(desk.scene.sent("cancelOrder")) == 2 and not desk.working() and not desk.stage.desk.drifts.open
+
+
+@shows("X1")
+async def test_a_group_that_the_broker_renamed_is_shared_by_no_close(tmp_path: Path) -> None:
+    """The echo names another group than ours: even a broker that is trusted with groups has its protection end first;
+    and what is revised is revised under the broker's own name of the group."""
+    async with at_work(tmp_path) as desk:
+        desk.scene.broker.groups_hold = True
+        desk.scene.server.fault("oca_renamed@child")
+        desk.scene.server.fault("partial_then_cancel@BUY")
+        await managed(desk)
+        await desk.until(lambda: {order.quantity for order in desk.working()} == {HALF})
+        await desk.until(lambda: protection(desk) is Protection.FULL)
+        assert {one["ocaGroup"] for one in desk.scene.sent("placeOrder")[3:]} == {f"{desk.stake.pair[0].group}.R"}
+        desk.sign(Close(desk.stake.position.position_id, WORDS))
+        await desk.reaches(State.CLOSED)
+        assert desk.nets == [0, HALF, 0] and not desk.working() and len(desk.scene.sent("cancelOrder")) == 2
+
+
+@shows("X2", "X4")
+async def test_the_mandate_ends_with_its_time(tmp_path: Path) -> None:
+    """A policy names a time exit of an hour: until then stop and target stand; then they end, the position is left at
+    the market, once, and nothing works any more."""
+    async with at_work(tmp_path) as desk:
+        policy = Policy(limits=Limits(), time_exit=timedelta(hours=1))
+        desk.sign(SetPolicy(policy_hash(policy)), policy)
+        await managed(desk)
+        await desk.leap(3500)
+        assert len(desk.working()) == 2 and desk.stands(State.MANAGED)
+        await desk.leap(150)
+        await desk.reaches(State.CLOSED)
+        assert desk.nets == [0, APPROVED, 0] and not desk.working() and not desk.stage.desk.drifts.open
+        (left,) = (one for one in desk.bodies(Order) if one.frames and one.frames[0].line.role is Role.CLOSE)
+        assert (left.mandate or "").startswith("evidence:") and len(desk.placed()) == 4
+
+
+@shows("X2", "X3")
+async def test_a_time_exit_whose_link_is_down_waits_for_it(tmp_path: Path) -> None:
+    """Its time comes while nobody is connected: protection goes on at the broker, and the next session leaves."""
+    async with at_work(tmp_path) as desk:
+        policy = Policy(limits=Limits(), time_exit=timedelta(hours=1))
+        desk.sign(SetPolicy(policy_hash(policy)), policy)
+        await managed(desk)
+        desk.scene.server.act("restart", seconds=3630)
+        await desk.until(lambda: not desk.stage.engine.link.up)
+        desk.scene.clock.leap(3610)
+        await desk.until(lambda: desk.alerted(Code.LINK_LOST))
+        assert len(desk.working()) == 2 and not desk.scene.sent("cancelOrder")
+        for _ in range(5):
+            desk.scene.clock.leap(45)
+            desk.scene.server.poke()
+            await asyncio.sleep(0.05)
+            await desk.stage.engine.step()
+        await desk.reaches(State.CLOSED, RECONNECTED_S)
+        assert desk.nets == [0, APPROVED, 0] and not desk.working() and len(desk.placed()) == 4
+
+
+@pytest.mark.parametrize("deaf", [False, True])
+@shows("X3", "X4", "I13")
+async def test_a_close_in_the_second_after_a_reconnection_is_not_refused(deaf: bool, tmp_path: Path) -> None:
+    """No whole picture of this session sizes it yet: it waits for that, and leaves with it. Where the picture does not
+    end, the answer is to type the size, nothing was asked to end, and the typed size goes."""
+    async with at_work(tmp_path) as desk:
+        await managed(desk)
+        position = desk.stake.position.position_id
+        desk.scene.cut()
+        await desk.until(lambda: not desk.stage.engine.link.up)
+        desk.scene.server.fault("snapshot_never_ends=positions")
+        desk.scene.clock.leap(5)
+        await desk.until(lambda: desk.stage.engine.link.up, RECONNECTED_S)
+        desk.sign(Close(position, WORDS))
+        for _ in range(20):
+            await desk.stage.engine.step()
+        assert len(desk.working()) == 2 and not desk.scene.sent("cancelOrder")
+        if deaf:
+            desk.scene.clock.leap(1.5)
+            await desk.until(
+                lambda: any("type the size" in o.facts.get("detail", "") for o in desk.bodies(Observation))
+            )
+            assert not desk.scene.sent("cancelOrder")
+            desk.sign(Close(position, WORDS, Quantity(APPROVED)))
+        else:
+            desk.scene.server.clear("snapshot_never_ends")
+        await desk.reaches(State.CLOSED, RECONNECTED_S)
+        assert desk.nets == [0, APPROVED, 0] and not desk.working() and len(desk.placed()) == 4
