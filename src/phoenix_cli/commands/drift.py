@@ -132,7 +132,7 @@ def drift_show(ctx: click.Context, drift: str) -> None:
     help="What the answer is.",
 )
 @click.option("--cancel-orphans", is_flag=True, help="Cancel exactly the orders that this drift names.")
-@click.option("--execution", default=None, help="For phoenix-corrected: the execution that explains it.")
+@click.option("--execution", default=None, help="For phoenix-corrected: the id of the execution to book.")
 @click.option("--quantity", default=None, help="Of that execution.")
 @click.option("--price", default=None, help="Of that execution.")
 @click.option("--notes", required=True, help="What was found and done.")
@@ -147,7 +147,7 @@ def drift_resolve(
     price: str | None,
     notes: str,
 ) -> None:
-    """Answer a divergence, signed.
+    """Answer a divergence, signed. An execution that the books lack is booked as it is stated, under its own id.
 
     Example: phoenix drift resolve 7d3b --as acknowledged --notes "manual trade by the owner"
     """

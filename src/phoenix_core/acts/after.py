@@ -11,6 +11,7 @@ from phoenix_core.acts.lights import account_rate
 from phoenix_core.beads import (
     Body,
     Draft,
+    Execution,
     Order,
     OrderEvent,
     PositionEvent,
@@ -24,7 +25,7 @@ from phoenix_core.trade.answers import EntrySaid, entry_answer, entry_said
 from phoenix_core.trade.autopsy import Life, autopsy, outcome_of
 from phoenix_core.trade.executions import Totals
 from phoenix_core.trade.exits import Stake, stake_of
-from phoenix_core.trade.fills import Answer, execution, fill_of
+from phoenix_core.trade.fills import Answer, execution, fill_of, stated
 from phoenix_core.trade.order_life import End, Known, applied
 from phoenix_core.trade.positions import Open, changed
 from phoenix_core.trade.protection import Protection, protection_of
@@ -101,15 +102,24 @@ def _after_entry(
 
 
 def after_execution(
-    desk: Desk, position: Open, said: ExecutionSaid, role: Role, answer: Answer, world: World, key: str
+    desk: Desk,
+    position: Open,
+    said: ExecutionSaid,
+    role: Role,
+    answer: Answer,
+    world: World,
+    key: str,
+    by: Proof | None = None,
 ) -> Beads:
-    """What an execution changes: quantities, the state, the entry's remainder, an overfill's alarm."""
-    totals = desk.fills.totals(position.position_id, fill_of(said, role, world.now.wall))
+    """What an execution changes: quantities, the state, the entry's remainder, an overfill's alarm. `by` whom it was
+    stated, where the broker did not tell it."""
+    fill = evolve(fill_of(said, role, world.now.wall), stated=by is not None)
+    totals = desk.fills.totals(position.position_id, fill)
     entry = desk.orders.entry_of(position.position_id)
-    bodies: Beads = [execution(said, answer, position.position_id, role)]
+    bodies: Beads = [_execution(position, said, role, answer, by)]
     entry_open = entry is not None and entry.end is None
     entry_working = entry_open and totals.entered < position.requested_quantity
-    proof = Proof(ProofKind.BROKER_MESSAGE, said.message)
+    proof = by or Proof(ProofKind.BROKER_MESSAGE, said.message)
     event = _event_of(position, role, totals)
     if role.is_exit and entry_working and entry is not None and entry.cancel_requested is None:
         bodies.append(cancel_request(entry, "an exit executed", world.now))
@@ -143,6 +153,13 @@ def after_execution(
             bodies.append(resolved(desk.alerts, Code.POSITION_STALLED, position.position_id, "broker"))
     bodies.extend(_overfill(desk, position, said, totals, key))
     return bodies
+
+
+def _execution(position: Open, said: ExecutionSaid, role: Role, answer: Answer, by: Proof | None) -> Execution:
+    if by is None:
+        return execution(said, answer, position.position_id, role)
+    name, ref, pair = said.exec_id, said.ref, position.pair
+    return stated(name, position.position_id, ref, role, pair, said.side, said.quantity, said.price, said.at)
 
 
 def _event_of(position: Open, role: Role, totals: Totals) -> PositionEvent | None:

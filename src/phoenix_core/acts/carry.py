@@ -11,6 +11,7 @@ from returns.pipeline import is_successful
 
 from phoenix_core.acts.after import cancel_request
 from phoenix_core.acts.approve import kill_over
+from phoenix_core.acts.attribute import attributed
 from phoenix_core.beads import (
     Body,
     Draft,
@@ -261,14 +262,18 @@ def _entry_after(entry: Known | None, quantity: Quantity, signed: Signed, world:
 
 
 def resolve_drift(desk: Desk, said: says.ResolveDrift, signed: Signed, world: World) -> Ruling:
-    """A human's answer to a drift. An attribution books the stated execution where it names one."""
-    attributed = (said.execution,) if said.execution else ()
-    judged = may_resolve(desk.drifts, said.drift, said.as_, said.notes, attributed)
+    """A human's answer to a drift. An attribution books the execution that it names, or states."""
+    named = (said.execution,) if said.execution else ()
+    judged = may_resolve(desk.drifts, said.drift, said.as_, said.notes, named)
     if not is_successful(judged):
         return denied(judged.failure())
     drift = judged.unwrap()
     bodies: Beads = [resolution_bead(drift, said.as_, signed.by, said.notes)]
     if said.as_ is Resolution.PHOENIX_CORRECTED:
+        booked = attributed(desk, drift, said, signed.seq, signed.command_id, world)
+        if isinstance(booked, Refusal):
+            return denied(booked)
+        bodies.extend(booked)
         bodies.append(drift_answered(desk.alerts, drift, signed.by))
         bodies.extend(lifted(desk, drift.identity, signed.by))
     return granted(drift.identity, *bodies)

@@ -10,7 +10,7 @@ import pytest
 from attrs import evolve as changed
 from returns.pipeline import is_successful
 
-from phoenix_adapters.brokers.mock.chaos import Fate, Fill, Silence
+from phoenix_adapters.brokers.mock.chaos import Fate, Fill, Partial, Silence
 from phoenix_core.acts.broker_said import Said
 from phoenix_core.acts.operate import Observe, RaiseKill
 from phoenix_core.acts.timed import Prove
@@ -40,7 +40,7 @@ from phoenix_core.orders import exit_ref
 from phoenix_core.refusals import Reason
 from phoenix_core.trade import order_book
 from phoenix_core.trade.positions import Open
-from phoenix_core.values import CommandId, Quantity, Role, Side, State
+from phoenix_core.values import CommandId, Price, Quantity, Role, Side, State
 from phoenix_core.watch.session import ReconnectState
 from tests.showing import shows
 from tests.stage import Stage, stage
@@ -48,6 +48,7 @@ from tests.unit.desk.test_signed_commands import ADOPT, answered, carried
 from tests.unit.desk.walks import WORDS, filled, hear, ref_of, said_of, walked
 
 HELD = {"pair": "AAPL", "entry": "190.22", "stop": "188.22", "target": "195.22"}
+PRICE = Price(Decimal("191.50"))
 
 
 async def drifting(desk: Stage) -> ReconciliationDrift:
@@ -62,6 +63,23 @@ async def drifting(desk: Stage) -> ReconciliationDrift:
     return drift
 
 
+async def lacking(desk: Stage) -> tuple[ReconciliationDrift, ResolveDrift]:
+    """A desk that was told half of an entry while the broker holds the whole; and what a human says of it who has the
+    broker's statement in hand."""
+    desk.broker.script(Partial(Decimal("0.5")))
+    intent = await desk.enter(**HELD)
+    await desk.tick(100)
+    position = desk.position(intent)
+    assert isinstance(position, Open)
+    rest = Quantity(position.requested_quantity - position.filled_quantity)
+    desk.broker.spoof("AAPL", desk.desk.positions.net("AAPL") + rest)
+    for _ in range(8):
+        await desk.tick(10)
+        _ = desk.act(Observe(desk.fresh(), About.DEMAND, "operator", {}))
+    (drift,) = desk.bodies(ReconciliationDrift)
+    return drift, ResolveDrift(drift.identity, Resolution.PHOENIX_CORRECTED, WORDS, "late.1.01", rest, PRICE)
+
+
 class TestResolveDrift:
     """D6: PHOENIX_CORRECTED attributes executions and ends the drift; BROKER_CORRECTED waits for the picture that
     agrees; ACKNOWLEDGED stays visible."""
@@ -71,13 +89,11 @@ class TestResolveDrift:
         """With the executions that explain it: resolved, the DRIFT kill lifted, both alerts over; without: refused."""
 
         async def walk(desk: Stage) -> None:
-            drift = await drifting(desk)
+            _, says = await lacking(desk)
             assert [k.type for k in desk.desk.kill_flags.standing.values()] == [KillKind.DRIFT]
-            says = ResolveDrift(drift.identity, Resolution.PHOENIX_CORRECTED, WORDS)
-            assert await answered(desk, says) == (Reason.RESOLUTION_NOT_PROVEN,)
+            assert await answered(desk, changed(says, execution=None)) == (Reason.RESOLUTION_NOT_PROVEN,)
             assert await answered(desk, changed(says, drift="ghost")) == (Reason.UNKNOWN_DRIFT,)
-            desk.broker.spoof("AAPL", None)
-            assert await answered(desk, changed(says, execution="late.1.01")) == ()
+            assert await answered(desk, says) == ()
             assert not desk.desk.drifts.open and not desk.desk.kill_flags.standing
             over = {a.code for a in desk.bodies(Alert) if a.event is AlertEvent.RESOLVED}
             assert {"DRIFT_CRITICAL"} <= over
@@ -111,11 +127,9 @@ class TestResolveDrift:
         """Two instruments differ; one is explained: the other one's kill stands."""
 
         async def walk(desk: Stage) -> None:
-            drift = await drifting(desk)
+            _, says = await lacking(desk)
             other = RaiseKill(CommandId("k"), "desk", "test", "operator")
             _ = desk.act(other).unwrap()
-            says = ResolveDrift(drift.identity, Resolution.PHOENIX_CORRECTED, WORDS, "late.1.01")
-            desk.broker.spoof("AAPL", None)
             assert await answered(desk, says) == ()
             assert [k.type for k in desk.desk.kill_flags.standing.values()] == [KillKind.ONE_WAY]
 
