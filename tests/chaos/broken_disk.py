@@ -8,6 +8,7 @@ kept, torn or out of order.
 from __future__ import annotations
 
 import itertools
+import os
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -83,6 +84,8 @@ class Disk:
         self.fired = False
         self.counts: dict[Act, int] = dict.fromkeys(Act, 0)
         self.platters: dict[str, Platter] = {}
+        #: New name -> old one, of renames that no fsync of their folder has made safe yet.
+        self.moving: dict[str, str] = {}
         #: Called after every act that changes the disk: where a loss of power is played.
         self.on_act: Callable[[], None] = lambda: None
         self._vfs = _Vfs(self)
@@ -106,9 +109,26 @@ class Disk:
         self.fired = self.fired or due
         return plan.trouble if due else None
 
+    def fsync(self, path: str) -> None:
+        """What a program outside the database forces to the disk: a file's bytes, or the names in a folder."""
+        if path in self.platters:
+            self.platters[path].sync()
+        else:
+            self.moving.clear()
+        self.on_act()
+
+    def rename(self, old: str, new: str) -> None:
+        """A file gets another name; until its folder is forced to the disk a loss of power may take it back."""
+        os.rename(old, new)
+        self.platters[new] = self.platters.pop(old)
+        self.moving[new] = old
+        self.on_act()
+
     def power_loss(self, target: Path, chance: random.Random | None, keep_all: bool = False) -> None:
         """Write what the platters could hold now into a folder: nothing unsynced, all of it, or what chance picks."""
-        for path, platter in self.platters.items():
+        for name, platter in self.platters.items():
+            moved = keep_all or (chance is not None and chance.random() < 0.5)
+            path = name if moved else self.moving.get(name, name)
             kept = list(platter.pending) if keep_all else []
             if chance is not None:
                 kept = [torn(act, chance) for act in platter.pending if chance.random() < 0.5]

@@ -17,10 +17,11 @@ from typing import Final
 import pytest
 from attrs import define, field
 
+from phoenix_adapters.beads import files
 from phoenix_adapters.beads.sqlite import SqliteStore
 from phoenix_core.chain import EMPTY, Fault, Head, StateSnapshot, StoreFault, verify_chain
 from phoenix_core.checkpoint import Standing, behind, parse_note
-from tests.chaos.broken_disk import Disk
+from tests.chaos.broken_disk import Disk, Platter
 from tests.contract.beads.suite import ORIGIN, SIGNER, grow, sealed
 from tests.showing import shows
 
@@ -119,6 +120,80 @@ def test_the_oracle_bites(folder: Path) -> None:
 
     with pytest.raises((AssertionError, StoreFault)):
         play(folder, careless, random.Random(SEED))
+
+
+class TestBackup:
+    """A backup is there, whole, from the moment it was said to be; before that it is whole or not there."""
+
+    def back_up(self, folder: Path, disk: Disk) -> tuple[int, int]:
+        """Two backups on a disk whose power goes after every act: (losses, of which found a backup unfinished)."""
+        chance, said, losses, unfinished = random.Random(SEED), dict[str, Head](), 0, 0
+
+        def lose_power() -> None:
+            nonlocal losses, unfinished
+            for n in range(IMAGES + 2):
+                with tempfile.TemporaryDirectory(dir=folder) as image:
+                    disk.power_loss(Path(image), chance if n >= 2 else None, keep_all=n == 1)
+                    unfinished += self.judge(Path(image), head, said)
+                losses += 1
+
+        with SqliteStore(folder / "beads.db", ballast_bytes=0, vfs=disk.name) as store:
+            for name, ids in (("copy-1.db", range(1, 9)), ("copy-2.db", range(9, 12))):
+                head = grow(store, *ids)
+                disk.on_act = lose_power
+                try:
+                    said[name] = store.backup(folder / name)
+                    lose_power()
+                finally:
+                    disk.on_act = lambda: None
+        return losses, unfinished
+
+    def judge(self, image: Path, head: Head, said: dict[str, Head]) -> bool:
+        """The log is as it was, and every backup that is there is whole; whether one was still on its way."""
+        with SqliteStore(image / "beads.db", ballast_bytes=0) as store:
+            log = list(store.read(0))
+            assert store.head() == head, "a backup changes nothing in the log"
+        found = {copy.name: copy for copy in image.glob("copy-?.db")}
+        assert said.keys() <= found.keys(), "a backup that was said to be there is lost"
+        for name, copy in found.items():
+            with SqliteStore(copy, ballast_bytes=0) as store:
+                assert store.head() == said.get(name, head), "half a backup"
+                assert list(store.read(0)) == log[: store.head().size]
+        return len(found) == len(said)
+
+    @pytest.fixture
+    def disk(self, monkeypatch: pytest.MonkeyPatch) -> Disk:
+        """A disk that also sees what the store does past the database: a file forced out, a name given."""
+        disk = Disk()
+        monkeypatch.setattr(files, "sync", disk.fsync)
+        monkeypatch.setattr(files, "rename", disk.rename)
+        return disk
+
+    @shows("I4", "F61")
+    def test_every_loss_of_power(self, folder: Path, disk: Disk) -> None:
+        """While the copy is written, checked, forced out and named; the log goes on from where it was."""
+        losses, unfinished = self.back_up(folder, disk)
+        assert losses > 40
+        assert 0 < unfinished < losses
+
+    @shows("I4")
+    def test_the_oracle_bites_where_the_name_is_not_forced_out(
+        self, folder: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A backup that does not wait for its folder is said to be there, and lost."""
+        monkeypatch.setattr(files, "sync", lambda path: disk.fsync(path) if path.endswith(".partial") else None)
+        with pytest.raises(AssertionError, match="is lost"):
+            self.back_up(folder, disk)
+
+    @shows("I4")
+    def test_the_oracle_bites_where_the_copy_is_not_forced_out(
+        self, folder: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A copy whose bytes are still on their way has its name before it has its beads."""
+        monkeypatch.setattr(files, "sync", lambda path: None if path.endswith(".partial") else disk.fsync(path))
+        monkeypatch.setattr(Platter, "sync", lambda platter: None)
+        with pytest.raises((AssertionError, StoreFault)):
+            self.back_up(folder, disk)
 
 
 class TestOldFiles:

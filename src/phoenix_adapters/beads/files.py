@@ -6,6 +6,7 @@ import contextlib
 import os
 import time
 from collections.abc import Callable
+from os import rename
 from typing import Final
 
 import apsw
@@ -171,7 +172,7 @@ def copy_whole(source: apsw.Connection, target: str, vfs: str | None, check: Cal
             copy.close()
         head = check(partial)
         sync(partial)
-        os.rename(partial, target)
+        rename(partial, target)
         sync(os.path.dirname(os.path.abspath(target)))
     except apsw.Error as error:
         _remove(partial)
