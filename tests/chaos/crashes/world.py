@@ -271,7 +271,8 @@ class Wire:
         what, log = f"send of {cleared.frames[0].line.role}", self.log()
         self.spot(what, "before")
         for count in range(1, len(cleared.frames)):
-            part, point = evolve(cleared, frames=cleared.frames[:count]), f"after {count} of {len(cleared.frames)} frames"
+            part = evolve(cleared, frames=cleared.frames[:count])
+            point = f"after {count} of {len(cleared.frames)} frames"
             self.torn(f"{point} of {what}", partial(arrived, part, log, False))
             self.torn(f"{point} of {what}, executed", partial(arrived, part, log, cleared.is_entry))
         self.broker.hand_over(cleared)
