@@ -28,6 +28,8 @@ class WireError(ValueError):
 
 def text(value: object) -> str:
     """One field as TWS writes it: nothing for None, 1 or 0 for a truth, plain digits for a Decimal."""
+    if type(value) is str:
+        return value
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -60,7 +62,7 @@ def whole(written: str) -> int | None:
 
 def frame(fields: Iterable[str]) -> bytes:
     """One message as bytes."""
-    body = "".join(f"{one}\0" for one in fields).encode()
+    body = "\0".join([*fields, ""]).encode()
     return len(body).to_bytes(LENGTH_BYTES, "big") + body
 
 

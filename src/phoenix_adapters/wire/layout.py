@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
+from itertools import groupby
 from typing import TypeAlias
 
 from attrs import frozen
@@ -76,66 +77,105 @@ def known(layout: Layout) -> frozenset[str]:
     return frozenset(names(layout.items))
 
 
+@frozen(eq=False)
+class _Run:
+    """Fields side by side that a version carries: most of a message, written and read as one."""
+
+    names: tuple[str, ...]
+    defaults: tuple[str, ...]
+
+
+@frozen(eq=False)
+class _Perhaps:
+    """What an `If` is in a version."""
+
+    holds: Callable[[Mapping[str, str]], bool]
+    steps: tuple[_Step, ...]
+
+
+_Step: TypeAlias = _Run | Rows | _Perhaps
+
+
+@cache
+def _steps(layout: Layout, version: int) -> tuple[_Step, ...]:
+    """A layout as one version has it."""
+    return _laid(layout.items, version)
+
+
+def _laid(items: tuple[Item, ...], version: int) -> tuple[_Step, ...]:
+    steps: list[_Step] = []
+    for run, group in groupby(items, lambda item: isinstance(item, Field)):
+        if run:
+            there = [one for one in group if isinstance(one, Field) and one.since <= version < one.before]
+            steps.append(_Run(tuple(one.name for one in there), tuple(one.default for one in there)))
+            continue
+        for item in group:
+            assert not isinstance(item, Field), "fields stand in runs"
+            steps.append(item if isinstance(item, Rows) else _Perhaps(item.holds, _laid(item.items, version)))
+    return tuple(steps)
+
+
 def encode(layout: Layout, record: Mapping[str, str], version: int) -> tuple[str, ...]:
     """A record as fields; what it does not name gets the table's default."""
-    strange = {name for name in record if name.split(".", 1)[0] not in known(layout)}
+    strange = {name for name in record.keys() - known(layout) if name.split(".", 1)[0] not in known(layout)}
     assert not strange, f"{layout.name} has no {sorted(strange)}"
     fields = [str(layout.id)]
-    _write(layout.items, record, version, fields)
+    _write(_steps(layout, version), record, fields)
     return tuple(fields)
 
 
-def _write(items: tuple[Item, ...], record: Mapping[str, str], version: int, fields: list[str]) -> None:
-    for item in items:
-        if isinstance(item, Field):
-            if item.since <= version < item.before:
-                fields.append(record.get(item.name, item.default))
-        elif isinstance(item, Rows):
-            rows = record.get(item.name, "0")
+def _write(steps: tuple[_Step, ...], record: Mapping[str, str], fields: list[str]) -> None:
+    for step in steps:
+        if isinstance(step, _Run):
+            fields += map(record.get, step.names, step.defaults)
+        elif isinstance(step, Rows):
+            rows = record.get(step.name, "0")
             fields.append(rows)
             for row in range(int(rows)):
-                at = f"{item.name}.{row}."
-                each = item.each + item.more.get(record.get(at + item.each[0].name, ""), ())
+                at = f"{step.name}.{row}."
+                each = step.each + step.more.get(record.get(at + step.each[0].name, ""), ())
                 fields += [record.get(at + one.name, one.default) for one in each]
-        elif item.holds(record):
-            _write(item.items, record, version, fields)
+        elif step.holds(record):
+            _write(step.steps, record, fields)
 
 
 def decode(layout: Layout, fields: tuple[str, ...], version: int) -> tuple[Record, tuple[str, ...]]:
     """The record that the fields make by this layout, and the fields beyond it, which a newer peer may add."""
     record: Record = {}
-    position = _read(layout, layout.items, fields, 1, version, record)
+    position = _read(layout, _steps(layout, version), fields, 1, record)
     return record, fields[position:]
 
 
-def _read(
-    layout: Layout, items: tuple[Item, ...], fields: tuple[str, ...], position: int, version: int, record: Record
-) -> int:
-    end = len(fields)
-    for item in items:
-        if isinstance(item, Field):
-            if item.since <= version < item.before:
-                # A place frame has a hundred of these: the call is left out, its look at the end is not.
-                record[item.name] = fields[position] if position < end else _at(layout, item.name, fields, position)
-                position += 1
-        elif isinstance(item, Rows):
-            written = _at(layout, item.name, fields, position)
+def _read(layout: Layout, steps: tuple[_Step, ...], fields: tuple[str, ...], position: int, record: Record) -> int:
+    for step in steps:
+        if isinstance(step, _Run):
+            there = fields[position : position + len(step.names)]
+            record.update(zip(step.names, there, strict=False))
+            if len(there) < len(step.names):
+                raise _ended(layout, fields, step.names[len(there)])
+            position += len(there)
+        elif isinstance(step, Rows):
+            written = _at(layout, step.name, fields, position)
             position += 1
             count = whole(written or "0")
             if count is None or count < 0:
-                raise WireError(f"{layout.name}.{item.name} is a count, not {written[:40]!r}")
-            record[item.name] = str(count)
+                raise WireError(f"{layout.name}.{step.name} is a count, not {written[:40]!r}")
+            record[step.name] = str(count)
             for row in range(count):
-                each = item.each + item.more.get(_at(layout, item.name, fields, position), ())
+                each = step.each + step.more.get(_at(layout, step.name, fields, position), ())
                 for one in each:
-                    record[f"{item.name}.{row}.{one.name}"] = _at(layout, one.name, fields, position)
+                    record[f"{step.name}.{row}.{one.name}"] = _at(layout, one.name, fields, position)
                     position += 1
-        elif item.holds(record):
-            position = _read(layout, item.items, fields, position, version, record)
+        elif step.holds(record):
+            position = _read(layout, step.steps, fields, position, record)
     return position
 
 
 def _at(layout: Layout, name: str, fields: tuple[str, ...], position: int) -> str:
     if position >= len(fields):
-        raise WireError(f"{layout.name} ends after {len(fields)} fields, before {name}")
+        raise _ended(layout, fields, name)
     return fields[position]
+
+
+def _ended(layout: Layout, fields: tuple[str, ...], name: str) -> WireError:
+    return WireError(f"{layout.name} ends after {len(fields)} fields, before {name}")

@@ -18,7 +18,7 @@ from phoenix_adapters.brokers.ibkr.translate import Accounts, Names, line_of
 from phoenix_adapters.wire import Unframer, frame, from_client, to_server
 from phoenix_core.kernel import ClearedOrder
 from phoenix_core.orders import Frame, Line
-from phoenix_core.values import OrderType, Role, SecType, Side
+from phoenix_core.values import ARITHMETIC, ZERO, OrderType, Role, SecType, Side
 
 _KINDS: Final = {OrderType.MARKET: "MKT", OrderType.LIMIT: "LMT", OrderType.STOP: "STP"}
 # Reduce, with block: what one member fills is taken from the others at once and never filled twice. "Cancel" would
@@ -177,20 +177,23 @@ class OutVsIn:
     It counts on the bytes, knows nothing of the log, and believes neither the caller nor the forge.
     """
 
-    cleared: dict[str, tuple[int, Side, Decimal]] = Factory(dict)
+    cleared: set[str] = Factory(set)  # references that were counted
+    allowed: dict[tuple[int, Side], Decimal] = Factory(dict)  # what they allow, summed as they come
     placed: dict[tuple[int, Side], Decimal] = Factory(dict)
 
     def count(self, cleared: ClearedOrder, placements: tuple[Placement, ...], version: int) -> None:
         """Take in what was cleared, each reference once, then what is about to leave; the first excess raises."""
         for one in cleared.frames:
-            if one.line.role is Role.ENTRY:
-                _ = self.cleared.setdefault(one.ref, (one.line.con_id, one.line.side, one.line.quantity))
+            if one.line.role is Role.ENTRY and one.ref not in self.cleared:
+                self.cleared.add(one.ref)
+                key = (one.line.con_id, one.line.side)
+                self.allowed[key] = ARITHMETIC.add(self.allowed.get(key, ZERO), one.line.quantity)
         for placement in placements:
             said = _read(placement.data, version)
             if placement.frame.line.role is not Role.ENTRY:
                 continue
             key = (int(said["conId"]), Side(said["action"]))
-            total = self.placed.get(key, Decimal(0)) + Decimal(said["totalQuantity"])
-            allowed = sum((q for con_id, side, q in self.cleared.values() if (con_id, side) == key), Decimal(0))
+            total = ARITHMETIC.add(self.placed.get(key, ZERO), Decimal(said["totalQuantity"]))
+            allowed = self.allowed.get(key, ZERO)
             assert total <= allowed, f"{total} would be placed where {allowed} was cleared: nothing more leaves"
             self.placed[key] = total
