@@ -18,7 +18,7 @@ from phoenix_core.spelling import writer
 from phoenix_core.values import OrderRef, OrderType, Price, Quantity, Role, SecType, Side, Tif
 
 
-@frozen
+@frozen(cache_hash=True)  # it is the key under which its hash is remembered
 class Line:
     """One order, field by field, as its mandate states it and as its frame must read."""
 

@@ -25,7 +25,7 @@ from phoenix_adapters.engine.turn import Turn
 from phoenix_core.acts.broker_said import Said
 from phoenix_core.acts.operate import Degraded, ReleaseLease, ReportSent, Settle, TakeLease
 from phoenix_core.acts.reconcile import unheard
-from phoenix_core.acts.submit import Withhold
+from phoenix_core.acts.submit import Withhold, rehearse
 from phoenix_core.acts.vital import Beat, signs_of
 from phoenix_core.beads import Bead, Decision, Settlement, Settles
 from phoenix_core.chain import StoreFault
@@ -47,7 +47,7 @@ from phoenix_core.kernel import Command, clear, due
 from phoenix_core.ports import BeadStore, Broker, Clock, Notifier, Seam, Verifier
 from phoenix_core.refusals import Refusal
 from phoenix_core.rulings import Accepted
-from phoenix_core.values import CommandId, Severity, derived_id
+from phoenix_core.values import CommandId, Severity, State, derived_id
 from phoenix_core.watch.alerts import Message
 from phoenix_core.watch.codes import CODES, Code
 from phoenix_core.watch.health import JITTER_MAX, Earned, beat_due_at
@@ -209,12 +209,20 @@ class Engine:
     def _catch_up(self) -> None:
         """Take in what others wrote, and record what the log would not take before."""
         try:
-            _ = self.recorder.catch_up()
+            if self.recorder.catch_up():
+                self._rehearse()
             while self._unrecorded:
                 _ = self.recorder.act(self._unrecorded[0])
                 _ = self._unrecorded.popleft()
         except StoreFault as fault:
             self._stop_entries(fault)
+
+    def _rehearse(self) -> None:
+        """Others wrote: of what they approved, work out now what deciding and the last look will ask for again."""
+        desk = self.recorder.desk
+        for position in desk.positions.in_state(State.APPROVED):
+            _ = self._roots()
+            rehearse(desk, position)
 
     def _stop_entries(self, fault: StoreFault) -> None:
         """Fail-stop for entries: the latch goes up, people are told without the log; exits and cancels go on."""

@@ -12,7 +12,8 @@ from typing import Any, Final
 from attrs import frozen
 
 from phoenix_core.acts.approve import stale_beads
-from phoenix_core.acts.lights import entry_lights
+from phoenix_core.acts.lights import entry_lights, signed_decision
+from phoenix_core.acts.signatures import expected_intent
 from phoenix_core.beads import (
     Body,
     Order,
@@ -141,6 +142,18 @@ def _send(desk: Desk, position: Open, now: Moment) -> Ruling:
         ),
         facts={"order_ref": ref},
     )
+
+
+def rehearse(desk: Desk, position: Open) -> None:
+    """Make and remember what follows from an approval alone: the screen that was signed, the hashes of the frames.
+
+    Nothing is judged by it. It is the same work a moment earlier, so that none of it waits between the decision and the
+    frame, where the log is held.
+    """
+    shown, signed = desk.evidence.latest(position.intent_id), signed_decision(desk, position.intent_id)
+    if shown is not None and signed is not None:
+        lines = shown.evidence.lines
+        _ = expected_intent(desk, signed), bracket_frames(position.order_ref, lines), order_hash(lines)
 
 
 def bracket_frames(ref: OrderRef, lines: tuple[Line, ...]) -> tuple[Frame, ...]:

@@ -143,7 +143,7 @@ class QuoteSeen:
     delayed: bool = False
 
 
-@frozen
+@frozen(cache_hash=True)  # it is the key under which its screen is remembered
 class Evidence:
     """Everything a human decides on, gathered from Phoenix's own data. The leaf hash of this bead is what is signed."""
 

@@ -61,6 +61,7 @@ def fits(lines: tuple[str, ...]) -> bool:
     return len(lines) <= LINES_MAX and all(len(line) <= COLUMNS for line in lines)
 
 
+@lru_cache(64)
 def render_hash(lines: tuple[str, ...]) -> str:
     """SHA-256 of the exact text shown: the lines, each ended by a newline."""
     return hashlib.sha256("".join(line + "\n" for line in lines).encode("ascii")).hexdigest()
