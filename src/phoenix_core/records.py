@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import Enum
 from functools import cache
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, NewType, TypeVar, cast
 
 import attrs
@@ -34,18 +34,26 @@ if TYPE_CHECKING:
 else:
 
     def evolve(record: R, /, **changes: object) -> R:
-        """A record with some of its fields changed, as `attrs.evolve` makes it, three times as fast."""
+        """A record with some of its fields changed, as `attrs.evolve` makes it, several times as fast."""
         cls = type(record)
-        names, known, values = _read_off(cls)
-        assert changes.keys() <= known, f"{cls.__name__} has no field {min(changes.keys() - known)}"
-        return cls(*map(changes.get, names, values(record)))
+        kept, in_order = _places(cls, *changes)
+        return cls(*in_order((*changes.values(), *kept(record))))
+
+
+Read = Callable[[object], tuple[object, ...]]
 
 
 @cache
-def _read_off(cls: type) -> tuple[tuple[str, ...], frozenset[str], Callable[[object], tuple[object, ...]]]:
-    names = tuple(field.name for field in attrs.fields(cast(type[attrs.AttrsInstance], cls)))
-    # With a second name `attrgetter` answers a tuple, however few fields there are; `map` stops before the class.
-    return names, frozenset(names), attrgetter(*names, "__class__")
+def _places(cls: type, *changed: str) -> tuple[Read, Read]:
+    """How to read off the fields that stay, and how to put the changed ones and those into the order of the class."""
+    names = [field.name for field in attrs.fields(cast(type[attrs.AttrsInstance], cls))]
+    assert set(changed) <= set(names), f"{cls.__name__} has no field {min(set(changed) - set(names))}"
+    stay = [name for name in names if name not in changed]
+    there = [*changed, *stay]
+    places = [there.index(name) for name in names]
+    # With two more names `attrgetter` answers a tuple however few fields stay; a slice does so for a single field.
+    kept = attrgetter(*stay, "__class__", "__class__")
+    return cast(Read, kept), cast(Read, itemgetter(*places) if len(places) > 1 else itemgetter(slice(1)))
 
 
 def key_of(attribute: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import decimal
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
+from uuid import UUID, uuid5
 
 import pytest
 from hypothesis import given
@@ -230,3 +231,10 @@ def test_words_are_pointed_at_by_their_hash() -> None:
     """Also words that are no valid Unicode."""
     assert text_hash("") == "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
     assert text_hash("\ud800") != text_hash("\ud801")
+
+
+def test_a_derived_id_is_the_uuid_of_its_name() -> None:
+    """It is made without the standard library's object, and is the uuid that the standard library makes."""
+    desk = UUID("5f0c6a4e-9d0b-5f7e-8a3e-0b1d2c3f4a5b")
+    for n in range(200):
+        assert derived_id("due", "é", str(n)) == str(uuid5(desk, f"due\x1fé\x1f{n}"))

@@ -37,9 +37,11 @@ def expected_intent(desk: Desk, says: Decide) -> ExpectedIntent:
     shown = desk.evidence.latest(says.intent)
     policy = policy_in_force(desk.policies, desk.genesis.mode)
     symbol = proposal.signal.pair if proposal is not None else ""
+    cited = (says.live.bid, says.live.ask) if says.live is not None else None
     quotes = tuple(
         Quote(symbol, q.bid, q.ask, Moment(q.at, timedelta(0), ""), q.delayed, q.seq)
         for q in desk.observations.recent.get(symbol, ())
+        if (q.bid, q.ask) == cited
     )
     return ExpectedIntent(
         intent=says.intent,

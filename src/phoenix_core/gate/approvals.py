@@ -81,7 +81,7 @@ class ExpectedIntent:
     order: str
     drift_bps_max: int
     render: Render | None  # the hash of the fact block with the statement's own `live`, made again by its renderer
-    quotes: tuple[Quote, ...]  # observations of the instrument in the log, each with its `seq`
+    quotes: tuple[Quote, ...]  # observations of the instrument in the log that may be the cited one, with their `seq`
     proposer: str  # the channel's identity: an operator's name or key where an operator proposed
     four_eyes: bool
 

@@ -10,8 +10,10 @@ price, tokens) and hand their answer in.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
-from typing import Final
+from operator import attrgetter
+from typing import Final, cast
 
 from attrs import fields, frozen
 
@@ -66,12 +68,16 @@ class Lights:
 
 
 assert tuple(f.name for f in fields(Lights)) == tuple(guard.value for guard in Guard), "one light for each guard"
+_GUARDS: Final = tuple(Guard)
+_lights_in_order: Final = cast(
+    Callable[[Lights], tuple[Refusal | None, ...]], attrgetter(*(guard.value for guard in Guard))
+)
 
 
 def red_lights(lights: Lights) -> tuple[tuple[Guard, Refusal], ...]:
     """Every guard that objects, in precedence, with what it says."""
-    found = ((guard, getattr(lights, guard.value)) for guard in Guard)
-    return tuple((guard, light) for guard, light in found if light is not None)
+    found = zip(_GUARDS, _lights_in_order(lights), strict=True)
+    return tuple([(guard, light) for guard, light in found if light is not None])
 
 
 def headline(lights: Lights) -> Reason | None:

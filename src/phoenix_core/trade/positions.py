@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from decimal import ROUND_FLOOR, Decimal
+from functools import lru_cache
 from typing import Final, TypedDict, Unpack
 
 from attrs import Factory, define, frozen
@@ -303,6 +304,7 @@ def ratio(filled: Quantity, requested: Quantity) -> Decimal:
     return min(Decimal(1), divide(filled, requested).quantize(RATIO_STEP, ROUND_FLOOR, ARITHMETIC))
 
 
+@lru_cache(1024)  # an intent is looked up many times on its way
 def position_id_of(intent_id: str) -> PositionId:
     """One intent is one position: the id of the one follows from the id of the other."""
     return PositionId(derived_id("position", intent_id))
@@ -353,6 +355,15 @@ def changed(
         asked["entry_working"] = True
     if state in TERMINAL:
         asked["entry_working"] = asked["closing"] = False
-    after = evolve(last, state=state, from_=last.state, event=event, proof=proof, **asked)
-    part = ratio(filled, after.requested_quantity)
-    return evolve(after, filled_quantity=filled, exited_quantity=exited, partial_fill_ratio=part)
+    part = ratio(filled, asked.get("requested_quantity", last.requested_quantity))
+    return evolve(
+        last,
+        state=state,
+        from_=last.state,
+        event=event,
+        proof=proof,
+        filled_quantity=filled,
+        exited_quantity=exited,
+        partial_fill_ratio=part,
+        **asked,
+    )

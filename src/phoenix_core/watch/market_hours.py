@@ -86,6 +86,7 @@ class RestartWindow:
 Spans = tuple[tuple[datetime, datetime], ...]
 
 
+@lru_cache(256)  # one decision asks several times what the clocks show at the same moment
 def local(zone: Zone, at: datetime) -> datetime:
     """An instant on the wall of a zone, as an aware datetime with that moment's fixed offset."""
     return at.astimezone(timezone(_offset(zone, at)))
@@ -187,6 +188,7 @@ def in_one_day(start: datetime, end: datetime) -> bool:
     return all(local(zone, start).date() == local(zone, end).date() for zone in Zone)
 
 
+@lru_cache(1024)  # asked of the same few entries and results of lately at every look
 def fx_day(at: datetime) -> str:
     """The trading day of an instant, `YYYY-MM-DD`: it rolls at 17:00 New York."""
     return (local(Zone.NEW_YORK, at) + 7 * _HOUR).date().isoformat()
