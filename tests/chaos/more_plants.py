@@ -6,7 +6,7 @@ As in `plants.py` each is one production function replaced, and names the invari
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from datetime import timedelta, timezone
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any, Final
 
@@ -20,8 +20,12 @@ from phoenix_adapters.engine import loop, recorder
 from phoenix_adapters.engine.link import LinkKeeper
 from phoenix_core import kernel
 from phoenix_core.acts import after, approve, broker_said, due, exits, lights
+from phoenix_core.acts.exits import Restore
+from phoenix_core.acts.signatures import expected_intent
+from phoenix_core.acts.timed import LiftByRule
 from phoenix_core.beads import (
     Alert,
+    AlertEvent,
     Draft,
     KillFlag,
     KillKind,
@@ -29,6 +33,8 @@ from phoenix_core.beads import (
     PositionEvent,
     ReconciliationResolution,
     Resolution,
+    T2Token,
+    TokenEvent,
 )
 from phoenix_core.effects import CancelOrder
 from phoenix_core.facts import ExecutionSaid, LinkEvent, Snapshot
@@ -36,9 +42,10 @@ from phoenix_core.gate import evidence, guards, kill_flags, limits, tokens
 from phoenix_core.trade import exits as exit_rules
 from phoenix_core.trade import protection
 from phoenix_core.trade.executions import Totals
+from phoenix_core.trade.fills import execution
 from phoenix_core.values import Money, OrderRef, Price, Quantity
 from phoenix_core.watch import compare
-from tests.chaos.plants import Plant
+from tests.chaos.plants import Plant, _unlit
 
 Patch = pytest.MonkeyPatch
 
@@ -67,18 +74,38 @@ def _kept(drafts: Iterable[Draft], drops: Callable[[Any], bool]) -> tuple[Draft,
 # --- what was listed, and had no plant --------------------------------------------------------------------------------
 
 
+def _late_use(patch: Patch) -> None:
+    """M3: a token is marked as used with whatever is recorded next, which is after its order has left."""
+    held: list[Draft] = []
+
+    def change(desk: Any, command: Any, world: Any, ruling: Any) -> Any:
+        used = [d for d in ruling.drafts if isinstance(d.body, T2Token) and d.body.event is TokenEvent.USED]
+        drafts = (*held, *(draft for draft in ruling.drafts if draft not in used))
+        if ruling.drafts:
+            held[:] = used
+        return evolve(ruling, drafts=drafts if ruling.drafts else ())
+
+    _judged(patch, change)
+    patch.setattr(loop, "clear", _unlit)
+
+
+def _told_twice(patch: Patch) -> None:
+    """M14: one transition leaves two beads."""
+
+    def change(desk: Any, command: Any, world: Any, ruling: Any) -> Any:
+        again = [d for d in ruling.drafts if isinstance(d.body, Position) and d.body.event is PositionEvent.SUBMITTED]
+        return evolve(ruling, drafts=(*ruling.drafts, *again))
+
+    _judged(patch, change)
+    patch.setattr("phoenix_core.trade.positions._assert_legal", _nothing)
+
+
 def _host_zone(patch: Patch) -> None:
-    """M18: an execution's time is read without its zone, as the host's."""
-    whole = broker_said.execution
+    """M18: a time that came without its zone is read as that of a host one hour away."""
+    whole = execution
 
     def read(said: Any, *more: Any) -> Any:
-        return whole(
-            evolve(
-                said,
-                at=said.at.replace(tzinfo=timezone(timedelta(hours=1))),
-            ),
-            *more,
-        )
+        return whole(evolve(said, at=said.at + timedelta(hours=1)), *more)
 
     for module in (broker_said, after):
         patch.setattr(module, "execution", read)
@@ -115,11 +142,12 @@ def _unmasked(patch: Patch) -> None:
 
 def _any_evidence(patch: Patch) -> None:
     """An approval counts for whatever the newest evidence says by now."""
-    whole = approve.expected_intent
+    whole = expected_intent
 
     def asked(desk: Any, says: Any) -> Any:
         found = whole(desk, says)
-        return evolve(found, evidence=says.evidence, order=says.order) if found is not None else found
+        shown = {"evidence": says.evidence, "order": says.order, "render": says.render}
+        return evolve(found, evidence_seq=-1, expires_at=None, **shown)
 
     patch.setattr(approve, "expected_intent", asked)
 
@@ -158,9 +186,9 @@ def _by_time(patch: Patch) -> None:
     def asked(desk: Any, now: Any) -> Any:
         flags = [f for f in desk.kill_flags.standing.values() if f.type is KillKind.ONE_WAY]
         old = [f for f in flags if now.wall - f.raised_at > timedelta(minutes=1)]
-        return (*(due.LiftByRule(due._id("lift", f.flag), f.flag) for f in old), *ask(desk, now))
+        return (*(LiftByRule(due._id("lift", f.flag), f.flag) for f in old), *ask(desk, now))
 
-    patch.setattr(kernel.asked, "due", asked)
+    patch.setattr("phoenix_core.acts.due.due", asked)
 
 
 def _early_lift(patch: Patch) -> None:
@@ -234,6 +262,7 @@ def _no_resync(patch: Patch) -> None:
         self.synchronised = self.synchronised or said.event is LinkEvent.CONNECTED
 
     patch.setattr(LinkKeeper, "note", noted)
+    patch.setattr(lights, "is_reconciled", lambda *a: True)
 
 
 # --- exits ------------------------------------------------------------------------------------------------------------
@@ -272,7 +301,7 @@ def _placed_twice(patch: Patch) -> None:
         yield from ask(desk, position, now)
         if position.position_id not in done and desk.fills.of(position.position_id):
             done.add(position.position_id)
-            yield due.Restore(due._id("twice", position.position_id), position.position_id)
+            yield Restore(due._id("twice", position.position_id), position.position_id)
 
     patch.setattr(due, "_due_to_protection", asked)
     patch.setattr(protection, "placing_refusal", _nothing)
@@ -359,8 +388,9 @@ def _deduplicated(patch: Patch) -> None:
     told = set[str]()
 
     def drops(body: Any) -> bool:
-        again = isinstance(body, Alert) and body.code in told
-        told.update({body.code} if isinstance(body, Alert) else ())
+        drift = isinstance(body, Alert) and body.event is AlertEvent.RAISED and body.code.startswith("DRIFT")
+        again = drift and body.code in told
+        told.update({body.code} if drift else ())
         return again
 
     _without(patch, drops)
@@ -373,6 +403,8 @@ def _other_root(patch: Patch) -> None:
 
 
 MORE_PLANTS: Final = (
+    Plant("M3-late", "a token consumed after the send", ("I2", "I3"), _late_use),
+    Plant("M14-twice", "two beads for one transition", ("I5",), _told_twice),
     Plant("M18", "a time is read as the host's", ("I17",), _host_zone),
     Plant("X2", "a close outlives its minute", ("X2",), _old_close),
     Plant("other-stop", "protection placed again at other prices", ("X2",), _other_stop),

@@ -99,7 +99,7 @@ def _tell(outcome: Outcome, story: Story, as_json: bool, shrink: bool) -> None:
 
 def _tell_all(outcomes: list[Outcome]) -> None:
     """What the seeds came to together, and which corners none of them saw."""
-    from phoenix_cli.wiring.sim import never_seen
+    from phoenix_cli.wiring.sim import met, never_seen
 
     count = len(outcomes)
     approved, filled = (
@@ -107,5 +107,8 @@ def _tell_all(outcomes: list[Outcome]) -> None:
     )
     steps = sum(outcome.steps for outcome in outcomes)
     click.echo(f"{count} seeds, {steps} checked steps: {approved} reached an approval, {filled} a fill")
+    click.echo("how many seeds saw a fault beside a position in a state:")
+    for row in met(outcomes):
+        click.echo(f"  {row}")
     missed = never_seen(outcomes)
     click.echo("every corner was seen" if not missed else "never seen: " + ", ".join(missed))

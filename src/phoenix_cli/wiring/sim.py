@@ -27,7 +27,7 @@ from phoenix_cli.wiring.sim_broker import ACCOUNT
 from phoenix_cli.wiring.sim_checks import Found, Violation
 from phoenix_cli.wiring.sim_mishaps import Crash
 from phoenix_cli.wiring.sim_rare import Act
-from phoenix_cli.wiring.sim_world import PAIRS, Simulation, quote, world_of
+from phoenix_cli.wiring.sim_world import CORNERS, PAIRS, Simulation, quote, world_of
 from phoenix_core.chain import StoreFault
 from phoenix_core.trade.transitions import TRANSITIONS
 from phoenix_core.values import State
@@ -42,8 +42,6 @@ FAULTS: Final = tuple(act.__name__.strip("_") for act, _ in MISFORTUNE)
 
 # Of so many positions it is asked what a fault finds them in.
 LATEST: Final = 12
-# Positions in these states have something that a fault can meet; the others are over, or wait for a human.
-LIVELY: Final = (State.PROPOSED, State.SUBMITTED, State.STALLED, State.MANAGED)
 # A corner that no storm ever visits proves nothing about itself.
 MUST_SEE: Final = (
     *(str(state) for state in State),
@@ -60,6 +58,15 @@ MUST_SEE: Final = (
     "alert RECONCILIATION_UNKNOWN",
     "alert PROTECTION_LOST",
     "alert LINK_ESCALATED",
+    "alert PROCESS_DEAD",
+    *(f"crash {where}" for where in ("before an append", "after an append", "before a hand-over", "after a hand-over")),
+    "crash in recovery",
+    "kill between commit and send",
+    "lease taken between commit and send",
+    "kill while nobody hears",
+    "order ids again",
+    *(f"execution after {state}" for state in (State.CLOSED, State.CANCELLED, State.REJECTED)),
+    *(f"begins {corner}" for corner in CORNERS),
 )
 
 
@@ -102,9 +109,15 @@ async def _tick(sim: Simulation, span: timedelta) -> None:
     try:
         await turns(sim)
     except Crash as crash:
-        sim.faults.append(f"crash {crash}")
-        await restart(sim)
+        await _rise(sim, crash)
     _meets(sim, *sim.standing())
+
+
+async def _rise(sim: Simulation, crash: Crash) -> None:
+    """The process died, and a new one begins."""
+    sim.faults.append(f"crash {crash}")
+    sim.oracle.ledger.visited.add(f"crash {crash}")
+    await restart(sim)
 
 
 async def run_seed(seed: int, story: Story | int = 300, *, on_disk: bool | None = None) -> Outcome:
@@ -119,6 +132,7 @@ async def run_seed(seed: int, story: Story | int = 300, *, on_disk: bool | None 
         home = stack.enter_context(tempfile.TemporaryDirectory(prefix="phoenix-sim-")) if filed else None
         sim = world_of(seed, home)
         lasted, replayed, violation = 0, 0, None
+        sim.oracle.ledger.visited.add(f"begins {sim.began}")
         swarm = [(act, weight) for act, weight in MISFORTUNE if sim.random.random() < 0.4]
         try:
             _ = (await sim.engine.start()).unwrap()
@@ -155,8 +169,7 @@ async def _storm(sim: Simulation, choices: Sequence[tuple[Act, int]], story: Sto
             _meets(sim, name)
             await act(sim)
     except Crash as crash:
-        sim.faults.append(f"crash {crash}")
-        await restart(sim)
+        await _rise(sim, crash)
     finally:
         sim.random = dice
     await _tick(sim, span)
@@ -244,6 +257,15 @@ def never_seen(outcomes: Sequence[Outcome]) -> tuple[str, ...]:
     """Of what a night must have seen, what no run saw: states, transitions, causes, each fault where it can occur."""
     seen = census(outcomes)
     return tuple(name for name in MUST_SEE if name not in seen)
+
+
+def met(outcomes: Sequence[Outcome]) -> list[str]:
+    """Each fault against each state of a position: how many seeds saw them together, one line a fault."""
+    seen, wide = census(outcomes), max(len(fault) for fault in FAULTS)
+    rows = [" " * wide + "".join(f"{state.value:>11}" for state in State)]
+    for fault in FAULTS:
+        rows.append(f"{fault:<{wide}}" + "".join(f"{seen.get(f'{fault} while {state}', 0):>11}" for state in State))
+    return rows
 
 
 def played_of(outcome: Outcome, story: Story) -> Story:

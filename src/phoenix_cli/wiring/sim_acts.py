@@ -76,6 +76,8 @@ async def _kill(sim: Simulation) -> None:
     if flags:
         _ = sim.sign(ClearKill(flags[0].flag, text_hash("sim")))
     else:
+        if all(ear.mood != "takes" for ear in sim.ears):
+            sim.oracle.ledger.visited.add("kill while nobody hears")
         scope = sim.random.choice(("desk", "instrument:EURUSD", "strategy:demo"))
         _ = sim.other().act(RaiseKill(CommandId(sim.fresh("kill")), scope, "sim", "sim"))
 

@@ -16,7 +16,7 @@ from returns.pipeline import is_successful
 
 from phoenix_cli.wiring.sim_frames import Frames
 from phoenix_cli.wiring.sim_ledger import REF_LENGTH, SENT, UNKNOWN_MAX, Ledger
-from phoenix_cli.wiring.sim_rules import unkilled
+from phoenix_cli.wiring.sim_rules import uncovered, unkilled
 from phoenix_core.chain import verify_chain
 from phoenix_core.desk import Desk, evolve, freeze
 from phoenix_core.kernel import bead_of
@@ -62,6 +62,7 @@ class Oracle:
     inputs: list[tuple[str, str]] = Factory(list)  # digests and names of what was handed in since the last look
     published: dict[int, bytes] = Factory(dict)  # checkpoints that left the host: size -> root
     waiting: set[str] = Factory(set)  # critical drifts whose kill was not raised at the last look: the next turn does
+    bare: set[tuple[str, str]] = Factory(set)  # positions without protection or alarm at the last look
     delivered: set[str] = Factory(set)  # alerts that a channel took
     twin: Desk = Factory(Desk)  # a second fold of the log
 
@@ -84,6 +85,9 @@ class Oracle:
         if (ahead := self.blame(desk)) is not None:
             found.append(("I4", ahead.said))
         if desk.head.size == ledger.size and not self.frames.failed():
+            bare = {("D4", said) for said in uncovered(self.frames.rules, ledger)}
+            found.extend(sorted(bare & self.bare))
+            self.bare = bare
             waits = unkilled(self.frames.rules, ledger.drifts, ledger.acknowledged)
             found.extend(("E5", said) for identity, said in waits.items() if identity in self.waiting)
             self.waiting = set(waits)
@@ -103,7 +107,7 @@ class Oracle:
         torn = [token.order_ref for token in ledger.spending.values()]
         parts = [*torn, *sorted(ledger.traded), *sorted(ledger.adopted)]
         if parts:
-            self._raise([*ledger.found, ("I5", f"one append in two parts: {parts}")])
+            self._raise([*self.frames.found, *ledger.found, ("I5", f"one append in two parts: {parts}")])
 
     def blame(self, desk: Desk) -> Violation | None:
         """I4: what a desk knows stands in the log; of one that knows more, whatever broke in it is that."""
@@ -180,7 +184,8 @@ def _agrees(desk: Desk, ledger: Ledger) -> Iterator[tuple[str, str]]:
         told = ledger.executed(name, entries=True)
         if told != position.filled_quantity:
             yield "I8", f"{name}: executions say {told}, the position {position.filled_quantity}"
-        if position.filled_quantity > position.requested_quantity and position.order_ref and not ledger.overfills:
+        ref = (position.order_ref or "")[:REF_LENGTH]
+        if position.filled_quantity > position.requested_quantity and ref and ref not in ledger.overfilled:
             yield "I8", f"{name} is overfilled and no drift says so"
     for symbol in sorted({*ledger.nets, *desk.positions.nets}):
         ours, told = desk.positions.net(symbol), ledger.nets.get(symbol, Decimal(0))

@@ -126,7 +126,7 @@ class Ledger:
     drifts: dict[str, ReconciliationDrift] = Factory(dict)  # open, by identity
     acknowledged: set[str] = Factory(set)
     answered: set[str] = Factory(set)  # instruments of which a human answered a drift
-    overfills: int = 0
+    overfilled: set[str] = Factory(set)  # references of entries of which a drift says so
     pictured: bool = False  # a whole picture since the link last came up
     unknown: int = 0  # pictures in a row that were not whole
     down: bool = True  # the log says that the link is down
@@ -238,6 +238,8 @@ def _execution(ledger: Ledger, body: Execution, bead: Bead) -> Found:
         true = ledger.wire.truth.executions[place]
         if (true.quantity, true.side, true.symbol, true.ref) != (body.quantity, body.side, body.symbol, body.ref):
             yield "I8", f"bead {bead.seq}: execution {body.exec_id} was {true.side} {true.quantity}, not so recorded"
+        if body.at != true.at:
+            yield "I17", f"bead {bead.seq}: execution {body.exec_id} was at {true.at}, not at {body.at}"
     name = body.position_id
     if name is None or body.quantity is None or body.side is None or body.symbol is None:
         return
@@ -317,7 +319,8 @@ def _kill(ledger: Ledger, body: KillFlag, bead: Bead) -> Found:
 
 def _drift(ledger: Ledger, body: ReconciliationDrift, bead: Bead) -> Found:
     ledger.visited.add(f"drift {body.cause}")
-    ledger.overfills += body.cause == "overfill"
+    if body.cause == "overfill":
+        ledger.overfilled.add(body.subject[:REF_LENGTH])
     if body.identity in ledger.drifts and body.identity not in ledger.acknowledged:
         yield "I12", f"bead {bead.seq}: {body.subject} {body.cause} is reported again while it is open"
     ledger.drifts[body.identity] = body

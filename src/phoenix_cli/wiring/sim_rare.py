@@ -11,11 +11,12 @@ from decimal import Decimal
 from typing import Final
 
 from phoenix_adapters.brokers.mock.market import CARDS, MIDS
+from phoenix_cli.wiring.signing import Screen, screen_of
 from phoenix_cli.wiring.sim_broker import ACCOUNT, STRANGER
 from phoenix_cli.wiring.sim_mishaps import Crash
 from phoenix_cli.wiring.sim_world import PAIRS, Simulation
 from phoenix_core.acts.operate import RaiseKill, TakeLease
-from phoenix_core.gate.statements import Adopt, CancelOrphans, Protect, ResolveStalled, Resume, StalledEnd
+from phoenix_core.gate.statements import Adopt, CancelOrphans, Close, Protect, ResolveStalled, Resume, StalledEnd
 from phoenix_core.trade.positions import Open
 from phoenix_core.values import CommandId, Price, Quantity, Side, State, text_hash
 from phoenix_core.watch.session import ReconnectState
@@ -99,6 +100,18 @@ async def _resume(sim: Simulation) -> None:
         _ = sim.sign(Resume())
 
 
+async def _pocket(sim: Simulation) -> None:
+    """An operator decides on a screen and sends it later, or sends again what was sent once."""
+    if sim.pocket and sim.random.random() < 0.6:
+        _ = sim.other().act(sim.random.choice(sim.pocket))
+        return
+    waiting = sim.desk.positions.in_state(State.PROPOSED)
+    screen = screen_of(sim.other().desk, sim.random.choice(waiting).intent_id, sim.clock.now()) if waiting else None
+    command = sim.signature(screen.says) if isinstance(screen, Screen) else None
+    if command is not None:
+        sim.pocket = [*sim.pocket[-3:], command]
+
+
 async def _lower(sim: Simulation) -> None:
     """Somebody takes the halt file away that the engine, or somebody, put there."""
     sim.latch = False
@@ -135,6 +148,7 @@ async def _nightly(sim: Simulation) -> None:
     sim.broker.cut()
     sim.broker.refuse_connects(sim.random.choice((1, 2, 3)))
     sim.broker.reuses_ids = True
+    sim.oracle.ledger.visited.add("order ids again")
     if sim.random.random() < 0.5:
         sim.broker.update(f"mock-{sim.fresh('v')[:4]}")
 
@@ -157,6 +171,9 @@ async def _strange(sim: Simulation) -> None:
 async def _gone(sim: Simulation) -> None:
     """The engine's process is dead for minutes; a watchdog looks on, and the broker goes on."""
     sim.oracle.stands()
+    held = sim.desk.positions.in_state(State.MANAGED)
+    if held:  # somebody wants out while nobody is there to do it
+        _ = sim.sign(Close(sim.random.choice(held).position_id, WORDS))
     for span in GONE_FOR:
         sim.clock.advance(span)
         await sim.watch(alive=False)
@@ -182,6 +199,7 @@ RARE_WORK: Final[tuple[tuple[Act, int], ...]] = (
     (_protect, 1),
     (_cancel_orphans, 1),
     (_resume, 1),
+    (_pocket, 3),
     (_lower, 2),
     (_dog, 1),
 )

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from attrs import Factory, define
 
-from phoenix_cli.wiring.sim_ledger import ENDS, Found, Ledger
+from phoenix_cli.wiring.sim_ledger import ENDS, REF_LENGTH, Found, Ledger
 from phoenix_core.beads import (
     Alert,
     AlertEvent,
@@ -29,6 +29,8 @@ from phoenix_core.beads import (
     KillFlag,
     KillKind,
     Limits,
+    Order,
+    OrderEvent,
     Policy,
     Position,
     PositionEvent,
@@ -63,10 +65,11 @@ class Rules:
     versions: dict[str, tuple[str, Evidence]] = Factory(dict)  # by intent: leaf and body of the newest evidence
     charges: dict[str, tuple[int, Decimal]] = Factory(dict)  # by family: revision and amount
     limits: Limits = Factory(Limits)
-    entries: list[datetime] = Factory(list)  # when SUBMITTED was recorded, of those that left
-    submitted: dict[str, datetime] = Factory(dict)
+    submitted: dict[str, datetime] = Factory(dict)  # by reference
+    owners: dict[str, str] = Factory(dict)  # by reference of an entry: its position
     lost: list[tuple[datetime, Decimal]] = Factory(list)  # what each closed position realized, and when
     untold: dict[str, int] = Factory(dict)  # critical drifts whose alert has not been seen, and their beads
+    stops: dict[str, dict[str, bool]] = Factory(dict)  # by position: its stops, and which of them the log calls ended
     terms: dict[str, tuple[Decimal, Decimal]] = Factory(dict)  # by position: stop and target as approved or signed
 
     def judge(self, bead: Bead, data: bytes) -> Found:
@@ -161,6 +164,9 @@ def _execution(rules: Rules, body: Execution, bead: Bead) -> Found:
         known = rules.charges.get(body.family)
         if known is None or body.revision > known[0]:
             rules.charges[body.family] = (body.revision, body.commission)
+    state = rules.ledger.states.get(rules.owners.get((body.ref or "")[:REF_LENGTH], ""))
+    if state in ENDS and body.position_id is None:
+        rules.ledger.visited.add(f"execution after {state}")
     yield from ()
 
 
@@ -168,6 +174,17 @@ def _position(rules: Rules, body: Position, bead: Bead) -> Found:
     _ = rules.terms.setdefault(body.position_id, (body.stop_price, body.target_price))
     if body.event is PositionEvent.SUBMITTED:
         rules.submitted[body.order_ref or ""] = bead.ts
+        rules.owners[body.order_ref or ""] = body.position_id
+    yield from ()
+
+
+def _order(rules: Rules, body: Order, bead: Bead) -> Found:
+    stops = rules.stops.setdefault(body.position_id, {})
+    for frame in body.frames:
+        if frame.line.role is Role.STOP:
+            _ = stops.setdefault(frame.ref, False)
+    if body.event is OrderEvent.ENDED and body.ref in stops:
+        stops[body.ref] = True
     yield from ()
 
 
@@ -192,6 +209,7 @@ _TAKE: Final[dict[type, Callable[[Rules, Any, Bead], Found]]] = {
     Policy: _policy,
     Execution: _execution,
     Position: _position,
+    Order: _order,
     Autopsy: _autopsy,
 }
 
@@ -283,3 +301,12 @@ def unkilled(rules: Rules, drifts: dict[str, ReconciliationDrift], acknowledged:
         for identity, drift in drifts.items()
         if drift.severity is Severity.CRITICAL and identity not in seen
     }
+
+
+def uncovered(rules: Rules, ledger: Ledger) -> Iterator[str]:
+    """D4: positions that hold something, whose every stop the log calls ended, and of which no alarm speaks."""
+    alarmed = {alert.subject for alert in ledger.alerts.values() if alert.severity is Severity.CRITICAL}
+    for name, stops in rules.stops.items():
+        holds = ledger.states.get(name) is State.MANAGED and ledger.held(name) != 0
+        if holds and all(stops.values()) and name not in alarmed:
+            yield f"{name} is held without a stop, and no alarm says so"

@@ -109,10 +109,12 @@ class Simulation:
     oracle: Oracle
     engine: WatchedEngine
     hands: FailingStore | FailingFile
+    began: str = ""  # the instant of its first minute
     quiet: bool = False  # the market does not quote
     latch: bool | None = False  # the halt file beside the log: there, not there, or unreadable
     window: RestartWindow | None = None  # when the gateway restarts itself, as declared
     dog: Watchdog | None = None
+    pocket: list[Sign] = Factory(list)  # what operators signed and have not sent, or may send again
     alive: bool = True  # as the operating system would say it of the engine
     robbed: bool = False  # somebody took the engine's lease
     dies_again: int = 0  # the next runs die while they recover
@@ -265,7 +267,8 @@ def world_of(seed: int, home: str | None = None) -> Simulation:
     hands = opened()
     engine = engine_of(hands, broker, clock, "run-1", ears, oracle, verifier)
     made = Simulation(seed, random, clock, opened, store, people, broker, pen, verifier, ears, oracle, engine, hands)
-    made.window = NIGHTLY if random.random() < 0.5 else None
+    made.window = NIGHTLY if "T23:35" in start or random.random() < 0.3 else None
+    made.began = start
     _ = made.fit(engine)
     quote(made)
     genesis = Genesis("phoenix.sim/1", Mode.MOCK, ACCOUNT.tag, ACCOUNT.mask, 0, "k", "log", "USD")
