@@ -182,6 +182,15 @@ class Gateway:
         self.advance(now)
         _ = self.board.sessions.pop(number, None)
 
+    def died(self, now: datetime) -> None:
+        """This process is gone and another one begins: nobody is connected, and what waited here for the last frame of
+        its bracket is lost; all else lives on at IB."""
+        self.advance(now)
+        self.board.sessions.clear()
+        self._stalled.clear()
+        self.venue.book.forget_untransmitted()
+        _ = self.take()
+
     def received(self, now: datetime, number: int, fields: tuple[str, ...]) -> None:
         """A client said something."""
         self.advance(now)

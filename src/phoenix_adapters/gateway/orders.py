@@ -203,6 +203,13 @@ class Book:
         self.executions = [one for one in self.executions if one.at >= before]
         self.rests = {group: rest for group, rest in self.rests.items() if group in self.groups}
 
+    def forget_untransmitted(self) -> None:
+        """What only the gateway knew, and not IB, was never an order."""
+        for order in [one for one in self.live.values() if one.stage is Stage.UNTRANSMITTED]:
+            del self.live[order.perm_id]
+            _ = self.by_id.pop((order.client_id, order.order_id), None)
+            _ = self.groups.get((order.account.name, order.oca_group), {}).pop(order.perm_id, None)
+
     def open_orders(self) -> Iterator[Order]:
         """Every order that TWS shows as open, in the order of arrival."""
         return (one for one in self.live.values() if one.stage is not Stage.UNTRANSMITTED)

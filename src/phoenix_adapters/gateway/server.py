@@ -8,12 +8,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final, Protocol
 
 from attrs import define, field
 
-from phoenix_adapters.gateway import actions
 from phoenix_adapters.gateway.core import Gateway, Setup
+from phoenix_adapters.gateway.inputs import Inputs, kept
 from phoenix_adapters.gateway.recorder import Frame
 from phoenix_adapters.gateway.script import Director, Step
 from phoenix_adapters.gateway.sessions import Close, Listen, Output, Send
@@ -53,7 +54,7 @@ class _Socket(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
-        self.number = self.server.core.connected(self.server.clock.now())
+        self.number = self.server.inputs.connected(self.server.clock.now())
         self.server.sockets[self.number] = self
         self.server.poke()
 
@@ -69,7 +70,7 @@ class _Socket(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self.server.sockets.pop(self.number, None) is not None:
-            self.server.core.disconnected(self.server.clock.now(), self.number)
+            self.server.inputs.disconnected(self.server.clock.now(), self.number)
 
     def flush(self) -> None:
         """Write what was said in this turn, as one piece; hang up on a client that does not read."""
@@ -88,14 +89,17 @@ class _Socket(asyncio.Protocol):
 
 @define(eq=False)
 class GatewayServer:
-    """A gateway that listens. After `kill()` or `stop()` it can be started again: orders and money live on at IB."""
+    """A gateway that listens. After `kill()` or `stop()` it can be started again: orders and money live on at IB, and
+    with a state file also beyond this process."""
 
     host: str = "127.0.0.1"
     port: int = PORT
     setup: Setup = field(factory=Setup)
     clock: Clock = field(factory=WallClock)
     record: Callable[[Frame], None] | None = None
+    state: Path | None = None
     core: Gateway = field(init=False)
+    inputs: Inputs = field(init=False)
     director: Director = field(init=False)
     sockets: dict[int, _Socket] = field(init=False, factory=dict)
     _server: asyncio.Server | None = field(init=False, default=None)
@@ -105,7 +109,9 @@ class GatewayServer:
     _poking: bool = field(init=False, default=False)
 
     def __attrs_post_init__(self) -> None:
-        self.core = Gateway(self.setup, self.clock.now())
+        now = self.clock.now()
+        self.inputs = Inputs(Gateway(self.setup, now)) if self.state is None else kept(self.state, self.setup, now)
+        self.core = self.inputs.core
         self.director = Director(self.core)
 
     @property
@@ -136,7 +142,7 @@ class GatewayServer:
             self._server.close()
         for socket in list(self.sockets.values()):
             socket.abort()
-            self.core.disconnected(self.core.schedule.now, socket.number)
+            self.inputs.disconnected(self.core.schedule.now, socket.number)
         self.sockets.clear()
         _ = self.core.take()
 
@@ -147,8 +153,11 @@ class GatewayServer:
         self._poking = True
         now = self.clock.now()
         try:
-            self.core.advance(now)
-            for output in self.core.take():
+            self.inputs.advance(now)
+            outputs = self.core.take()
+            if outputs:
+                self.inputs.sync()
+            for output in outputs:
                 self._perform(output)
             for socket in list(self.sockets.values()):
                 socket.flush()
@@ -162,8 +171,7 @@ class GatewayServer:
 
     def act(self, name: str, /, **given: object) -> None:
         """Do one of `actions.ACTS` now."""
-        self.core.advance(self.clock.now())
-        actions.perform(self.core, name, {word: str(value) for word, value in given.items()})
+        self.inputs.act(self.clock.now(), name, {word: str(value) for word, value in given.items()})
         self.poke()
 
     def fault(self, asked: str) -> None:
@@ -176,7 +184,7 @@ class GatewayServer:
 
     def run(self, steps: Iterable[Step]) -> None:
         """Take a script on; its seconds begin now."""
-        self.core.advance(self.clock.now())
+        self.inputs.advance(self.clock.now())
         self.director.run(steps)
         self.poke()
 
@@ -184,7 +192,7 @@ class GatewayServer:
         """One message of one socket."""
         now = self.clock.now()
         self._write_down(now, "in", socket.number, fields)
-        self.core.received(now, socket.number, fields)
+        self.inputs.received(now, socket.number, fields)
 
     def _perform(self, output: Output) -> None:
         match output:

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from phoenix_adapters.gateway.core import ACCOUNT, Setup
+from phoenix_adapters.gateway.inputs import StateError
 from phoenix_adapters.gateway.recorder import Recorder
 from phoenix_adapters.gateway.script import read
 from phoenix_adapters.gateway.server import PORT, Clock, GatewayServer, WallClock
@@ -21,18 +22,24 @@ async def serve(
     script: Path | None = None,
     faults: Sequence[str] = (),
     record: Path | None = None,
+    state: Path | None = None,
     clock: Clock | None = None,
     seed: int = 0,
     ready: Callable[[GatewayServer], None] = lambda server: None,
 ) -> None:
-    """Serve until cancelled. Unknown faults and bad scripts raise before the port opens; `ready` is called after."""
+    """Serve until cancelled. Unknown faults and bad scripts raise before the port opens; `ready` is called after.
+
+    With a state file orders and money outlive this process; a script cannot be resumed with them.
+    """
+    if state is not None and script is not None:
+        raise StateError("a script and a state exclude each other: nobody could say which step comes next")
     setup = Setup(accounts=tuple(accounts) or (ACCOUNT,), seed=seed, faults=tuple(faults))
     steps = read(script.read_text("utf-8").splitlines()) if script is not None else ()
     with ExitStack() as open_files:
         recorder = None
         if record is not None:
             recorder = Recorder(open_files.enter_context(record.open("a", encoding="utf-8")))
-        server = GatewayServer(host, port, setup, clock or WallClock(), recorder)
+        server = GatewayServer(host, port, setup, clock or WallClock(), recorder, state)
         await server.start()
         server.run(steps)
         ready(server)
@@ -40,3 +47,4 @@ async def serve(
             _ = await asyncio.Event().wait()
         finally:
             await server.stop()
+            server.inputs.close()

@@ -17,6 +17,7 @@ from phoenix_cli.output import UNREACHABLE, emit, fail
 @click.option("--script", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Acts as JSON lines.")
 @click.option("--fault", "faults", multiple=True, metavar="NAME", help="A misfortune of docs/gateway.md.")
 @click.option("--record", type=click.Path(dir_okay=False, path_type=Path), help="Write every frame as JSON lines.")
+@click.option("--state", type=click.Path(dir_okay=False, path_type=Path), help="Keep orders and money in this file.")
 @click.option("--seed", type=int, default=0, help="What prices walk by.")
 @click.pass_context
 def gateway_command(
@@ -27,6 +28,7 @@ def gateway_command(
     script: Path | None,
     faults: tuple[str, ...],
     record: Path | None,
+    state: Path | None,
     seed: int,
 ) -> None:
     """Simulate a gateway in the foreground; it obeys PHOENIX_CLOCK. Prices are made up, money is play money.
@@ -51,6 +53,7 @@ def gateway_command(
                 script=script,
                 faults=faults,
                 record=record,
+                state=state,
                 seed=seed,
                 ready=ready,
             )

@@ -9,7 +9,7 @@ from pathlib import Path
 from attrs import frozen
 
 from phoenix_adapters.brokers.mock.market import CARDS, MIDS
-from phoenix_adapters.gateway import ScriptError, UnknownAct, UnknownFault, serve
+from phoenix_adapters.gateway import ScriptError, StateError, UnknownAct, UnknownFault, serve
 from phoenix_adapters.gateway.server import GatewayServer
 from phoenix_cli.home import Home, Settings
 from phoenix_cli.wiring.opening import clock_of
@@ -37,6 +37,7 @@ async def simulate(
     script: Path | None,
     faults: Sequence[str],
     record: Path | None,
+    state: Path | None,
     seed: int,
     ready: Callable[[str, int], None],
 ) -> None:
@@ -44,7 +45,7 @@ async def simulate(
 
     def listening(server: GatewayServer) -> None:
         # The same prices as the mock's, so that the signals which `phoenix cse` writes fit both.
-        for symbol, mid in MIDS.items():
+        for symbol, mid in () if server.inputs.resumed else MIDS.items():
             tick = CARDS[symbol].tick
             server.act("quote", symbol=symbol, bid=str(mid - tick), ask=str(mid + tick))
         ready(server.host, server.port)
@@ -57,11 +58,14 @@ async def simulate(
             script=script,
             faults=faults,
             record=record,
+            state=state,
             clock=WallOf(clock_of(Settings(), home)),
             seed=seed,
             ready=listening,
         )
     except UnknownFault as error:
         raise BadInput("--fault", ",".join(faults), f"see docs/gateway.md for the menu: {error}") from error
+    except StateError as error:
+        raise BadInput("--state", str(state), str(error)) from error
     except (ScriptError, UnknownAct) as error:
         raise BadInput("--script", str(script), str(error)) from error

@@ -136,9 +136,12 @@ async def test_what_leaves_within_two_seconds_has_a_young_round_trip(
         approve(desk.stage, intent)
         await steps(desk, 8)
         assert all(age <= YOUNG for age in witness.ages) and len(witness.ages) in (0, 3)
+        left = bool(witness.ages)
         desk.scene.mute(False)
-        await desk.reaches(State.MANAGED)
-        assert all(age <= YOUNG for age in witness.ages) and len(witness.ages) == len(desk.placed()) == 3
+        # What did not leave in time may be withdrawn for its old quote: then nothing ever leaves.
+        await desk.until(lambda: desk.stands(State.MANAGED) or (not left and desk.stands(State.CANCELLED)))
+        assert all(age <= YOUNG for age in witness.ages)
+        assert len(witness.ages) == len(desk.placed()) == (3 if desk.stands(State.MANAGED) else 0)
 
 
 @asynccontextmanager
