@@ -26,6 +26,7 @@ def inbox_command(ctx: click.Context) -> None:
 
     Example: phoenix inbox
     """
+    from phoenix_cli.commands.drawing import countdown
     from phoenix_cli.wiring.opening import opened
     from phoenix_core.trade.positions import Open
     from phoenix_core.values import State, plain, utc_text
@@ -52,9 +53,10 @@ def inbox_command(ctx: click.Context) -> None:
         words = [f"STALLED {r['instrument']} {r['side']} {r['quantity']}  {r['intent']}  (RB-003)" for r in stalled]
         for r, position in zip(intents, waiting, strict=True):
             proposal = desk.signals.proposal(position.intent_id)
-            left = proposal.expires_at - now if proposal is not None else None
-            clock = f"T {int(left.total_seconds()) // 60:02d}:{int(left.total_seconds()) % 60:02d}" if left else ""
-            words.append(f"{r['state']:<9} {r['instrument']} {r['side']} {r['quantity']}  {clock}  {r['intent']}")
+            left_s = int((proposal.expires_at - now).total_seconds()) if proposal is not None else None
+            words.append(
+                f"{r['state']:<9} {r['instrument']} {r['side']} {r['quantity']}  {countdown(left_s)}  {r['intent']}"
+            )
         emit(ctx, {"intents": intents, "stalled": stalled}, "\n".join(words) or "nothing waits")
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import click
 
 from phoenix_cli.commands.acting import ask_engine, wait_for_engine
 from phoenix_cli.commands.desk import home_of
+from phoenix_cli.commands.worth import worth_of
 from phoenix_cli.output import emit, refuse
 
 if TYPE_CHECKING:
@@ -32,7 +32,9 @@ def positions_command(ctx: click.Context, name: str | None, all_: bool) -> None:
     with opened(home_of(ctx)) as session:
         if name is not None:
             found = row_of(session, named(ctx, session, name))
-            emit(ctx, found, "\n".join(f"{key:<16} {value}" for key, value in found.items() if value is not None))
+            emit(
+                ctx, found, "\n".join(f"{key:<16} {_said(value)}" for key, value in found.items() if value is not None)
+            )
             return
         positions = session.desk.positions
         rows = [row_of(session, p) for p in positions.open.values()]
@@ -43,19 +45,28 @@ def positions_command(ctx: click.Context, name: str | None, all_: bool) -> None:
 
 
 def named(ctx: click.Context, session: Session, name: str) -> Open | Ended:
-    """The position of an id, of an intent, or of an unambiguous beginning of either."""
+    """The position of an id, of an intent, of an unambiguous beginning of either, or the open one in an instrument."""
     from phoenix_core.trade.positions import position_id_of
 
     positions = session.desk.positions
     found = positions.find(name) or positions.of_intent(name)
     if found is not None:
         return found
+    there: list[Open | Ended] = [p for p in positions.open.values() if p.pair == name.upper()]
+    if len(there) == 1:
+        return there[0]
     everything: list[Open | Ended] = [*positions.open.values(), *positions.ended.values()]
     ids = [(p, (p.intent_id, position_id_of(p.intent_id))) for p in everything]
     near = [p for p, known in ids if any(each.startswith(name) for each in known)] if len(name) >= 4 else []
     if len(near) != 1:
         refuse(ctx, ("UNKNOWN_POSITION",), f"no position {name}")
     return near[0]
+
+
+def _said(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return ", ".join(map(str, value)) or "none" if isinstance(value, list) else str(value)
 
 
 def row_of(session: Session, position: Open | Ended) -> dict[str, object]:
@@ -90,13 +101,7 @@ def _open_facts(session: Session, position: Open) -> dict[str, object]:
 
     desk = session.desk
     stake = stake_of(position, desk.orders, desk.fills)
-    quote = desk.observations.quotes.get(position.pair)
-    thesis = desk.evidence.thesis(position.intent_id)
-    pnl: Decimal | None = None
-    if quote is not None and position.average_entry is not None and position.held:
-        price = quote.bid if position.side.sign > 0 else quote.ask
-        pnl = (price - position.average_entry) * position.held * position.side.sign
-    risk = thesis.risk if thesis is not None else None
+    worth = worth_of(session, position)
     return {
         "side": position.side.value,
         "filled": plain(position.filled_quantity),
@@ -106,8 +111,10 @@ def _open_facts(session: Session, position: Open) -> dict[str, object]:
         "stop": plain(position.stop_price),
         "target": plain(position.target_price),
         "protection": protection_of(stake, session.clock.now()).value,
-        "pnl": plain(pnl.quantize(Decimal("0.01"))) if pnl is not None else None,
-        "r": plain((pnl / risk).quantize(Decimal("0.01"))) if pnl is not None and risk else None,
+        "price": plain(worth.price) if worth.price is not None else None,
+        "price_age_s": worth.age_s,
+        "pnl": plain(worth.pnl) if worth.pnl is not None else None,
+        "r": plain(worth.r) if worth.r is not None else None,
         "closing": position.closing,
         "order_ref": position.order_ref or None,
         "reasons": list(position.last.reasons),
@@ -117,8 +124,12 @@ def _open_facts(session: Session, position: Open) -> dict[str, object]:
 def _line(row: dict[str, object]) -> str:
     side = row.get("side", "")
     filled = f"{row['filled']}/{row['requested']}" if row.get("requested") else str(row["filled"])
-    prices = f"stop {row['stop']} target {row['target']} {row['protection']}" if "stop" in row else ""
     money = f"P&L {row.get('pnl') or '-'}" + (f" ({row['r']} R)" if row.get("r") else "")
+    prices = f"stop {row['stop']} target {row['target']}" if "stop" in row else ""
+    if row["state"] in ("PROPOSED", "APPROVED"):
+        filled = money = ""  # nothing is held, and nothing is to be protected yet
+    elif "stop" in row:
+        prices += f" {row['protection']}"
     return f"{row['state']:<9} {row['instrument']:<7} {side!s:<4} {filled:<16} {money:<24} {prices} {row['position']}"
 
 
@@ -140,6 +151,8 @@ def close_command(ctx: click.Context, name: str | None, all_: bool, quantity: st
 
     if (name is None) == (not all_):
         raise BadInput("ID", name or "", "name one position, or --all")
+    if all_ and quantity is not None:
+        raise BadInput("--quantity", quantity, "name one position: --all closes everything that is held")
     size = Quantity(number(quantity, "--quantity")) if quantity is not None else None
     with opened(home_of(ctx)) as session:
         chosen = [named(ctx, session, name)] if name else list(session.desk.positions.open.values())

@@ -27,6 +27,7 @@ def status_command(ctx: click.Context) -> None:
 
     Example: phoenix status
     """
+    from phoenix_cli.commands.drawing import status_lines
     from phoenix_cli.wiring.opening import opened
 
     with opened(home_of(ctx)) as session:
@@ -65,6 +66,7 @@ def watch_command(ctx: click.Context, once: bool, every: float) -> None:
     from rich.console import Console
     from rich.live import Live
 
+    from phoenix_cli.commands.drawing import dashboard
     from phoenix_cli.output import wants_json
     from phoenix_cli.wiring.opening import opened
 
@@ -76,14 +78,27 @@ def watch_command(ctx: click.Context, once: bool, every: float) -> None:
         if once:
             console.print(dashboard(picture_of(session)))
             return
-        with Live(dashboard(picture_of(session)), console=console, screen=console.is_terminal) as live:
-            while True:
-                try:
+        try:
+            with Live(dashboard(picture_of(session)), console=console, screen=console.is_terminal) as live:
+                while True:
                     time.sleep(every)
-                except KeyboardInterrupt:
-                    return
-                _ = session.recorder.catch_up()
-                live.update(dashboard(picture_of(session)), refresh=True)
+                    live.update(_seen(session), refresh=True)
+        except KeyboardInterrupt:
+            return
+
+
+def _seen(session: Session) -> RenderableType:
+    """The next picture; a log that cannot be read just now is said on the screen, and looked for again."""
+    from rich.text import Text
+
+    from phoenix_cli.commands.drawing import dashboard
+    from phoenix_core.chain import StoreFault
+
+    try:
+        _ = session.recorder.catch_up()
+        return dashboard(picture_of(session))
+    except StoreFault as fault:
+        return Text(f"THE LOG CANNOT BE READ: {fault}; open runbook RB-004", style="bold red")
 
 
 # --- what is on the screen --------------------------------------------------------------------------------------------
@@ -93,9 +108,11 @@ def picture_of(session: Session) -> Row:
     """The whole desk as one document."""
     from decimal import Decimal
 
-    from phoenix_core.values import State, plain, utc_text
+    from phoenix_core.values import Severity, State, plain, utc_text
+    from phoenix_core.watch.codes import CODES
     from phoenix_core.watch.market_hours import fx_day
 
+    loudness = [Severity.CRITICAL, Severity.WARNING, Severity.INFO]
     desk, now = session.desk, session.clock.now().wall
     positions = sorted(desk.positions.open.values(), key=lambda p: (p.state is not State.STALLED, p.born_at))
     shown = [_position_row(session, p) for p in positions if p.state not in (State.PROPOSED, State.APPROVED)]
@@ -127,16 +144,35 @@ def picture_of(session: Session) -> Row:
             for d in desk.drifts.open.values()
         ],
         "alerts": [
-            {"alert": a.id, "code": a.code.value, "severity": a.severity.value, "subject": a.subject}
-            for a in desk.alerts.open.values()
+            {
+                "alert": a.id,
+                "code": a.code.value,
+                "severity": a.severity.value,
+                "subject": a.subject,
+                "phrase": CODES[a.code].phrase,
+                "runbook": CODES[a.code].runbook,
+                "age_s": max(0, int((now - a.raised_at).total_seconds())),
+            }
+            for a in sorted(desk.alerts.open.values(), key=lambda a: (loudness.index(a.severity), a.raised_at))
             if not a.acknowledged
         ],
         "today": {
             "entries": sum(traded.entries for traded in today),
             "realized": plain(sum((traded.realized for traded in today), Decimal(0))),
+            "open": _open_pnl(shown),
             "currency": session.genesis.currency,
         },
     }
+
+
+def _open_pnl(rows: list[Row]) -> str | None:
+    """What everything held is worth beside what is realised; None where one of them cannot be told."""
+    from decimal import Decimal
+
+    from phoenix_core.values import plain
+
+    held = [row["pnl"] for row in rows if Decimal(row["filled"]) > Decimal(row["exited"])]
+    return None if None in held else plain(sum((Decimal(pnl) for pnl in held), Decimal(0)))
 
 
 def is_running(session: Session) -> bool:
@@ -236,63 +272,3 @@ def _last_beat(session: Session) -> Row | None:
                     "details": dict(body.details),
                 }
     return None
-
-
-# --- how it is drawn --------------------------------------------------------------------------------------------------
-
-
-def status_lines(picture: Row) -> list[str]:
-    """The picture as plain lines, what needs a human first."""
-    lines = [f"STALLED  {_position_words(row)}  RB-003" for row in picture["stalled"]]
-    if picture["halted"]:
-        lines.append("HALTED   the latch is up: no entry leaves  RB-004")
-    lines += [f"KILL     {flag['type']} on {flag['scope']}  RB-005" for flag in picture["kill_flags"]]
-    lines += [f"DRIFT    {d['severity']} {d['cause']} {d['subject']}  {d['drift']}  RB-002" for d in picture["drifts"]]
-    lines += [f"ALERT    {a['severity']} {a['code']} {a['subject']}  {a['alert']}" for a in picture["alerts"]]
-    lines += [f"WAITS    {_waiting_words(row)}" for row in picture["waiting"]]
-    lines += [f"HOLDS    {_position_words(row)}" for row in picture["positions"]]
-    engine, link, health, today = picture["engine"], picture["link"], picture["health"], picture["today"]
-    seen = picture["reconciliation"]
-    looked = f"{seen['agreement']} {seen['age_s']} s ago" if seen["agreement"] else "never"
-    return [
-        f"{picture['mode']} {picture['account']}   engine {'runs' if engine['running'] else 'IS NOT RUNNING'}"
-        f"   {health['health']}, {health['detail']}",
-        f"link {link['state']}, session {link['session']}   reconciled {looked}"
-        f"   {engine['beads']} beads, {engine['owed']} owed, {picture['orders']} orders work",
-        f"today {today['entries']} entries, realised {today['realized']} {today['currency']}",
-        *lines,
-        *([] if lines else ["nothing is open, nothing waits"]),
-    ]
-
-
-def _position_words(row: Row) -> str:
-    worth = f"P&L {row['pnl'] or '-'}" + (f" ({row['r']} R)" if row.get("r") else "")
-    return (
-        f"{row['state']:<9} {row['instrument']} {row['side']} {row['filled']}/{row['requested']}  {worth}"
-        f"  stop {row['stop']} target {row['target']} {row['protection']}  {row['position'][:8]}"
-    )
-
-
-def _waiting_words(row: Row) -> str:
-    left = row["left_s"]
-    clock = f"T {left // 60:02d}:{left % 60:02d}" if left is not None and left > 0 else "expired"
-    return f"{row['state']:<9} {row['instrument']} {row['side']}  {clock}  phoenix approve {row['intent'][:8]}"
-
-
-_LOUD = {"STALLED": "bold red", "HALTED": "bold red", "KILL": "red", "DRIFT": "red", "ALERT": "yellow", "WAITS": "cyan"}
-
-
-def dashboard(picture: Row) -> RenderableType:
-    """The same picture for the live screen: a head, and what is open by loudness."""
-    from rich.console import Group
-    from rich.panel import Panel
-    from rich.text import Text
-
-    lines = status_lines(picture)
-    healthy = picture["health"]["health"] == "HEALTHY"
-    head = Text("\n").join(Text(line) for line in lines[:3])
-    body = Text("\n").join(Text(line, style=_LOUD.get(line.split(" ", 1)[0], "")) for line in lines[3:])
-    title = f"phoenix {picture['mode']} {picture['now'][11:19]} UTC"
-    return Group(
-        Panel(head, title=title, border_style="green" if healthy else "red"), Panel(body, title="what is open")
-    )

@@ -59,6 +59,8 @@ from phoenix_core.watch.observations import proof_of_absence
 
 # The human cites a quote that the log holds; older than this the screen would cite another market.
 QUOTES_EVERY: Final = timedelta(seconds=5)
+# What is held is worth what the last quote says: people look at it all day, and at its age. As often as a beat.
+WORTH_EVERY: Final = timedelta(seconds=30)
 
 Due = Command | Assemble | Submit | Carry | Resize | Restore | LeaveOnTime | ClearAway
 
@@ -201,14 +203,16 @@ def _due_to_intents(desk: Desk, now: Moment) -> Iterator[Due]:
         if shown is None or now.wall >= shown.evidence.expires_at:
             version = desk.evidence.next_version(position.intent_id)
             yield Assemble(_id("assemble", position.intent_id, str(version)), position.intent_id)
-    stale = tuple(dict.fromkeys(s for s in waiting if _quote_is_old(desk, s, now)))
+    held = (p.pair for state in (State.FILLED, State.MANAGED) for p in desk.positions.in_state(state))
+    asked = [*((s, QUOTES_EVERY) for s in waiting), *((s, WORTH_EVERY) for s in held)]
+    stale = tuple(dict.fromkeys(symbol for symbol, every in asked if _quote_is_old(desk, symbol, now, every)))
     if stale:
         yield ObserveQuotes(_id("quotes", str(desk.head.size)), stale)
 
 
-def _quote_is_old(desk: Desk, symbol: str, now: Moment) -> bool:
+def _quote_is_old(desk: Desk, symbol: str, now: Moment, every: timedelta) -> bool:
     last = desk.observations.quotes.get(symbol)
-    return last is None or now.wall - last.at >= QUOTES_EVERY
+    return last is None or now.wall - last.at >= every
 
 
 def _due_to_watch(desk: Desk, now: Moment) -> Iterator[Due]:

@@ -29,6 +29,8 @@ POSITION: Shape = {
     "stop": str,
     "target": str,
     "protection": str,
+    "price": TEXT,
+    "price_age_s": (int, None),
     "pnl": TEXT,
     "r": TEXT,
     "closing": bool,
@@ -87,8 +89,18 @@ STATUS: Shape = {
     "waiting": [{"intent": str, "state": str, "instrument": str, "side": str, "left_s": (int, None)}],
     "orders": int,
     "drifts": [{"drift": str, "cause": str, "severity": str, "subject": str}],
-    "alerts": [{"alert": str, "code": str, "severity": str, "subject": str}],
-    "today": {"entries": int, "realized": str, "currency": str},
+    "alerts": [
+        {
+            "alert": str,
+            "code": str,
+            "severity": str,
+            "subject": str,
+            "phrase": str,
+            "runbook": TEXT,
+            "age_s": int,
+        }
+    ],
+    "today": {"entries": int, "realized": str, "open": TEXT, "currency": str},
 }
 REPORT: Shape = {
     "day": str,
