@@ -14,9 +14,11 @@ from phoenix_adapters.keys import (
     Trouble,
     create,
     create_log_key,
+    create_secret,
     load,
     load_log_key,
     load_public,
+    load_secret,
     note_verifier,
     parse_vkey,
     public_path,
@@ -215,6 +217,27 @@ def test_a_verifier_key_line_has_one_spelling() -> None:
     for bad in ("", name, f"{name}+{encoded}", f"{name}+00000000+{encoded}", f"x+{key_id}+{encoded}", line + "=",
                 f"+{key_id}+{encoded}", line.upper()):  # fmt: skip
         assert parse_vkey(bad) is None, bad
+
+
+def test_a_secret_is_whole_and_its_owners_alone(tmp_path: Path) -> None:
+    """Made once, 0600, never over an old one; one that a crash cut short, or that others can read, is no secret."""
+    path = tmp_path / "desk.key"
+    create_secret(path, 32)
+    secret = load_secret(path, 32)
+    assert (len(secret), path.stat().st_mode & 0o777) == (32, 0o600)
+    with pytest.raises(KeyTrouble) as error:
+        create_secret(path, 32)
+    assert (error.value.trouble, load_secret(path, 32)) == (Trouble.KEY_EXISTS, secret)
+    for data in (b"", secret[:31], secret + b"x"):
+        _ = path.write_bytes(data)
+        with pytest.raises(KeyTrouble) as error:
+            _ = load_secret(path, 32)
+        assert error.value.trouble is Trouble.KEY_NOT_READ
+    _ = path.write_bytes(secret)
+    path.chmod(0o640)
+    with pytest.raises(KeyTrouble) as error:
+        _ = load_secret(path, 32)
+    assert error.value.trouble is Trouble.KEY_OPEN_TO_OTHERS
 
 
 def test_secrets_are_not_printed(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from typing import BinaryIO, Final, Protocol
 
 from attrs import frozen
@@ -137,11 +137,16 @@ def export(
     """Write the export; the file appears whole or not at all."""
     target = os.fspath(path)
     partial = target + ".partial"
-    with open(partial, "wb") as out:
-        out.writelines(export_lines(store, origin, log_key, files))
-        out.flush()
-        os.fsync(out.fileno())
-    os.replace(partial, target)
+    try:
+        with open(partial, "wb") as out:
+            out.writelines(export_lines(store, origin, log_key, files))
+            out.flush()
+            os.fsync(out.fileno())
+        os.replace(partial, target)
+    finally:
+        # Half an export on a full disk is room that somebody needs.
+        with suppress(FileNotFoundError):
+            os.unlink(partial)
 
 
 def read_export(

@@ -183,6 +183,25 @@ def copy_whole(source: apsw.Connection, target: str, vfs: str | None, check: Cal
     return head
 
 
+def is_open_elsewhere(path: str) -> bool:
+    """Whether some other handle has this log open. What it wrote after the file was replaced would be lost unseen.
+
+    Leaving WAL needs the file for oneself; whoever opens it next goes back to it. What is no database nobody writes to.
+    """
+    try:
+        db = apsw.Connection(path, flags=apsw.SQLITE_OPEN_READWRITE)
+    except apsw.Error:
+        return False
+    try:
+        return bool(db.pragma("journal_mode", "delete") != "delete")
+    except (apsw.BusyError, apsw.LockedError):
+        return True
+    except apsw.Error:
+        return False
+    finally:
+        db.close()
+
+
 def sync(path: str | os.PathLike[str]) -> None:
     """Force a file, or the names in a folder, to the disk."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)

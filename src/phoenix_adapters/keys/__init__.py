@@ -1,7 +1,7 @@
 """Keys and signatures: OpenSSH files and SSHSIG for people, C2SP notes for the log, and the port `Verifier`."""
 
 from phoenix_adapters.keys.agent import identities
-from phoenix_adapters.keys.files import create, load, load_public, public_path
+from phoenix_adapters.keys.files import create, create_secret, load, load_public, load_secret, public_path
 from phoenix_adapters.keys.log_key import (
     LogKey,
     create_log_key,
@@ -33,10 +33,12 @@ __all__ = [
     "Trouble",
     "create",
     "create_log_key",
+    "create_secret",
     "identities",
     "load",
     "load_log_key",
     "load_public",
+    "load_secret",
     "note_verifier",
     "parse_private_file",
     "parse_public_line",

@@ -31,8 +31,8 @@ def create(path: Path, comment: str = "") -> PrivateKey:
     public = PublicKey(KeyType.SOFTWARE, private.public_key().public_bytes_raw())
     key = PrivateKey(public, private.private_bytes_raw(), comment)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _write_new(path, private_file(key, secrets.token_bytes(4)), 0o600)
-    _write_new(public_path(path), f"{public.line} {comment}".rstrip() + "\n", 0o644)
+    _write_new(path, private_file(key, secrets.token_bytes(4)).encode(), 0o600)
+    _write_new(public_path(path), (f"{public.line} {comment}".rstrip() + "\n").encode(), 0o644)
     _sync_folder(path.parent)
     return key
 
@@ -70,16 +70,31 @@ def is_encrypted(path: Path) -> bool:
     return parse_private_file(_read(path, private=True)) is Fault.KEY_ENCRYPTED
 
 
-def _write_new(path: Path, text: str, mode: int) -> None:
+def create_secret(path: Path, size: int) -> None:
+    """So many random bytes for their owner's eyes only. Never over old ones."""
+    _write_new(path, secrets.token_bytes(size), 0o600)
+    _sync_folder(path.parent)
+
+
+def load_secret(path: Path, size: int) -> bytes:
+    """The bytes of a secret, all of them: what a crash cut short in the making would work as well, and hide nothing."""
+    data = _read_bytes(path, private=True)
+    if len(data) != size:
+        mend = "bring it back from where you keep a copy; a desk that has no bead yet may make it anew"
+        raise KeyTrouble(Trouble.KEY_NOT_READ, f"{path} ({len(data)} bytes where {size} belong)", mend)
+    return data
+
+
+def _write_new(path: Path, data: bytes, mode: int) -> None:
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     except FileExistsError as error:
         raise KeyTrouble(
             Trouble.KEY_EXISTS, str(path), "choose another name, or enrol the key that is there"
         ) from error
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+    with os.fdopen(descriptor, "wb") as file:
         os.fchmod(file.fileno(), mode)  # whatever the umask made of it
-        _ = file.write(text)
+        _ = file.write(data)
         file.flush()
         os.fsync(file.fileno())
 
@@ -94,6 +109,13 @@ def _sync_folder(folder: Path) -> None:
 
 def _read(path: Path, private: bool) -> str:
     try:
+        return _read_bytes(path, private).decode()
+    except UnicodeDecodeError as error:
+        raise KeyTrouble(Trouble.KEY_NOT_READ, f"{path} (no text)", "give an OpenSSH key") from error
+
+
+def _read_bytes(path: Path, private: bool) -> bytes:
+    try:
         # Not blocking: a pipe that was put in a key's place must not hang the desk.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError as error:
@@ -102,13 +124,9 @@ def _read(path: Path, private: bool) -> str:
         raise KeyTrouble(Trouble.KEY_NOT_READ, f"{path} ({error.strerror})", "see who may read it") from error
     try:
         _look_at(descriptor, path, private)
-        data = os.read(descriptor, TEXT_MAX + 1)
+        return os.read(descriptor, TEXT_MAX + 1)
     finally:
         os.close(descriptor)
-    try:
-        return data.decode()
-    except UnicodeDecodeError as error:
-        raise KeyTrouble(Trouble.KEY_NOT_READ, f"{path} (no text)", "give an OpenSSH key") from error
 
 
 def _look_at(descriptor: int, path: Path, private: bool) -> None:

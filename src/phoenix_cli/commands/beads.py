@@ -175,6 +175,7 @@ def beads_checkpoint(ctx: click.Context, out: Path | None, accept_loss: bool) ->
 
     Example: phoenix beads checkpoint --out /mnt/usb/phoenix.note
     """
+    from phoenix_adapters.seams.files import write_whole
     from phoenix_cli.wiring.keeping import log_loss, note_trouble
     from phoenix_cli.wiring.opening import checkpoint_log, opened
 
@@ -187,7 +188,7 @@ def beads_checkpoint(ctx: click.Context, out: Path | None, accept_loss: bool) ->
             log_loss(session, out)
         note = checkpoint_log(session)
         if out is not None:
-            _ = out.write_text(note, encoding="utf-8")
+            write_whole(out, note, durable=True)
         emit(ctx, {"note": note, "size": session.store.head().size}, note.rstrip())
 
 

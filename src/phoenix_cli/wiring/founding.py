@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 from decimal import Decimal
 from pathlib import Path
 
@@ -20,14 +19,16 @@ from phoenix_adapters.keys import (
     Signs,
     create,
     create_log_key,
+    create_secret,
     load,
     load_log_key,
     load_public,
+    load_secret,
     signs_for,
     vkey,
 )
 from phoenix_cli.home import Home, Settings
-from phoenix_cli.wiring.opening import account_of
+from phoenix_cli.wiring.opening import DESK_KEY_BYTES, account_of
 from phoenix_core.acts.operate import Initialise
 from phoenix_core.beads import Genesis, Limits, Operator, OperatorEvent, Policy
 from phoenix_core.gate.guards import PORTS
@@ -71,10 +72,8 @@ def make_keys(home: Home, account: str, operator: Path | None = None) -> Keys:
 def desk_key(home: Home) -> bytes:
     """The key of the account hashes, made once."""
     if not home.desk_key.exists():
-        descriptor = os.open(home.desk_key, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            _ = file.write(secrets.token_bytes(32))
-    return home.desk_key.read_bytes()
+        create_secret(home.desk_key, DESK_KEY_BYTES)
+    return load_secret(home.desk_key, DESK_KEY_BYTES)
 
 
 def first_beads(keys: Keys, mode: Mode, currency: str, name: str = "operator") -> Initialise:

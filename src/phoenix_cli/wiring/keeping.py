@@ -6,10 +6,11 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Protocol
 
 from returns.pipeline import is_successful
 
-from phoenix_adapters.beads.files import sync
+from phoenix_adapters.beads.files import is_open_elsewhere, sync
 from phoenix_adapters.beads.lease import take
 from phoenix_adapters.beads.sqlite import SqliteStore
 from phoenix_adapters.keys import load_log_key
@@ -17,10 +18,10 @@ from phoenix_cli.home import Home
 from phoenix_cli.wiring.opening import Session, export_log, fresh_id, outside_of, verify_export
 from phoenix_core.acts.operate import Observe
 from phoenix_core.beads import About, Order, Position
-from phoenix_core.chain import StoreFault, verify_chain
-from phoenix_core.checkpoint import Standing, behind, open_note, proof_text
+from phoenix_core.chain import Head, StoreFault, verify_chain
+from phoenix_core.checkpoint import Verifying, open_note, proof_text
 from phoenix_core.kernel import bead_of
-from phoenix_core.tree import inclusion_proof
+from phoenix_core.tree import EMPTY_FRONTIER, inclusion_proof
 from phoenix_core.values import BadInput
 
 _FRIENDS = ("", "-wal", "-shm")
@@ -57,19 +58,18 @@ def proof_of(session: Session, seq: int) -> str:
 
 def home_troubles(session: Session) -> list[str]:
     """Everything that is wrong with the home's log: its chain, its checkpoints, its witness, its signatures."""
-    store, origin = session.store, session.genesis.origin
-    verified = verify_chain(record.data for record in store.read(0))
+    store, key = session.store, load_log_key(session.home.log_key).verifying(session.genesis.origin)
+    # One look for all of it: a desk at work goes on writing meanwhile.
+    with store.view() as head:
+        verified = verify_chain(record.data for record in store.read(0))
+        sound = keeps_its_word(store, key)
     if not is_successful(verified):
         return [f"the log does not verify: {verified.failure()}"]
-    if verified.unwrap() != store.head():
+    if verified.unwrap() != head:
         return ["the log does not verify: the head is another one"]
     found: list[str] = []
-    key = load_log_key(session.home.log_key).verifying(origin)
-    for note in store.checkpoints():
-        opened = open_note(note, key)
-        if not is_successful(opened) or behind(store, opened.unwrap(), origin) is not Standing.AGREES:
-            found.append("a checkpoint that this log keeps is not one of its own past, or was not signed by its key")
-            break
+    if not sound:
+        found.append("a checkpoint that this log keeps is not one of its own past, or was not signed by its key")
     if session.observe_only:
         found.append(session.observe_only)
     roots = session.home.path / "roots.json"
@@ -81,6 +81,36 @@ def home_troubles(session: Session) -> list[str]:
     return found
 
 
+def keeps_its_word(store: Kept, key: Verifying) -> bool:
+    """Whether every checkpoint that a log keeps is its key's, and one of its own past: one walk serves them all."""
+    frontier, size = EMPTY_FRONTIER, store.head().size
+    for note in store.checkpoints():
+        opened = open_note(note, key)
+        point = opened.unwrap() if is_successful(opened) else None
+        if point is None or point.origin != key.name or not frontier.size <= point.size <= size:
+            return False
+        frontier = frontier.extend(store.leaves(frontier.size, point.size))
+        if frontier.root() != point.root:
+            return False
+    return True
+
+
+class Kept(Protocol):
+    """What is asked of a log about the checkpoints that it keeps."""
+
+    def head(self) -> Head:
+        """Where it ends."""
+        ...
+
+    def checkpoints(self) -> tuple[str, ...]:
+        """The notes, by size."""
+        ...
+
+    def leaves(self, start: int = 0, stop: int | None = None) -> list[bytes]:
+        """The hashes of its beads."""
+        ...
+
+
 def restore(home: Home, backup: Path) -> tuple[int, Path] | None:
     """Put a backup in the log's place: (its beads, where the old log lies now); None while an engine runs."""
     held = take(f"{home.log}.lease", "restore")
@@ -89,9 +119,15 @@ def restore(home: Home, backup: Path) -> tuple[int, Path] | None:
     with held:
         coming = home.log.with_name("beads.db.restoring")
         _remove(coming)
-        _ = shutil.copy(backup, coming)
+        # A log that was copied by hand may have its last beads in the write-ahead file beside it.
+        for friend in ("", "-wal"):
+            if Path(f"{backup}{friend}").exists():
+                _ = shutil.copy(f"{backup}{friend}", f"{coming}{friend}")
         try:
             size = _checked(home, coming, backup)
+            if is_open_elsewhere(str(home.log)):
+                mend = "another process has its log open (a watchdog, a tail): end it first"
+                raise BadInput("home", str(home.path), mend)
         except (BadInput, StoreFault, OSError):
             _remove(coming)
             raise

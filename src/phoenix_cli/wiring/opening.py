@@ -23,7 +23,7 @@ from phoenix_adapters.engine.loop import Engine
 from phoenix_adapters.engine.recorder import Recorder
 from phoenix_adapters.engine.turn import Turn
 from phoenix_adapters.engine.watching import Watchdog
-from phoenix_adapters.keys import SshVerifier, load_log_key
+from phoenix_adapters.keys import SshVerifier, load_log_key, load_secret
 from phoenix_adapters.seams.files import FileSeam, write_whole
 from phoenix_cli.home import Home, Settings, load_settings, mode_of
 from phoenix_cli.wiring.outside import OutsideNote
@@ -67,6 +67,10 @@ def _shared_shift(home: Home, text: str) -> timedelta:
     if path.parent.is_dir():
         write_whole(path, f"{text}\n{shift // timedelta(microseconds=1)}\n")
     return shift
+
+
+# The key of the account hashes.
+DESK_KEY_BYTES = 32
 
 
 def account_of(number: str, desk_key: bytes) -> Account:
@@ -299,7 +303,7 @@ def _ibkr_of(session: Session) -> Broker:
     from phoenix_adapters.brokers.ibkr.broker import build
     from phoenix_adapters.brokers.ibkr.library import installed
 
-    settings, key = session.settings, session.home.desk_key.read_bytes()
+    settings, key = session.settings, load_secret(session.home.desk_key, DESK_KEY_BYTES)
     try:
         _ = installed()
     except ModuleNotFoundError as error:

@@ -24,7 +24,7 @@ from phoenix_adapters.beads.export import (
     read_export,
 )
 from phoenix_adapters.beads.memory import MemoryStore
-from phoenix_core.canonical import Flaw, Json, encode
+from phoenix_core.canonical import Flaw, Json, NotCanonical, encode
 from phoenix_core.chain import EMPTY, Head, Lie, Sealed, seal
 from phoenix_core.checkpoint import Checkpoint, Verifying, parse_note, sign_note
 from phoenix_core.values import text_hash
@@ -101,6 +101,12 @@ class TestHonest:
         assert [point.size for point in found.checkpoints] == [5, SIZE]
         assert dict(found.files) == {"a.txt": "\u2028", "b.py": "print()\n"}
         assert (found.witnessed, found.unwitnessed) == (5, 7)
+
+    def test_half_of_it_is_not_left_behind(self, tmp_path: Path) -> None:
+        """An export that cannot be finished leaves no file: neither under its name nor beside it."""
+        with pytest.raises(NotCanonical):
+            export(STORE, tmp_path / "log.jsonl", ORIGIN, PUBLIC, {"a.txt": "\ud800"})
+        assert list(tmp_path.iterdir()) == []
 
     def test_an_empty_log_has_an_export(self) -> None:
         """It says that it holds nothing; nobody has seen anything of it."""

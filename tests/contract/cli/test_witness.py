@@ -7,17 +7,23 @@ import json
 import shutil
 import signal
 import subprocess
+from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 
 import apsw
 import pytest
 
+from phoenix_adapters.beads.memory import MemoryStore
 from phoenix_adapters.beads.sqlite import SqliteStore
-from phoenix_adapters.keys import create_log_key
+from phoenix_adapters.keys import create_log_key, note_verifier
+from phoenix_cli.home import Home
+from phoenix_cli.wiring.keeping import home_troubles, keeps_its_word
+from phoenix_cli.wiring.opening import opened
 from phoenix_cli.wiring.outside import OutsideNote
-from phoenix_core.chain import StoreFault
-from tests.contract.beads.suite import ORIGIN, grow
+from phoenix_core.chain import Sealed, StoreFault
+from phoenix_core.checkpoint import Checkpoint, Signer, Verifying, sign_note
+from tests.contract.beads.suite import ORIGIN, PUBLIC, SIGNER, grow, sealed
 from tests.contract.cli.operator import PATIENCE_S, Seat, until
 from tests.showing import shows
 
@@ -212,6 +218,113 @@ def test_a_backup_brings_all_of_it_back(seat: Seat) -> None:
     assert Path(restored.document["replaced"]).read_bytes() == b"lost"
     assert seat.json("beads", "verify").code == 0
     assert seat.run("run", "--once").code == 0
+
+
+@shows("I4", "I7")
+def test_a_copy_made_by_hand_brings_its_write_ahead_file(seat: Seat, tmp_path: Path) -> None:
+    """The last beads of a log that is copied while it is open lie beside it: they come back too."""
+    with SqliteStore(seat.home / "beads.db"):
+        assert seat.json("kill", "raise", "--reason", "drill").code == 0
+        for friend in ("", "-wal"):
+            shutil.copy(f"{seat.home}/beads.db{friend}", f"{tmp_path}/copy.db{friend}")
+    assert (tmp_path / "copy.db-wal").stat().st_size > 0
+    before = size_of(seat)
+    assert seat.json("beads", "restore", str(tmp_path / "copy.db")).document["beads"] == before
+    assert size_of(seat) == before
+    assert seat.json("beads", "verify").code == 0
+
+
+@shows("I4", "I21")
+def test_a_log_that_somebody_has_open_is_not_replaced(seat: Seat) -> None:
+    """What a watchdog wrote into the old file would be lost unseen: it is ended first."""
+    with SqliteStore(seat.home / "beads.db") as watching:
+        before = watching.head()
+        refused = seat.run("beads", "restore", str(backup_of(seat)))
+        assert (refused.code, watching.head()) == (2, before)
+        assert "another process has its log open" in refused.err
+        assert not list(seat.home.glob("beads.db.re*"))
+        assert seat.json("kill", "raise", "--reason", "drill").code == 0
+        assert watching.head().size > before.size, "the log works on as it did"
+    assert seat.json("beads", "restore", str(backup_of(seat))).code == 0
+
+
+@shows("I7")
+def test_a_note_is_put_in_place_whole(seat: Seat) -> None:
+    """A reader has the old note or the new one, at any moment: a half-written one would close the desk."""
+    assert seat.json("kill", "raise", "--reason", "drill").code == 0
+    with note_of(seat).open("rb") as reading:
+        said = note_of(seat).read_bytes()
+        assert seat.json("beads", "checkpoint", "--out", str(note_of(seat))).code == 0
+        assert reading.read() == said
+    assert note_of(seat).read_bytes() != said
+
+
+@shows("I7")
+def test_verify_beside_a_desk_at_work(seat: Seat, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bead that lands while the log is read is no lie."""
+    read = SqliteStore.read
+
+    def read_while_others_write(store: SqliteStore, start: int = 0, stop: int | None = None) -> Iterator[Sealed]:
+        yield from read(store, start, stop)
+        with SqliteStore(seat.home / "beads.db") as other:
+            _ = other.append_blind(lambda at: sealed(at, at.size))
+
+    with opened(Home(seat.home)) as session:
+        monkeypatch.setattr(SqliteStore, "read", read_while_others_write)
+        before = session.store.head().size
+        assert home_troubles(session) == []
+        assert session.store.head().size > before, "somebody wrote"
+
+
+class Counting(MemoryStore):
+    """A log that notes how many leaves it was asked for."""
+
+    asked = 0
+
+    def leaves(self, start: int = 0, stop: int | None = None) -> list[bytes]:
+        """As before, and counted."""
+        found = super().leaves(start, stop)
+        self.asked += len(found)
+        return found
+
+
+class TestKeepsItsWord:
+    """The checkpoints that a log keeps, against the log."""
+
+    def log(self, count: int) -> tuple[Counting, Verifying]:
+        """A log that signed after every bead."""
+        store = Counting()
+        for n in range(count):
+            _ = grow(store, n)
+            _ = store.checkpoint(ORIGIN, SIGNER).unwrap()
+        return store, note_verifier(ORIGIN, PUBLIC)
+
+    @shows("I7")
+    def test_one_walk_for_all_of_them(self) -> None:
+        """A log of many checkpoints is read once, not once for each: a year's log is verified in minutes."""
+        store, key = self.log(50)
+        assert keeps_its_word(store, key)
+        assert store.asked == 50
+
+    @pytest.mark.parametrize("at", [0, 3, 6])
+    @shows("I7")
+    def test_one_that_is_not_its_own(self, at: int) -> None:
+        """Another past, another key, another log's, a longer log's, or no note: each is seen, wherever it stands."""
+        store, key = self.log(7)
+        kept, root = list(store.log.checkpoints), store.root(at + 1)
+        forger = Signer(ORIGIN, SIGNER.key_id, lambda _: bytes(64))
+        other = "phoenix.example/other"
+        for note in (
+            sign_note(Checkpoint(ORIGIN, at + 1, bytes(32)), SIGNER),
+            sign_note(Checkpoint(ORIGIN, at + 1, root), forger),
+            sign_note(Checkpoint(other, at + 1, root), SIGNER),
+            sign_note(Checkpoint(ORIGIN, 99, store.root()), SIGNER),
+            "no note",
+        ):
+            store.log.checkpoints[at] = (kept[at][0], note)
+            assert not keeps_its_word(store, key)
+            store.log.checkpoints[at] = kept[at]
+        assert keeps_its_word(store, key)
 
 
 def test_what_is_not_restored(seat: Seat, tmp_path: Path) -> None:

@@ -426,6 +426,13 @@ def replayed(story: Story) -> None:
     story.append("replay", ("DECISION", {**story.beads[seq].body, "bead_id": named("replayed")}))
 
 
+def revoked_twice(story: Story) -> None:
+    """A key that is gone already is revoked once more, well signed."""
+    story.edits = {"revoke": fresh_ids}
+    story.says = {"revoke": lambda said: said.update({"session": "e" * 32})}
+    story.revokes()
+
+
 def gone(drafts: list[Draft]) -> list[Draft]:
     """Somebody revokes a key that nobody ever enrolled, with a true signature."""
     return body("OPERATOR", key=EVE.key, public=EVE.public.line, assurance="software")(drafts)
@@ -517,12 +524,19 @@ ROWS: Final[list[tuple[str, str, Callable[[], Story]]]] = [
      edit("enrol", body("OPERATOR", key=EVE.key, public=EVE.public.line, assurance="software"))),
     ("another name than was signed for", "OPERATOR_UNVOUCHED", edit("enrol", body("OPERATOR", name="eve"))),
     ("a key revoked by nobody", "OPERATOR_UNVOUCHED", edit("revoke", drop("DECISION"))),
+    ("a key revoked twice", "OPERATOR_UNKNOWN", after(revoked_twice)),
+    ("a key enrolled before its decision", "OPERATOR_UNVOUCHED", edit("enrol", lambda drafts: drafts[::-1])),
+    ("a key enrolled by another signature", "OPERATOR_UNVOUCHED",
+     edit("enrol", body("OPERATOR", signed={"counter": 7}))),
+    ("a key revoked by its own enrolment", "OPERATOR_UNVOUCHED", edit("enrol", lambda drafts: [*drafts, (
+        "OPERATOR", drafts[1][1] | {"event": "REVOKED", "bead_id": named("undone")})])),
     ("a key revoked that never was", "OPERATOR_UNKNOWN",
      day(edits={"revoke": then(gone, body("DECISION", subject=EVE.key))},
          says={"revoke": lambda said: said.update({"key": EVE.key})})),
     ("a policy that nobody signed", "POLICY_UNSIGNED", edit("policy", drop("DECISION"))),
     ("a first policy that comes later", "POLICY_UNSIGNED",
      day(edits={"genesis": drop("POLICY"), "lease": plus(("POLICY", {"drift_bps_max": 900, "four_eyes": False}))})),
+    ("two policies at birth", "POLICY_UNSIGNED", edit("genesis", twice("POLICY", drift_bps_max=900))),
     ("another policy than was signed", "POLICY_UNSIGNED", edit("policy", body("POLICY", drift_bps_max=900))),
     # signatures
     ("armor of another make", "SIG_ARMOR", sign("approve one", armor(lambda text: text.replace("SSH", "PGP")))),
