@@ -175,8 +175,7 @@ def beads_checkpoint(ctx: click.Context, out: Path | None, accept_loss: bool) ->
 
     Example: phoenix beads checkpoint --out /mnt/usb/phoenix.note
     """
-    from phoenix_adapters.seams.files import write_whole
-    from phoenix_cli.wiring.keeping import log_loss, note_trouble
+    from phoenix_cli.wiring.keeping import log_loss, note_trouble, put_note
     from phoenix_cli.wiring.opening import checkpoint_log, opened
 
     with opened(home_of(ctx)) as session:
@@ -188,7 +187,7 @@ def beads_checkpoint(ctx: click.Context, out: Path | None, accept_loss: bool) ->
             log_loss(session, out)
         note = checkpoint_log(session)
         if out is not None:
-            write_whole(out, note, durable=True)
+            put_note(out, note)
         emit(ctx, {"note": note, "size": session.store.head().size}, note.rstrip())
 
 

@@ -14,6 +14,7 @@ from phoenix_adapters.beads.files import is_open_elsewhere, sync
 from phoenix_adapters.beads.lease import take
 from phoenix_adapters.beads.sqlite import SqliteStore
 from phoenix_adapters.keys import load_log_key
+from phoenix_adapters.seams.files import write_whole
 from phoenix_cli.home import Home
 from phoenix_cli.wiring.opening import Session, export_log, fresh_id, outside_of, verify_export
 from phoenix_core.acts.operate import Observe
@@ -180,6 +181,11 @@ def note_trouble(session: Session, place: Path) -> str:
     outside = outside_of(session.home, session.settings, session.genesis.origin)
     outside.place = str(place)
     return outside.trouble(session.store)
+
+
+def put_note(place: Path, note: str) -> None:
+    """Into its place whole: half a note is not believed, and closes the desk."""
+    write_whole(place, note, durable=True)
 
 
 def _remove(path: Path) -> None:
