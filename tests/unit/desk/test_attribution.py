@@ -30,8 +30,8 @@ from phoenix_core.trade.positions import Open
 from phoenix_core.values import Quantity, Role, Side, State
 from tests.showing import shows
 from tests.stage import Stage
-from tests.unit.desk.test_mending import HELD, PRICE, carried, drifting, lacking
-from tests.unit.desk.test_signed_commands import answered
+from tests.unit.desk.test_mending import HELD, PRICE, drifting, lacking
+from tests.unit.desk.test_signed_commands import answered, carried
 from tests.unit.desk.walks import WORDS, filled, hear, ref_of, said_of, walked
 
 
