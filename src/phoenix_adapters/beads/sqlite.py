@@ -183,10 +183,7 @@ class SqliteStore:
         return Success(after)
 
     def append_blind(self, make: Callable[[Head], Sequence[Sealed]]) -> Head:
-        """Append on whatever head there is: for raising a kill. A bead that landed before is not written again.
-
-        On a full disk the ballast goes overboard, and it is tried once more.
-        """
+        """Append on whatever head there is, once: for raising a kill. On a full disk the ballast goes overboard first."""
         try:
             return self._append_blind(make)
         except StoreFault as fault:
@@ -199,7 +196,8 @@ class SqliteStore:
             head = self._tip()[0]
             beads = make(head)
             after = assert_follows(head, beads)
-            assert self._move_end(head, beads) is not None, "nobody else writes while the lock is held"
+            moved = self._move_end(head, beads)
+            assert moved is not None, "nobody else writes while the lock is held"
             if self._insert(beads, {}) is not None:
                 return head
             commit()
