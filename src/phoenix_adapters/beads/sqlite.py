@@ -183,7 +183,7 @@ class SqliteStore:
         return Success(after)
 
     def append_blind(self, make: Callable[[Head], Sequence[Sealed]]) -> Head:
-        """Append once, on whatever head there is: for raising a kill. On a full disk the ballast goes overboard first."""
+        """Append once, on whatever head there is: a kill. On a full disk the ballast goes overboard first."""
         try:
             return self._append_blind(make)
         except StoreFault as fault:
