@@ -30,7 +30,7 @@ COMMITS_MAX = 1
 BEADS_MAX = 3
 SIGNATURE_CHECKS_MAX = 1
 ENCODES_MAX = 3  # one for each bead
-STATEMENTS_MAX = 19
+STATEMENTS_MAX = 17
 FSYNCS_MAX = 1  # of the log's own file of writes: the commit; the hold writes nothing
 
 

@@ -91,7 +91,7 @@ class SqliteStore:
         """The beads from `start` up to `stop` (up to the present end), each one's bytes, hash and link checked."""
         present = self.head()
         end = present.size if stop is None else min(stop, present.size)
-        begins = self._head_at(start) if start <= present.size else present
+        begins = self._head_at(start) if start < present.size else present
         size, last = begins.size, begins.leaf
         while size < end:
             count = min(_CHUNK, end - size)
