@@ -45,6 +45,7 @@ TAIL_INTERVAL_S: Final = 0.004
 # Beads fetched at a time: enough to hide the cost of a statement, little enough to hold in memory.
 _CHUNK: Final = 512
 _ENDS_KEPT: Final = 512  # a human signs over a history that is minutes old, not months
+_NEXT: Final = "SELECT kind, bytes, leaf FROM beads WHERE seq >= ? ORDER BY seq LIMIT ?"
 _MOVE_END: Final = "UPDATE frontier SET size = ?, leaf = ?, peaks = ? WHERE size = ? AND leaf = ?"
 
 
@@ -95,9 +96,7 @@ class SqliteStore:
         size, last = begins.size, begins.leaf
         while size < end:
             count = min(_CHUNK, end - size)
-            for kind, data, leaf in self._rows(
-                "SELECT kind, bytes, leaf FROM beads WHERE seq >= ? ORDER BY seq LIMIT ?", (size, count)
-            ):
+            for kind, data, leaf in self._rows(_NEXT, (size, count)):
                 bead = linked(size, last, exactly(bytes, data))
                 if isinstance(bead, ChainFault):
                     raise StoreFault(Fault.CORRUPT, f"bead {size}: {bead.reason}")
@@ -224,9 +223,8 @@ class SqliteStore:
                 if at is not None and at < beads[0].seq:
                     return bead.bead_id
             raise
-        _ = self._db.executemany(
-            "INSERT INTO beads VALUES (?, ?, ?, ?)", [(b.seq, b.kind, b.data, b.leaf) for b in beads]
-        )
+        rows = [(b.seq, b.kind, b.data, b.leaf) for b in beads]
+        _ = self._db.executemany("INSERT INTO beads VALUES (?, ?, ?, ?)", rows)
         for digest, text in texts.items():
             assert digest == text_hash(text), "a text is kept under its own hash"
             _ = self._db.execute("INSERT OR IGNORE INTO texts VALUES (?, ?)", (digest, text))
