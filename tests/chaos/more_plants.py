@@ -43,7 +43,7 @@ from phoenix_core.trade import exits as exit_rules
 from phoenix_core.trade import protection
 from phoenix_core.trade.executions import Totals
 from phoenix_core.trade.fills import execution
-from phoenix_core.values import Money, OrderRef, Price, Quantity
+from phoenix_core.values import Money, OrderRef, Price, Quantity, State
 from phoenix_core.watch import compare
 from tests.chaos.plants import Plant, _unlit
 
@@ -111,10 +111,10 @@ def _host_zone(patch: Patch) -> None:
         patch.setattr(module, "execution", read)
 
 
-def _old_close(patch: Patch) -> None:
-    """X2: a close is sent however long ago it was signed."""
-    patch.setattr(exit_rules, "is_over", lambda *a: False)
-    patch.setattr(exits, "is_over", lambda *a: False, raising=False)
+def _leaves(patch: Patch) -> None:
+    """X2: the desk leaves a position by itself, although neither a policy nor a human said so."""
+    for module in (due, exits):
+        patch.setattr(module, "leaves_on_time", lambda desk, position, now: position.state is State.MANAGED)
 
 
 def _other_stop(patch: Patch) -> None:
@@ -406,7 +406,7 @@ MORE_PLANTS: Final = (
     Plant("M3-late", "a token consumed after the send", ("I2", "I3"), _late_use),
     Plant("M14-twice", "two beads for one transition", ("I5",), _told_twice),
     Plant("M18", "a time is read as the host's", ("I17",), _host_zone),
-    Plant("X2", "a close outlives its minute", ("X2",), _old_close),
+    Plant("X2", "a close that nobody signed", ("X2",), _leaves),
     Plant("other-stop", "protection placed again at other prices", ("X2",), _other_stop),
     Plant("D4", "protection is lost in silence", ("D4",), _bare),
     Plant("I24", "the account's number is written down", ("I24",), _unmasked),

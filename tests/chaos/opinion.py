@@ -91,6 +91,7 @@ class Story:
     drifts: dict[str, Json] = field(default_factory=dict)  # open ones, by identity
     owned: dict[str, dict[str, Json]] = field(default_factory=lambda: defaultdict(dict))  # entries, by their position
     cash: set[str] = field(default_factory=set)  # instruments that are currency pairs
+    adopted: dict[str, Decimal] = field(default_factory=dict)  # born with a quantity that is not stated yet
     stated: bool = False  # a human booked executions of their own
 
 
@@ -159,6 +160,8 @@ def follow(story: Story) -> Iterator[Finding]:
         read_one = READERS.get(bead.kind)
         if read_one is not None:
             yield from read_one(story, bead, traded)
+    for name, held in story.adopted.items():
+        yield Finding("QUANTITY", f"{name} was adopted with {held}, and nobody stated that")
 
 
 def _genesis(story: Story, bead: Bead, traded: set[str]) -> Iterator[Finding]:
@@ -210,7 +213,9 @@ def _position(story: Story, bead: Bead, traded: set[str]) -> Iterator[Finding]:
     if was is not None and event is not None and (was, event, state) not in LEGAL:
         yield Finding("STATE", f"bead {bead.seq}: {was} {event} {state} is no row of the table")
     filled = Decimal(0) if before is None else _number(before["filled_quantity"])
-    if filled != _number(body["filled_quantity"]) and name not in traded:
+    if before is None and state == "FILLED":  # adopted: what it holds is stated beside it
+        story.adopted[name] = _number(body["filled_quantity"])
+    elif filled != _number(body["filled_quantity"]) and name not in traded:
         yield Finding("QUANTITY", f"bead {bead.seq}: a quantity changed without an execution")
     yield from _proved(bead, was, state)
     traded.discard(name)
@@ -244,7 +249,8 @@ def _execution(story: Story, bead: Bead, traded: set[str]) -> Iterator[Finding]:
         yield Finding("EXECUTION", f"bead {bead.seq}: {body['exec_id']} is booked twice")
     story.known.add(str(body["exec_id"]))
     if body.get("position_id") is not None:
-        traded.add(str(body["position_id"]))
+        if story.adopted.pop(str(body["position_id"]), None) != _number(body["quantity"]):
+            traded.add(str(body["position_id"]))
         if body.get("role") == "ENTRY":  # a correction after the position's end is nobody's
             story.owned[str(body["position_id"])][str(body["family"])] = body
     latest = story.executions[str(body.get("ref"))]

@@ -36,6 +36,8 @@ from phoenix_core.values import State
 REPLAY_EVERY: Final = 200
 # Longer than the desk goes without a look at the whole picture, which is five minutes.
 CALM: Final = (*(timedelta(seconds=1),) * 6, *(timedelta(seconds=5),) * 8, *(timedelta(seconds=20),) * 22)
+# So many turns the calm has at the least: most of its ticks ask the broker something, and take in what it answers.
+CALM_TURNS: Final = 56
 # Every so many seeds the log is the production store, in a file.
 ON_DISK_EVERY: Final = 10
 FAULTS: Final = tuple(act.__name__.strip("_") for act, _ in MISFORTUNE)
@@ -110,7 +112,6 @@ async def _tick(sim: Simulation, span: timedelta) -> None:
         await turns(sim)
     except Crash as crash:
         await _rise(sim, crash)
-    _meets(sim, *sim.standing())
 
 
 async def _rise(sim: Simulation, crash: Crash) -> None:
@@ -139,8 +140,8 @@ async def run_seed(seed: int, story: Story | int = 300, *, on_disk: bool | None 
             await _tick(sim, timedelta(seconds=1))
             sim.broker.set_mode(sim.random.choice(tuple(ChaosMode)))
             for tick in range(1, story.ticks + 1):
-                if story.steps and sim.oracle.steps + len(CALM) >= story.steps:
-                    break  # the calm will check at least these many more
+                if story.steps and sim.oracle.steps + CALM_TURNS >= story.steps:
+                    break
                 lasted = tick
                 await _storm(sim, (*WORK, *swarm), story, tick)
                 if sim.oracle.steps >= replayed + REPLAY_EVERY:
@@ -161,24 +162,27 @@ async def _storm(sim: Simulation, choices: Sequence[tuple[Act, int]], story: Sto
     """One act of somebody, then time for the engine. Each tick has dice of its own, whatever others used."""
     act = sim.random.choices([a for a, _ in choices], [w for _, w in choices])[0]
     span = timedelta(seconds=sim.random.choice((0.5, 1, 1, 2, 7, 31)))
+    meets: list[str] = []
+    sim.oracle.frames.rules.passed.clear()
     name, dice, sim.random = act.__name__.strip("_"), sim.random, Random(sim.random.random())
     try:
         if story.plays(tick, name):
             sim.faults.append(name)
             sim.told.append(f"tick {tick}, {sim.clock.now().wall:%H:%M:%S}, bead {sim.store.head().size}: {name}")
-            _meets(sim, name)
+            meets = [name]
             await act(sim)
     except Crash as crash:
         await _rise(sim, crash)
     finally:
         sim.random = dice
     await _tick(sim, span)
+    _meets(sim, *meets, *sim.standing())
 
 
 def _meets(sim: Simulation, *faults: str) -> None:
-    """Note in which states of the latest positions these faults stand or happen now."""
-    held = sim.oracle.ledger.states
-    states = {held[name] for name in tuple(held)[-LATEST:]}
+    """Note which states these faults met: those that the latest positions stand in, or went through since the act."""
+    held, passed = sim.oracle.ledger.states, sim.oracle.frames.rules.passed
+    states = {*passed, *(held[name] for name in tuple(held)[-LATEST:])}
     sim.oracle.ledger.visited.update(f"{fault} while {state}" for fault in faults for state in states)
 
 

@@ -68,6 +68,7 @@ class Rules:
     submitted: dict[str, datetime] = Factory(dict)  # by reference
     owners: dict[str, str] = Factory(dict)  # by reference of an entry: its position
     lost: list[tuple[datetime, Decimal]] = Factory(list)  # what each closed position realized, and when
+    passed: set[State] = Factory(set)  # states that positions entered since the last act
     untold: dict[str, int] = Factory(dict)  # critical drifts whose alert has not been seen, and their beads
     stops: dict[str, dict[str, bool]] = Factory(dict)  # by position: its stops, and which of them the log calls ended
     terms: dict[str, tuple[Decimal, Decimal]] = Factory(dict)  # by position: stop and target as approved or signed
@@ -171,6 +172,7 @@ def _execution(rules: Rules, body: Execution, bead: Bead) -> Found:
 
 
 def _position(rules: Rules, body: Position, bead: Bead) -> Found:
+    rules.passed.add(body.state)
     _ = rules.terms.setdefault(body.position_id, (body.stop_price, body.target_price))
     if body.event is PositionEvent.SUBMITTED:
         rules.submitted[body.order_ref or ""] = bead.ts
