@@ -150,6 +150,7 @@ _TRANSIENT: Final = frozenset(
         Reason.LINK_DOWN,
         Reason.LINK_SILENT,
         Reason.RESTART_WINDOW,
+        Reason.QUOTE_MISSING,  # nor what anything costs; a price that moved meanwhile is another no, and final
         Reason.PACING,
     }
 )

@@ -1,7 +1,7 @@
 """The fifteen vectors of S33, phase 1, in their wave order, on the production engine.
 
-The link of vectors 1 to 3 is the mock's, cut and refused by script; the same losses over the real client and a real
-socket are the contract suite's. The channel of 7 and 8 stands where the messenger's adapter does, behind the same port.
+Vectors 1 to 3 stand before the real client library and our own gateway on a loopback socket, 7 and 8 before the
+messenger's real client and an HTTP server; the others before the mock broker.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from phoenix_cli.__main__ import cli
 from phoenix_cli.wiring.bunny import suites
 from phoenix_cli.wiring.bunny.gates import GATES, Gate, Light, light_of
 from phoenix_cli.wiring.bunny.suites import S32, S33, Suite, report, spans
-from phoenix_cli.wiring.bunny.witness import Vector, Witness
+from phoenix_cli.wiring.bunny.witness import GATEWAY, MESSENGER, Over, Vector, Witness
 from phoenix_core.beads import About, Observation, T2Token
 from phoenix_core.kernel import bead_of
 from tests.chaos.bunny import SEED, verdict_of, verdict_on
@@ -169,6 +169,36 @@ def test_a_verdict_is_red_where_anything_is() -> None:
     assert "1 of 4 vectors green" in text
     assert "**NOT SO:** a token was issued" in text
     assert "**BROKE:** RuntimeError: fell over" in text
+
+
+def test_a_vector_whose_client_is_not_installed_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is neither green nor red, says what to install, leaves no scar, and the command does not end well."""
+    monkeypatch.delenv("PHOENIX_CLOCK", raising=False)
+    absent = Over("a client that nobody has", ("no_such_module",), "such")
+    known = verdict_of(Vector("CV_B", 1, "b", _green, absent))
+    assert (known.passed, known.failures, known.claims) == (False, (), ())
+    assert light_of(Gate("G", "", ("b",)), {"b": known}) is Light.RED
+    small = (
+        Suite("s33", "a test", "R33.md", (Vector("CV_A", 1, "a", _green), Vector("CV_B", 1, "b", _green, absent))),
+    )
+    monkeypatch.setitem(suites.SUITES, "s33", small)
+    home = tmp_path / "home"
+    runner = CliRunner()
+    assert runner.invoke(cli, ["--home", str(home), "init"], standalone_mode=False).exit_code == 0
+    said = runner.invoke(cli, ["--home", str(home), "bunny", "--suite", "s33", "--report", str(tmp_path)])
+    assert said.exit_code == 3
+    assert "1 of 2 vectors green, 1 not run (install phoenix-desk[such])" in said.stdout
+    assert "1 scars in the log" in said.stdout
+    text = (tmp_path / "R33.md").read_text("utf-8")
+    assert "CV_B | not run" in text and "**NOT RUN:** install phoenix-desk[such]" in text
+
+
+def test_the_waves_of_link_and_messenger_stand_before_the_clients_themselves() -> None:
+    """The ledger's IBKR and Telegram waves: no mock where the vector is about the link or the messenger."""
+    stands = {vector.id: vector.over for vector in S33.vectors}
+    assert all(stands[f"CV_S33_{name}"] is GATEWAY for name in ("1_IBKR_DISCONNECT", "2_IBKR_RECONNECT"))
+    assert stands["CV_S33_3_GATEWAY_AUTO_UPDATE"] is GATEWAY
+    assert stands["CV_S33_7_TELEGRAM_TIMEOUT"] is stands["CV_S33_8_TELEGRAM_REAL_FLOOD"] is MESSENGER
 
 
 def test_a_gate_is_red_where_anything_under_it_is() -> None:

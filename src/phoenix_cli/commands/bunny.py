@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from phoenix_cli.commands.desk import home_of
-from phoenix_cli.output import BUG, emit, wants_json
+from phoenix_cli.output import BUG, UNREACHABLE, emit, wants_json
 
 if TYPE_CHECKING:
     from phoenix_cli.wiring.bunny.suites import Suite
@@ -24,14 +24,19 @@ if TYPE_CHECKING:
 def bunny_command(ctx: click.Context, suite: str, report: Path | None, seed: int, gates: bool) -> None:
     """Run the chaos vectors in wave order and write their reports; inside a desk's home each leaves its scar.
 
+    The waves of the link and of the messenger take the clients themselves: where an extra is not installed, its vectors
+    are said to be not run, and the command exits with 3.
+
     Example: phoenix bunny --suite s32 --report BUNNY_REPORT_S32.md
     """
-    from phoenix_cli.wiring.bunny.suites import SUITES, document, run_all
+    from phoenix_cli.wiring.bunny.suites import SUITES, document, not_run, run_all
 
     def tell(verdict: Verdict) -> None:
         beads = ", ".join(map(str, verdict.evidence[:8])) + (", ..." if len(verdict.evidence) > 8 else "")
-        word = "pass" if verdict.passed else "FAIL"
+        word = "pass" if verdict.passed else "----" if verdict.not_run else "FAIL"
         click.echo(f"{word}  {verdict.id:<38} {verdict.duration_ms:>6} ms  beads {beads}", err=wants_json(ctx))
+        if verdict.not_run:
+            click.echo(f"      not run: {verdict.not_run}", err=wants_json(ctx))
         for failure in verdict.failures:
             click.echo(f"      not so: {failure}", err=wants_json(ctx))
 
@@ -41,17 +46,20 @@ def bunny_command(ctx: click.Context, suite: str, report: Path | None, seed: int
     written = _write(ran, report)
     scars = _scars(ctx, verdicts)
     stands = _gates(verdicts, seed) if gates else []
-    failed = [verdict.id for verdict in verdicts if not verdict.passed]
+    absent = [verdict.id for verdict in verdicts if verdict.not_run]
+    failed = [verdict.id for verdict in verdicts if not verdict.passed and not verdict.not_run]
+    green = len(verdicts) - len(failed) - len(absent)
     answer: dict[str, object] = {
         "suite": suite,
         "seed": seed,
-        "passed": len(verdicts) - len(failed),
+        "passed": green,
         "failed": failed,
+        "not_run": absent,
         "reports": [str(path) for path in written],
         "scars": scars,
         "vectors": [document(verdict) for verdict in verdicts],
     }
-    words = [f"{len(verdicts) - len(failed)} of {len(verdicts)} vectors green; " + ", ".join(map(str, written))]
+    words = [f"{green} of {len(verdicts)} vectors green{not_run(verdicts)}; " + ", ".join(map(str, written))]
     if gates:
         answer["gates"] = stands
         words += [f"{gate['light']:<5}  {gate['id']:<14} {gate['says']}  {gate['human']}".rstrip() for gate in stands]
@@ -60,6 +68,8 @@ def bunny_command(ctx: click.Context, suite: str, report: Path | None, seed: int
     emit(ctx, answer, "\n".join(words))
     if failed or any(gate["light"] == "RED" for gate in stands):
         ctx.exit(BUG)
+    if absent:
+        ctx.exit(UNREACHABLE)
 
 
 def _write(ran: list[tuple[Suite, list[Verdict]]], target: Path | None) -> list[Path]:
@@ -95,9 +105,10 @@ def _scars(ctx: click.Context, verdicts: list[Verdict]) -> int:
     home = home_of(ctx)
     if not home.log.exists():
         return 0
-    passed = {verdict.id: verdict.passed for verdict in verdicts}
+    passed = {verdict.id: verdict.passed for verdict in verdicts if not verdict.not_run}
+    walked = [verdict for verdict in verdicts if not verdict.not_run]
     with opened(home) as session:
-        for verdict in verdicts:
+        for verdict in walked:
             scar = bunny_scar(verdict.id, verdict.passed)
             facts = {**scar.facts, "seed": str(verdict.seed), "duration_ms": str(verdict.duration_ms)}
             _ = session.recorder.act(Observe(fresh_id(), scar.about, scar.subject, facts))
@@ -107,7 +118,7 @@ def _scars(ctx: click.Context, verdicts: list[Verdict]) -> int:
             result = sweep_result(made, passed)
             if not over and (result.passed or result.failed):
                 _ = session.recorder.act(ReportShadow(fresh_id(), result))
-    return len(verdicts)
+    return len(walked)
 
 
 def _gates(verdicts: list[Verdict], seed: int) -> list[dict[str, str]]:

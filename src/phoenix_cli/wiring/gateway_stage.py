@@ -19,7 +19,7 @@ from attrs import frozen
 from phoenix_adapters.brokers.ibkr.broker import build
 from phoenix_adapters.clock import HostClock
 from phoenix_adapters.engine.loop import Engine
-from phoenix_adapters.gateway import GatewayServer, Setup
+from phoenix_adapters.gateway import Frame, GatewayServer, Setup
 from phoenix_cli.home import Home, Settings
 from phoenix_cli.wiring.founding import Keys, desk_key, make_keys
 from phoenix_cli.wiring.opening import account_of
@@ -52,7 +52,7 @@ async def gateway(home: Home, start: datetime, seed: int) -> AsyncIterator[Live]
     keys = make_keys(home, ACCOUNT)
     clock = HostClock(start.astimezone(UTC) - datetime.now(UTC))
     setup = Setup(accounts=(ACCOUNT,), cash={"USD": Decimal(100_000)}, seed=seed, volatility=0.0)
-    server = await _started(setup, WallOf(clock))
+    server = await started(setup, WallOf(clock))
     key = desk_key(home)
     broker = build(
         server.host,
@@ -74,10 +74,10 @@ async def gateway(home: Home, start: datetime, seed: int) -> AsyncIterator[Live]
         await server.stop()
 
 
-async def _started(setup: Setup, clock: WallOf) -> GatewayServer:
+async def started(setup: Setup, clock: WallOf, record: Callable[[Frame], None] | None = None) -> GatewayServer:
     """A gateway on the first address of ours where nobody listens yet."""
     for host in HOSTS:
-        server = GatewayServer(host, PORTS[Mode.PAPER], setup, clock)
+        server = GatewayServer(host, PORTS[Mode.PAPER], setup, clock, record)
         try:
             await server.start()
         except OSError as error:

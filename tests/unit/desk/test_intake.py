@@ -286,6 +286,11 @@ class TestRedAtSubmit:
             assert bodies_of(desk, intent, world) == ((Reason.PACING,), [])
             down = changed(desk.engine.world(), link=changed(world.link, up=False))
             assert bodies_of(desk, intent, down) == ((Reason.LINK_DOWN,), [])
+            gone = changed(down, accounts=(), quotes={})
+            assert bodies_of(desk, intent, gone) == (
+                (Reason.ACCOUNT_UNKNOWN, Reason.LINK_DOWN, Reason.QUOTE_MISSING),
+                [],
+            )
 
         _ = walked(walk)
 

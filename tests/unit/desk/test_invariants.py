@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from attrs import Factory, define
 from attrs import evolve as changed_in
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -25,7 +26,6 @@ from returns.pipeline import is_successful
 
 from phoenix_adapters.brokers.mock.chaos import Dawdle, Fate, Fill, Lose, Partial, Reject, Silence
 from phoenix_cli.wiring.bunny.s32_life import STRATEGY, earned
-from phoenix_cli.wiring.bunny.s33_people import Channel
 from phoenix_core.acts.earn import standing_of
 from phoenix_core.acts.operate import Observe, RaiseKill, kill_flag
 from phoenix_core.beads import (
@@ -54,6 +54,7 @@ from phoenix_core.refusals import Reason
 from phoenix_core.rulings import granted
 from phoenix_core.trust.promotion import bundle, record_of
 from phoenix_core.values import Role, State
+from phoenix_core.watch.alerts import Message
 from phoenix_core.watch.codes import Code
 from tests.keyring import software_pen
 from tests.showing import REPOSITORY, shows
@@ -76,6 +77,19 @@ acts: Final = st.lists(
     min_size=4,
     max_size=14,
 )
+
+
+@define
+class Channel:
+    """A way to reach a human that takes everything."""
+
+    name: str = "channel"
+    taken: list[Message] = Factory(list)
+
+    async def send(self, message: Message) -> bool:
+        """Take a message."""
+        self.taken.append(message)
+        return True
 
 
 def play(moves: list[Act], fate: Fate) -> Stage:

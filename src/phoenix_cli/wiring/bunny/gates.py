@@ -12,9 +12,9 @@ from attrs import frozen
 
 from phoenix_adapters.beads.sqlite import SqliteStore
 from phoenix_cli.home import Home
-from phoenix_cli.wiring.bunny.s33_people import Channel
+from phoenix_cli.wiring.bunny.s33_messenger import messenger
 from phoenix_cli.wiring.bunny.suites import S32, S33
-from phoenix_cli.wiring.bunny.witness import Vector, Verdict, Witness
+from phoenix_cli.wiring.bunny.witness import GATEWAY, MESSENGER, Vector, Verdict, Witness
 from phoenix_cli.wiring.round_trip import round_trip
 from phoenix_core.acts.operate import RaiseKill
 from phoenix_core.beads import (
@@ -115,19 +115,20 @@ async def volume(witness: Witness) -> None:
 
 
 async def monitoring(witness: Witness) -> None:
-    """Beats every 30 s give or take 5, each with its checks; an alert arrives."""
-    channel = Channel()
-    desk = await witness.desk(notifiers=(channel,))
-    await desk.watch(300, 1)
-    beats = [bead for bead in desk.beads() if isinstance(bead.body, Heartbeat)]
-    gaps = [(later.ts - sooner.ts).total_seconds() for sooner, later in pairwise(beats)]
-    witness.holds("every 30 s, give or take 5", bool(gaps) and all(24 <= g <= 36 for g in gaps), [b.seq for b in beats])
-    _ = witness.shown(
-        desk, "with semantic checks", Heartbeat, lambda h: h.status is Beat.HEALTHY and h.checks.semantic_healthy
-    )
-    _ = desk.act(RaiseKill(desk.fresh(), "strategy:none", "a test alert", "signalman", KillKind.SIGNALMAN)).unwrap()
-    await desk.watch(15, 1)
-    witness.holds("a test alert was received", any("Kill flag raised" in m.text for m in channel.taken))
+    """Beats every 30 s give or take 5, each with its checks; an alert arrives at the messenger's server."""
+    with messenger(witness) as (server, channel):
+        desk = await witness.desk(notifiers=(channel,))
+        await desk.watch(300, 1)
+        beats = [bead for bead in desk.beads() if isinstance(bead.body, Heartbeat)]
+        gaps = [(later.ts - sooner.ts).total_seconds() for sooner, later in pairwise(beats)]
+        on_time = bool(gaps) and all(24 <= g <= 36 for g in gaps)
+        witness.holds("every 30 s, give or take 5", on_time, [b.seq for b in beats])
+        _ = witness.shown(
+            desk, "with semantic checks", Heartbeat, lambda h: h.status is Beat.HEALTHY and h.checks.semantic_healthy
+        )
+        _ = desk.act(RaiseKill(desk.fresh(), "strategy:none", "a test", "signalman", KillKind.SIGNALMAN)).unwrap()
+        await desk.watch(15, 1)
+        witness.holds("a test alert was received", any("Kill flag raised" in text for text in server.texts))
 
 
 async def runbooks(witness: Witness) -> None:
@@ -145,11 +146,11 @@ def _wave(number: int) -> tuple[str, ...]:
 
 
 def _walk(id: str, walk: Vector) -> Vector:
-    return Vector(id, walk.wave, walk.says, walk.walk)
+    return Vector(id, walk.wave, walk.says, walk.walk, walk.over)
 
 
 _ROUND = Vector("", 0, "Account, order, fill, close.", ibkr_connected)
-_WIRE = Vector("", 0, "The round trip over the real client and a gateway on loopback.", over_the_wire)
+_WIRE = Vector("", 0, "The round trip over the real client and a gateway on loopback.", over_the_wire, GATEWAY)
 _PAPER = "on a real paper account: `nox -s paper`, and the operator's own trades"
 
 GATES: Final = (
@@ -182,7 +183,7 @@ GATES: Final = (
         "GATE_S33_P1_4",
         "MONITORING_OPERATIONAL",
         ("CV_S33_4_MONITORING_PROCESS_DEATH", "CV_S33_5_SEMANTIC_HEALTH_DEGRADE", "CV_S33_6_HEARTBEAT_JITTER"),
-        Vector("GATE_S33_P1_4", 0, "Beats and a test alert.", monitoring),
+        Vector("GATE_S33_P1_4", 0, "Beats and a test alert.", monitoring, MESSENGER),
     ),
     Gate(
         "GATE_S33_P1_5",

@@ -1,11 +1,10 @@
-"""S33, waves 3 to 5: alerts that do not get through or come in floods, approvals gone wrong, runbooks."""
+"""S33, waves 4 and 5: approvals and orders gone wrong, runbooks, a broker that holds something else."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal
 
-from attrs import Factory, define
 from returns.pipeline import is_successful
 
 from phoenix_adapters.brokers.mock.chaos import Reject
@@ -31,81 +30,12 @@ from phoenix_core.beads import (
     StateConflict,
     T2Token,
 )
-from phoenix_core.facts import ErrorSaid
 from phoenix_core.gate.statements import ClearKill
 from phoenix_core.kernel import sealed
 from phoenix_core.refusals import Reason, Refusal
 from phoenix_core.rulings import granted
 from phoenix_core.values import Severity, State, text_hash
-from phoenix_core.watch.alerts import Message
 from phoenix_core.watch.codes import Code
-
-
-@define
-class Channel:
-    """A way to reach a human, as a vector wishes it: it counts what it is given, and may be blocked."""
-
-    name: str = "channel"
-    blocked: bool = False
-    asked: int = 0
-    taken: list[Message] = Factory(list)
-
-    async def send(self, message: Message) -> bool:
-        """Take a message, or fail as a blocked network does."""
-        self.asked += 1
-        if self.blocked:
-            raise TimeoutError("blocked")
-        self.taken.append(message)
-        return True
-
-
-async def telegram_timeout(witness: Witness) -> None:
-    """The messenger is blocked: alerts wait, are tried again without haste, and the desk goes on."""
-    channel = Channel("telegram", blocked=True)
-    desk = await witness.desk(notifiers=(channel,))
-    intent = await desk.enter()
-    _ = desk.act(RaiseKill(desk.fresh(), "strategy:other", "a drill", "signalman", KillKind.SIGNALMAN)).unwrap()
-    await desk.watch(120, 1)
-    witness.holds("no crash: the desk traded meanwhile", desk.state(intent) is State.MANAGED)
-    _ = witness.shown(desk, "the alert is in the log", Alert, lambda a: raised(Code.KILL_RAISED, a))
-    witness.never(desk, "nothing is claimed to be told", Alert, lambda a: a.event is AlertEvent.SENT)
-    witness.holds("it waits in the outbox", bool(desk.desk.alerts.unsent))
-    witness.holds("it was tried again, and the channel not hammered", 2 <= channel.asked <= 20)
-    channel.blocked = False
-    await desk.watch(60, 1)
-    _ = witness.shown(desk, "once unblocked it is told", Alert, lambda a: a.event is AlertEvent.SENT)
-    witness.holds("all of it", not desk.desk.alerts.unsent)
-    told = [alert for message in channel.taken for alert in message.alerts]
-    witness.holds("each alert once", len(told) == len(set(told)))
-
-
-async def telegram_flood(witness: Witness) -> None:
-    """Fifty alerts in a minute: a handful of messages with all of them in it; what is CRITICAL does not wait."""
-    channel = Channel("telegram")
-    desk = await witness.desk(notifiers=(channel,))
-    await desk.watch(30)
-    channel.taken.clear()
-    for n in range(50):
-        desk.broker.tell(ErrorSaid(f"flood:{n}", desk.broker.session(), 30_000 + n, "a warning"))
-        if n == 25:
-            before = len(channel.taken)
-            _ = desk.act(RaiseKill(desk.fresh(), "desk", "a drill", "signalman", KillKind.SIGNALMAN)).unwrap()
-        await desk.tick(1.2)
-        if n == 25:
-            urgent = [m for m in channel.taken[before:] if m.severity is Severity.CRITICAL]
-            witness.holds("a CRITICAL in the flood goes at once, alone", [len(m.alerts) for m in urgent] == [1])
-    minute = len(channel.taken)
-    witness.holds("not swamped: at most 8 messages in the minute", 0 < minute <= 8)
-    await desk.watch(30, 1)
-    flood = witness.shown(desk, "50 alerts were raised", Alert, lambda a: raised(Code.BROKER_WARNING, a))
-    witness.holds("exactly 50", len(flood) == 50)
-    told = [alert for message in channel.taken for alert in message.alerts]
-    witness.holds("every one of them was told, once", len(told) == len(set(told)) == 51)
-    witness.holds("aggregated: no message has more than eleven lines", _lines_max(channel) <= 11)
-
-
-def _lines_max(channel: Channel) -> int:
-    return max(len(message.text.splitlines()) for message in channel.taken)
 
 
 async def stale_during_approval(witness: Witness) -> None:
@@ -219,8 +149,6 @@ async def recon_drift_live(witness: Witness) -> None:
 
 
 VECTORS = (
-    Vector("CV_S33_7_TELEGRAM_TIMEOUT", 3, "The messenger is blocked.", telegram_timeout),
-    Vector("CV_S33_8_TELEGRAM_REAL_FLOOD", 3, "Fifty alerts in one minute.", telegram_flood),
     Vector("CV_S33_9_STALE_DURING_APPROVAL", 4, "The human takes more than 15 minutes.", stale_during_approval),
     Vector("CV_S33_10_PAPER_ORDER_REJECT", 4, "An order for a symbol that does not exist.", order_reject),
     Vector("CV_S33_11_RUNBOOK_DRILL", 5, "RB-004, emergency halt, is drilled.", runbook_drill),

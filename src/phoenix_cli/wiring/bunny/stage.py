@@ -7,12 +7,13 @@ engine's own. `tick` lets time pass; `propose`, `approve`, `sign` are what peopl
 from __future__ import annotations
 
 import secrets
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from decimal import Decimal
 from hashlib import sha256
 from random import Random
-from typing import Final, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 from attrs import define, evolve, field, frozen
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -45,7 +46,7 @@ from phoenix_core.beads import (
 from phoenix_core.desk import Desk
 from phoenix_core.gate.statements import Says
 from phoenix_core.kernel import Command, bead_of
-from phoenix_core.ports import BeadStore, Notifier
+from phoenix_core.ports import BeadStore, Clock, Notifier
 from phoenix_core.refusals import Refusal
 from phoenix_core.rulings import Accepted
 from phoenix_core.trade.positions import Ended, Open
@@ -53,6 +54,7 @@ from phoenix_core.values import Account, CommandId, Mode, Price, State, derived_
 from phoenix_core.world import Run, World
 
 B = TypeVar("B", bound=Body)
+C = TypeVar("C", bound=Clock)
 
 # A Wednesday, 14:00 in New York.
 START: Final = datetime.fromisoformat("2026-11-18T14:00:00-05:00")
@@ -98,12 +100,11 @@ def soft_pen(name: str) -> SoftPen:
 
 
 @define
-class Stage:
-    """One desk with its engine, its broker and its operator."""
+class Floor(ABC, Generic[C]):
+    """One desk with its engine and its operator, whatever its clock and whoever its broker is."""
 
-    clock: ManualClock
+    clock: C
     store: BeadStore
-    broker: MockBroker
     engine: Engine
     pen: Pen
     count: int = 0
@@ -121,20 +122,13 @@ class Stage:
         """Every body of one kind, in order."""
         return [bead.body for bead in self.beads() if isinstance(bead.body, cls)]
 
+    @abstractmethod
     async def start(self) -> None:
         """Take the lease, connect, synchronise, reconcile."""
-        _ = (await self.engine.start()).unwrap()
-        await self.tick(0.5)
 
-    async def tick(self, seconds: float = 0.5, quote: bool = True) -> None:
-        """Let time pass; the market quotes again, the engine takes its turns until nothing is left to do."""
-        self.clock.advance(timedelta(seconds=seconds))
-        if quote:
-            for symbol, last in self.broker.quotes().items():
-                self.broker.set_quote(symbol, last.bid, last.ask)
-        for _ in range(4):
-            await self.engine.step()
-            await self.engine.settle()
+    @abstractmethod
+    async def tick(self, seconds: float = 0.5) -> None:
+        """Let time pass, and the engine take its turns until nothing is left to do."""
 
     def act(self, command: Command) -> Result[Accepted, Refusal]:
         """Carry a command as another process would: on its own fold, through the same log."""
@@ -165,9 +159,9 @@ class Stage:
             seconds -= every
 
     @property
+    @abstractmethod
     def sent(self) -> int:
         """How many orders ever reached the broker."""
-        return len(self.broker.truth.book)
 
     def signal(self, **overrides: str) -> bytes:
         """A schema-valid READY signal, with overrides."""
@@ -243,6 +237,42 @@ class Stage:
     def state(self, intent: str) -> State:
         """Where the position of an intent is."""
         return self.position(intent).state
+
+    @abstractmethod
+    def price(self, bid: str, ask: str, symbol: str = PAIR) -> None:
+        """Move the market."""
+
+
+@define
+class Stage(Floor[ManualClock]):
+    """One desk before the mock broker, on a clock that stands still until it is told to move."""
+
+    clock: ManualClock
+    store: BeadStore
+    broker: MockBroker
+    engine: Engine
+    pen: Pen
+    count: int = 0
+
+    async def start(self) -> None:
+        """Take the lease, connect, synchronise, reconcile."""
+        _ = (await self.engine.start()).unwrap()
+        await self.tick(0.5)
+
+    async def tick(self, seconds: float = 0.5, quote: bool = True) -> None:
+        """Let time pass; the market quotes again, the engine takes its turns until nothing is left to do."""
+        self.clock.advance(timedelta(seconds=seconds))
+        if quote:
+            for symbol, last in self.broker.quotes().items():
+                self.broker.set_quote(symbol, last.bid, last.ask)
+        for _ in range(4):
+            await self.engine.step()
+            await self.engine.settle()
+
+    @property
+    def sent(self) -> int:
+        """How many orders ever reached the broker."""
+        return len(self.broker.truth.book)
 
     def price(self, bid: str, ask: str, symbol: str = PAIR) -> None:
         """Move the market."""

@@ -12,8 +12,10 @@ from phoenix_cli.wiring.bunny import (
     s32_broker,
     s32_life,
     s32_tokens,
+    s33_gateway,
     s33_guards,
-    s33_link,
+    s33_health,
+    s33_messenger,
     s33_people,
 )
 from phoenix_cli.wiring.bunny.witness import Vector, Verdict, run
@@ -39,7 +41,7 @@ S33: Final = Suite(
     "s33",
     "S33, the first live pair, phase 1",
     "BUNNY_REPORT_S33_P1.md",
-    (*s33_link.VECTORS, *s33_people.VECTORS, *s33_guards.VECTORS),
+    (*s33_gateway.VECTORS, *s33_health.VECTORS, *s33_messenger.VECTORS, *s33_people.VECTORS, *s33_guards.VECTORS),
 )
 SUITES: Final = {"s32": (S32,), "s33": (S33,), "all": (S32, S33)}
 ALL: Final = {vector.id: vector for vector in (*S32.vectors, *S33.vectors)}
@@ -59,7 +61,8 @@ def document(verdict: Verdict) -> dict[str, object]:
     return {
         "id": verdict.id,
         "wave": verdict.wave,
-        "verdict": "pass" if verdict.passed else "fail",
+        "verdict": "pass" if verdict.passed else "not run" if verdict.not_run else "fail",
+        "over": verdict.over,
         "seed": verdict.seed,
         "duration_ms": verdict.duration_ms,
         "beads": list(verdict.evidence),
@@ -77,23 +80,33 @@ def report(suite: Suite, verdicts: list[Verdict], when: str, version: str) -> st
     lines = [
         f"# Bunny report: {suite.title}",
         "",
-        f"{green} of {len(verdicts)} vectors green. Seed {seeds}, {took:.1f} s, Phoenix {version}, {when}.",
-        "Each vector walks a production desk (engine, kernel, SQLite log) over the mock broker; numbers are places in",
-        f"the vector's own log. Again: `phoenix bunny --suite {suite.name} --seed {seeds}`.",
+        f"{green} of {len(verdicts)} vectors green{not_run(verdicts)}.",
+        f"Seed {seeds}, {took:.1f} s, Phoenix {version}, {when}.",
+        "Each vector walks a production desk (engine, kernel, SQLite log) and says what it stands before; numbers are",
+        f"places in the vector's own log. Again: `phoenix bunny --suite {suite.name} --seed {seeds}`.",
         "",
         "| wave | vector | verdict | ms | log |",
         "|--:|---|---|--:|---|",
     ]
     for v in verdicts:
-        lines.append(f"| {v.wave} | {v.id} | {'PASS' if v.passed else '**FAIL**'} | {v.duration_ms} | {v.log} |")
+        word = "PASS" if v.passed else "not run" if v.not_run else "**FAIL**"
+        lines.append(f"| {v.wave} | {v.id} | {word} | {v.duration_ms} | {v.log} |")
     for v in verdicts:
-        lines += ["", f"## {v.id}", "", v.says, ""]
+        lines += ["", f"## {v.id}", "", f"{v.says} Before: {v.over}.", ""]
+        if v.not_run:
+            lines.append(f"- **NOT RUN:** {v.not_run}")
         for claim in v.claims:
             beads = f" [{spans(claim.beads)}]" if claim.beads else ""
             lines.append(f"- {'' if claim.holds else '**NOT SO:** '}{claim.says}{beads}")
         if v.trouble:
             lines.append(f"- **BROKE:** {v.trouble}")
     return "\n".join(lines) + "\n"
+
+
+def not_run(verdicts: list[Verdict]) -> str:
+    """What was not walked, and what it would take; nothing where all was."""
+    absent = [v.not_run for v in verdicts if v.not_run]
+    return f", {len(absent)} not run ({', '.join(dict.fromkeys(absent))})" if absent else ""
 
 
 def spans(beads: tuple[int, ...]) -> str:

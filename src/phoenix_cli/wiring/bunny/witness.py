@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import ExitStack, asynccontextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from attrs import Factory, define, frozen
 
 from phoenix_adapters.beads.sqlite import SqliteStore
+from phoenix_adapters.brokers.ibkr.library import LIBRARIES
 from phoenix_adapters.brokers.mock.chaos import ChaosMode
-from phoenix_cli.wiring.bunny.stage import Stage, stage
+from phoenix_adapters.wire import VERSION_MAX
+from phoenix_cli.wiring.bunny.stage import Floor, Stage, stage
 from phoenix_core.beads import Body, Policy
 from phoenix_core.ports import Notifier
+
+if TYPE_CHECKING:
+    from phoenix_cli.wiring.bunny.live import LiveStage
 
 B = TypeVar("B", bound=Body)
 
@@ -37,7 +43,7 @@ class Witness:
     folder: Path
     closing: ExitStack
     claims: list[Claim] = Factory(list)
-    desks: list[Stage] = Factory(list)
+    desks: list[Floor[Any]] = Factory(list)
 
     async def desk(
         self,
@@ -48,33 +54,68 @@ class Witness:
         latch: Callable[[], bool | None] = lambda: False,
     ) -> Stage:
         """A production desk, started, connected and reconciled."""
-        store = SqliteStore(self.folder / f"beads-{len(self.desks)}.db", ballast_bytes=0)
-        _ = self.closing.callback(store.close)
-        made = stage(store, seed=self.seed, notifiers=notifiers, policy=policy, latch=latch)
+        made = stage(self._store(), seed=self.seed, notifiers=notifiers, policy=policy, latch=latch)
         made.broker.set_mode(mode)
         self.desks.append(made)
         await made.start()
         return made
 
+    @asynccontextmanager
+    async def gateway(self, version: int = VERSION_MAX) -> AsyncIterator[LiveStage]:
+        """A production desk before the real client library and our own gateway, started, connected and reconciled."""
+        from phoenix_cli.wiring.bunny.live import live_stage
+
+        async with live_stage(self._store(), self.seed, version) as made:
+            self.desks.append(made)
+            yield made
+
+    def _store(self) -> SqliteStore:
+        store = SqliteStore(self.folder / f"beads-{len(self.desks)}.db", ballast_bytes=0)
+        _ = self.closing.callback(store.close)
+        return store
+
     def holds(self, says: str, true: bool, beads: list[int] | None = None) -> None:
         """Claim that something is so."""
         self.claims.append(Claim(says, true, tuple(beads or ())))
 
-    def shown(self, desk: Stage, says: str, cls: type[B], so: Callable[[B], bool] = lambda body: True) -> list[int]:
+    def shown(
+        self, desk: Floor[Any], says: str, cls: type[B], so: Callable[[B], bool] = lambda body: True
+    ) -> list[int]:
         """Claim that the log holds such a bead; the beads are the evidence."""
         found = desk.where(cls, so)
         self.holds(says, bool(found), found)
         return found
 
-    def once(self, desk: Stage, says: str, cls: type[B], so: Callable[[B], bool] = lambda body: True) -> None:
+    def once(self, desk: Floor[Any], says: str, cls: type[B], so: Callable[[B], bool] = lambda body: True) -> None:
         """Claim that the log holds exactly one such bead."""
         found = desk.where(cls, so)
         self.holds(says, len(found) == 1, found)
 
-    def never(self, desk: Stage, says: str, cls: type[B], so: Callable[[B], bool] = lambda body: True) -> None:
+    def never(self, desk: Floor[Any], says: str, cls: type[B], so: Callable[[B], bool] = lambda body: True) -> None:
         """Claim that the log holds no such bead; those that it holds are the evidence against it."""
         found = desk.where(cls, so)
         self.holds(says, not found, found)
+
+
+@frozen
+class Over:
+    """What a vector's desk stands before, and which installed modules that takes, one of them at least."""
+
+    says: str
+    modules: tuple[str, ...] = ()
+    extra: str = ""
+
+    def missing(self) -> str:
+        """What to install before it can be walked; nothing where all is there."""
+        there = not self.modules or any(find_spec(name) is not None for name in self.modules)
+        return "" if there else f"install phoenix-desk[{self.extra}]"
+
+
+MOCK: Final = Over("the mock broker")
+GATEWAY: Final = Over("the real client library and our own gateway, on a loopback socket", LIBRARIES, "ibkr")
+MESSENGER: Final = Over(
+    "the mock broker; the messenger's real client and an HTTP server on loopback", ("httpx",), "notify"
+)
 
 
 @frozen
@@ -85,6 +126,7 @@ class Vector:
     wave: int
     says: str
     walk: Callable[[Witness], Awaitable[None]]
+    over: Over = MOCK
 
 
 @frozen
@@ -99,11 +141,13 @@ class Verdict:
     log: str  # the head of the vector's log: how many beads, and the last one's leaf
     duration_ms: int
     trouble: str = ""
+    over: str = MOCK.says
+    not_run: str = ""  # what it would take to walk it: neither passed nor failed
 
     @property
     def passed(self) -> bool:
         """Whether it came to its end, claimed something, and everything that it claimed held."""
-        return not self.trouble and bool(self.claims) and all(claim.holds for claim in self.claims)
+        return not self.trouble and not self.not_run and bool(self.claims) and all(claim.holds for claim in self.claims)
 
     @property
     def evidence(self) -> tuple[int, ...]:
@@ -120,6 +164,9 @@ class Verdict:
 async def run(vector: Vector, seed: int) -> Verdict:
     """Run one vector in a throw-away folder. A vector that breaks has failed, and says on what."""
     began, trouble, log = time.monotonic(), "", ""
+    missing = vector.over.missing()
+    if missing:
+        return Verdict(vector.id, vector.wave, vector.says, seed, (), "", 0, over=vector.over.says, not_run=missing)
     with TemporaryDirectory(prefix="phoenix-bunny-") as folder, ExitStack() as closing:
         witness = Witness(seed, Path(folder), closing)
         try:
@@ -130,4 +177,5 @@ async def run(vector: Vector, seed: int) -> Verdict:
             head = witness.desks[0].store.head()
             log = f"{head.size} beads, {head.leaf[:12]}"
     took = round((time.monotonic() - began) * 1000)
-    return Verdict(vector.id, vector.wave, vector.says, seed, tuple(witness.claims), log, took, trouble)
+    claims = tuple(witness.claims)
+    return Verdict(vector.id, vector.wave, vector.says, seed, claims, log, took, trouble, vector.over.says)
