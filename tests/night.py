@@ -30,10 +30,15 @@ SEEDS_A_ROUND: Final = 10
 TICKS: Final = 300
 FUZZ_ROUND_S: Final = 30
 MODEL_ROUND_S: Final = 140
+FIRST_DEATHS_A_ROUND: Final = 6
 WORLDS_MAX: Final = 10_000_000
 FUZZ_MINUTES: Final = 2.0
-# A round that is under way when the box ends may finish, but not for ever.
+# A round that is under way when the box ends may finish, but not for ever: so many times the box, and never longer.
+GRACE_BOXES: Final = 5
+GRACE_LEAST_S: Final = 120.0
 GRACE_S: Final = 900.0
+# Stands in the words of a round for what is left of its box, or for its own length if that is less.
+SECONDS: Final = "SECONDS"
 
 Figures = dict[str, int | float | str | list[str] | dict[str, str]]
 
@@ -43,8 +48,10 @@ class Round:
     """One command of a box."""
 
     words: tuple[str, ...]
-    figures: Figures  # what it adds when it ends well
+    figures: Figures  # what it adds when it ends
     environment: Mapping[str, str] = field(factory=dict)
+    seconds: float = 0.0  # how long it takes by itself, where its words say for how long
+    is_passed: bool = False  # whether the next night goes past it though it was cut short: else it is played again
 
 
 @frozen
@@ -96,8 +103,8 @@ def learn_seeds(figures: Figures, said: str) -> None:
 
 def fuzzing(parser: str) -> Box:
     """One parser, again and again, from where chance takes it."""
-    words = python("tests.chaos.test_hostile_input", parser, str(FUZZ_ROUND_S))
-    return Box(f"fuzz {parser}", FUZZ_MINUTES, lambda figures: Round(words, {}), learn_inputs)
+    words = python("tests.chaos.test_hostile_input", parser, SECONDS)
+    return Box(f"fuzz {parser}", FUZZ_MINUTES, lambda figures: Round(words, {}, seconds=FUZZ_ROUND_S), learn_inputs)
 
 
 def learn_inputs(figures: Figures, said: str) -> None:
@@ -147,7 +154,7 @@ def next_properties(figures: Figures) -> Round:
     files = sorted(str(path.relative_to(REPOSITORY)) for path in (REPOSITORY / "tests/unit").rglob("test_*.py"))
     file = files[count(figures, "files") % len(files)]
     words = python("pytest", "-q", "-m", "not paper", "--timeout=1800", "-p", "no:cacheprovider", file)
-    return Round(words, {"files": 1}, {"HYPOTHESIS_PROFILE": "night"})
+    return Round(words, {"files": 1}, {"HYPOTHESIS_PROFILE": "night"}, is_passed=True)
 
 
 def next_kills(figures: Figures) -> Round:
@@ -157,16 +164,56 @@ def next_kills(figures: Figures) -> Round:
 
 
 def next_slow(figures: Figures) -> Round:
-    """What is marked slow: pairs of crashes, large state spaces, long days; one test after the other."""
-    words = python("pytest", "-q", "-m", "slow", "--timeout=3600", "-p", "no:cacheprovider", "tests/chaos")
-    return Round(words, {"slow runs": 1}, {"PHOENIX_NIGHT": str(count(figures, "slow runs"))})
+    """What is marked slow, one file after the other; the pairs of crashes have a box of their own."""
+    marked = [path for path in (REPOSITORY / "tests").rglob("test_*.py") if "mark.slow" in path.read_text("utf-8")]
+    files = sorted(str(path.relative_to(REPOSITORY)) for path in marked if path.name != "test_night.py")
+    file = files[count(figures, "files") % len(files)]
+    words = python("pytest", "-q", "-m", "slow", "--timeout=3600", "-p", "no:cacheprovider", "-k", "not every_pair")
+    return Round((*words, file), {"files": 1}, is_passed=True)
+
+
+def deaths_in(figures: Figures) -> dict[str, str]:
+    """How far each scenario came: `12 of 54` first deaths, on the sources as they are."""
+    from tests.chaos.crashes.night import played_on
+
+    if figures.get("sources") != played_on():
+        figures["sources"], figures["first deaths"] = played_on(), {}
+    found = figures.setdefault("first deaths", {})
+    assert isinstance(found, dict)
+    return found
+
+
+def next_pairs(figures: Figures) -> Round | None:
+    """The next few first deaths, each with every death in the recovery from it."""
+    from tests.chaos.crashes.night import PAIRED
+
+    deaths = deaths_in(figures)
+    for scenario in PAIRED:
+        done, _, of = deaths.get(scenario.__name__, "0 of ?").partition(" of ")
+        if done != of:
+            return Round(python("tests.chaos.crashes.night", scenario.__name__, done, str(FIRST_DEATHS_A_ROUND)), {})
+    return None
+
+
+def learn_pairs(figures: Figures, said: str) -> None:
+    """How many pairs were played, and where the next night goes on; a pair that breaks a promise is told by the box."""
+    found = re.search(r"^(\w+) \d+\.\.(\d+) of (\d+): (\d+) pairs$", said, re.MULTILINE)
+    if found:
+        name, end, of, pairs = found.groups()
+        deaths_in(figures)[name] = f"{end} of {of}"
+        figures["pairs"] = count(figures, "pairs") + int(pairs)
 
 
 def next_worlds(figures: Figures) -> Round | None:
-    """The abstract model, on from where it stopped, up to ten million worlds."""
+    """The abstract model, on from where it stopped, up to ten million worlds; other rules begin anew."""
+    from tests.chaos.model.explore import rules_hash
+
+    rules = rules_hash().hex()
+    if figures.get("rules") != rules:
+        figures["rules"], figures["worlds"] = rules, 0
     if count(figures, "worlds") >= WORLDS_MAX:
         return None
-    return Round(python("tests.chaos.model.night", str(MODEL_ROUND_S)), {})
+    return Round(python("tests.chaos.model.night", SECONDS), {}, seconds=MODEL_ROUND_S)
 
 
 def learn_worlds(figures: Figures, said: str) -> None:
@@ -189,8 +236,9 @@ def boxes() -> tuple[Box, ...]:
 
     return (
         Box("seeds", 35, next_seeds, learn_seeds),
-        Box("slow", 20, next_slow),
         Box("mutation", 20, next_module, learn_scores),
+        Box("slow", 20, next_slow),
+        Box("pairs", 15, next_pairs, learn_pairs),
         Box("properties", 15, next_properties),
         Box("opinions", 10, next_opinions),
         Box("kills", 5, next_kills),
@@ -226,6 +274,7 @@ class Report:
 def play(box: Box, minutes: float, report: Report) -> bool:
     """Rounds until the time is over or nothing is left to do; whether all of them ended well."""
     until, well = time.monotonic() + 60 * minutes, True
+    grace = min(GRACE_S, max(GRACE_LEAST_S, GRACE_BOXES * 60 * minutes))
     while time.monotonic() < until:
         with report.lock:
             figures = report.of(box.name)
@@ -233,32 +282,40 @@ def play(box: Box, minutes: float, report: Report) -> bool:
         if asked is None:
             break
         began = time.monotonic()
-        try:
-            ran = subprocess.run(
-                asked.words,
-                cwd=REPOSITORY,
-                env={**os.environ, **asked.environment},
-                capture_output=True,
-                text=True,
-                timeout=until - began + GRACE_S,
-                check=False,
-            )
-            code, said = ran.returncode, ran.stdout + ran.stderr
-        except subprocess.TimeoutExpired as late:
-            code, said = 0, str(late.stdout or "")  # the box is over: what it did so far did not fail
+        code, said = _ran(asked, until - began, grace)
         with report.lock:
             box.learn(figures, said)
-            for name, value in asked.figures.items():
+            for name, value in asked.figures.items() if code is not None or asked.is_passed else ():
                 assert isinstance(value, int)
                 figures[name] = count(figures, name) + value
             figures["rounds"] = count(figures, "rounds") + 1
             figures["seconds"] = count(figures, "seconds") + round(time.monotonic() - began)
-            if code != 0:
+            if code is None:
+                figures["cut short"] = count(figures, "cut short") + 1
+            elif code != 0:
                 well = False
                 figures["failed"] = count(figures, "failed") + 1
                 figures["last failure"] = " ".join(asked.words[1:]) + "\n" + said[-2000:]
             report.keep()
     return well
+
+
+def _ran(asked: Round, left: float, grace: float) -> tuple[int | None, str]:
+    """The code of a round and what it said; no code where the box was over before it was."""
+    length = f"{min(asked.seconds, left):.1f}"
+    try:
+        ran = subprocess.run(
+            [length if word == SECONDS else word for word in asked.words],
+            cwd=REPOSITORY,
+            env={**os.environ, **asked.environment},
+            capture_output=True,
+            text=True,
+            timeout=left + grace,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as late:
+        return None, late.stdout.decode() if isinstance(late.stdout, bytes) else str(late.stdout or "")
+    return ran.returncode, ran.stdout + ran.stderr
 
 
 def main(arguments: Sequence[str]) -> int:

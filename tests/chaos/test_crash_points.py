@@ -19,45 +19,22 @@ import pytest
 from phoenix_adapters.engine.responses import response_document
 from phoenix_core.chain import Head
 from tests.chaos.crashes.alone import every_lonely_death
-from tests.chaos.crashes.desks import DESKS
 from tests.chaos.crashes.dying import Told, every_death, grave, pairs_of_deaths
 from tests.chaos.crashes.entries import (
-    ENTRIES,
     Scenario,
     approved_and_filled,
     evidence_renewed,
     filled_in_two_parts,
     rejected,
 )
-from tests.chaos.crashes.lives import LIVES, closed_half
+from tests.chaos.crashes.lives import closed_half
+from tests.chaos.crashes.night import PAIRED, SCENARIOS
 from tests.chaos.crashes.scene import Scene
 from tests.chaos.crashes.world import Camera, Outside
 from tests.showing import shows
 
-SCENARIOS: Final = (*ENTRIES, *LIVES, *DESKS)
 POINTS_LEAST: Final = 2500
 LONELY_LEAST: Final = 250
-PAIRED: Final = tuple(
-    scenario
-    for scenario in SCENARIOS
-    if scenario.__name__
-    in {
-        "approved_and_filled",
-        "silent_and_filled",
-        "partly_filled",
-        "link_lost_in_flight",
-        "approved_then_killed",
-        "stopped_out",
-        "closed_by_hand",
-        "closed_while_filling",
-        "protection_lost",
-        "overfilled",
-        "adopted",
-        "drift_found",
-        "restarted_in_flight",
-        "intent_by_file",
-    }
-)
 
 
 def name_of(scenario: Scenario) -> str:
@@ -199,7 +176,7 @@ def test_an_answer_follows_what_changes_without_a_new_state(scenario: Scenario) 
 @shows("I1", "I4", "I6", "I12", "X1")
 def test_whoever_dies_while_recovering_comes_back(scenario: Scenario) -> None:
     """A crash in the recovery of a crash, for some of the pairs; all of them are played at night."""
-    told = pairs_of_deaths(scenario, 9, 11)
+    told = pairs_of_deaths(scenario, slice(None, None, 9), 11)
     assert told.pictures >= 5
     assert told.complaints == ()
 
@@ -209,6 +186,6 @@ def test_whoever_dies_while_recovering_comes_back(scenario: Scenario) -> None:
 @shows("I1", "I4", "I6", "I12", "X1")
 def test_every_pair_of_crashes(scenario: Scenario) -> None:
     """Every crash in the recovery of every crash."""
-    told = pairs_of_deaths(scenario, 1, 1)
+    told = pairs_of_deaths(scenario, slice(None), 1)
     assert told.pictures >= 500
     assert told.complaints == ()

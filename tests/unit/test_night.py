@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import json
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 
 from tests import night
+from tests.chaos.crashes import night as crashes
 from tests.night import Box, Figures, Report, Round, boxes, count, learn_inputs, learn_scores, learn_seeds, play
 
 
 def script(text: str, **figures: int) -> Round:
     """A round that runs a line of Python."""
     return Round((sys.executable, "-c", text), dict(figures))
+
+
+def _always(asked: Round, figures: Figures) -> Round:
+    """The same round again and again."""
+    return asked
 
 
 def test_rounds_add_up_and_resume(tmp_path: Path) -> None:
@@ -44,6 +52,57 @@ def test_a_failure_is_kept_with_its_words(tmp_path: Path) -> None:
     figures = report.of("seeds")
     assert (figures["rounds"], figures["failed"]) == (2, 1)
     assert "a seed is red" in str(figures["last failure"])
+
+
+def test_a_round_that_is_cut_short_is_no_failure_and_is_played_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it was about to add is not added: those seeds were not played. A box that only goes round goes past it."""
+    monkeypatch.setattr(night, "GRACE_LEAST_S", 0)
+    monkeypatch.setattr(night, "GRACE_BOXES", 0)
+    hangs = script("import time; time.sleep(60)", seeds=10)
+    report = Report(tmp_path / "report.json")
+    for asked, seeds in ((hangs, 0), (evolve(hangs, is_passed=True), 10)):
+        assert play(Box("seeds", 1, partial(_always, asked)), 0.5 / 60, report)
+        figures = report.of("seeds")
+        assert (count(figures, "seeds"), count(figures, "failed")) == (seeds, 0)
+    assert figures["cut short"] == 2
+
+
+def test_a_round_is_no_longer_than_what_is_left_of_its_box(tmp_path: Path) -> None:
+    """What takes a length on its command line gets its own, or the rest of the box."""
+    told: list[str] = []
+    asks = Round((sys.executable, "-c", "import sys; print(sys.argv[1])", night.SECONDS), {}, seconds=30)
+    rounds = iter([asks, None])
+    assert play(Box("b", 1, lambda f: next(rounds), lambda f, said: told.append(said)), 1, Report(tmp_path / "r"))
+    rounds = iter([asks, None])
+    assert play(Box("b", 1, lambda f: next(rounds), lambda f, said: told.append(said)), 0.1, Report(tmp_path / "r"))
+    whole, rest = map(float, told)
+    assert whole == 30
+    assert rest <= 6
+
+
+def test_pairs_go_on_where_they_stopped_until_the_sources_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Portions of one scenario, then the next one; on other sources everything is owed again."""
+    monkeypatch.setattr(crashes, "played_on", lambda: "sources 1")
+    figures: Figures = {}
+
+    def ask() -> tuple[str, ...]:
+        asked = night.next_pairs(figures)
+        return asked.words[-3:] if asked else ()
+
+    first, second = (scenario.__name__ for scenario in crashes.PAIRED[:2])
+    assert ask() == (first, "0", "6")
+    night.learn_pairs(figures, f"{first} 0..6 of 8: 210 pairs\n")
+    assert ask() == (first, "6", "6")
+    night.learn_pairs(figures, f"{first} 6..8 of 8: 70 pairs\nNOT SO: a desk that did not come back\n")
+    assert ask() == (second, "0", "6")
+    assert figures["pairs"] == 280
+    for scenario in crashes.PAIRED:
+        night.learn_pairs(figures, f"{scenario.__name__} 0..5 of 5: 9 pairs\n")
+    assert ask() == ()
+    monkeypatch.setattr(crashes, "played_on", lambda: "sources 2")
+    assert ask() == (first, "0", "6")
 
 
 def test_a_box_without_time_plays_nothing(tmp_path: Path) -> None:
@@ -93,6 +152,8 @@ def test_the_model_is_walked_until_its_ten_millionth_world() -> None:
     assert (figures["worlds"], figures["steps"], figures["questions"]) == (1217881, 7515868, 3840)
     figures["worlds"] = 10_000_000
     assert night.next_worlds(figures) is None
+    figures["rules"] = "those of another day"
+    assert night.next_worlds(figures) is not None and figures["worlds"] == 0
     assert night.next_opinions({"seeds": 30}).words[-2:] == ("31..40", "300")
 
 
@@ -100,5 +161,7 @@ def test_every_box_has_a_first_round() -> None:
     """Each knows what to do on a first night; their minutes are those that the plan of the house gives them."""
     found = {box.name: box for box in boxes()}
     assert all(box.after({}) is not None for box in found.values())
-    assert found["seeds"].minutes == 35
+    wanted = {"seeds": 35, "pairs": 15, "mutation": 20, "model": 5}
+    assert {name: found[name].minutes for name in wanted} == wanted
+    assert {box.minutes for name, box in found.items() if name.startswith("fuzz ")} == {2}
     assert sum(box.minutes for box in found.values()) <= 2 * 90

@@ -31,6 +31,7 @@ class Told:
     points: int
     pictures: int
     complaints: tuple[str, ...]
+    firsts: int = 0  # of pairs: in how many first deaths there are, whichever of them were chosen
 
 
 @define
@@ -101,8 +102,8 @@ def every_death(scenario: Scenario) -> Told:
         return asyncio.run(walk(yard))
 
 
-def pairs_of_deaths(scenario: Scenario, first_every: int, second_every: int) -> Told:
-    """Die at every so many-th point of a scenario, and at every so many-th of the recovery from that."""
+def pairs_of_deaths(scenario: Scenario, firsts: slice, second_every: int) -> Told:
+    """Die at these points of a scenario, and at every so many-th of the recovery from that."""
 
     async def second(yard: Grave, picture: Picture, number: int) -> Told:
         desk = yard.back(picture, number, 5)
@@ -121,13 +122,14 @@ def pairs_of_deaths(scenario: Scenario, first_every: int, second_every: int) -> 
     async def walk(yard: Grave) -> Told:
         desk = yard.begin()
         await scenario(desk)
-        pictures = desk.enough()[::first_every]
+        pictures = desk.enough()
         yard.clear(desk)
-        seconds = [await second(yard, picture, number) for number, picture in enumerate(pictures)]
+        seconds = [await second(yard, picture, number) for number, picture in [*enumerate(pictures)][firsts]]
         return Told(
             sum(each.points for each in seconds),
             sum(each.pictures for each in seconds),
             tuple(said for each in seconds for said in each.complaints),
+            len(pictures),
         )
 
     with grave() as yard:

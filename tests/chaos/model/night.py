@@ -22,7 +22,11 @@ def main(arguments: Sequence[str]) -> int:
     path = Path(more[0]) if more else KEPT
     walk = resumed(path, BITS)
     walk.walk(WORLDS, for_seconds(float(seconds)))
-    said = [report(walk)]
+    _ = sys.stdout.write(report(walk) + "\n")
+    sys.stdout.flush()
+    said: list[str] = []
+    if not walk.broken:
+        walk.keep(path)  # a night that is cut short while it compares goes on from here, and compares then
     if walk.broken:
         said.append(f"BROKEN: {walk.broken}; its last step: {walk.story[-1]}")
     elif walk.compared < len(walk.asked):
@@ -33,7 +37,7 @@ def main(arguments: Sequence[str]) -> int:
         said.append(f"compared {walk.compared} questions beside each of {len(BYSTANDERS)} bystanders")
     well = not any(line.startswith(("BROKEN", "DIFFERS")) for line in said)
     if well:
-        walk.keep(path)
+        walk.keep(path)  # with what was compared; what differs is compared again by the next night, and told again
     _ = sys.stdout.write("\n".join(said) + "\n")
     return 0 if well else 1
 
