@@ -184,6 +184,11 @@ class Snapshot:
     missing: tuple[str, ...] = ()
     account: str = ""
 
+    def is_own(self, account: str) -> bool:
+        """Whether a row is of this picture's account, and not of another one of the same login. A row that names none
+        can only be of the one that is open."""
+        return not self.account or account in ("", self.account)
+
 
 Fact = OrderSaid | ExecutionSaid | CommissionSaid | ErrorSaid | FrameSaid | CancelSaid | LinkSaid | Snapshot
 

@@ -299,8 +299,17 @@ def _link_alerts(desk: Desk, command: Said, said: LinkSaid, world: World) -> Bea
     if said.event in (LinkEvent.CONNECTED, LinkEvent.RESTORED):
         over: Beads = [resolved(desk.alerts, c, "link", "broker") for c in (Code.LINK_LOST, Code.LINK_ESCALATED)]
         back = alert(Code.LINK_RESTORED, "link", key) if any(b is not None for b in over) else None
-        return [*over, back, _gateway_restarted(desk, said, key, world)]
+        return [*over, back, _gateway_restarted(desk, said, key, world), _elsewhere(desk, said, key)]
     return []
+
+
+def _elsewhere(desk: Desk, said: LinkSaid, key: str) -> Alert | None:
+    """A session of another account than the desk's: the guards let nothing out, and a human hears why, before anybody
+    asks for anything."""
+    ours = not said.accounts or any(one.tag == desk.genesis.account for one in said.accounts)
+    if ours or said.event is not LinkEvent.CONNECTED:
+        return None
+    return alert(Code.GUARD_VIOLATION, "account", key, reason=Reason.ACCOUNT_MISMATCH.value)
 
 
 def _gateway_restarted(desk: Desk, said: LinkSaid, key: str, world: World) -> Alert | None:

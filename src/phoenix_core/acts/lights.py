@@ -98,14 +98,14 @@ def exposure_of(desk: Desk, world: World, intent_id: str) -> Exposure:
 
 
 def foreign_of(desk: Desk, world: World) -> tuple[str, ...]:
-    """Instruments where the last complete picture shows a holding or an order that is not ours."""
-    if world.snapshot is None:
+    """Instruments where the last complete picture shows a holding or an order on our account that is not ours."""
+    seen = world.snapshot
+    if seen is None:
         return ()
-    held = (h.symbol for h in world.snapshot.positions if h.quantity and not desk.positions.by_pair.get(h.symbol))
-    orders = (
-        order.echo.symbol for order in world.snapshot.orders if order.echo is not None and not parsed_ref(order.ref)
-    )
-    return tuple(dict.fromkeys((*held, *orders)))
+    holdings = (one for one in seen.positions if one.quantity and seen.is_own(one.account))
+    held = (one.symbol for one in holdings if not desk.positions.by_pair.get(one.symbol))
+    others = (order.echo for order in seen.orders if seen.is_own(order.account) and not parsed_ref(order.ref))
+    return tuple(dict.fromkeys((*held, *(echo.symbol for echo in others if echo is not None))))
 
 
 def entry_lights_before(desk: Desk, world: World, intent_id: str) -> Refusal | None:

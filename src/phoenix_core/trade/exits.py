@@ -174,7 +174,8 @@ def pictured(stake: Stake, snapshot: Snapshot | None, session: int, baseline: De
     if snapshot is None or not snapshot.complete or snapshot.session != session:
         return None
     position = stake.position
-    shown = _sum(held.quantity for held in snapshot.positions if held.symbol == position.pair)
+    own = (held for held in snapshot.positions if held.symbol == position.pair and snapshot.is_own(held.account))
+    shown = _sum(held.quantity for held in own)
     since = _sum(
         fill.quantity.copy_negate() if fill.role.is_exit else fill.quantity
         for fill in stake.fills

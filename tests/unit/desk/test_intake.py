@@ -13,7 +13,7 @@ from returns.pipeline import is_successful
 from phoenix_adapters.brokers.mock.market import CARDS
 from phoenix_adapters.engine.inputs import proposal_of
 from phoenix_core.acts.broker_said import Said
-from phoenix_core.acts.lights import entry_lights_before, rate_of
+from phoenix_core.acts.lights import entry_lights_before, foreign_of, rate_of
 from phoenix_core.acts.operate import RaiseKill
 from phoenix_core.acts.propose import Assemble
 from phoenix_core.acts.submit import Submit
@@ -342,6 +342,9 @@ class TestRedAtSubmit:
             foreign = changed(world.snapshot, positions=(Held("EURUSD", Decimal(5)),))
             reasons, _ = bodies_of(desk, intent, changed(world, snapshot=foreign))
             assert reasons == (Reason.INSTRUMENT_BUSY,)
+            theirs = changed(foreign, account="mine", positions=(Held("EURUSD", Decimal(5), account="theirs"),))
+            assert foreign_of(desk.desk, changed(world, snapshot=theirs)) == ()
+            assert foreign_of(desk.desk, changed(world, snapshot=changed(theirs, account="theirs"))) == ("EURUSD",)
             ghost = filled(desk, "P1" + "A" * 26, "5")
             _ = desk.engine.recorder.act(Said(CommandId("ghost"), ghost))
             reasons, _ = bodies_of(desk, intent, world)

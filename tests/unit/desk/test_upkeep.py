@@ -58,7 +58,7 @@ from phoenix_core.orders import exit_ref
 from phoenix_core.records import to_json
 from phoenix_core.refusals import Reason
 from phoenix_core.trade.positions import Open
-from phoenix_core.values import CommandId, Money, Regime, Role, Severity, Side, State
+from phoenix_core.values import Account, CommandId, Money, Regime, Role, Severity, Side, State
 from phoenix_core.watch.alerts import Message, OpenAlert
 from phoenix_core.watch.codes import Code
 from phoenix_core.watch.health import Earned, Signs
@@ -269,6 +269,27 @@ class TestLink:
             for other in (changed(back, gateway_version="10.31"), changed(back, first_id=used)):
                 assert codes(other, world) == {"GATEWAY_RESTARTED"}
                 assert codes(other, changed(world, link=changed(world.link, in_restart_window=True))) == set()
+
+        _ = walked(walk)
+
+    @shows("F52", "I15")
+    def test_a_session_of_another_account_is_told_at_once(self) -> None:
+        """CRITICAL as soon as it stands, before anybody asks for anything; ours, or one that is not named yet, is no
+        news, and neither is what becomes of the link afterwards."""
+
+        async def walk(desk: Stage) -> None:
+            stranger = changed(desk.broker.accounts()[0], tag="0" * 64)
+
+            def told(event: LinkEvent, *accounts: Account) -> list[str]:
+                said = LinkSaid(event, desk.broker.session() + 1, accounts)
+                drafts = decide(desk.desk, Said(KEY, said), desk.engine.world()).drafts
+                return [
+                    d.body.subject for d in drafts if isinstance(d.body, Alert) and d.body.code == "GUARD_VIOLATION"
+                ]
+
+            assert told(LinkEvent.CONNECTED, stranger) == ["account"]
+            assert not told(LinkEvent.CONNECTED, stranger, *desk.broker.accounts())
+            assert not told(LinkEvent.CONNECTED) and not told(LinkEvent.RESTORED, stranger)
 
         _ = walked(walk)
 

@@ -512,6 +512,16 @@ class TestThePicture:
         assert pictured(log.stake, picture(log, -10), 1) == 10
         assert pictured(log.stake, picture(log, 10), 1) == -10
 
+    def test_another_account_of_the_same_login_is_not_ours(self) -> None:
+        """Its holding in the same instrument neither adds to what is there nor takes from it."""
+        log = held()
+        log.wait(SECOND)
+        shot = picture(log, 10)
+        theirs = evolve(shot.positions[0], quantity=Decimal(-4), account="theirs")
+        both = evolve(shot, account="mine", positions=(*shot.positions, theirs))
+        assert pictured(log.stake, both, 1) == 10
+        assert pictured(log.stake, evolve(both, account=""), 1) == 6, "a picture that names no account is of one"
+
     def test_what_was_there_before_is_not_ours(self) -> None:
         """The signed baseline is taken off."""
         log = held()

@@ -1,0 +1,85 @@
+"""Accounts on a whole desk: one of two, and one that is another one after the gateway came back."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+from phoenix_adapters.gateway import GatewayServer, Setup
+from phoenix_adapters.gateway.instruments import BY_NAME
+from phoenix_core.beads import Observation
+from phoenix_core.gate.statements import Close
+from phoenix_core.refusals import Reason
+from phoenix_core.values import State
+from phoenix_core.watch.codes import Code
+from tests.contract.broker.orders import NUMBER
+from tests.contract.broker.suite import SYMBOL
+from tests.contract.ibkr.desk import RECONNECTED_S, Desk, at_work
+from tests.contract.ibkr.scene import Scene, WallOf
+from tests.contract.ibkr.test_exits import APPROVED, WORDS, managed
+from tests.contract.ibkr.test_field import killed
+from tests.showing import shows
+
+OTHER = "DU7777777"
+CASH = {"USD": Decimal(100_000)}
+
+
+def another_gateway(desk: Desk, number: str) -> GatewayServer:
+    """The same address, another login."""
+    scene = desk.scene
+    setup = Setup(accounts=(number,), volatility=0.0, cash=CASH)
+    return GatewayServer(scene.host, 4002, setup, WallOf(scene.clock), scene.frames.append)
+
+
+@shows("F53", "F54", "I15")
+async def test_a_desk_beside_another_account_trades_its_own_and_leaves_the_other_alone(tmp_path: Path) -> None:
+    """The other account holds and orders in the same instrument: not counted, no disagreement, and neither a kill that
+    cancels nor a close touches it. Every frame names ours."""
+    scene = Scene(Setup(accounts=(OTHER, NUMBER), volatility=0.0, cash=CASH))
+    await scene.server.start()
+    async with at_work(tmp_path, scene) as desk:
+        foreign = {"symbol": SYMBOL, "account": OTHER, "quantity": 40_000}
+        scene.server.act("manual_place", action="SELL", **foreign)
+        scene.server.act("manual_place", action="BUY", type="LMT", limit="1.01", **foreign)
+        await managed(desk)
+        await desk.leap(301)
+        await desk.leap(9)
+        assert desk.held() == desk.at_broker() == APPROVED and not desk.stage.desk.drifts.open
+        assert {one["account"] for one in scene.sent("placeOrder")} == {NUMBER}
+        killed(desk)
+        desk.sign(Close(desk.stake.position.position_id, WORDS))
+        await desk.reaches(State.CLOSED)
+        assert {one["account"] for one in scene.sent("placeOrder")} == {NUMBER}
+        other = scene.server.core.venue.accounts[OTHER]
+        assert other.position(BY_NAME[SYMBOL]) == -40_000
+        assert [(one.account.name, one.quantity) for one in desk.working()] == [(OTHER, Decimal(40_000))]
+
+
+@shows("F52", "I15", "I16")
+async def test_an_account_that_is_another_one_after_a_reconnection_gets_no_frame(tmp_path: Path) -> None:
+    """The gateway comes back logged in elsewhere: nothing is sent there, neither entries nor exits nor cancels; a human
+    hears it at once. Back on the desk's own account everything is found as it was."""
+    async with at_work(tmp_path) as desk:
+        await managed(desk)
+        own = desk.scene.server
+        own.kill()
+        elsewhere = another_gateway(desk, OTHER)
+        await elsewhere.start()
+        await desk.until(lambda: not desk.stage.engine.link.up)
+        seen = len(desk.scene.frames)
+        desk.scene.clock.leap(5)
+        await desk.until(lambda: desk.stage.engine.link.up, RECONNECTED_S)
+        await desk.until(lambda: desk.alerted(Code.GUARD_VIOLATION))
+        desk.sign(Close(desk.stake.position.position_id, WORDS))
+        no = Reason.ACCOUNT_MISMATCH.value
+        await desk.until(lambda: any(no in one.facts.get("reasons", "") for one in desk.bodies(Observation)))
+        assert not [one for one in desk.scene.frames[seen:] if one.dir == "in" and one.fields[0] in ("3", "4", "58")]
+        await elsewhere.stop()
+        await own.start()
+        await desk.until(lambda: not desk.stage.engine.link.up)
+        desk.scene.clock.leap(5)
+        await desk.until(desk.is_fresh, RECONNECTED_S)
+        assert desk.held() == desk.at_broker() == APPROVED and len(desk.working()) == 2
+        desk.sign(Close(desk.stake.position.position_id, WORDS))
+        await desk.reaches(State.CLOSED)
+        assert desk.nets[-1] == 0 and not desk.working()
