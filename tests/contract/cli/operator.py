@@ -17,13 +17,12 @@ from attrs import Factory, define, field, frozen
 from click.testing import CliRunner
 
 from phoenix_cli.__main__ import cli
+from tests.contract.cli.shapes import Shape, misshapen
 
 AFTERNOON: Final = "2026-11-18T14:00:00-05:00"
 _OURS: Final = ("PHOENIX_", "IBKR_", "TELEGRAM_", "RECONCILE_", "APPRISE_")
 # A shared machine pauses when it likes: far above what anything here takes, and only ever waited for on failure.
 PATIENCE_S: Final = 30.0
-
-Shape = Any
 
 
 @frozen
@@ -109,6 +108,8 @@ class Seat:
             timeout=PATIENCE_S,
             check=False,
         )
+        if "--json" in words:
+            assert not (why := misshapen(words, ran.stdout, fits)), why
         return Ran(ran.returncode, ran.stdout, ran.stderr)
 
     def json(self, *words: str, given: str = "") -> Ran:
@@ -118,6 +119,7 @@ class Seat:
         ran = CliRunner().invoke(cli, line, input=given, env=environment | {"PHOENIX_CLOCK": self.clock} | self.more)
         if ran.exception is not None and not isinstance(ran.exception, SystemExit):
             raise ran.exception
+        assert not (why := misshapen(words, ran.stdout, fits)), why
         return Ran(ran.exit_code, ran.stdout, ran.stderr)
 
     def proposes(self, pair: str) -> str:
@@ -166,7 +168,7 @@ def until(seen: Callable[[], bool], within_s: float = PATIENCE_S) -> None:
 def shaped(found: object, shape: Shape, at: str = "document") -> None:
     """Assert that a JSON value has a shape: a type, a tuple of shapes to choose from, [of items] or {of keys}."""
     if isinstance(shape, tuple):
-        assert any(_fits(found, one, at) for one in shape), f"{at}: {found!r} is none of {shape}"
+        assert any(fits(found, one, at) for one in shape), f"{at}: {found!r} is none of {shape}"
     elif isinstance(shape, list):
         assert isinstance(found, list), f"{at} is a list"
         for n, item in enumerate(found):
@@ -184,7 +186,7 @@ def shaped(found: object, shape: Shape, at: str = "document") -> None:
         assert found == shape, f"{at}: {found!r} is not {shape!r}"
 
 
-def _fits(found: object, shape: Shape, at: str) -> bool:
+def fits(found: object, shape: Shape, at: str = "document") -> bool:
     try:
         shaped(found, shape, at)
     except AssertionError:

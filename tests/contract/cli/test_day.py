@@ -10,123 +10,28 @@ from typing import Any
 import pytest
 from attrs import Factory, define
 
-from tests.contract.cli.operator import Ran, Seat, Shape, shaped, until
+from tests.contract.cli.operator import Ran, Seat, shaped, until
+from tests.contract.cli.shapes import (
+    ENDED,
+    EXECUTION,
+    FLAG,
+    HEALTH,
+    INTENT,
+    ORDER,
+    POSITION,
+    REPORT,
+    STATUS,
+    TEXT,
+    Shape,
+)
 from tests.showing import shows
 
-TEXT = (str, None)
-
-POSITION: Shape = {
-    "position": str,
-    "intent": str,
-    "state": str,
-    "instrument": str,
-    "strategy": str,
-    "side": str,
-    "filled": str,
-    "requested": str,
-    "exited": str,
-    "average_entry": TEXT,
-    "stop": str,
-    "target": str,
-    "protection": str,
-    "price": TEXT,
-    "price_age_s": (int, None),
-    "pnl": TEXT,
-    "r": TEXT,
-    "closing": bool,
-    "order_ref": TEXT,
-    "reasons": [str],
-}
-ENDED: Shape = {
-    "position": str,
-    "intent": str,
-    "state": str,
-    "instrument": str,
-    "strategy": str,
-    "filled": str,
-    "requested": None,
-    "exited": str,
-    "outcome": TEXT,
-    "pnl": TEXT,
-}
-FLAG: Shape = {
-    "flag": str,
-    "type": str,
-    "scope": str,
-    "reason": str,
-    "raised_by": str,
-    "raised_at": str,
-    "until": TEXT,
-}
-ROW: Shape = {
-    "intent": str,
-    "state": str,
-    "instrument": str,
-    "side": str,
-    "quantity": str,
-    "expires_at": TEXT,
-}
-HEALTH: Shape = {
-    "health": ("HEALTHY", "DEGRADED", "CRITICAL"),
-    "detail": str,
-    "beat_age_s": (int, None),
-    "missed": int,
-    "checks": dict,
-    "issues": dict,
-}
-STATUS: Shape = {
-    "now": str,
-    "mode": "MOCK",
-    "account": "MOCK",
-    "engine": {"running": bool, "beads": int, "owed": int},
-    "health": HEALTH,
-    "link": {"state": str, "session": int, "attempts": int},
-    "reconciliation": {"agreement": TEXT, "age_s": (int, None)},
-    "halted": bool,
-    "kill_flags": [{"flag": str, "scope": str, "type": str}],
-    "stalled": [POSITION],
-    "positions": [POSITION],
-    "waiting": [{"intent": str, "state": str, "instrument": str, "side": str, "left_s": (int, None)}],
-    "orders": int,
-    "drifts": [{"drift": str, "cause": str, "severity": str, "subject": str}],
-    "alerts": [
-        {
-            "alert": str,
-            "code": str,
-            "severity": str,
-            "subject": str,
-            "phrase": str,
-            "runbook": TEXT,
-            "age_s": int,
-        }
-    ],
-    "today": {"entries": int, "realized": str, "open": TEXT, "currency": str},
-}
-REPORT: Shape = {
-    "day": str,
-    "currency": str,
-    "realized": str,
-    "fees": dict,
-    "closed": [{"position": str, "realized": str}],
-    "signals": int,
-    "approvals": int,
-    "rejections": int,
-    "refusals": dict,
-    "entries": int,
-    "executions": int,
-    "drifts": [str],
-    "drifts_resolved": int,
-    "kills": int,
-    "alerts": {"CRITICAL": int, "WARNING": int, "INFO": int},
-    "disconnects": int,
-    "heartbeats_missed": int,
-}
 # What each step of the day answers, in the order in which the day goes. A set is of exit codes that are right.
 SHAPES: dict[str, Shape] = {
     "init": {"home": str, "mode": "mock", "account": str, "key": str, "assurance": "software", "origin": str},
     "doctor": {"ok": True, "checks": [{"name": str, "level": ("ok", "warn"), "detail": str}]},
     "propose": {"intent": str, "state": "PROPOSED", "expires_at": str},
-    "inbox": {"intents": [ROW], "stalled": [ROW]},
+    "inbox": {"intents": [INTENT], "stalled": [INTENT]},
     "show": {"intent": str, "evidence": str, "lines": [str]},
     "approve": {
         "intent": str,
@@ -139,43 +44,8 @@ SHAPES: dict[str, Shape] = {
     "position": POSITION,
     "status": STATUS,
     "watch": STATUS,
-    "orders": {
-        "orders": [
-            {
-                "ref": str,
-                "position": str,
-                "role": str,
-                "standing": str,
-                "instrument": str,
-                "side": str,
-                "type": str,
-                "quantity": str,
-                "price": TEXT,
-                "filled": str,
-                "acknowledged": bool,
-                "perm_ids": [int],
-                "recorded_at": str,
-            }
-        ]
-    },
-    "executions": {
-        "executions": [
-            {
-                "execution": str,
-                "family": str,
-                "event": str,
-                "at": str,
-                "position": TEXT,
-                "role": TEXT,
-                "instrument": TEXT,
-                "side": TEXT,
-                "quantity": str,
-                "price": str,
-                "commission": TEXT,
-                "currency": TEXT,
-            }
-        ]
-    },
+    "orders": {"orders": [ORDER]},
+    "executions": {"executions": [EXECUTION]},
     "reconcile": {"agreement": "AGREES", "session": int, "bead": int, "drifts": []},
     "drift list": {"drifts": []},
     "alerts list": {"alerts": list, "unsent": int},

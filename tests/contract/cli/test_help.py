@@ -13,6 +13,8 @@ import pytest
 from click.testing import CliRunner
 
 from phoenix_cli.__main__ import COMMANDS, cli
+from tests.contract.cli.operator import fits
+from tests.contract.cli.shapes import LINES, SHAPES, misshapen
 
 
 def commands(name: str) -> Iterator[tuple[str, ...]]:
@@ -54,6 +56,25 @@ class TestHelp:
             assert given[0] == "phoenix"
             assert [word for word in given if word in words][: len(words)] == list(words)
             assert parses(given[1:])
+
+    def test_every_command_has_a_closed_shape(self) -> None:
+        """What is printed under --json is held against one table: no command is missing in it, and none is invented."""
+        leaves: set[str] = set()
+        for name in COMMANDS:
+            found = cli.get_command(click.Context(cli), name)
+            leaves |= {f"{name} {inner}" for inner in found.commands} if isinstance(found, click.Group) else {name}
+        assert leaves == SHAPES.keys() | LINES
+
+    @pytest.mark.parametrize(
+        "out",
+        ['{"intents": []}', '{"intents": [], "stalled": [], "more": 1}', '{"intents": [{}], "stalled": []}', "[]"],
+    )
+    def test_another_shape_is_seen(self, out: str) -> None:
+        """The table bites: a field that is missing, one too many, an item that is none, a document that is no object."""
+        assert misshapen(("inbox",), '{"intents": [], "stalled": []}', fits) == ""
+        assert misshapen(("inbox",), '{"refused": ["ENGINE_NOT_RUNNING"], "detail": ""}', fits) == ""
+        assert "inbox answered" in misshapen(("inbox",), out, fits)
+        assert "no closed shape" in misshapen(("a", "new", "command"), out, fits)
 
     def test_the_list_shows_every_command(self) -> None:
         """`phoenix --help` lists the table of commands, each with what it does."""
