@@ -70,7 +70,7 @@ class TestHelp:
         ['{"intents": []}', '{"intents": [], "stalled": [], "more": 1}', '{"intents": [{}], "stalled": []}', "[]"],
     )
     def test_another_shape_is_seen(self, out: str) -> None:
-        """The table bites: a field that is missing, one too many, an item that is none, a document that is no object."""
+        """The table bites: a field that is missing, one too many, an item that is none, no object at all."""
         assert misshapen(("inbox",), '{"intents": [], "stalled": []}', fits) == ""
         assert misshapen(("inbox",), '{"refused": ["ENGINE_NOT_RUNNING"], "detail": ""}', fits) == ""
         assert "inbox answered" in misshapen(("inbox",), out, fits)

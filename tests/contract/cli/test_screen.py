@@ -12,10 +12,14 @@ import subprocess
 import termios
 import time
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 from attrs import define, field
+from attrs import evolve as changed
 
+from phoenix_cli.wiring.opening import Session
+from phoenix_core.values import Mode
 from tests.contract.cli.operator import PATIENCE_S, Seat, until
 from tests.showing import shows
 
@@ -93,6 +97,11 @@ def intent(seat: Seat) -> str:
 def state_of(seat: Seat, intent: str) -> str:
     """Where an intent stands."""
     return str(seat.json("positions", intent).document["state"])
+
+
+def is_in(seat: Seat, intent: str, state: str) -> bool:
+    """Whether an intent stands there."""
+    return state_of(seat, intent) == state
 
 
 class TestScreen:
@@ -207,6 +216,37 @@ class TestScreen:
         differs = {name for name in first if first[name] != second[name]}
         assert differs == {"intent_id", "signal_id", "created_at"}
         assert seat.json("pass", again.document["intent"], "--reason", "only a test").code == 0
+
+    def test_amber_lights_want_the_instrument_typed_too(self, seat: Seat) -> None:
+        """The same trade was proposed a moment ago: the quantity alone is not enough, nor is another instrument."""
+        first, second = seat.proposes("GBPUSD"), seat.proposes("GBPUSD")
+        quantity = seat.quantity_of(second)
+        for typed, code, state in (("", 1, "PROPOSED"), ("EURUSD", 1, "PROPOSED"), ("GBPUSD", 0, "MANAGED")):
+            terminal = Terminal(seat, ("approve", second))
+            terminal.waits_for(PROMPT)
+            assert "[!] same trade as" in terminal.shown
+            terminal.types(quantity + "\n")
+            terminal.waits_for("type the instrument too")
+            terminal.types(typed + "\n")
+            assert terminal.ends() == code, terminal.shown
+            until(partial(is_in, seat, second, state))
+        assert seat.json("pass", first, "--reason", "once is enough").code == 0
+
+    def test_a_live_approval_is_typed_by_a_person_or_is_none(
+        self, seat: Seat, intent: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """On a desk that is LIVE: what is piped is refused, and so are the options that scripts have elsewhere."""
+        quantity = seat.quantity_of(intent)
+        live = property(lambda session: changed(session.desk.genesis, mode=Mode.LIVE))
+        monkeypatch.setattr(Session, "genesis", live)
+        piped = seat.json("approve", intent, given=f"{quantity}\n" * 50)
+        assert (piped.code, "typed at a terminal" in piped.err) == (2, True)
+        scripted = seat.json("approve", intent, "--quantity", quantity, "--yes")
+        assert scripted.code == 1
+        assert scripted.document["refused"] == ["STATEMENT_WRONG_TYPE"]
+        assert "typed by a human" in scripted.document["detail"]
+        monkeypatch.undo()
+        assert state_of(seat, intent) == "PROPOSED"
 
     @shows("S32-TOK-02")
     def test_the_typed_quantity_approves(self, seat: Seat, intent: str) -> None:
