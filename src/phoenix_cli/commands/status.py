@@ -159,20 +159,22 @@ def picture_of(session: Session) -> Row:
         "today": {
             "entries": sum(traded.entries for traded in today),
             "realized": plain(sum((traded.realized for traded in today), Decimal(0))),
-            "open": _open_pnl(shown),
+            "open": _open_pnl(session, positions),
             "currency": session.genesis.currency,
         },
     }
 
 
-def _open_pnl(rows: list[Row]) -> str | None:
-    """What everything held is worth beside what is realised; None where one of them cannot be told."""
+def _open_pnl(session: Session, positions: list[Open]) -> str | None:
+    """What the market says of everything held, beside what is realised; None where one of them cannot be told."""
     from decimal import Decimal
 
+    from phoenix_cli.commands.worth import worth_of
     from phoenix_core.values import plain
 
-    held = [row["pnl"] for row in rows if Decimal(row["filled"]) > Decimal(row["exited"])]
-    return None if None in held else plain(sum((Decimal(pnl) for pnl in held), Decimal(0)))
+    held = [worth_of(session, position).open for position in positions if position.held]
+    known = [worth for worth in held if worth is not None]
+    return plain(sum(known, Decimal(0))) if len(known) == len(held) else None
 
 
 def is_running(session: Session) -> bool:

@@ -17,6 +17,7 @@ class Worth:
     """Profit or loss so far, what is realised of it included; None where no quote, or no rate, can say."""
 
     pnl: Decimal | None = None
+    open: Decimal | None = None  # of that, what the market can still take away
     r: Decimal | None = None
     price: Decimal | None = None  # at which it would be left
     age_s: int | None = None  # of the quote
@@ -34,13 +35,14 @@ def worth_of(session: Session, position: Open) -> Worth:
     age_s = max(0, int((session.clock.now().wall - quote.at).total_seconds()))
     rate = _rate(session, position)
     if rate is None:
-        return Worth(None, None, price, age_s)
+        return Worth(price=price, age_s=age_s)
     gained = (price - position.average_entry) * position.held * position.side.sign * rate
     pnl = gained + (position.last.realized or 0)
     thesis = desk.evidence.thesis(position.intent_id)
     risk = thesis.risk if thesis is not None else None
     cent = Decimal("0.01")
-    return Worth(pnl.quantize(cent), (pnl / risk).quantize(cent) if risk else None, price, age_s)
+    share = (pnl / risk).quantize(cent) if risk else None
+    return Worth(pnl.quantize(cent), gained.quantize(cent), share, price, age_s)
 
 
 def _rate(session: Session, position: Open) -> Decimal | None:

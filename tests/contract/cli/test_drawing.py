@@ -140,6 +140,8 @@ class TestWorth:
             assert before.pnl is not None and after.pnl is not None
             assert the_position(desk).held == position.held - half
             assert abs(after.pnl - before.pnl) < 20
+            assert before.open == before.pnl
+            assert after.open is not None and abs(after.open - after.pnl / 2) < 20, "half of it is safe"
 
         _ = walked(walk)
 
