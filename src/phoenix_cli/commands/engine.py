@@ -18,7 +18,7 @@ from phoenix_cli.commands.safety import raise_in_log, raise_latch
 from phoenix_cli.output import BUG, INTEGRITY, UNREACHABLE, USAGE, emit, fail, refuse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from typing import IO
 
     from phoenix_adapters.engine.loop import Engine
@@ -205,22 +205,54 @@ async def _finish_protection(engine: Engine) -> None:
 
 
 def start_report(engine: Engine) -> list[str]:
-    """After every start: what is known, what the broker says, what is owed, what is yours to decide."""
-    from phoenix_core.values import State
-
+    """After every start: what is known, what the broker says, what is owed, what is yours to decide, and how."""
     desk = engine.recorder.desk
     run = desk.observations.run
-    decide = [p.intent_id[:8] for p in desk.positions.in_state(State.STALLED)]
-    decide += [p.intent_id[:8] for p in desk.positions.in_state(State.PROPOSED)]
     tokens = len(desk.tokens.live)
     return [
         f"known:  {desk.head.size} beads, {len(desk.positions.open)} open positions, {tokens} live tokens",
         f"broker: session {desk.sessions.session}, {desk.sessions.state}, "
-        + (f"reconciliation {run.agreement}" if run is not None else "no picture yet"),
+        + (f"reconciliation {run.agreement}" if run is not None else "no picture yet")
+        + _shown(engine),
         f"owed:   {len(desk.owed)} effects, {len(desk.orders.open)} orders without an end",
-        f"yours:  {', '.join(decide) if decide else 'nothing to decide'}; "
-        f"{len(desk.drifts.open)} drifts, {len(desk.kill_flags.standing)} kill flags",
+        f"yours:  {'; '.join(_yours(engine)) or 'nothing to decide'}",
     ]
+
+
+def _shown(engine: Engine) -> str:
+    """What the broker's last whole picture holds and works."""
+    seen = engine.link.snapshot
+    if seen is None:
+        return ""
+    held = [f"{row.quantity} {row.symbol}" for row in seen.positions if row.quantity]
+    return f", holds {', '.join(held) or 'nothing'}, works {len(seen.orders)} orders"
+
+
+def _yours(engine: Engine) -> Iterator[str]:
+    """Everything that waits for a human, each with the page or the command that it takes."""
+    from phoenix_core.trade.exits import stake_of
+    from phoenix_core.trade.protection import protection_of
+    from phoenix_core.values import State
+
+    desk, now = engine.recorder.desk, engine.clock.now()
+    for position in desk.positions.in_state(State.STALLED):
+        yield f"STALLED {position.pair} {position.intent_id[:8]} (RB-003)"
+    for position in (*desk.positions.in_state(State.FILLED), *desk.positions.in_state(State.MANAGED)):
+        stands = protection_of(stake_of(position, desk.orders, desk.fills), now)
+        if position.held > 0 and not stands.covers:
+            yield f"{position.pair} is held, protection {stands} (phoenix protect {position.position_id[:8]})"
+    if engine.latch() is not False:
+        yield "the halt latch is up (RB-004)"
+    if desk.kill_flags.standing:
+        yield f"{_so_many(len(desk.kill_flags.standing), 'kill flag')} (RB-005)"
+    if desk.drifts.open:
+        yield f"{_so_many(len(desk.drifts.open), 'drift')} (RB-002)"
+    for position in desk.positions.in_state(State.PROPOSED):
+        yield f"{position.pair} waits (phoenix approve {position.intent_id[:8]})"
+
+
+def _so_many(count: int, what: str) -> str:
+    return f"{count} {what}" + ("" if count == 1 else "s")
 
 
 def naked(engine: Engine) -> list[str]:
