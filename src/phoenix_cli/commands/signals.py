@@ -108,7 +108,7 @@ def propose_command(ctx: click.Context, file: str | None, again: str | None) -> 
 
     if (file is None) == (again is None):
         raise BadInput("FILE", file or "", "name a file, or - for standard input, or --again INTENT")
-    data = _read(file) if file is not None else b""
+    data = read_input(file) if file is not None else b""
     with opened(home_of(ctx)) as session:
         if again is not None:
             intent = propose_again(ctx, session, ended_intent(session, again))
@@ -117,7 +117,8 @@ def propose_command(ctx: click.Context, file: str | None, again: str | None) -> 
         _tell(ctx, session, intent)
 
 
-def _read(file: str) -> bytes:
+def read_input(file: str) -> bytes:
+    """The bytes of a file, or of standard input; no more than a document may have."""
     from phoenix_cli.wiring.edges import DOCUMENT_MAX
     from phoenix_core.values import BadInput
 

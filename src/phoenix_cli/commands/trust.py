@@ -1,4 +1,4 @@
-"""`promote check|bundle|run|paper`: from shadow to live, every missing item named, a human's signature at the end."""
+"""`promote`: from shadow to live, every missing item named, a human's signature at the end."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ import click
 
 from phoenix_cli.commands.acting import refuse_with, sign_and_act
 from phoenix_cli.commands.desk import home_of
+from phoenix_cli.commands.signals import read_input
 from phoenix_cli.output import USAGE, emit, fail
 
 if TYPE_CHECKING:
     from returns.result import Result
 
     from phoenix_cli.wiring.opening import Session
+    from phoenix_core.beads import Shadow
     from phoenix_core.refusals import Refusal
     from phoenix_core.trust.promotion import Bundle, Record, Standing
 
@@ -118,6 +120,56 @@ def promote_paper(ctx: click.Context, evidence: Path) -> None:
         if not is_successful(said):
             refuse_with(ctx, said.failure())
         emit(ctx, {"build": version_of(), "evidence": digest}, f"build {version_of()} is validated on paper")
+
+
+@promote_command.command("shadow")
+@click.argument("file")
+@click.pass_context
+def promote_shadow(ctx: click.Context, file: str) -> None:
+    """Hand in one session of the shadow trader, a JSON document; told again, a day replaces itself. `-` is stdin.
+
+    Its fields: strategy, id, session_day, regime, pnl, drawdown, trades, signalman_kills, overrides, and findings, the
+    words of its autopsies. What is left out is not invented: `promote check` names it.
+
+    Example: phoenix promote shadow session-2026-11-18.json
+    """
+    from returns.pipeline import is_successful
+
+    from phoenix_cli.wiring.opening import fresh_id, opened
+    from phoenix_core.acts.operate import ReportShadow
+
+    report = _session_of(read_input(file), file)
+    with opened(home_of(ctx)) as session:
+        said = session.recorder.act(ReportShadow(fresh_id(), report))
+        if not is_successful(said):
+            refuse_with(ctx, said.failure())
+        days = len(session.desk.promotions.shadow[report.strategy])
+        document = {"strategy": report.strategy, "day": report.session_day, "sessions": days}
+        emit(ctx, document, f"{report.strategy} {report.session_day}: session {days} of its shadow")
+
+
+def _session_of(data: bytes, name: str) -> Shadow:
+    """One session from its document; raises `BadInput` that names the field."""
+    import json
+    from datetime import date
+
+    from phoenix_core.beads import Shadow, ShadowEvent
+    from phoenix_core.records import of_json
+    from phoenix_core.values import BadInput
+
+    try:
+        document = json.loads(data)
+    except (UnicodeDecodeError, ValueError) as error:
+        raise BadInput("FILE", name, f"write one JSON document: {error}") from error
+    if not isinstance(document, dict) or not {"event", "passed", "failed"}.isdisjoint(document):
+        raise BadInput("FILE", name, "write one object with the fields of a session: see --help")
+    fixed = {"event": ShadowEvent.SESSION.value, "passed": [], "failed": []}
+    report = of_json(Shadow, document | fixed, "shadow")
+    try:
+        _ = date.fromisoformat(report.session_day or "")
+    except ValueError as error:
+        raise BadInput("shadow.session_day", report.session_day, "write a day such as 2026-11-18") from error
+    return report
 
 
 def _asked(ctx: click.Context, held: Bundle) -> str:

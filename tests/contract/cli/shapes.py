@@ -263,6 +263,7 @@ SHAPES: Final[dict[str, Shape]] = {
     "promote bundle": {"hash": str, "bundle": dict},
     "promote run": {"strategy": str, "from": "SHADOW", "to": "LIVE", "evidence": str, "bead": int},
     "promote paper": {"build": str, "evidence": str},
+    "promote shadow": {"strategy": str, "day": str, "sessions": int},
     "beads query": ({"kind": TEXT, "beads": [BEAD]}, {"kind": TEXT, "gaps": [GAP]}),
     "beads export": {"file": str, "beads": int},
     "beads verify": ({"ok": True, "beads": int, "root": str, "checkpoints": int}, {"ok": True, "detail": str}),

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+import json
 from pathlib import Path
 
 import pytest
 
 from phoenix_cli.home import Home
 from phoenix_cli.wiring.opening import fresh_id, opened
-from phoenix_core.acts.operate import Observe, ReportShadow
-from phoenix_core.beads import About, Shadow, ShadowEvent
-from phoenix_core.values import Money
+from phoenix_core.acts.operate import Observe
+from phoenix_core.beads import About
+from phoenix_core.values import BadInput
 from tests.contract.cli.operator import AFTERNOON, Seat, shaped, until
 from tests.showing import shows
 
@@ -28,23 +28,28 @@ def trade(seat: Seat) -> None:
         until(lambda: seat.json("positions", intent).document["state"] == "CLOSED")
 
 
-def shadow(home: Path) -> None:
-    """Twenty sessions in two regimes, as the shadow trader reports them, and a suite of chaos vectors that passed."""
-    with opened(Home(home)) as session:
-        for day in range(1, 21):
-            report = Shadow(
-                event=ShadowEvent.SESSION,
-                strategy=STRATEGY,
-                id=f"s{day}",
-                session_day=f"2026-10-{day:02d}",
-                regime="trend" if day % 2 else "range",
-                pnl=Money(Decimal(100 if day % 3 else -50)),
-                drawdown=Decimal("0.02"),
-                trades=4,
-                signalman_kills=0,
-                overrides=0,
-            )
-            _ = session.recorder.act(ReportShadow(fresh_id(), report)).unwrap()
+def session_of(day: int, **changes: object) -> str:
+    """One session as the shadow trader writes it."""
+    told: dict[str, object] = {
+        "strategy": STRATEGY,
+        "id": f"s{day}",
+        "session_day": f"2026-10-{day:02d}",
+        "regime": "trend" if day % 2 else "range",
+        "pnl": "100" if day % 3 else "-50",
+        "drawdown": "0.02",
+        "trades": 4,
+        "signalman_kills": 0,
+        "overrides": 0,
+    }
+    return json.dumps(told | changes)
+
+
+def shadow(seat: Seat) -> None:
+    """Twenty sessions in two regimes, as the shadow trader hands them in, and a suite of chaos vectors that passed."""
+    for day in range(1, 21):
+        said = seat.json("promote", "shadow", "-", given=session_of(day))
+        assert (said.code, said.document["sessions"]) == (0, day)
+    with opened(Home(seat.home)) as session:
         scar = Observe(fresh_id(), About.BUNNY, "CV_S32_TOKEN_REPLAY", {"verdict": "pass"})
         _ = session.recorder.act(scar).unwrap()
 
@@ -56,7 +61,7 @@ def test_a_strategy_is_promoted_on_whole_evidence(tmp_path: Path, monkeypatch: p
     seat = Seat(tmp_path / "home")
     assert seat.json("init").code == 0
     trade(seat)
-    shadow(seat.home)
+    shadow(seat)
     red = seat.json("promote", "check", STRATEGY)
     assert [line["item"] for line in red.document["checks"] if not line["green"]] == ["PAPER_VALIDATION"]
     paper = tmp_path / "evidence.md"
@@ -78,3 +83,49 @@ def test_a_strategy_is_promoted_on_whole_evidence(tmp_path: Path, monkeypatch: p
     assert "PROMOTED" in {alert["code"] for alert in alerts}
     told = next(alert["alert"] for alert in alerts if alert["code"] == "PROMOTED")
     assert seat.json("alerts", "ack", told[:8]).document == {"alert": told, "open": False}
+
+
+class TestShadow:
+    """What the shadow trader reports comes in through one closed document, and nothing is made up for it."""
+
+    @pytest.fixture
+    def seat(self, tmp_path: Path) -> Seat:
+        """A desk that nobody runs."""
+        made = Seat(tmp_path / "home")
+        assert made.json("init").code == 0
+        return made
+
+    def test_a_day_that_is_told_again_replaces_itself(self, seat: Seat, tmp_path: Path) -> None:
+        """The same day twice is one session, with the later figures; a file does as well as standard input."""
+        file = tmp_path / "session.json"
+        file.write_text(session_of(1), "utf-8")
+        assert seat.json("promote", "shadow", str(file)).document["sessions"] == 1
+        assert seat.json("promote", "shadow", "-", given=session_of(1, trades=7)).document["sessions"] == 1
+        assert seat.json("promote", "shadow", "-", given=session_of(2)).document["sessions"] == 2
+        told = seat.json("beads", "query", "--kind", "SHADOW").document["beads"]
+        assert [bead["body"]["trades"] for bead in told] == [4, 7, 4]
+
+    def test_a_finding_that_no_autopsy_makes_is_refused(self, seat: Seat) -> None:
+        """The words are the autopsy's own."""
+        said = seat.json("promote", "shadow", "-", given=session_of(1, findings=["LUCK"]))
+        assert (said.code, said.document["refused"]) == (1, ["PROMOTION_INCOMPLETE"])
+
+    @pytest.mark.parametrize(
+        "given",
+        [
+            "not json",
+            "[]",
+            session_of(1, event="SWEEP"),
+            session_of(1, passed=["CV_S32_TOKEN_REPLAY"]),
+            session_of(1, pnl=100.5),
+            session_of(1, profit="100"),
+            session_of(1, session_day="monday"),
+            session_of(1, session_day=None),
+        ],
+    )
+    def test_what_is_no_session_is_usage(self, seat: Seat, given: str) -> None:
+        """No object, another kind of report, a float, an unknown field, no day: refused, and nothing is written."""
+        before = (seat.home / "beads.db").read_bytes()
+        with pytest.raises(BadInput):
+            _ = seat.json("promote", "shadow", "-", given=given)
+        assert (seat.home / "beads.db").read_bytes() == before
