@@ -17,7 +17,7 @@ from returns.pipeline import is_successful
 from returns.result import Failure, Result, Success
 
 from phoenix_core.chain import Head
-from phoenix_core.tree import HASH_BYTES, Frontier, verify_inclusion
+from phoenix_core.tree import HASH_BYTES, Frontier, verify_consistency, verify_inclusion
 from phoenix_core.values import Named
 
 PROOF_HEADER: Final = "c2sp.org/tlog-proof@v1"
@@ -163,6 +163,29 @@ def check_proof(text: str, leaf: bytes, key: Verifying) -> Result[tuple[int, Che
     if not verify_inclusion(checkpoint.root, checkpoint.size, int(index), leaf, nodes):
         return Failure(NoteFault.BAD_PROOF)
     return Success((int(index), checkpoint))
+
+
+def continuation_text(old_size: int, path: Sequence[bytes], note: str) -> str:
+    """The proof that a log goes on from an older checkpoint of it: what a witness asks for before it signs."""
+    hashes = "".join(_b64(node) + "\n" for node in path)
+    return f"old {old_size}\n{hashes}\n{note}"
+
+
+def check_continuation(text: str, old: Checkpoint, key: Verifying) -> Result[Checkpoint, NoteFault]:
+    """The newer checkpoint, where the proof makes the older one's log its beginning. Nothing of the log is needed."""
+    head, mark, note = text.partition("\n\n")
+    first, *lines = head.split("\n")
+    path = [_of_b64(line) for line in lines]
+    nodes = [node for node in path if node is not None and len(node) == HASH_BYTES]
+    if not mark or first != f"old {old.size}" or len(nodes) != len(path):
+        return Failure(NoteFault.BAD_PROOF)
+    opened = open_note(note, key)
+    if not is_successful(opened):
+        return opened
+    new = opened.unwrap()
+    if new.origin != old.origin or not verify_consistency(old.size, old.root, new.size, new.root, nodes):
+        return Failure(NoteFault.BAD_PROOF)
+    return Success(new)
 
 
 class Standing(Named):

@@ -23,7 +23,9 @@ from phoenix_core.checkpoint import (
     Standing,
     Verifying,
     behind,
+    check_continuation,
     check_proof,
+    continuation_text,
     ed25519_key_id,
     next_checkpoint,
     open_note,
@@ -31,7 +33,7 @@ from phoenix_core.checkpoint import (
     proof_text,
     sign_note,
 )
-from phoenix_core.tree import Frontier, inclusion_proof, leaf_hash, root_of
+from phoenix_core.tree import Frontier, consistency_proof, inclusion_proof, leaf_hash, root_of
 from tests.showing import shows
 
 ORIGIN: Final = "phoenix.example/desk/paper"
@@ -191,6 +193,51 @@ class TestProof:
         """Each way of being wrong has its reason."""
         text = proof_text(3, inclusion_proof(LEAVES, 3), NOTE)
         assert check_proof(spoil(text), LEAVES[3], KEY).failure() is fault
+
+
+class TestContinuation:
+    """The proof that a log goes on from an older checkpoint needs that checkpoint and the log's key, nothing else."""
+
+    def proof(self, old: int) -> str:
+        """From the first so many of twelve beads."""
+        return continuation_text(old, consistency_proof(LEAVES, old), NOTE)
+
+    @shows("I7")
+    def test_from_every_past(self) -> None:
+        """From nothing, from each bead, from itself; and from no other history of that length."""
+        for size in range(len(LEAVES) + 1):
+            old = Checkpoint(ORIGIN, size, root_of(LEAVES[:size]))
+            assert check_continuation(self.proof(size), old, KEY).unwrap() == POINT
+            other = Checkpoint(ORIGIN, size, root_of([*LEAVES[1:size], bytes(32)]))
+            assert check_continuation(self.proof(size), other, KEY).failure() is NoteFault.BAD_PROOF
+
+    def test_its_form(self) -> None:
+        """As C2SP's witnesses read it; no hash line where nothing was before."""
+        assert self.proof(0) == f"old 0\n\n{NOTE}"
+
+    @pytest.mark.parametrize(
+        ("fault", "spoil"),
+        [
+            (NoteFault.BAD_PROOF, lambda t: t.replace("old 5", "old 05")),
+            (NoteFault.BAD_PROOF, lambda t: t.replace("old 5", "old 6")),
+            (NoteFault.BAD_PROOF, lambda t: t.replace("old 5", "5")),
+            (NoteFault.BAD_PROOF, lambda t: t.replace("old 5\n", "old 5\nAAAA\n")),
+            (NoteFault.BAD_PROOF, lambda t: t.replace("old 5\n", "old 5\n!\n")),
+            (NoteFault.BAD_PROOF, lambda t: t.partition("\n\n")[0]),
+            (NoteFault.BAD_PROOF, lambda t: t.replace("old 5\n", f"old 5\n{base64.b64encode(bytes(32)).decode()}\n")),
+            (NoteFault.BAD_CHECKPOINT, lambda t: t[:-1]),
+            (NoteFault.BAD_SIGNATURE, lambda t: t.replace("\n12\n", "\n13\n")),
+        ],
+    )
+    def test_what_is_not_quite_a_continuation(self, fault: NoteFault, spoil: Callable[[str], str]) -> None:
+        """Each way of being wrong has its reason."""
+        old = Checkpoint(ORIGIN, 5, root_of(LEAVES[:5]))
+        assert check_continuation(spoil(self.proof(5)), old, KEY).failure() is fault
+
+    def test_of_another_log(self) -> None:
+        """The same beads under another name are another log."""
+        old = Checkpoint("phoenix.example/other", 5, root_of(LEAVES[:5]))
+        assert check_continuation(self.proof(5), old, KEY).failure() is NoteFault.BAD_PROOF
 
 
 @frozen

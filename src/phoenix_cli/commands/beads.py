@@ -16,7 +16,7 @@ from phoenix_cli.spans import span_of
 
 @click.group("beads")
 def beads_command() -> None:
-    """The log: tail, query, export, verify, checkpoint, proof, backup, restore.
+    """The log: tail, query, export, verify, checkpoint, proof, check, backup, restore.
 
     Example: phoenix beads verify
     """
@@ -192,24 +192,66 @@ def beads_checkpoint(ctx: click.Context, out: Path | None, accept_loss: bool) ->
 
 
 @beads_command.command("proof")
-@click.argument("bead")
-@click.option("--out", type=click.Path(path_type=Path), help="Write the proof into a file.")
+@click.argument("bead", required=False)
+@click.option(
+    "--since", type=click.Path(exists=True, path_type=Path), help="Instead: that this log goes on from a note."
+)
+@click.option("--out", type=click.Path(path_type=Path), help="Write the proof into a file; a bead's bytes beside it.")
 @click.pass_context
-def beads_proof(ctx: click.Context, bead: str, out: Path | None) -> None:
+def beads_proof(ctx: click.Context, bead: str | None, since: Path | None, out: Path | None) -> None:
     """Prove one bead, by its number, or the entry order of an intent: index, hashes and a signed checkpoint.
+
+    Or that this log is the continuation of an older checkpoint, as a witness asks for it.
 
     Example: phoenix beads proof 4 --out order.proof
     """
-    from phoenix_cli.wiring.keeping import bead_named, proof_of
+    from phoenix_cli.wiring.keeping import bead_named, continuation_of, log_key_of, note_in, proof_of
     from phoenix_cli.wiring.opening import opened
+    from phoenix_core.values import BadInput
 
+    if (bead is None) == (since is None):
+        raise BadInput("BEAD", bead or "", "name one bead, or an older checkpoint with --since")
     with opened(home_of(ctx)) as session:
-        seq = bead_named(session, bead)
+        if since is not None:
+            proof = continuation_of(session, note_in(since, log_key_of(session)))
+            _kept(out, proof)
+            emit(ctx, {"since": str(since), "proof": proof}, proof.rstrip())
+            return
+        seq = bead_named(session, bead or "")
         proof = proof_of(session, seq)
-        if out is not None:
-            _ = out.write_text(proof, encoding="utf-8")
         data = next(session.store.read(seq, seq + 1)).data.decode("utf-8")
+        _kept(out, proof)
+        _kept(Path(f"{out}.bead") if out is not None else None, data)
         emit(ctx, {"bead": seq, "bytes": data, "proof": proof}, proof.rstrip())
+
+
+def _kept(out: Path | None, text: str) -> None:
+    if out is not None:
+        _ = out.write_text(text, encoding="utf-8")
+
+
+@beads_command.command("check")
+@click.argument("proof", type=click.Path(exists=True, path_type=Path))
+@click.option(
+    "--roots", type=click.Path(exists=True, path_type=Path), required=True, help="Whose log: the keys you kept."
+)
+@click.option("--bead", type=click.Path(exists=True, path_type=Path), help="The bytes of the bead.")
+@click.option("--since", type=click.Path(exists=True, path_type=Path), help="The older checkpoint.")
+@click.pass_context
+def beads_check(ctx: click.Context, proof: Path, roots: Path, bead: Path | None, since: Path | None) -> None:
+    """Check somebody's proof of a bead, or of a log's continuation; it needs no home and no log, only the roots.
+
+    Example: phoenix beads check order.proof --bead order.proof.bead --roots roots.json
+    """
+    from phoenix_cli.wiring.keeping import key_in, proven
+
+    found = proven(proof, key_in(roots), bead, since)
+    if found is None:
+        fail(ctx, INTEGRITY, f"{proof} does not prove it")
+    place, log = found
+    what = f"bead {place} is" if bead is not None else f"the log of {place} beads is the beginning of what stands"
+    words = f"{what} in {log.origin}, {log.size} beads, root {log.root.hex()[:16]}"
+    emit(ctx, {"ok": True, "at": place, "log": log.origin, "size": log.size, "root": log.root.hex()}, words)
 
 
 @beads_command.command("restore")

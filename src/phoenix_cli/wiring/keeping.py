@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tempfile
@@ -9,20 +10,32 @@ from pathlib import Path
 from typing import Protocol
 
 from returns.pipeline import is_successful
+from returns.result import Result
 
 from phoenix_adapters.beads.files import is_open_elsewhere, sync
 from phoenix_adapters.beads.lease import take
 from phoenix_adapters.beads.sqlite import SqliteStore
-from phoenix_adapters.keys import load_log_key
+from phoenix_adapters.keys import load_log_key, parse_vkey
 from phoenix_adapters.seams.files import write_whole
 from phoenix_cli.home import Home
-from phoenix_cli.wiring.opening import Session, export_log, fresh_id, outside_of, verify_export
+from phoenix_cli.wiring.opening import Session, checkpoint_log, export_log, fresh_id, outside_of, verify_export
 from phoenix_core.acts.operate import Observe
 from phoenix_core.beads import About, Order, Position
-from phoenix_core.chain import Head, StoreFault, verify_chain
-from phoenix_core.checkpoint import Verifying, open_note, proof_text
+from phoenix_core.chain import Fault, Head, StoreFault, verify_chain
+from phoenix_core.checkpoint import (
+    Checkpoint,
+    NoteFault,
+    Standing,
+    Verifying,
+    behind,
+    check_continuation,
+    check_proof,
+    continuation_text,
+    open_note,
+    proof_text,
+)
 from phoenix_core.kernel import bead_of
-from phoenix_core.tree import EMPTY_FRONTIER, inclusion_proof
+from phoenix_core.tree import EMPTY_FRONTIER, consistency_proof, inclusion_proof, leaf_hash
 from phoenix_core.values import BadInput
 
 _FRIENDS = ("", "-wal", "-shm")
@@ -51,15 +64,80 @@ def bead_named(session: Session, words: str) -> int:
 
 
 def proof_of(session: Session, seq: int) -> str:
-    """One file that proves one bead to somebody who holds the log's public key and the bead's bytes (tlog-proof)."""
-    origin, key = session.genesis.origin, load_log_key(session.home.log_key)
-    note = session.store.checkpoint(origin, key.signer(origin)).unwrap()
-    return proof_text(seq, inclusion_proof(session.store.leaves(), seq), note)
+    """One file that proves one bead to somebody who holds the log's public key and the bead's bytes (tlog-proof).
+
+    Checked like a stranger's before it is handed on.
+    """
+    note, point, key = _signed_now(session)
+    leaves = session.store.leaves(0, point.size)
+    proof = proof_text(seq, inclusion_proof(leaves, seq), note)
+    _believed(check_proof(proof, leaves[seq], key))
+    return proof
+
+
+def continuation_of(session: Session, old: Checkpoint) -> str:
+    """The proof that this log goes on from an older checkpoint of it, checked before it is handed on (tlog-witness)."""
+    note, point, key = _signed_now(session)
+    standing = behind(session.store, old, point.origin)
+    if standing is not Standing.AGREES:
+        raise StoreFault(Fault.CORRUPT, f"this log of {point.size} beads is {standing} to the checkpoint of {old.size}")
+    path = consistency_proof(session.store.leaves(0, point.size), old.size)
+    proof = continuation_text(old.size, path, note)
+    _believed(check_continuation(proof, old, key))
+    return proof
+
+
+def _signed_now(session: Session) -> tuple[str, Checkpoint, Verifying]:
+    """A checkpoint of the log as it stands, and what verifies it."""
+    key, note = log_key_of(session), checkpoint_log(session)
+    return note, open_note(note, key).unwrap(), key
+
+
+def _believed(checked: Result[object, NoteFault]) -> None:
+    if not is_successful(checked):
+        raise StoreFault(Fault.CORRUPT, f"the proof that this log would give does not hold: {checked.failure()}")
+
+
+def log_key_of(session: Session) -> Verifying:
+    """What verifies this log's own checkpoints."""
+    return load_log_key(session.home.log_key).verifying(session.genesis.origin)
+
+
+def note_in(file: Path, key: Verifying) -> Checkpoint:
+    """The checkpoint of a file, which this key signed."""
+    opened = open_note(file.read_text("utf-8", errors="replace"), key)
+    if not is_successful(opened):
+        raise BadInput(str(file), "", f"it is no checkpoint that the log's key signed ({opened.failure()})")
+    return opened.unwrap()
+
+
+def key_in(roots: Path) -> Verifying:
+    """The log's key, as somebody keeps it in their roots.json."""
+    try:
+        key = parse_vkey(json.loads(roots.read_bytes())["log"])
+    except (ValueError, LookupError, TypeError, AttributeError):
+        key = None
+    if key is None:
+        raise BadInput("--roots", str(roots), "give the roots.json that `phoenix init` wrote")
+    return key
+
+
+def proven(proof: Path, key: Verifying, bead: Path | None, since: Path | None) -> tuple[int, Checkpoint] | None:
+    """What a proof proves: of a bead its number, of an older checkpoint its size; and in which log. None: nothing."""
+    text = proof.read_text("utf-8", errors="replace")
+    if bead is not None:
+        of_bead = check_proof(text, leaf_hash(bead.read_bytes().removesuffix(b"\n")), key)
+        return of_bead.unwrap() if is_successful(of_bead) else None
+    if since is None:
+        raise BadInput("--bead", "", "say what is to be proven: --bead FILE or --since NOTE")
+    old = note_in(since, key)
+    goes_on = check_continuation(text, old, key)
+    return (old.size, goes_on.unwrap()) if is_successful(goes_on) else None
 
 
 def home_troubles(session: Session) -> list[str]:
     """Everything that is wrong with the home's log: its chain, its checkpoints, its witness, its signatures."""
-    store, key = session.store, load_log_key(session.home.log_key).verifying(session.genesis.origin)
+    store, key = session.store, log_key_of(session)
     # One look for all of it: a desk at work goes on writing meanwhile.
     with store.view() as head:
         verified = verify_chain(record.data for record in store.read(0))
@@ -168,8 +246,7 @@ def _exchange(log: Path, coming: Path) -> Path:
 
 def log_loss(session: Session, note: Path) -> None:
     """A human goes on from a log that lacks what was witnessed: it is said in the log, before the note is replaced."""
-    key = load_log_key(session.home.log_key).verifying(session.genesis.origin)
-    opened = open_note(note.read_text("utf-8"), key)
+    opened = open_note(note.read_text("utf-8", errors="replace"), log_key_of(session))
     seen = str(opened.unwrap().size) if is_successful(opened) else "unreadable"
     facts = {"witnessed": seen, "here": str(session.store.head().size), "accepted": "true"}
     session.recorder.closed = ""

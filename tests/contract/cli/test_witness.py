@@ -16,13 +16,14 @@ import pytest
 
 from phoenix_adapters.beads.memory import MemoryStore
 from phoenix_adapters.beads.sqlite import SqliteStore
-from phoenix_adapters.keys import create_log_key, note_verifier
+from phoenix_adapters.keys import create_log_key, load_log_key, note_verifier
 from phoenix_cli.home import Home
 from phoenix_cli.wiring.keeping import home_troubles, keeps_its_word
 from phoenix_cli.wiring.opening import opened
 from phoenix_cli.wiring.outside import OutsideNote
 from phoenix_core.chain import Sealed, StoreFault
 from phoenix_core.checkpoint import Checkpoint, Signer, Verifying, sign_note
+from phoenix_core.values import BadInput
 from tests.contract.beads.suite import ORIGIN, PUBLIC, SIGNER, grow, sealed
 from tests.contract.cli.operator import PATIENCE_S, Seat, until
 from tests.showing import shows
@@ -126,6 +127,15 @@ def test_a_loss_is_accepted_by_a_human_and_logged(seat: Seat) -> None:
     assert int(facts["witnessed"]) > int(facts["here"])
     assert seat.run("run", "--once").code == 0
     assert seat.json("drift", "list").document["drifts"], "what the broker holds has no owner in this log"
+
+
+@shows("I7")
+def test_the_loss_of_a_note_that_is_no_text(seat: Seat) -> None:
+    """A disk that gives back garbage is a loss like any other: it is accepted, and said."""
+    _ = note_of(seat).write_bytes(b"\xff\xfe")
+    assert seat.json("beads", "checkpoint", "--out", str(note_of(seat)), "--accept-loss").code == 0
+    said = seat.json("beads", "query", "--kind", "OBSERVATION", "--about", "WARNING").document["beads"]
+    assert said[-1]["body"]["facts"]["witnessed"] == "unreadable"
 
 
 @shows("I7")
@@ -377,6 +387,77 @@ class TestProof:
     def test_of_nothing(self, seat: Seat, words: str) -> None:
         """A number beyond the end, letters of no intent."""
         assert seat.run("beads", "proof", "--", words).code == 2
+
+    def test_whoever_gets_it_checks_it_without_a_desk(self, seat: Seat, tmp_path: Path) -> None:
+        """The file, the bead's bytes and the roots are enough; other bytes, another bead's proof, another log: 4."""
+        elsewhere, proof, roots = Seat(tmp_path / "nowhere"), tmp_path / "order.proof", seat.home / "roots.json"
+        intent = seat.json("positions").document["positions"][0]["intent"]
+        told = seat.json("beads", "proof", intent[:8], "--out", str(proof)).document
+        bead = tmp_path / "order.proof.bead"
+        words = ("beads", "check", str(proof), "--bead", str(bead), "--roots", str(roots))
+        found = elsewhere.json(*words)
+        assert (found.code, found.document["at"]) == (0, told["bead"])
+        assert found.document["log"] in told["proof"].splitlines()
+        honest = bead.read_bytes()
+        _ = bead.write_bytes(honest.replace(b"BUY", b"SEL", 1))
+        assert elsewhere.json(*words).code == 4
+        _ = bead.write_bytes(honest)
+        assert seat.json("beads", "proof", "0", "--out", str(proof)).code == 0
+        _ = bead.write_bytes(honest)
+        assert elsewhere.json(*words).code == 4
+        other = Seat(tmp_path / "other")
+        assert other.json("init").code == 0
+        assert elsewhere.json(*words[:-1], str(other.home / "roots.json")).code == 4
+        with pytest.raises(BadInput, match="say what is to be proven"):
+            _ = elsewhere.json(*words[:3], "--roots", str(roots))
+        for text in ("{}", "[]", "no json", '{"log":7}', '{"log":"x+y+z"}'):
+            _ = (tmp_path / "none.json").write_text(text, "utf-8")
+            with pytest.raises(BadInput, match="--roots"):
+                _ = elsewhere.json(*words[:-1], str(tmp_path / "none.json"))
+
+
+class TestContinuation:
+    """That a log goes on from an older checkpoint of it, as witnesses ask for it (tlog-witness)."""
+
+    def older(self, seat: Seat, at: Path, size: int | None = None, root: bytes | None = None) -> Path:
+        """A note of this log's key: of the log as it is, or as it never was."""
+        key, here = load_log_key(Home(seat.home).log_key), size_of(seat)
+        with SqliteStore(seat.home / "beads.db") as store:
+            origin = str(store_origin(store))
+            point = Checkpoint(origin, here if size is None else size, store.root(here) if root is None else root)
+        _ = at.write_text(sign_note(point, key.signer(origin)), "utf-8")
+        return at
+
+    @shows("I7")
+    def test_it_is_given_and_checked(self, seat: Seat, tmp_path: Path) -> None:
+        """From the note of an hour ago to the log of now; the check needs no desk."""
+        note, proof = self.older(seat, tmp_path / "old.note"), tmp_path / "goes.on"
+        assert seat.json("kill", "raise", "--reason", "drill").code == 0
+        assert seat.json("beads", "proof", "--since", str(note), "--out", str(proof)).code == 0
+        words = ("beads", "check", str(proof), "--since", str(note), "--roots", str(seat.home / "roots.json"))
+        found = Seat(tmp_path / "nowhere").json(*words).document
+        assert (found["ok"], found["size"] > found["at"] > 0) == (True, True)
+        text = proof.read_text("utf-8")
+        _ = proof.write_text(text.replace("old ", "old 1"), "utf-8")
+        assert seat.json(*words).code == 4
+
+    @shows("I7")
+    def test_a_log_that_does_not_go_on_from_it_gives_none(self, seat: Seat, tmp_path: Path) -> None:
+        """A rewritten history, a longer log, a note of another key, no note at all: each says why."""
+        note = tmp_path / "note"
+        for size, word in ((3, "FORKED"), (10_000, "BEHIND")):
+            with pytest.raises(StoreFault, match=word):
+                _ = seat.json("beads", "proof", "--since", str(self.older(seat, note, size, bytes(32))))
+        _ = note.write_text(sign_note(Checkpoint(ORIGIN, 1, bytes(32)), SIGNER), "utf-8")
+        with pytest.raises(BadInput, match="no checkpoint that the log's key signed"):
+            _ = seat.json("beads", "proof", "--since", str(note))
+        with pytest.raises(BadInput, match="--since"):
+            _ = seat.json("beads", "proof")
+
+
+def store_origin(store: SqliteStore) -> object:
+    """What a log calls itself."""
+    return next(store.read(0, 1)).body["origin"]
 
 
 def proven(proof: str, data: bytes) -> int | None:
