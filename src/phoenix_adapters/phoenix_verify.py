@@ -1485,7 +1485,7 @@ def is_issued(desk: Desk, bead: Bead) -> bool:
 
 def is_as_issued(token: Token, bead: Bead) -> bool:
     """A later bead of a token repeats everything that it is bound to."""
-    loose = {"event", "used", "bead_id", "settles", "final", "reasons"}
+    loose = {"event", "used", "final"}
     return all(bead.body.get(name) == token.issued.body.get(name) for name in SHAPES["T2_TOKEN"].keys() - loose)
 
 

@@ -426,6 +426,32 @@ def replayed(story: Story) -> None:
     story.append("replay", ("DECISION", {**story.beads[seq].body, "bead_id": named("replayed")}))
 
 
+def unseen_quote(story: Story) -> None:
+    """A price that came after the history that was signed: nobody can have seen it."""
+    story.intent("five")
+    size, root = len(story.beads), base64.b64encode(story.root()).decode()
+    facts: Record = {"bid": "1.09", "ask": "1.0901", "at": utc(story.now), "delayed": "false"}
+    story.append("later quote", ("OBSERVATION", {"about": "QUOTE", "subject": "EURUSD", "facts": facts}))
+    live: Record = {"bid": "1.09", "ask": "1.0901", "age_ms": 1000}
+    story.says = {"approve five": lambda said: said.update({"tree_size": size, "tree_root": root, "live": live})}
+    story.approve("five", story.boss)
+
+
+def decided_again(verdict: str) -> Callable[[Story], None]:
+    """The same verdict on the same intent a second time, well signed."""
+
+    def tell(story: Story) -> None:
+        step, name = ("reject", "two") if verdict == "reject" else ("approve four", "four")
+        story.edits = {step: fresh_ids}
+        story.says = {step: lambda said: said.update({"session": "f" * 32})}
+        if verdict == "reject":
+            story.reject(name, story.boss)
+        else:
+            story.approve(name, story.boss)
+
+    return tell
+
+
 def revoked_twice(story: Story) -> None:
     """A key that is gone already is revoked once more, well signed."""
     story.edits = {"revoke": fresh_ids}
@@ -572,6 +598,8 @@ ROWS: Final[list[tuple[str, str, Callable[[], Story]]]] = [
     ("a bit flipped in R", "SIGNATURE_WRONG", sign("approve four", bits(lambda data: data[:-60] + bytes(
         [data[-60] ^ 1]) + data[-59:]))),
     ("a signature half kept", "SIGNED_SHAPE", edit("approve one", body("DECISION", signed={"counter": "1"}))),
+    ("a PIN that was and is denied", "SIGNED_OTHERWISE",
+     edit("approve one", body("DECISION", signed={"verification": False}))),
     ("a touch that was not", "SIGNED_OTHERWISE", edit("approve four", body("DECISION", signed={"presence": True}))),
     ("hardware that was not", "SIGNED_OTHERWISE",
      edit("approve four", body("DECISION", signed={"assurance": "hardware"}))),
@@ -600,6 +628,10 @@ ROWS: Final[list[tuple[str, str, Callable[[], Story]]]] = [
     ("a statement without an end", "STATEMENT_MALFORMED", say("approve four", exp=None)),
     ("a statement that nobody knows", "STATEMENT_MALFORMED", say("close", type="close-all")),
     ("a statement of another version", "STATEMENT_MALFORMED", say("close", v=2)),
+    ("a statement about nothing", "STATEMENT_MALFORMED", say("close", position=None)),
+    ("a statement that begins at no instant", "STATEMENT_MALFORMED", say("close", at="at noon")),
+    ("a statement that ends at no instant", "STATEMENT_MALFORMED", say("close", exp="at noon")),
+    ("an approval without a limit for the drift", "STATEMENT_MALFORMED", say("approve four", drift_bps_max=None)),
     ("a nonce that is none", "STATEMENT_MALFORMED", say("close", session="x")),
     ("a statement that ends before it begins", "STATEMENT_MALFORMED", say("close", exp=utc(NOON))),
     ("an approval without a screen", "STATEMENT_MALFORMED", say("approve four", render=None)),
@@ -622,6 +654,8 @@ ROWS: Final[list[tuple[str, str, Callable[[], Story]]]] = [
     ("a decision on another intent", "DECISION_OTHERWISE",
      edit("approve one", body("DECISION", subject=named("intent two")))),
     ("a close used as a resume", "DECISION_OTHERWISE", edit("close", body("DECISION", type="resume"))),
+    ("approved twice", "DECIDED_ALREADY", after(decided_again("approve"))),
+    ("rejected twice", "DECIDED_ALREADY", after(decided_again("reject"))),
     ("approved after it was rejected", "DECIDED_ALREADY", after(approved_after_reject)),
     # approvals
     ("an intent that comes in again, in another instrument", "INTENT_TWICE", edit("quote one", plus(
@@ -643,10 +677,17 @@ ROWS: Final[list[tuple[str, str, Callable[[], Story]]]] = [
     ("signed before the evidence was there", "EVIDENCE_UNSEEN", unseen),
     ("the evidence had expired", "EVIDENCE_EXPIRED", edit("evidence one", body("EVIDENCE", expires_at=utc(NOON)))),
     ("a red light on the screen", "EVIDENCE_RED", edit("evidence one", body("EVIDENCE", flags=["RED drift open"]))),
+    ("a red light among green ones", "EVIDENCE_RED",
+     edit("evidence one", body("EVIDENCE", flags=["INFO link up", "RED drift open", "INFO calm"]))),
     ("a kill on the screen", "EVIDENCE_RED", edit("evidence one", body("EVIDENCE", flags=["KILL desk"]))),
     ("another order than was shown", "STATEMENT_OTHER_ORDER", say("approve four", order="0" * 64)),
     ("a screen without its hash", "STATEMENT_OTHER_RENDER",
      say("approve four", render={"id": "term-1", "sha256": "none"})),
+    ("a screen with more to say", "STATEMENT_OTHER_RENDER",
+     say("approve four", render={"id": "term-1", "sha256": "0" * 64, "note": "trust me"})),
+    ("a price of later", "STATEMENT_OTHER_QUOTE", after(unseen_quote)),
+    ("a price with more to say", "STATEMENT_OTHER_QUOTE",
+     say("approve four", live={"bid": "1.085", "ask": "1.0851", "age_ms": 1000, "mid": "1.2"})),
     ("a price that nobody saw", "STATEMENT_OTHER_QUOTE",
      say("approve four", live={"bid": "1.08", "ask": "1.0851", "age_ms": 2000})),
     ("a price of another age", "STATEMENT_OTHER_QUOTE",
@@ -657,10 +698,18 @@ ROWS: Final[list[tuple[str, str, Callable[[], Story]]]] = [
     ("a drift below nothing", "DRIFT_TOO_WIDE", say("approve four", drift_bps_max=-1)),
     ("approved by who proposed it", "PROPOSER_MAY_NOT_APPROVE",
      day(edits={"genesis": body("POLICY", four_eyes=True), "evidence one": body("EVIDENCE", proposer="hana")})),
+    ("approved with the key that proposed it", "PROPOSER_MAY_NOT_APPROVE",
+     day(edits={"genesis": body("POLICY", four_eyes=True),
+                "evidence one": body("EVIDENCE", proposer=hardware_pen("hana").key)})),
     # tokens
     ("a token without a decision", "TOKEN_WITHOUT_DECISION", edit("approve one", drop("DECISION"))),
+    ("a token before its decision", "TOKEN_WITHOUT_DECISION",
+     edit("approve one", lambda drafts: [drafts[1], drafts[0], *drafts[2:]])),
     ("a token out of a reject", "TOKEN_WITHOUT_DECISION", edit("reject", body("T2_TOKEN", event="ISSUED"))),
     ("a second token for one decision", "TOKEN_TWICE", edit("approve one", twice("T2_TOKEN", id=named("more")))),
+    ("an old token for another intent", "TOKEN_TWICE",
+     edit("approve four", then(body("T2_TOKEN", id=named("token one")),
+                               body("POSITION", token_id=named("token one"))))),
     ("the same token twice", "TOKEN_TWICE", edit("approve one", twice("T2_TOKEN"))),
     ("a token for other evidence", "TOKEN_OTHER_EVIDENCE", edit("approve one", body("T2_TOKEN", evidence_hash="0"))),
     ("a token for another order", "TOKEN_OTHER_ORDER", edit("approve one", body("T2_TOKEN", order_hash="0"))),
@@ -693,6 +742,9 @@ ROWS: Final[list[tuple[str, str, Callable[[], Story]]]] = [
        edit("submit one", before(("KILL_FLAG", FLAG | {"scope": scope}))))
       for scope in ("desk", "strategy:meanrev", "instrument:EURUSD")],
     ("a one-way kill that nobody lifted", "KILL_LIFTED_UNSIGNED", edit("clear", drop("DECISION"))),
+    ("a one-way kill lifted by the signature on another", "KILL_LIFTED_UNSIGNED",
+     day(edits={"clear": body("DECISION", subject="flag-2")},
+         says={"clear": lambda said: said.update({"flag": "flag-2"})})),
     ("a one-way kill lifted before it was signed", "KILL_LIFTED_UNSIGNED", edit("clear", lambda drafts: drafts[::-1])),
     # positions
     ("a position born twice", "POSITION_BIRTH", edit("signal one", twice("POSITION"))),

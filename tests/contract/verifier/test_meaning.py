@@ -14,8 +14,9 @@ import pytest
 from phoenix_adapters import phoenix_verify
 from phoenix_adapters.phoenix_verify import CHECKS, Lie, Undecided
 from tests.contract.verifier.byte_attacks import BYTE_ATTACKS, honest
-from tests.contract.verifier.meaning_attacks import MEANING_ATTACKS, MeaningAttack, adopted
+from tests.contract.verifier.meaning_attacks import MEANING_ATTACKS, MeaningAttack, adopted, body
 from tests.contract.verifier.story import Draft, Record, Story, named
+from tests.keyring import hardware_pen
 from tests.showing import REPOSITORY
 
 
@@ -140,7 +141,40 @@ def protected_again(story: Story) -> None:
     story.append("again", ("ORDER", fields | {"ref": again[0]["ref"], "frames": [*again], "mandate": order["mandate"]}))
 
 
-@pytest.mark.parametrize("more", [adopted, resolved, stalled, killed_elsewhere, withdrawn, protected_again])
+def refused(story: Story) -> None:
+    """A signal that did not come in, and something else seen than a price."""
+    no: Record = {"event": "REFUSED", "digest": "0" * 64, "channel": "uid:bot"}
+    seen: Record = {"about": "LINK", "subject": "link", "facts": {}}
+    story.append("refused signal", ("SIGNAL", no), ("OBSERVATION", seen))
+
+
+def resumed(story: Story) -> None:
+    """A signed command that is about the link."""
+    statement = story.statement("resume", "resume", {})
+    story.append("resume", story.decision("resume", story.boss, statement, "link"))
+
+
+def without_a_pin(story: Story) -> None:
+    """Where no real money is, a touch of the security key is enough; and who proposed may approve, unless asked for."""
+    pen = hardware_pen("otto")
+    more: Record = {"public": pen.public.line, "name": "otto", "assurance": "hardware"}
+    recorded = story.decision(
+        "otto", story.boss, story.statement("otto", "operator-enrol", {"key": pen.key, **more}), pen.key
+    )
+    story.append("otto", recorded, story.operator(pen, "otto", signed=recorded[1]["signed"]))
+    story.signs = {"approve seven": lambda pen, statement: pen.sign(statement, flags=1)}
+    story.edits = {
+        "approve seven": body("DECISION", signed={"verification": False}),
+        "evidence seven": body("EVIDENCE", proposer="otto"),
+    }
+    story.intent("seven")
+    story.approve("seven", pen)
+
+
+OTHER_DAYS = [adopted, resolved, stalled, killed_elsewhere, withdrawn, protected_again, refused, resumed, without_a_pin]
+
+
+@pytest.mark.parametrize("more", OTHER_DAYS)
 def test_other_honest_days_are_true(more: Callable[[Story], None]) -> None:
     """What looks unusual and is allowed is no lie."""
     story = honest_and(more)()
