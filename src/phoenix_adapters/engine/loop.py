@@ -55,6 +55,9 @@ from phoenix_core.watch.market_hours import RestartWindow
 from phoenix_core.world import Run, World
 
 Key = tuple[int, int]
+_URGENT: Final = (SendOrder, CancelOrder)
+# The other effects are answered elsewhere: hundreds of alerts that wait for a channel cost a step nothing.
+_PATIENT: Final = (WriteResponse, ArchiveInput, SignCheckpoint)
 
 # The same due command may ask for another one (a kill revokes a token, which cancels a position): a few rounds settle
 # it; a rule that never settles is a bug, and is found here rather than by a full disk.
@@ -306,8 +309,10 @@ class Engine:
 
     def _perform(self) -> None:
         settled = {(s.seq, s.index) for s in self._quiet}
+        owed = self.recorder.desk.owed.items()
         # Orders and cancels leave first: a checkpoint is signed, and a response written, when the frame is on its way.
-        for key, effect in sorted(self.recorder.desk.owed.items(), key=_patient):
+        first = [pair for pair in owed if type(pair[1]) in _URGENT]
+        for key, effect in [*first, *(pair for pair in owed if type(pair[1]) in _PATIENT)]:
             if key in self._in_flight or key in settled:
                 continue
             if effect.after_restart is AfterRestart.LOOK_UP and key[0] not in self._mine:
@@ -326,13 +331,11 @@ class Engine:
             case WriteResponse() | ArchiveInput():
                 if self.folders.answer(effect, self.recorder.desk):
                     self._quiet.append(Settles(*key, Settlement.DONE))
-            case Reconcile():
-                pass  # met by the next whole picture, see `_keep_looking`
             case SignCheckpoint():
                 self._keep_checkpoint()
                 self._quiet.append(Settles(*key, Settlement.DONE))
-            case CarryOut() | Notify():
-                pass  # answered by a command of `due`, and by whole messages in `_tell`
+            case Reconcile() | CarryOut() | Notify():
+                raise AssertionError("met by the next whole picture, by a command of `due`, by whole messages")
 
     def _tell(self, trouble: str) -> None:
         """Say, on every channel, what is wrong beside the log."""
@@ -385,10 +388,6 @@ class Engine:
         if settles:
             self._act(Settle(self._command_id("settle"), settles))
         self._in_flight.intersection_update(self.recorder.desk.owed)
-
-
-def _patient(owed: tuple[Key, Effect]) -> bool:
-    return not isinstance(owed[1], SendOrder | CancelOrder)
 
 
 def jitter_of(leaf: str) -> timedelta:

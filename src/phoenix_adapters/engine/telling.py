@@ -43,7 +43,7 @@ class Teller:
         """The deliveries to start now; none while another process speaks, unless this one insists."""
         if not self.notifiers or self._waits(now):
             return []
-        fresh = [m for m in next_messages(desk.alerts, now) if self._telling.isdisjoint(m.alerts)]
+        fresh = next_messages(desk.alerts, now, self._telling)
         if not fresh:
             self._give_back()
             return []

@@ -7,6 +7,7 @@ lasts is said again and grows louder until somebody ends it. The words are in `c
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Container
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -206,15 +207,21 @@ def proven_channels(alerts: Alerts, now: datetime) -> tuple[str, ...]:
     return tuple(name for name, at in alerts.proven.items() if not has_passed(at, now, PROVEN_FOR))
 
 
-def next_messages(alerts: Alerts, now: datetime) -> tuple[Message, ...]:
+def next_messages(alerts: Alerts, now: datetime, telling: Container[str] = ()) -> tuple[Message, ...]:
     """What goes out now: every CRITICAL alone and first, at once; then, where the throttle allows, all the rest as one
-    batch. A batch waits 5 s for company or until ten wait, and there is one every 10 s at most."""
-    waiting = tuple(alerts.unsent.values())
+    batch. A batch waits 5 s for company or until ten wait, and there is one every 10 s at most.
+
+    Of what is on its way already (`telling`) nothing is said again, and no words are made: a channel that hangs while
+    hundreds wait is asked about at every step.
+    """
+    waiting = alerts.unsent.values()
     urgent = tuple(
-        Message(Severity.CRITICAL, (one.id,), _line(one)) for one in waiting if one.severity is Severity.CRITICAL
+        Message(Severity.CRITICAL, (one.id,), _line(one))
+        for one in waiting
+        if one.severity is Severity.CRITICAL and one.id not in telling
     )
     rest = [one for one in waiting if one.severity is not Severity.CRITICAL]
-    if not rest or not _may_batch(alerts, rest, now):
+    if not rest or any(one.id in telling for one in rest) or not _may_batch(alerts, rest, now):
         return urgent
     return (*urgent, _batch(rest))
 

@@ -354,6 +354,17 @@ class TestMessages:
         (message,) = desk.send(0)
         assert message.text == "CRITICAL Connection rotting - run RB-001: session 3 [RB-001]"
 
+    def test_what_is_on_its_way_is_not_said_again(self) -> None:
+        """Neither a CRITICAL that a channel was given, nor a batch with one; all of it is said once that failed."""
+        desk = Desk()
+        loud = desk.tell(Code.FAIL_STOP, "a")
+        quiet = [desk.tell(Code.ORDER_HELD, f"order {n}") for n in range(10)]
+        critical, batch = alerts.next_messages(desk.alerts, at(1))
+        assert alerts.next_messages(desk.alerts, at(1), {loud.alert}) == (batch,)
+        assert alerts.next_messages(desk.alerts, at(1), {quiet[3].alert}) == (critical,)
+        assert alerts.next_messages(desk.alerts, at(1), {loud.alert, quiet[0].alert}) == ()
+        assert alerts.next_messages(desk.alerts, at(1)) == (critical, batch)
+
     @shows("CV_S33_7_TELEGRAM_TIMEOUT", "S33-NOT-03", "F69")
     def test_channel_that_fails_loses_nothing(self) -> None:
         """What no channel has taken stays to be sent, after a restart, too; a second receipt changes nothing."""
