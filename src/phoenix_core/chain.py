@@ -17,7 +17,7 @@ from returns.result import Failure, Result, Success
 from phoenix_core.beads import Said, said_in
 from phoenix_core.canonical import SIZE_MAX, Flaw, Json, NotCanonical, decode, encode
 from phoenix_core.tree import leaf_hash
-from phoenix_core.values import BadInput, Named, utc_of
+from phoenix_core.values import BadInput, Named, instant_of, utc_of
 
 ZEROS: Final = "0" * 64
 VERSION: Final = 1
@@ -139,7 +139,10 @@ def _at_once(data: bytes) -> Sealed | None:
     if found is None:
         return None
     text, kind, prev, seq, ts = found.groups()
-    said = said_in(kind, text) if _is_instant(ts) else None
+    try:
+        said = said_in(kind, text) if instant_of(ts) is not None else None
+    except ValueError:
+        return None
     return None if said is None else Sealed(int(seq), kind, said.bead_id, data, leaf_hash(data), ts, prev, said)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Final
+from typing import Final, TypedDict
 
 from attrs import frozen
 
@@ -162,10 +162,11 @@ def applied(known: Known, body: Order, at: datetime) -> Known:
     """An order after one more bead about it."""
     if body.event is OrderEvent.DROPPED:
         return _dropped(known, body, at)
+    perm_ids = _with(known.perm_ids, body.perm_id)
     after = evolve(
         known,
         standing=known.standing if known.end is not None else _STANDING.get(body.event, known.standing),
-        perm_ids=_with(known.perm_ids, body.perm_id),
+        perm_ids=perm_ids,
         order_id=body.order_id or known.order_id,
         session=(body.session or known.session) if body.order_id else known.session,
         filled=known.filled if body.filled is None else max(known.filled, body.filled),
@@ -174,33 +175,46 @@ def applied(known: Known, body: Order, at: datetime) -> Known:
         code=body.code or known.code,
         reason=body.reason or known.reason,
         message=body.message or known.message,
+        **_marks(known, perm_ids, body, at),
     )
-    return _answered(_marked(after, body, at))
+    return _answered(after)
 
 
 def _with(perm_ids: tuple[int, ...], perm_id: int | None) -> tuple[int, ...]:
     return (*perm_ids, perm_id) if perm_id and perm_id not in perm_ids else perm_ids
 
 
-def _marked(known: Known, body: Order, at: datetime) -> Known:
+class Marks(TypedDict, total=False):
+    """What the event itself says of an order, beside the broker's words that come with it."""
+
+    sent: Moment
+    acknowledged: bool
+    cancel_requested: Moment
+    cancel_refused: bool
+    cancel_sent_at: datetime
+    end: End
+    ended_at: datetime
+
+
+def _marks(known: Known, perm_ids: tuple[int, ...], body: Order, at: datetime) -> Marks:
     match body.event:
         case OrderEvent.SENT:
-            return evolve(known, sent=instant(at, body.ticks, body.boot))
+            return {"sent": instant(at, body.ticks, body.boot)}
         case OrderEvent.ACKNOWLEDGED | OrderEvent.CHANGED:
-            return known if known.acknowledged else evolve(known, acknowledged=True)
+            return {"acknowledged": True}
         case OrderEvent.HELD:
-            return evolve(known, acknowledged=known.acknowledged or bool(known.perm_ids))
+            return {"acknowledged": known.acknowledged or bool(perm_ids)}
         case OrderEvent.CANCEL_REQUESTED:
             asked = known.cancel_requested or instant(at, body.ticks, body.boot)
-            return evolve(known, cancel_requested=asked, cancel_refused=False)
+            return {"cancel_requested": asked, "cancel_refused": False}
         case OrderEvent.CANCEL_SENT:
-            return evolve(known, cancel_sent_at=at)
+            return {"cancel_sent_at": at}
         case OrderEvent.CANCEL_REFUSED:
-            return evolve(known, cancel_refused=True)
+            return {"cancel_refused": True}
         case OrderEvent.ENDED:
-            return evolve(known, end=End(body.status), ended_at=known.ended_at or at)
+            return {"end": End(body.status), "ended_at": known.ended_at or at}
         case _:
-            return known
+            return {}
 
 
 def _answered(known: Known) -> Known:
