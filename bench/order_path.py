@@ -6,7 +6,8 @@ import asyncio
 import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
 
@@ -14,15 +15,20 @@ import apsw
 from attrs import define
 
 from bench.rows import Effort, Measured
-from bench.timing import race, timed
+from bench.timing import Spread, race, spread_of, timed
 from phoenix_adapters.beads.sqlite import SqliteStore
 from phoenix_adapters.brokers.mock.broker import MockBroker
 from phoenix_adapters.keys import SshVerifier
 from phoenix_cli.wiring.bunny.stage import Stage, stage
+from phoenix_core.acts.propose import Assemble
 from phoenix_core.beads import Decision
 from phoenix_core.chain import Sealed
-from phoenix_core.kernel import ClearedOrder
+from phoenix_core.facts import Fact
+from phoenix_core.gate.screen import render_facts, render_hash
+from phoenix_core.kernel import ClearedOrder, decide
+from phoenix_core.orders import order_hash
 from phoenix_core.ports import Broker
+from phoenix_core.values import CommandId, derived_id
 
 
 class RawLog:
@@ -44,14 +50,30 @@ class RawLog:
         _ = self.db.execute("COMMIT")
 
 
+@contextmanager
+def bench_folder() -> Iterator[Path]:
+    """A folder on the disk that is measured."""
+    with tempfile.TemporaryDirectory(
+        prefix="phoenix-bench-", dir=os.environ.get("PHOENIX_BENCH_FOLDER") or Path.cwd()
+    ) as folder:
+        yield Path(folder)
+
+
 @define
 class StopWatch:
-    """A broker in front of the broker: says when, and at which length of the log, it was handed an order."""
+    """A broker in front of the broker: says when the engine first turned to it, having caught up with the log, and when
+    and at which length of the log it was handed an order."""
 
     inner: MockBroker
     desk: Stage
+    caught_up_s: float = 0.0
     at_s: float = 0.0
     size: int = 0
+
+    def drain(self) -> list[Fact]:
+        """The engine's first question after it has caught up: the approval is checked and folded."""
+        self.caught_up_s = self.caught_up_s or time.perf_counter()
+        return self.inner.drain()
 
     def hand_over(self, cleared: ClearedOrder) -> None:
         """The last line of ours before the transport."""
@@ -71,13 +93,14 @@ class OneOrder:
     desk: Stage
     watch: StopWatch
     before: int
+    sizing: Callable[[], object]
 
-    def hand_over(self) -> float:
-        """One step of the engine; the seconds until the broker had the order."""
+    def hand_over(self) -> tuple[float, float]:
+        """One step of the engine; the seconds until it had caught up, and from there until the broker had the order."""
         began = time.perf_counter()
         self.loop.run_until_complete(self.desk.engine.step())
         assert self.watch.at_s, "the order did not leave in one step"
-        return self.watch.at_s - began
+        return self.watch.caught_up_s - began, self.watch.at_s - self.watch.caught_up_s
 
     def written(self) -> list[Sealed]:
         """The rows that had to be durable before the hand-over."""
@@ -96,49 +119,84 @@ class OneOrder:
 def one_order(path: Path) -> OneOrder:
     """Everything before the step that is measured: signal, evidence, screen, signature, token."""
     loop = asyncio.new_event_loop()
-    desk = stage(SqliteStore(path, ballast_bytes=0))
+    store = SqliteStore(path, ballast_bytes=0)
+    desk = stage(store)
+    _ = store.make_room()  # as a running engine does when it starts
 
-    async def approve() -> None:
+    async def propose() -> str:
         await desk.start()
-        intent = await desk.propose()
-        _ = desk.approve(intent).unwrap()
+        return await desk.propose()
 
-    loop.run_until_complete(approve())
+    intent = loop.run_until_complete(propose())
+    # The sizing of this very signal, judged once more on the desk as it stood before the approval.
+    assembled = Assemble(CommandId(derived_id("bench", intent)), intent)
+    rehearsed = desk.engine.world()
+    assert decide(desk.desk, assembled, rehearsed).drafts, "the evidence can be assembled"
+    _ = desk.approve(intent).unwrap()
+    # Whoever approves is another process: what it remembers of the screen and the order is not the engine's.
+    for remembered in (render_facts, render_hash, order_hash):
+        remembered.cache_clear()
     watch = StopWatch(desk.broker, desk)
     desk.engine.broker = cast(Broker, watch)  # a proxy: what it does not know, the mock answers
-    return OneOrder(loop, desk, watch, desk.store.head().size)
+    return OneOrder(loop, desk, watch, store.head().size, lambda: decide(desk.desk, assembled, rehearsed))
 
 
-def token_to_hand_over(effort: Effort) -> Measured:
-    """One engine step from the recorded approval to the hand-over, over one raw transaction of the rows it wrote."""
-    with tempfile.TemporaryDirectory(
-        prefix="phoenix-bench-", dir=os.environ.get("PHOENIX_BENCH_FOLDER") or Path.cwd()
-    ) as folder:
-        made = 0
+@define
+class Orders:
+    """Orders prepared one ahead, so that the idle time lies between the preparation and the step that is measured."""
+
+    folder: Path
+    made: int = 0
+    ready: OneOrder | None = None
+    rows: list[Sealed] | None = None
+
+    def prepare(self) -> OneOrder:
+        """The next desk with its approval."""
+        self.made += 1
+        self.ready = one_order(self.folder / f"desk-{self.made}.db")
+        return self.ready
+
+    def take(self) -> OneOrder:
+        """The desk that was prepared."""
+        one, self.ready = self.ready or self.prepare(), None
+        return one
+
+
+def token_to_hand_over(effort: Effort) -> dict[str, Measured]:
+    """From the accepted approval to the hand-over, over one raw transaction of the rows it wrote; and the whole way."""
+    apart: dict[str, list[float]] = {"catching up": [], "sizing": [], "whole": []}
+    with bench_folder() as folder:
+        raw, orders = RawLog(folder / "raw.db"), Orders(folder)
         rows: list[Sealed] = []
-        raw = RawLog(Path(folder) / "raw.db")
-        prepared: list[OneOrder] = []
-
-        def prepare() -> None:
-            nonlocal made
-            made += 1
-            prepared.append(one_order(Path(folder) / f"desk-{made}.db"))
 
         def ours() -> float:
-            one = prepared.pop()
-            took = one.hand_over()
+            one = orders.take()
+            sizing = timed(one.sizing)
+            time.sleep(0.03)  # cold again
+            caught_up, took = one.hand_over()
+            apart["catching up"].append(caught_up)
+            apart["sizing"].append(sizing)
+            apart["whole"].append(sizing + caught_up + took)
             rows[:] = one.written()
             one.close()
-            prepare()  # the next one, before the idle time of whoever comes next
+            _ = orders.prepare()  # the next one, before the idle time of whoever comes next
             return took
 
-        prepare()
-        _ = ours()
         parts = race({"phoenix": ours, "raw": lambda: timed(lambda: raw.write(rows))}, effort.rounds, effort.dice)
-        parts |= race({"signature check": signature_check(prepared[0])}, effort.rounds, effort.dice)
-        prepared.pop().close()
-    note = f"{len(rows)} rows; p99 {parts['phoenix'].p99 * 1e3:.1f} ms from accepted approval to hand-over"
-    return Measured(parts["phoenix"].p50 / parts["raw"].p50, parts, note)
+        last = orders.take()
+        check = race({"signature check": signature_check(last)}, effort.rounds, effort.dice)
+        last.watch.at_s = time.perf_counter()
+        last.close()
+    shown: dict[str, Spread] = {name: spread_of(samples[1:]) for name, samples in apart.items()} | check
+    note = (
+        f"{len(rows)} rows; before the clock: catching up {shown['catching up'].p50 * 1e6:.0f} us, of it the signature"
+    )
+    note += f" {shown['signature check'].p50 * 1e6:.0f}"
+    whole = f"p50 {shown['whole'].p50 * 1e3:.1f} ms; catching up, signature and sizing are in it"
+    return {
+        "ratio": Measured(parts["phoenix"].p50 / parts["raw"].p50, parts | shown, note),
+        "p99": Measured(shown["whole"].p99 * 1e3, {"whole": shown["whole"]}, whole),
+    }
 
 
 def signature_check(one: OneOrder) -> Callable[[], float]:
