@@ -29,7 +29,7 @@ from phoenix_core.facts import (
     Snapshot,
 )
 from phoenix_core.kernel import ClearedOrder
-from phoenix_core.values import Account, Quantity, utc_text
+from phoenix_core.values import Account, Price, Quantity, Role, utc_text
 
 ACCOUNT: Final = Account("5" * 64, "MOCK")
 # What the broker's own messages say of the account, and no bead or message may repeat.
@@ -173,3 +173,19 @@ class WatchedBroker(MockBroker):
         if working:
             self.tell(evolve(self._order_said(random.choice(working)), perm_id=990_000 + random.randrange(1000)))
         return bool(working)
+
+    def strip(self, random: Random) -> bool:
+        """Somebody ends a stop in the broker's own window, or moves it."""
+        stops = [w for w in self.truth.book.values() if w.frame.line.role is Role.STOP and not w.ends]
+        held = [w for w in stops if (entry := self.truth.entry_of(w)) is None or entry.filled > 0]
+        if not held:
+            return False
+        stop = random.choice(held)
+        line = stop.frame.line
+        if random.random() < 0.7 or line.trigger is None:
+            self._end(stop, BrokerStatus.CANCELLED, "cancelled by hand")
+            return True
+        moved = Price(line.trigger - line.side.sign * Decimal("-0.0010"))
+        stop.frame = evolve(stop.frame, line=evolve(line, trigger=moved))
+        self.tell(self._order_said(stop))
+        return True

@@ -158,6 +158,11 @@ async def _blur(sim: Simulation) -> None:
     sim.broker.blur = sim.random.choice(("", "", "parts", "before"))
 
 
+async def _strip(sim: Simulation) -> None:
+    """A human takes a stop away, or moves it, in the broker's own window."""
+    _ = sim.broker.strip(sim.random)
+
+
 async def _skew(sim: Simulation) -> None:
     """The broker's clock and ours drift apart, or agree again."""
     sim.broker.apart = timedelta(seconds=sim.random.choice((0, 0, 3, -8, 40)))
@@ -208,6 +213,7 @@ RARE_MISFORTUNE: Final[tuple[tuple[Act, int], ...]] = (
     (_between, 2),
     (_nightly, 1),
     (_blur, 2),
+    (_strip, 2),
     (_skew, 1),
     (_strange, 1),
     (_gone, 1),
