@@ -61,8 +61,19 @@ async def _decide(sim: Simulation) -> None:
     screen = screen_of(recorder.desk, intent, sim.clock.now(), verdict)
     if isinstance(screen, Screen) and sim.sign(screen.says):
         sim.approvals += verdict is Verdict.APPROVE
-        if sim.random.random() < 0.06:  # the lid is closed on the signature
-            sim.clock.advance(timedelta(minutes=sim.random.choice((2, 6, 30))))
+        _lid(sim)
+
+
+def _lid(sim: Simulation) -> None:
+    """The lid is closed on the signature, now and then; the wall of a host that wakes up may be anything."""
+    fate = sim.random.random()
+    if fate < 0.06:
+        slept = timedelta(minutes=sim.random.choice((2, 6, 30)))
+        sim.clock.advance(slept)
+        if fate < 0.02:
+            sim.clock.step_wall(-slept)
+    elif fate < 0.08:
+        sim.clock.step_wall(timedelta(hours=1))
 
 
 async def _close(sim: Simulation) -> None:

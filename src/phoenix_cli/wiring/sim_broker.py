@@ -115,8 +115,8 @@ class WatchedBroker(MockBroker):
         """A fact as the translator of the real gateway's words would let it through."""
         if isinstance(fact, ErrorSaid) and NUMBER in fact.text:
             return evolve(fact, text=self.numbers.masked(fact.text))
-        if isinstance(fact, OrderSaid) and NUMBER in (fact.reason or ""):
-            return evolve(fact, reason=self.numbers.masked(fact.reason))
+        if isinstance(fact, FrameSaid) and not fact.sent:
+            return evolve(fact, reason=self.numbers.masked(f"{fact.reason} for {NUMBER}"))
         return fact
 
     def cancel(self, ref: str) -> None:
@@ -133,10 +133,12 @@ class WatchedBroker(MockBroker):
         return self.logins if self._up else ()
 
     def fill_late(self, random: Random) -> bool:
-        """An order that was told to have been cancelled turns out to have been filled."""
-        ended = [w for w in self.truth.book.values() if w.status is BrokerStatus.CANCELLED and w.remaining > 0]
+        """An order that was told to have been cancelled, or refused, turns out to have been filled."""
+        over = (BrokerStatus.CANCELLED, BrokerStatus.INACTIVE)
+        ended = [w for w in self.truth.book.values() if w.ends and w.status in over and w.remaining > 0]
+        entries = [w for w in ended if w.frame.line.role is Role.ENTRY]
         if ended:
-            self._execute(random.choice(ended), Decimal(1000))
+            self._execute(random.choice(entries or ended), Decimal(1000))
         return bool(ended)
 
     def overfill(self, random: Random) -> bool:
@@ -175,7 +177,7 @@ class WatchedBroker(MockBroker):
         return bool(working)
 
     def strip(self, random: Random) -> bool:
-        """Somebody ends a stop in the broker's own window, or moves it."""
+        """Somebody ends a stop, or a whole protection, in the broker's own window, or moves the stop."""
         stops = [w for w in self.truth.book.values() if w.frame.line.role is Role.STOP and not w.ends]
         held = [w for w in stops if (entry := self.truth.entry_of(w)) is None or entry.filled > 0]
         if not held:
@@ -183,7 +185,12 @@ class WatchedBroker(MockBroker):
         stop = random.choice(held)
         line = stop.frame.line
         if random.random() < 0.7 or line.trigger is None:
-            self._end(stop, BrokerStatus.CANCELLED, "cancelled by hand")
+            alone = random.random() < 0.5
+            for working in tuple(self.truth.book.values()):
+                if working is stop or (
+                    not working.ends and not alone and working.group == stop.group and working.frame.line.role.is_exit
+                ):
+                    self._end(working, BrokerStatus.CANCELLED, "cancelled by hand")
             return True
         moved = Price(line.trigger - line.side.sign * Decimal("-0.0010"))
         stop.frame = evolve(stop.frame, line=evolve(line, trigger=moved))

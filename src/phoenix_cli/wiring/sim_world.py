@@ -274,8 +274,8 @@ def world_of(seed: int, home: str | None = None) -> Simulation:
     genesis = Genesis("phoenix.sim/1", Mode.MOCK, ACCOUNT.tag, ACCOUNT.mask, 0, "k", "log", "USD")
     operator = Operator(OperatorEvent.ENROLLED, pen.public.fingerprint, pen.public.line, "operator", "software")
     limits = Limits(
-        open_positions_max=random.choice((2, 6)),
-        entries_per_day_max=random.choice((6, 500)),
+        open_positions_max=random.choice((1, 6)),
+        entries_per_day_max=random.choice((4, 500)),
         daily_loss_max=random.choice((None, Money(Decimal(400)))),
     )
     first = Initialise(CommandId(made.fresh("init")), genesis, operator, Policy(limits=limits))
