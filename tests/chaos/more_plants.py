@@ -19,9 +19,8 @@ from phoenix_adapters.brokers.ibkr.translate import Accounts
 from phoenix_adapters.engine import loop, recorder
 from phoenix_adapters.engine.link import LinkKeeper
 from phoenix_core import kernel
-from phoenix_core.acts import after, approve, broker_said, due, exits, lights
+from phoenix_core.acts import after, broker_said, due, exits, lights
 from phoenix_core.acts.exits import Restore
-from phoenix_core.acts.signatures import expected_intent
 from phoenix_core.acts.timed import LiftByRule
 from phoenix_core.beads import (
     Alert,
@@ -140,16 +139,19 @@ def _unmasked(patch: Patch) -> None:
 # --- approvals and tokens ---------------------------------------------------------------------------------------------
 
 
-def _any_evidence(patch: Patch) -> None:
-    """An approval counts for whatever the newest evidence says by now."""
-    whole = expected_intent
+def _other_evidence(patch: Patch) -> None:
+    """A token names another evidence than the one that was signed."""
 
-    def asked(desk: Any, says: Any) -> Any:
-        found = whole(desk, says)
-        shown = {"evidence": says.evidence, "order": says.order, "render": says.render}
-        return evolve(found, evidence_seq=-1, expires_at=None, **shown)
+    def change(desk: Any, command: Any, world: Any, ruling: Any) -> Any:
+        drafts = tuple(
+            evolve(draft, body=evolve(draft.body, evidence_hash=draft.body.order_hash))
+            if isinstance(draft.body, T2Token) and draft.body.event is TokenEvent.ISSUED
+            else draft
+            for draft in ruling.drafts
+        )
+        return evolve(ruling, drafts=drafts)
 
-    patch.setattr(approve, "expected_intent", asked)
+    _judged(patch, change)
 
 
 def _wall_only(patch: Patch) -> None:
@@ -407,15 +409,15 @@ MORE_PLANTS: Final = (
     Plant("M14-twice", "two beads for one transition", ("I5",), _told_twice),
     Plant("M18", "a time is read as the host's", ("I17",), _host_zone),
     Plant("X2", "a close that nobody signed", ("X2",), _leaves),
-    Plant("other-stop", "protection placed again at other prices", ("X2",), _other_stop),
-    Plant("D4", "protection is lost in silence", ("D4",), _bare),
+    Plant("other-stop", "protection placed again at other prices", ("X2",), _other_stop, 3),
+    Plant("D4", "protection is lost in silence", ("D4",), _bare, 4),
     Plant("I24", "the account's number is written down", ("I24",), _unmasked),
-    Plant("any-evidence", "an approval counts for another evidence", ("I2",), _any_evidence),
+    Plant("other-evidence", "a token names another evidence than was signed", ("I2",), _other_evidence),
     Plant("wall-only", "a token lives by the wall alone", ("I17",), _wall_only),
     Plant("ticks-only", "a token lives by the second clock alone", ("I17",), _ticks_only),
     Plant("scopeless", "a kill of a strategy or an instrument is ignored", ("I14",), _scopeless),
     Plant("by-time", "a one-way kill comes down by itself", ("I14",), _by_time),
-    Plant("early-lift", "a temporary kill comes down early", ("I14",), _early_lift),
+    Plant("early-lift", "a temporary kill comes down early", ("I14",), _early_lift, 3),
     Plant("no-latch", "the halt file is not looked at", ("I14",), _no_latch),
     Plant("no-drift-kill", "critical drift raises no kill", ("E5",), _no_drift_kill),
     Plant("no-limits", "no limit stops an entry", ("C5",), _no_limits),
@@ -423,7 +425,7 @@ MORE_PLANTS: Final = (
     Plant("any-loss", "the daily loss limit is ignored", ("C5",), _any_loss),
     Plant("any-price", "the price is not looked at", ("C4", "I16"), _any_price),
     Plant("any-hour", "the hour is not looked at", ("C3",), _any_hour),
-    Plant("any-account", "the login is not looked at", ("I15",), _any_account),
+    Plant("any-account", "the login is not looked at", ("I15", "X3"), _any_account, 3),
     Plant("in-the-window", "the restart window is ignored", ("I16",), _in_the_window),
     Plant("any-skew", "the broker's clock is ignored", ("I16",), _any_skew),
     Plant("no-resync", "a session counts as synchronised", ("I16",), _no_resync),
@@ -434,9 +436,9 @@ MORE_PLANTS: Final = (
     Plant("yesterdays", "a picture of the session before is believed", ("I13",), _yesterdays),
     Plant("counted-whole", "a part counts as the whole", ("I8", "I11"), _counted_whole),
     Plant("late-words", "words after an end are dropped", ("I10",), _late_words),
-    Plant("unnoticed", "an overfill is not noticed", ("I8",), _unnoticed),
+    Plant("unnoticed", "an overfill is not noticed", ("I8", "I12"), _unnoticed, 63),
     Plant("free", "an autopsy without its costs", ("S26",), _free),
     Plant("heals", "drift closes itself", ("I12",), _heals),
-    Plant("deduplicated", "a critical alert is told once in a life", ("I18", "D4"), _deduplicated),
+    Plant("deduplicated", "a critical alert is told once in a life", ("I18",), _deduplicated, 3),
     Plant("other-root", "a checkpoint of another log", ("I7",), _other_root),
 )

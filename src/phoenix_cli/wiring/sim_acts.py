@@ -67,13 +67,13 @@ async def _decide(sim: Simulation) -> None:
 def _lid(sim: Simulation) -> None:
     """The lid is closed on the signature, now and then; the wall of a host that wakes up may be anything."""
     fate = sim.random.random()
-    if fate < 0.06:
-        slept = timedelta(minutes=sim.random.choice((2, 6, 30)))
+    if fate < 0.09:
+        slept = timedelta(minutes=sim.random.choice((2, 6, 6, 30)))
         sim.clock.advance(slept)
-        if fate < 0.02:
+        if fate < 0.05:
             sim.clock.step_wall(-slept)
-    elif fate < 0.08:
-        sim.clock.step_wall(timedelta(hours=1))
+    elif fate < 0.14:
+        sim.clock.step_wall(timedelta(minutes=6))
 
 
 async def _close(sim: Simulation) -> None:

@@ -115,6 +115,8 @@ class WatchedBroker(MockBroker):
         """A fact as the translator of the real gateway's words would let it through."""
         if isinstance(fact, ErrorSaid) and NUMBER in fact.text:
             return evolve(fact, text=self.numbers.masked(fact.text))
+        if isinstance(fact, LinkSaid) and fact.detail:
+            return evolve(fact, detail=self.numbers.masked(f"{fact.detail}: {NUMBER}"))
         if isinstance(fact, FrameSaid) and not fact.sent:
             return evolve(fact, reason=self.numbers.masked(f"{fact.reason} for {NUMBER}"))
         return fact
