@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from datetime import timedelta
 from decimal import Decimal
-from typing import NoReturn
+from typing import Final, NoReturn
 
 import pytest
 from attrs import evolve
@@ -15,12 +16,27 @@ from returns.result import Result
 from phoenix_adapters.brokers.mock.broker import MockBroker
 from phoenix_adapters.brokers.mock.chaos import Dawdle, Fill, Partial, Silence
 from phoenix_adapters.engine.inputs import proposal_of
+from phoenix_cli.wiring.signing import screen_of
 from phoenix_core.acts.operate import RaiseKill
-from phoenix_core.beads import KillFlag, Order, OrderEvent, Position, PositionEvent, Signal, SignalEvent, T2Token
+from phoenix_core.acts.propose import Assemble
+from phoenix_core.acts.submit import Present
+from phoenix_core.beads import (
+    Evidence,
+    KillEvent,
+    KillFlag,
+    Order,
+    OrderEvent,
+    Position,
+    PositionEvent,
+    Signal,
+    SignalEvent,
+    T2Token,
+)
 from phoenix_core.desk import Desk
 from phoenix_core.effects import SendOrder
 from phoenix_core.facts import BrokerStatus, FrameSaid
-from phoenix_core.kernel import ClearedOrder, clear
+from phoenix_core.kernel import ClearedOrder, clear, decide
+from phoenix_core.ports import Broker
 from phoenix_core.refusals import Reason, Refusal
 from phoenix_core.trade.positions import Open
 from phoenix_core.values import Quantity, State, utc_text
@@ -182,6 +198,41 @@ def test_a_kill_needs_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [one for one in handed if one.is_entry] == []
 
 
+class Unheard(Exception):
+    """What nobody expects of a broker's port."""
+
+
+PORT: Final = tuple(sorted(name for name in vars(Broker) if not name.startswith("_")))
+
+
+@shows("F72")
+@pytest.mark.parametrize("name", PORT)
+def test_a_kill_needs_none_of_what_the_broker_does(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """F72: any one thing that is asked of the broker raises from now on; the kill lands, and no entry leaves."""
+    handed = _counted(monkeypatch)
+
+    def broken(*_: object) -> NoReturn:
+        raise Unheard(name)
+
+    async def walk() -> None:
+        desk = stage(notifiers=(Refusing(),))
+        await desk.start()
+        waiting = desk.screen(await desk.propose())
+        if name != "hand_over":
+            monkeypatch.setattr(MockBroker, name, broken)
+        _ = desk.sign(waiting.says).unwrap()
+        assert is_successful(desk.act(RaiseKill(desk.fresh(), "desk", "stop", "operator", cancel_working=True)))
+        for _ in range(8):
+            with suppress(Unheard):  # a loop that ends over it sends nothing either
+                await desk.tick(5)
+        assert [flag.event for flag in desk.bodies(KillFlag)] == [KillEvent.RAISED]
+        intent = waiting.says.intent
+        assert not is_successful(desk.act(Present(desk.fresh(), desk.token(intent), intent)))
+
+    asyncio.run(walk())
+    assert [one for one in handed if one.is_entry] == []
+
+
 GBP = {"entry": "1.2700", "stop": "1.2670", "target": "1.2760"}
 
 
@@ -224,17 +275,17 @@ def test_a_kill_that_cancels_reports_each_working_order_once() -> None:
 @shows("F77")
 @pytest.mark.parametrize("quantity", ["25000.5", "0.1", "20000.0001"])
 def test_a_quantity_off_the_lot_is_refused_and_not_rounded(quantity: str) -> None:
-    """F77: whoever asks for a quantity that the instrument does not trade gets no order at all, not a rounded one."""
+    """F77: whoever asks for a quantity that the instrument does not trade gets no order, not a rounded one either."""
 
     async def walk() -> None:
         desk = stage()
         await desk.start()
-        _ = desk.act(proposal_of("", desk.signal(quantity=quantity), "bot"))
-        await desk.tick()
-        for position in desk.desk.positions.in_state(State.PROPOSED):
-            assert desk.desk.evidence.latest(position.intent_id) is None  # nothing to look at, nothing to sign
+        intent = await desk.propose(quantity=quantity)
+        said = decide(desk.desk, Assemble(desk.fresh(), intent), desk.engine.world())
+        assert said.result.failure().headline is Reason.QUANTITY_OFF_GRID and not said.drafts
+        assert isinstance(screen_of(desk.desk, intent, desk.clock.now()), Refusal)  # nothing to look at, or to sign
         await desk.watch(60)
-        assert desk.sent == 0
+        assert desk.bodies(Evidence) == [] and desk.sent == 0
         assert all(p.event is not PositionEvent.APPROVED for p in desk.bodies(Position))
 
     asyncio.run(walk())

@@ -68,10 +68,11 @@ def test_what_is_done_at_once_does_not_wait_for_the_engine() -> None:
 
 # --- refusals ---------------------------------------------------------------------------------------------------------
 
-# Waiting may help against these, and against nothing else: not against the market's hours, not against a quote.
+# Waiting may help against these, and against nothing else: not against the market's hours, not against a price. Who is
+# away says nothing, and with the link go account and quotes; a price that has moved meanwhile is final.
 TRANSIENT = {
     *{"LINK_DOWN", "LINK_SILENT", "RESTART_WINDOW", "PACING", "ENGINE_NOT_RUNNING"},
-    *{"ACCOUNT_UNKNOWN", "NOT_RECONCILED"},
+    *{"ACCOUNT_UNKNOWN", "NOT_RECONCILED", "QUOTE_MISSING"},
 }
 
 
