@@ -172,7 +172,7 @@ def spoiling(parser: Parser, examples: int, begin: int | None = None) -> Callabl
 def test_nothing_escapes(parser: Parser) -> None:
     """No exception but the parser's own, no hang, no flood of memory; and honest input is read."""
     for data in (*parser.honest(), *FOUND.get(parser.name, ())):
-        read(parser, data)
+        read(parser, data, weigh=True)
     spoiling(parser, EXAMPLES)()
 
 

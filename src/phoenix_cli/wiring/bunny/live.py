@@ -116,7 +116,11 @@ class LiveStage(Floor[LeapingClock]):
     @property
     def sent(self) -> int:
         """How many place frames the gateway ever read."""
-        return sum(frame.dir == "in" and frame.fields[0] == PLACE for frame in self.frames)
+        return sum(map(self.is_place, self.frames))
+
+    def is_place(self, frame: Frame) -> bool:
+        """Whether the gateway read an order in this frame."""
+        return frame.dir == "in" and frame.fields[0] == PLACE
 
     def price(self, bid: str, ask: str, symbol: str = PAIR) -> None:
         """Move the market, whether or not anybody listens."""
