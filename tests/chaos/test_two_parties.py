@@ -43,7 +43,8 @@ async def _afterwards(room: Room) -> None:
         await turns_of(room.engine)
 
 
-def _meet(script: Script, room: Room, word: str) -> None:
+def meet(script: Script, room: Room, word: str) -> None:
+    """Let the two meet in this order, and judge."""
     steps = play(word, lambda gate: script.first(room, gate), lambda gate: script.second(room, gate))
     asyncio.run(_afterwards(room))
     room.read()
@@ -61,7 +62,7 @@ def _one_by_one(script: Script, words: list[str], room: Callable[[Prepared], Roo
     prepared = asyncio.run(prepare(script.setup))
     for word in words:
         made = room(prepared)
-        _meet(script, made, word)
+        meet(script, made, word)
         made.store.close()
 
 
@@ -89,7 +90,7 @@ def test_over_sqlite_the_promise_holds_and_the_fold_is_the_desk(script: Script) 
         prepared = asyncio.run(prepare(script.setup))
         for word in SAMPLED:
             made = room(prepared)
-            _meet(script, made, word)
+            meet(script, made, word)
             assert verify_chain(record.data for record in made.store.read(0)).unwrap() == made.store.head()
             fold: Desk = pickle.loads(prepared.desk)
             for bead in made.written:

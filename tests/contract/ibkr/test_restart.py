@@ -12,6 +12,7 @@ from phoenix_core.acts.submit import Submit
 from phoenix_core.beads import Alert, Execution, ExecutionEvent, Order, OrderEvent
 from phoenix_core.kernel import decide
 from phoenix_core.refusals import Reason
+from phoenix_core.trade.positions import Open
 from phoenix_core.values import State
 from phoenix_core.watch.codes import Code
 from tests.showing import shows
@@ -55,8 +56,8 @@ async def test_who_takes_the_ids_of_lost_orders_moves_alone() -> None:
         assert len(refs) == len(set(refs)) == 6, "nothing was sent twice"
         await desk.watch(30, 5)
         assert desk.state(lost) is State.STALLED
-        assert {e.ref for e in desk.bodies(Execution) if e.event is ExecutionEvent.FILL} == {
-            desk.position(new).last.order_ref
-        }
+        filled = {e.ref for e in desk.bodies(Execution) if e.event is ExecutionEvent.FILL}
+        held = desk.position(new)
+        assert isinstance(held, Open) and filled == {held.order_ref}
         moved = {o.ref for o in desk.bodies(Order) if o.event in (OrderEvent.ACKNOWLEDGED, OrderEvent.ENDED)}
         assert moved and moved <= set(refs[3:]), "callbacks moved the new bracket only"
