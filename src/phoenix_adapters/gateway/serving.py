@@ -5,13 +5,35 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from datetime import datetime, timedelta
 from pathlib import Path
+
+from attrs import frozen
 
 from phoenix_adapters.gateway.core import ACCOUNT, Setup
 from phoenix_adapters.gateway.inputs import StateError
 from phoenix_adapters.gateway.recorder import Recorder
 from phoenix_adapters.gateway.script import read
 from phoenix_adapters.gateway.server import PORT, Clock, GatewayServer, WallClock
+
+
+@frozen
+class Onward:
+    """A clock that goes on from where a state left off, although it would begin before that: with a clock that starts
+    at the same instant in every process, a resumed gateway would stand still until it had caught up with itself."""
+
+    clock: Clock
+    by: timedelta
+
+    def now(self) -> datetime:
+        """The present moment."""
+        return self.clock.now() + self.by
+
+
+def onward(clock: Clock, since: datetime) -> Clock:
+    """This clock, or one that is no earlier than `since`."""
+    behind = since - clock.now()
+    return Onward(clock, behind) if behind > timedelta(0) else clock
 
 
 async def serve(
@@ -40,6 +62,7 @@ async def serve(
         if record is not None:
             recorder = Recorder(open_files.enter_context(record.open("a", encoding="utf-8")))
         server = GatewayServer(host, port, setup, clock or WallClock(), recorder, state)
+        server.clock = onward(server.clock, server.core.schedule.now)
         await server.start()
         server.run(steps)
         ready(server)

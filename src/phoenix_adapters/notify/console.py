@@ -30,7 +30,8 @@ class ConsoleNotifier:
         """Print one message, once."""
         fresh = [one for one in message.alerts if one not in self._said]
         if fresh or not message.alerts:
-            self.say(f"[{message.severity}] {message.text}")
+            loud = message.text.startswith(message.severity.value)  # a line of the log's own says it already
+            self.say(message.text if loud else f"{message.severity} {message.text}")
         if not self.settles:
             self._said.update(dict.fromkeys(fresh))
             while len(self._said) > SAID_MAX:

@@ -78,14 +78,15 @@ def _entry_refusal(desk: Desk, position: Open, send: SendOrder, world: World) ->
 
 
 def exit_lights(desk: Desk, world: World) -> tuple[Refusal | None, ...]:
-    """X3: account, port, mode, lease and liveness."""
+    """X3: liveness, account, port, mode, lease. Without a link nobody says whose account it is, which is no news."""
     genesis = desk.genesis
+    account = guards.account_light(genesis.mode, Account(genesis.account, genesis.account_mask), world.accounts)
     return (
-        guards.account_light(genesis.mode, Account(genesis.account, genesis.account_mask), world.accounts),
+        None if world.link.up else refusal(Reason.LINK_DOWN, detail="nobody is connected to the broker"),
+        account if world.link.up or world.accounts else None,
         guards.port_light(genesis.mode, world.port),
         guards.mode_light(genesis.mode, world.run.mode, world.run.allow_live, paper_validated(desk, world)),
         guards.lease_light(world.run.epoch, -1 if desk.tenure.released else desk.tenure.epoch),
-        None if world.link.up else refusal(Reason.LINK_DOWN),
     )
 
 

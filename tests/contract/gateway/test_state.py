@@ -8,13 +8,14 @@ import os
 import random
 import signal
 import sys
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from phoenix_adapters.gateway import Gateway, Inputs, Setup, StateError, kept
+from phoenix_adapters.gateway.serving import onward
 from phoenix_adapters.wire import hello, to_server
 from tests.contract.gateway.stage import EURUSD, WEDNESDAY
 from tests.showing import shows
@@ -148,6 +149,18 @@ def test_nothing_is_told_before_it_is_on_the_disk(tmp_path: Path, monkeypatch: p
     inputs.sync()
     assert len(synced) == 1, "time in which nothing was due is no input"
     inputs.close()
+
+
+def test_a_resumed_gateway_does_not_wait_for_its_clock() -> None:
+    """A clock that begins at the same instant in every process is carried on; any other is taken as it is."""
+
+    class Starts:
+        def now(self) -> datetime:
+            return WEDNESDAY
+
+    clock = Starts()
+    assert onward(clock, WEDNESDAY + timedelta(hours=2)).now() == WEDNESDAY + timedelta(hours=2)
+    assert onward(clock, WEDNESDAY) is clock is onward(clock, WEDNESDAY - timedelta(hours=2))
 
 
 async def test_the_command_keeps_a_state_and_refuses_a_script_beside_it(tmp_path: Path) -> None:

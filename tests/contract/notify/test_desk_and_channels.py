@@ -319,7 +319,7 @@ class TestWhichChannels:
         quiet = ConsoleNotifier(lines.append, settles=False)
         assert not await quiet.send(message)
         assert not await quiet.send(message)
-        assert lines == ["[WARNING] WARNING words"] * 2
+        assert lines == ["WARNING words"] * 2
 
 
 class TestSixSteps:

@@ -128,7 +128,7 @@ def test_nothing_is_asked_to_end_for_a_close_that_could_not_leave(why: str) -> N
             desk.broker.cut()
             await desk.tick()
         expected = Reason.EXIT_TOO_LARGE if why == "size" else Reason.LINK_DOWN
-        assert expected in await answered(desk, Close(intent, WORDS, size))
+        assert await answered(desk, Close(intent, WORDS, size)) == (expected,)
         assert not asked_to_end(desk) and not waits(desk) and desk.state(intent) is State.MANAGED
 
     _ = walked(walk)
