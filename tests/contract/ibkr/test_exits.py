@@ -115,11 +115,12 @@ async def test_a_crash_between_fill_and_protection_leaves_the_fill_protected(los
     """The engine dies with its frames on the wire, the entry fills meanwhile: the next run finds the fill, and its
     protection standing; where that was lost too, it is told and placed again, once."""
     async with at_work(tmp_path) as desk:
-        desk.scene.server.fault("slow_fill=0.1@BUY")
+        desk.scene.server.fault("never_fill@BUY")
         _ = await desk.enter()
         await desk.until(lambda: len(desk.placed()) == 3)
         assert desk.at_broker() == 0
         desk.die()
+        desk.scene.server.clear("never_fill")
         await desk.scene.until(lambda: desk.at_broker() == APPROVED)
         if lost:
             desk.scene.server.act("manual_cancel", symbol="EURUSD")

@@ -468,6 +468,15 @@ class TestResizing:
         sold(log, 3)
         assert [(each.ref, each.line.quantity) for each in resizes(log.stake)] == [(TARGET_REF, quantity(7))]
 
+    def test_not_of_what_was_asked_to_end(self) -> None:
+        """A revision that crosses a cancel would give back what was to end; once the cancel is refused, it follows."""
+        log = held(filled=4)
+        tell(log, REF, B.CANCELLED, 4)
+        log.append(order_bead(log.order(STOP_REF), OrderEvent.CANCEL_REQUESTED))
+        assert resizes(log.stake) == ()
+        log.append(order_bead(log.order(STOP_REF), OrderEvent.CANCEL_REFUSED))
+        assert [each.ref for each in resizes(log.stake)] == [STOP_REF, TARGET_REF]
+
     def test_the_last_unit_too(self) -> None:
         """One held and one to come leave a native pair alone; one held and none to come shrink it to one."""
         log = held(2, 1)
