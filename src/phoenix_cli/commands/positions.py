@@ -52,7 +52,9 @@ def named(ctx: click.Context, session: Session, name: str) -> Open | Ended:
     found = positions.find(name) or positions.of_intent(name)
     if found is not None:
         return found
-    there: list[Open | Ended] = [p for p in positions.open.values() if p.pair == name.upper()]
+    # What the broker may know of comes before what only waits: who types a symbol under stress means what is held.
+    there = [positions.open[one] for one in positions.by_pair.get(name.upper(), ())]
+    there = there or [p for p in positions.open.values() if p.pair == name.upper()]
     if len(there) == 1:
         return there[0]
     everything: list[Open | Ended] = [*positions.open.values(), *positions.ended.values()]

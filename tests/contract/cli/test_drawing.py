@@ -7,15 +7,17 @@ from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any, cast
 
+import click
 import pytest
 from rich.console import Console
 
+from phoenix_cli.__main__ import cli
 from phoenix_cli.commands.drawing import ago, countdown, dashboard, status_lines
-from phoenix_cli.commands.positions import row_of
+from phoenix_cli.commands.positions import named, row_of
 from phoenix_cli.commands.worth import Worth, worth_of
 from phoenix_cli.wiring.opening import Session
 from phoenix_core.gate.statements import Close
-from phoenix_core.trade.positions import Open
+from phoenix_core.trade.positions import Open, position_id_of
 from phoenix_core.values import Quantity, State
 from tests.stage import Stage, stage
 from tests.unit.desk.walks import WORDS, walked
@@ -161,6 +163,32 @@ class TestWorth:
             assert (shown["pnl"], shown["r"], shown["state"]) == (None, None, State.MANAGED.value)
 
         _ = walked(walk, with_yen(stage()))
+
+
+class TestNames:
+    """A position is named by its id, its intent, a beginning of either, or its instrument."""
+
+    def test_an_instrument_names_the_one_position_that_is_held_there(self) -> None:
+        """Also while another intent waits in it; two that wait are no name, and neither is an empty instrument."""
+
+        async def walk(desk: Stage) -> None:
+            ctx, session = click.Context(cli), seen_by(desk)
+            only = await desk.propose()
+            assert named(ctx, session, "EURUSD") == desk.position(only)
+            _ = desk.approve(only).unwrap()
+            await desk.tick()
+            _ = await desk.propose()
+            held = desk.position(only)
+            for name in ("eurusd", only, only[:8], position_id_of(only), position_id_of(only)[:8]):
+                assert named(ctx, session, name) == held
+            _ = desk.sign(Close(only, WORDS)).unwrap()
+            await desk.tick(2)
+            _ = await desk.propose()
+            for name in ("EURUSD", "GBPUSD", "0"):
+                with pytest.raises(click.exceptions.Exit):
+                    _ = named(ctx, session, name)
+
+        _ = walked(walk)
 
 
 class TestLines:
