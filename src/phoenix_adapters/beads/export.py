@@ -134,11 +134,11 @@ def export(
     log_key: bytes | None,
     files: Mapping[str, str] | None = None,
 ) -> None:
-    """Write the export; the file appears whole or not at all."""
+    """Write the export, for its owner's eyes; the file appears whole or not at all."""
     target = os.fspath(path)
     partial = target + ".partial"
     try:
-        with open(partial, "wb") as out:
+        with open(partial, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as out:
             out.writelines(export_lines(store, origin, log_key, files))
             out.flush()
             os.fsync(out.fileno())

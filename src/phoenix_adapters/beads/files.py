@@ -44,6 +44,7 @@ def fault_of(error: apsw.Error) -> StoreFault:
 
 def open_connection(path: str, patience_s: float, vfs: str | None) -> apsw.Connection:
     """A connection that is durable and knows how to wait; what it cannot be is said at once."""
+    private(path)
     try:
         db = apsw.Connection(path, vfs=vfs)
     except apsw.Error as error:
@@ -61,6 +62,13 @@ def open_connection(path: str, patience_s: float, vfs: str | None) -> apsw.Conne
         db.close()
         raise
     return db
+
+
+def private(path: str) -> None:
+    """What is made here is its owner's alone, whatever the umask: SQLite gives the files beside a log its mode."""
+    if path != ":memory:":  # no file, and no log either: refused a moment later
+        with contextlib.suppress(OSError):
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
 
 def _make_durable(db: apsw.Connection, patience_s: float) -> None:
@@ -158,6 +166,7 @@ def copy_whole(source: apsw.Connection, target: str, vfs: str | None, check: Cal
         raise FileExistsError(f"{target} is there already; a backup replaces nothing")
     partial = target + ".partial"
     _remove(partial)
+    private(partial)
     try:
         copy = apsw.Connection(partial, vfs=vfs)
         try:

@@ -16,6 +16,7 @@ from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from phoenix_adapters.beads import ballast
+from phoenix_adapters.beads.export import export
 from phoenix_adapters.beads.files import SCHEMA_VERSION
 from phoenix_adapters.beads.sqlite import SqliteStore
 from phoenix_core.chain import EMPTY, Fault, StateSnapshot, StoreFault
@@ -90,6 +91,21 @@ class TestOpening:
         with pytest.raises(StoreFault) as caught:
             SqliteStore(":memory:", ballast_bytes=0)
         assert caught.value.kind is Fault.IO
+
+    def test_it_is_its_owners_alone(self, path: str, tmp_path: Path) -> None:
+        """Whatever the umask: the log, the files beside it, a backup and an export say what was traded."""
+        before = os.umask(0)
+        try:
+            with SqliteStore(path) as store:
+                grow(store, 1)
+                store.backup(tmp_path / "backup.db")
+                export(store, tmp_path / "log.jsonl", ORIGIN, None)
+                with store.lease("boot") or pytest.fail("the lease was free"):
+                    modes = {file.name: file.stat().st_mode & 0o777 for file in tmp_path.iterdir()}
+        finally:
+            os.umask(before)
+        beside = ("", "-wal", "-shm", ".ballast", ".lease")
+        assert modes == dict.fromkeys([*(f"beads.db{name}" for name in beside), "backup.db", "log.jsonl"], 0o600)
 
     def test_the_columns_that_outside_checks_read(self, path: str) -> None:
         """The table `beads` has exactly the columns of the command line's page."""
