@@ -17,7 +17,6 @@ from decimal import Decimal
 from enum import Enum
 from functools import cache, lru_cache
 from json.encoder import encode_basestring
-from json.scanner import make_scanner
 from typing import Final, NewType, NoReturn, cast
 
 import attrs
@@ -26,24 +25,19 @@ from phoenix_core.records import INTEGER_MAX, MICROSECOND, key_of
 from phoenix_core.values import exact, instant_of, plain, utc_text
 
 # What is no spelling at all ends in one of these while it is read or written again.
-# The scanner ends in `StopIteration` where no value begins.
-MISFITS: Final = (
-    *(LookupError, TypeError, ValueError, AttributeError, AssertionError, ArithmeticError, RecursionError),
-    StopIteration,
-)
+MISFITS: Final = (LookupError, TypeError, ValueError, AttributeError, AssertionError, ArithmeticError, RecursionError)
 
 
 def _no_float(digits: str) -> NoReturn:
     raise ValueError(digits)
 
 
-_decoder: Final = json.JSONDecoder(parse_float=_no_float, parse_constant=_no_float)
-_scan: Final = make_scanner(_decoder)  # type: ignore[arg-type]  # the stubs ask for a scanner where a decoder is meant
+_scan: Final = json.JSONDecoder(parse_float=_no_float, parse_constant=_no_float).raw_decode
 
 
 def of_text(text: str) -> dict[str, object]:
     """What an object's text says; what stands after it, or is spelt in another way, shows when it is written again."""
-    return cast(dict[str, object], _scan(text, 0)[0])
+    return cast(dict[str, object], _scan(text)[0])
 
 
 # The same few ids, names, prices and sizes stand in bead after bead: each is held once, by whatever keeps it.
