@@ -67,12 +67,12 @@ async def _decide(sim: Simulation) -> None:
 def _lid(sim: Simulation) -> None:
     """The lid is closed on the signature, now and then; the wall of a host that wakes up may be anything."""
     fate = sim.random.random()
-    if fate < 0.09:
+    if fate < 0.06:
         slept = timedelta(minutes=sim.random.choice((2, 6, 6, 30)))
         sim.clock.advance(slept)
-        if fate < 0.05:
+        if fate < 0.04:
             sim.clock.step_wall(-slept)
-    elif fate < 0.14:
+    elif fate < 0.09:
         sim.clock.step_wall(timedelta(minutes=6))
 
 
@@ -319,9 +319,9 @@ WORK: Final[tuple[tuple[Act, int], ...]] = (
     (_decide, 20),
     (_close, 4),
     (_kill, 2),
-    (_refresh, 3),
+    (_refresh, 6),
     (_twice, 2),
-    (_acknowledge, 3),
+    (_acknowledge, 5),
     (_keep, 1),
     *RARE_WORK,
 )

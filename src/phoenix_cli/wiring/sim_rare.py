@@ -205,7 +205,7 @@ RARE_WORK: Final[tuple[tuple[Act, int], ...]] = (
     (_cancel_orphans, 1),
     (_resume, 1),
     (_pocket, 3),
-    (_lower, 2),
+    (_lower, 4),
     (_dog, 1),
 )
 RARE_MISFORTUNE: Final[tuple[tuple[Act, int], ...]] = (

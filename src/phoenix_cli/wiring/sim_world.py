@@ -54,13 +54,13 @@ from phoenix_core.world import Run, World
 PAIRS: Final = ("EURUSD", "GBPUSD", "AUDUSD")
 # When a story begins: half of them on a plain Wednesday, the others where a calendar has a corner.
 CORNERS: Final = (
-    "2026-11-20T16:40:00-05:00",  # Friday: the week ends at 17:00
-    "2026-11-22T17:05:00-05:00",  # Sunday: the week begins at 17:15
-    "2026-11-18T16:50:00-05:00",  # the FX day rolls at 17:00, and nothing trades for a quarter of an hour
+    "2026-11-20T16:20:00-05:00",  # Friday: the week ends at 17:00
+    "2026-11-22T17:13:00-05:00",  # Sunday: the week begins at 17:15
+    "2026-11-18T16:35:00-05:00",  # the FX day rolls at 17:00, and nothing trades for a quarter of an hour
     "2026-11-18T23:35:00-05:00",  # the gateway restarts itself at 23:45
-    "2026-03-08T16:55:00-04:00",  # the first evening of summer time in New York, three weeks before Zurich's
-    "2026-10-25T17:05:00-04:00",  # the evening after Zurich's last day of summer time, a week before New York's
-    "2026-11-01T17:10:00-05:00",  # the evening after New York's
+    "2026-03-08T17:13:00-04:00",  # the first evening of summer time in New York, three weeks before Zurich's
+    "2026-10-25T17:13:00-04:00",  # the evening after Zurich's last day of summer time, a week before New York's
+    "2026-11-01T17:14:00-05:00",  # the evening after New York's
 )
 STARTS: Final = (*(START.isoformat(),) * len(CORNERS), *CORNERS)
 NIGHTLY: Final = RestartWindow(timedelta(hours=23, minutes=45))
@@ -276,7 +276,7 @@ def world_of(seed: int, home: str | None = None) -> Simulation:
     limits = Limits(
         open_positions_max=random.choice((1, 6)),
         entries_per_day_max=random.choice((4, 500)),
-        daily_loss_max=random.choice((None, Money(Decimal(400)))),
+        daily_loss_max=random.choice((None, Money(Decimal(30)))),
     )
     first = Initialise(CommandId(made.fresh("init")), genesis, operator, Policy(limits=limits))
     _ = made.other().act(first).unwrap()
