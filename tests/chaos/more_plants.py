@@ -413,22 +413,17 @@ MORE_PLANTS: Final = (
     Plant("D4", "protection is lost in silence", ("D4",), _bare, 4),
     Plant("I24", "the account's number is written down", ("I24",), _unmasked, 2),
     Plant("other-evidence", "a token names another evidence than was signed", ("I2",), _other_evidence),
-    Plant("wall-only", "a token lives by the wall alone", ("I17",), _wall_only),
-    Plant("ticks-only", "a token lives by the second clock alone", ("I17",), _ticks_only),
     Plant("scopeless", "a kill of a strategy or an instrument is ignored", ("I14",), _scopeless),
     Plant("by-time", "a one-way kill comes down by itself", ("I14",), _by_time),
     Plant("early-lift", "a temporary kill comes down early", ("I14",), _early_lift, 3),
     Plant("no-latch", "the halt file is not looked at", ("I14",), _no_latch),
     Plant("no-drift-kill", "critical drift raises no kill", ("E5",), _no_drift_kill),
-    Plant("no-limits", "no limit stops an entry", ("C5",), _no_limits),
+    Plant("no-limits", "no limit stops an entry", ("C5",), _no_limits, 13),
     Plant("two-owners", "an instrument has several owners", ("C5",), _two_owners),
-    Plant("any-loss", "the daily loss limit is ignored", ("C5",), _any_loss),
     Plant("any-price", "the price is not looked at", ("C4", "I16"), _any_price),
     Plant("any-hour", "the hour is not looked at", ("C3",), _any_hour),
     Plant("any-account", "the login is not looked at", ("I15", "X3"), _any_account, 3),
-    Plant("in-the-window", "the restart window is ignored", ("I16",), _in_the_window),
     Plant("any-skew", "the broker's clock is ignored", ("I16",), _any_skew),
-    Plant("no-resync", "a session counts as synchronised", ("I16",), _no_resync),
     Plant("wrong-way", "a stop on the side of its entry", ("X4",), _wrong_way),
     Plant("grown-target", "a target of twice the size", ("X1", "X4"), _grown_target),
     Plant("placed-twice", "protection beside the one that stands", ("X1",), _placed_twice),
@@ -441,4 +436,13 @@ MORE_PLANTS: Final = (
     Plant("heals", "drift closes itself", ("I12",), _heals),
     Plant("deduplicated", "a critical alert is told once in a life", ("I18",), _deduplicated, 3),
     Plant("other-root", "a checkpoint of another log", ("I7",), _other_root),
+)
+
+# What it takes to show these is so rare that some twenty seeds of 80 ticks did not: a night plays them to 200.
+RARE_PLANTS: Final = (
+    Plant("wall-only", "a token lives by the wall alone", ("I17",), _wall_only),
+    Plant("ticks-only", "a token lives by the second clock alone", ("I17",), _ticks_only),
+    Plant("in-the-window", "the restart window is ignored", ("I16",), _in_the_window),
+    Plant("no-resync", "a session counts as synchronised", ("I16",), _no_resync),
+    Plant("any-loss", "the daily loss limit is ignored", ("C5",), _any_loss),
 )

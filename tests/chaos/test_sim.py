@@ -13,7 +13,7 @@ import pytest
 
 from phoenix_cli.wiring.sim import Story, never_seen, played, replays_as, run_seed
 from phoenix_cli.wiring.sim_shrink import shrunk
-from tests.chaos.more_plants import MORE_PLANTS
+from tests.chaos.more_plants import MORE_PLANTS, RARE_PLANTS
 from tests.chaos.plants import PLANTS, Plant
 from tests.showing import shows
 
@@ -83,6 +83,20 @@ def test_a_log_in_a_file_tells_the_story_that_a_log_in_memory_tells() -> None:
 @pytest.mark.parametrize("plant", [*PLANTS, *MORE_PLANTS], ids=lambda plant: plant.id)
 def test_a_planted_bug_is_caught_by_its_invariant(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
     """A checker that never was red proves nothing: each plant is caught, by the invariant that it breaks."""
+    _caught(plant, monkeypatch)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("plant", RARE_PLANTS, ids=lambda plant: plant.id)
+def test_a_planted_bug_that_shows_rarely_is_caught_by_its_invariant(
+    plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same of bugs that only a rare coincidence shows."""
+    _caught(plant, monkeypatch)
+
+
+def _caught(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
     plant.put(monkeypatch)
     for seed in (plant.first, *range(1, WITHIN + 1)):
         violation = asyncio.run(run_seed(seed, 80)).violation

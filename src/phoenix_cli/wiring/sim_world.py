@@ -276,7 +276,7 @@ def world_of(seed: int, home: str | None = None) -> Simulation:
     limits = Limits(
         open_positions_max=random.choice((1, 6)),
         entries_per_day_max=random.choice((4, 500)),
-        daily_loss_max=random.choice((None, Money(Decimal(30)))),
+        daily_loss_max=random.choice((None, Money(Decimal(10)))),
     )
     first = Initialise(CommandId(made.fresh("init")), genesis, operator, Policy(limits=limits))
     _ = made.other().act(first).unwrap()
