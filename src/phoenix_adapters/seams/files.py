@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import stat
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +20,8 @@ from phoenix_adapters.codec import DOCUMENT_MAX
 SUFFIXES: Final = (".yaml", ".yml", ".json")
 # A flood of files must not keep the engine from its broker: so many a round, in order of their names.
 PER_ROUND_MAX: Final = 50
+# A name grows by a digest and a word when its file is put away, and a file system takes 255 bytes.
+NAME_BYTES_MAX: Final = 200
 
 
 @define
@@ -35,21 +38,26 @@ class FileSeam:
         """(name, bytes, channel) of every complete input that waits and was not taken yet."""
         taken: list[tuple[str, bytes, str]] = []
         try:
-            names = sorted(entry.name for entry in os.scandir(self.incoming))
+            names = sorted(entry.name for entry in os.scandir(self.incoming) if self._is_new(entry.name))
         except FileNotFoundError:
             return ()
-        for name in names[: PER_ROUND_MAX + len(self._open)]:
-            if name in self._open or name.startswith(".") or not name.endswith(SUFFIXES):
-                continue
+        for name in names[:PER_ROUND_MAX]:
             data = self._read(name)
             if data is not None:
                 self._open.add(name)
                 taken.append((name, data, f"file:uid{os.getuid()}"))
         return tuple(taken)
 
+    def _is_new(self, name: str) -> bool:
+        """What is no input, or waits for its outcome, takes no place in a round: no heap of it keeps others waiting."""
+        return name not in self._open and not name.startswith(".") and name.endswith(SUFFIXES)
+
     def _read(self, name: str) -> bytes | None:
         """The bytes of a plain file of this user; anything else is put aside at once."""
         path = self.incoming / name
+        if not name.isprintable() or len(name.encode()) > NAME_BYTES_MAX:
+            self._put_aside(name, f"cannot be kept under its name; write plain letters, at most {NAME_BYTES_MAX} bytes")
+            return None
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError as error:
@@ -83,18 +91,27 @@ class FileSeam:
             write_whole(target.with_name(target.name + ".reason"), reason + "\n")
 
     def _put_aside(self, name: str, reason: str) -> None:
-        target = self.quarantine_to / f"refused-{name}"
+        shown = _shown(name)
+        shelf = (self.quarantine_to / f"refused-{shown}{f'~{n}' if n else ''}" for n in count())
+        target = next(place for place in shelf if not os.path.lexists(place))
         try:
             os.rename(self.incoming / name, target)
         except OSError:
-            return  # somebody took it away in between: it is not ours any more
+            self._open.add(name)  # somebody took it away, or it cannot be moved: not looked at again by this run
+            return
         with suppress(OSError):  # it is out of the way, which is what counts
-            write_whole(target.with_name(target.name + ".reason"), f"{name} {reason}\n")
+            write_whole(target.with_name(target.name + ".reason"), f"{shown} {reason}\n")
 
     def respond(self, intent_id: str, document: str) -> None:
         """Write the answer document of an intent; harmless to repeat."""
         write_whole(self.responses / f"{intent_id}.md", document)
         write_whole(self.responses / "response.md", document)
+
+
+def _shown(name: str) -> str:
+    """A name as it can be kept and printed, whoever chose it: its end, where it is too long."""
+    plain = "".join(c if c.isprintable() else "?" for c in name)
+    return plain.encode()[-NAME_BYTES_MAX:].decode("utf-8", "ignore")
 
 
 def write_whole(path: Path, text: str, durable: bool = False) -> None:

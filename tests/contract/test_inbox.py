@@ -1,0 +1,230 @@
+"""The inbox against who may write into it: links, pipes, bombs, names; a file is taken, or put aside with a reason."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from phoenix_adapters.codec import DOCUMENT_MAX
+from phoenix_adapters.seams.files import NAME_BYTES_MAX, PER_ROUND_MAX, FileSeam
+from tests.contract.cli.operator import Seat, until
+from tests.showing import shows
+
+SECRET: Final = b"the operator's own"
+
+
+@pytest.fixture
+def seam(tmp_path: Path) -> FileSeam:
+    """The four folders of a desk."""
+    for name in ("incoming", "archive", "quarantine", "responses"):
+        (tmp_path / name).mkdir()
+    return FileSeam(tmp_path / "incoming", tmp_path / "archive", tmp_path / "quarantine", tmp_path / "responses")
+
+
+def reasons(seam: FileSeam) -> dict[str, str]:
+    """What lies in quarantine, with what is said of it."""
+    kept = {file.name: file.read_text("utf-8") for file in seam.quarantine_to.glob("*.reason")}
+    assert len(kept) * 2 == len(os.listdir(seam.quarantine_to)), "each of them has its reason beside it"
+    return kept
+
+
+def symlink(place: Path) -> None:
+    """To a file that the desk may read and the writer may not."""
+    secret = place.parent.parent / "secret"
+    _ = secret.write_bytes(SECRET)
+    place.symlink_to(secret)
+
+
+def hard_link(place: Path) -> None:
+    """A second name of somebody else's file."""
+    secret = place.parent.parent / "secret"
+    _ = secret.write_bytes(SECRET)
+    os.link(secret, place)
+
+
+def hole(place: Path) -> None:
+    """A file that takes no room and is larger than any memory."""
+    place.touch()
+    os.truncate(place, 2**40)
+
+
+ATTACKS: Final[list[tuple[str, Callable[[Path], object], str]]] = [
+    ("a symlink", symlink, "plain file"),
+    ("a dangling symlink", lambda place: place.symlink_to("/nowhere/at/all"), "plain file"),
+    ("a symlink to itself", lambda place: place.symlink_to(place), "plain file"),
+    ("a hard link", hard_link, "link"),
+    ("a pipe that nobody writes to", os.mkfifo, "pipe"),
+    ("a folder", lambda place: place.mkdir(), "plain file"),
+    ("a file that is too large", lambda place: place.write_bytes(b"x" * (DOCUMENT_MAX + 1)), "bytes long"),
+    ("a hole of a terabyte", hole, "bytes long"),
+]
+
+
+class TestWhatIsNoPlainFile:
+    """Nothing is followed, nothing is waited for, nothing is lost."""
+
+    @pytest.mark.timeout(30)
+    @pytest.mark.parametrize(("attack", "word"), [row[1:] for row in ATTACKS], ids=[row[0] for row in ATTACKS])
+    @shows("I20")
+    def test_it_is_put_aside(self, seam: FileSeam, attack: Callable[[Path], object], word: str) -> None:
+        """At once, without hanging, with a reason; what it pointed at is not read, and an honest file beside it is."""
+        attack(seam.incoming / "a.yaml")
+        _ = (seam.incoming / "b.yaml").write_bytes(b"honest")
+        assert [(name, data) for name, data, _ in seam.take()] == [("b.yaml", b"honest")]
+        said = reasons(seam)
+        assert list(said) == ["refused-a.yaml.reason"]
+        assert word in said["refused-a.yaml.reason"]
+        assert not any(SECRET.decode() in text for text in said.values())
+
+    @pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a file away")
+    @shows("I20")
+    def test_another_users_file(self, seam: FileSeam) -> None:
+        """The channel is the user who wrote: nobody proposes in another's name."""
+        _ = (seam.incoming / "a.yaml").write_bytes(b"mine")
+        os.chown(seam.incoming / "a.yaml", 12345, 12345)
+        assert seam.take() == ()
+        assert "another user" in reasons(seam)["refused-a.yaml.reason"]
+
+    @shows("I20")
+    def test_the_largest_that_is_taken(self, seam: FileSeam) -> None:
+        """The honest twin: to the byte, in the name of who runs the desk."""
+        _ = (seam.incoming / "a.json").write_bytes(b"x" * DOCUMENT_MAX)
+        assert seam.take() == (("a.json", b"x" * DOCUMENT_MAX, f"file:uid{os.getuid()}"),)
+        assert seam.take() == (), "once"
+
+    @shows("I20")
+    def test_one_of_the_same_name_does_not_bury_the_first(self, seam: FileSeam) -> None:
+        """What was put aside stays to be looked at, however often somebody tries."""
+        for _ in range(3):
+            symlink(seam.incoming / "a.yaml")
+            assert seam.take() == ()
+        assert sorted(reasons(seam)) == [f"refused-a.yaml{mark}.reason" for mark in ("", "~1", "~2")]
+
+
+class TestNames:
+    """A name is somebody's text too."""
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            b"\xff.yaml",
+            b"a\nb.yaml",
+            b"\x1b[2J.yaml",
+            "\u202egnp.yaml".encode(),
+            b"n" * (NAME_BYTES_MAX - 4) + b".yaml",
+            b"n" * 250 + b".yaml",
+        ],
+        ids=["no text", "a line break", "an escape sequence", "right to left", "one byte too long", "far too long"],
+    )
+    @shows("I20")
+    def test_one_that_cannot_be_kept(self, seam: FileSeam, name: bytes) -> None:
+        """No text, control characters, right-to-left, too long to be put away: aside, under a name that can be."""
+        _ = Path(os.fsdecode(os.fsencode(seam.incoming) + b"/" + name)).write_bytes(b"honest")
+        assert seam.take() == ()
+        assert os.listdir(seam.incoming) == []
+        ((place, said),) = reasons(seam).items()
+        assert place.isprintable()
+        assert "cannot be kept under its name" in said
+
+    @shows("I20")
+    def test_the_longest_that_is_taken(self, seam: FileSeam) -> None:
+        """The honest twin: it is taken, and put away with its reason when it turns out to be none."""
+        name = "n" * (NAME_BYTES_MAX - 5) + ".yaml"
+        for quarantined in (False, True):
+            _ = (seam.incoming / name).write_bytes(b"honest")
+            assert [taken[0] for taken in seam.take()] == [name]
+            seam.archive(name, "d" * 64, quarantined, "why")
+        assert os.listdir(seam.incoming) == []
+        assert len(os.listdir(seam.archive_to)) == 1
+        assert len(reasons(seam)) == 1
+
+    @shows("I20")
+    def test_a_name_cannot_leave_its_folder(self, seam: FileSeam) -> None:
+        """What the system calls a name has no slash in it: an entry that looks like a path is one file."""
+        _ = (seam.incoming / "a..\\..\\x.yaml").write_bytes(b"honest")
+        ((name, _, _),) = seam.take()
+        seam.archive(name, "d" * 64, quarantined=False, reason="")
+        assert os.listdir(seam.archive_to) == [f"{'d' * 16}-{name}"]
+
+
+class TestCrowds:
+    """Nobody keeps others waiting."""
+
+    @pytest.mark.parametrize("junk", ["!{}.txt", ".{}.yaml"])
+    @shows("I20")
+    def test_a_heap_of_what_is_no_input(self, seam: FileSeam, junk: str) -> None:
+        """More files than a round takes, all before the honest one in the order of names: it is taken all the same."""
+        for n in range(PER_ROUND_MAX + 1):
+            (seam.incoming / junk.format(n)).touch()
+        _ = (seam.incoming / "a.yaml").write_bytes(b"honest")
+        assert [name for name, _, _ in seam.take()] == ["a.yaml"]
+
+    @shows("I20")
+    def test_a_heap_that_cannot_be_moved(self, seam: FileSeam) -> None:
+        """Where quarantine takes nothing, what belongs there is passed over in the next round."""
+        seam.quarantine_to.rmdir()
+        for n in range(PER_ROUND_MAX + 1):
+            (seam.incoming / f"!{n:03}.yaml").symlink_to("/nowhere")
+        _ = (seam.incoming / "a.yaml").write_bytes(b"honest")
+        assert seam.take() == ()
+        assert [name for name, _, _ in seam.take()] == ["a.yaml"]
+
+    @shows("I20")
+    def test_a_thousand_at_once(self, seam: FileSeam) -> None:
+        """Round by round, each once, in the order of their names."""
+        names = [f"{n:04}.yaml" for n in range(1000)]
+        for name in names:
+            _ = (seam.incoming / name).write_bytes(name.encode())
+        taken: list[str] = []
+        while found := seam.take():
+            assert len(found) <= PER_ROUND_MAX
+            taken += [name for name, _, _ in found]
+        assert taken == names
+
+    @pytest.mark.timeout(60)
+    @shows("I20")
+    def test_a_race_of_renames(self, seam: FileSeam) -> None:
+        """A name that is a file one moment and a link to a secret the next: the file is taken, or nothing."""
+        secret, place, over = seam.incoming.parent / "secret", seam.incoming / "a.yaml", threading.Event()
+        _ = secret.write_bytes(SECRET)
+
+        def swap() -> None:
+            for n in range(200):
+                beside = seam.incoming / f".{n}"
+                if n % 2:
+                    beside.symlink_to(secret)
+                else:
+                    _ = beside.write_bytes(b"honest")
+                os.replace(beside, place)
+            over.set()
+
+        thread = threading.Thread(target=swap)
+        thread.start()
+        while not over.is_set():
+            for name, data, _ in seam.take():
+                assert data == b"honest"
+                seam.archive(name, "d" * 64, quarantined=False, reason="")
+        thread.join(10)
+        assert all(SECRET not in file.read_bytes() for file in seam.archive_to.iterdir() if not file.is_symlink())
+
+
+@shows("I20")
+def test_an_engine_outlives_every_name(tmp_path: Path) -> None:
+    """A file whose name no bead can hold, beside an honest one: the honest one comes in, the engine goes on."""
+    seat = Seat(tmp_path / "home")
+    assert seat.json("init").code == 0
+    incoming = seat.home / "intents" / "incoming"
+    for name in (b"\xff.yaml", b"n" * 240 + b".yaml"):
+        made = seat.json("cse", "--signal", "READY", "--pair", "GBPUSD", "--out", "-")
+        _ = Path(os.fsdecode(os.fsencode(incoming) + b"/" + name)).write_text(made.out, "utf-8")
+    made = seat.json("cse", "--signal", "READY", "--pair", "EURUSD", "--out", "-")
+    with seat.engine() as engine:
+        _ = (incoming / "honest.yaml").write_text(made.out, "utf-8")
+        until(lambda: len(seat.json("inbox").document["intents"]) == 1)
+        assert [each["instrument"] for each in seat.json("inbox").document["intents"]] == ["EURUSD"]
+        assert engine.stop() == 0
