@@ -370,6 +370,26 @@ def adopted_twice(story: Story) -> None:
     story.append("twice", ("POSITION", {**born, **again}))
 
 
+def stated_filled(name: str, of: str) -> Callable[[Story], None]:
+    """A stalled position that a human reads as filled in the broker's papers; `of` is the one that they signed for."""
+
+    def tell(story: Story) -> None:
+        if name != "four":
+            story.intent(name)
+            story.approve(name, story.boss)
+            story.submit(name)
+        story.append("stall", story.position(name, "STALLED", "Stalled", "SUBMITTED"))
+        subject = named(f"position {of}")
+        statement = story.statement("papers", "resolve-stalled", {"position": subject, "as": "filled"})
+        story.append("papers", story.decision("papers", story.boss, statement, subject))
+        seq, proof = story.places["papers"], Record({"type": "OPERATOR_DECISION"})
+        stated: Record = {"event": "STATED", "exec_id": f"stated.{seq}.01", "position_id": named(f"position {name}")}
+        filled = story.position(name, "FILLED", "Filled", "STALLED", proof=proof | {"id": str(seq)})
+        story.append("stated", ("EXECUTION", stated), filled)
+
+    return tell
+
+
 def exit_of_any_adoption(story: Story) -> None:
     """An exit of another position, in the name of an adoption."""
     ref = story.facts["ref four"] + ".C1"
@@ -776,6 +796,9 @@ ROWS: Final[list[tuple[str, str, Callable[[], Story]]]] = [
     ("an execution that a human never stated", "STATED_UNSIGNED", edit("fill one", body("EXECUTION", event="STATED"))),
     ("an execution stated by another kind of command", "STATED_UNSIGNED",
      edit("fill one", body("EXECUTION", event="STATED", exec_id="stated.4.01"))),
+    ("an execution stated by the end of another stall", "STATED_UNSIGNED", after(stated_filled("five", of="four"))),
+    ("filled by another position's execution", "FILLED_WITHOUT_EXECUTION",
+     edit("fill one", body("EXECUTION", position_id=named("position two")))),
     ("an execution stated of another position", "STATED_UNSIGNED",
      after(lambda story: setattr(story, "edits", {"adopted": body("EXECUTION", ref="P1" + "A" * 26)}), adopted)),
     ("a stalled position ended by nobody", "RESOLVED_UNSIGNED", after(ended_by_nobody("SHA256:x"))),

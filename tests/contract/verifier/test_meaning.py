@@ -14,7 +14,7 @@ import pytest
 from phoenix_adapters import phoenix_verify
 from phoenix_adapters.phoenix_verify import CHECKS, Lie, Undecided
 from tests.contract.verifier.byte_attacks import BYTE_ATTACKS, honest
-from tests.contract.verifier.meaning_attacks import MEANING_ATTACKS, MeaningAttack, adopted, body
+from tests.contract.verifier.meaning_attacks import MEANING_ATTACKS, MeaningAttack, adopted, body, stated_filled
 from tests.contract.verifier.story import Draft, Record, Story, named
 from tests.keyring import hardware_pen
 from tests.showing import REPOSITORY
@@ -171,7 +171,15 @@ def without_a_pin(story: Story) -> None:
     story.approve("seven", pen)
 
 
-OTHER_DAYS = [adopted, resolved, stalled, killed_elsewhere, withdrawn, protected_again, refused, resumed, without_a_pin]
+def read_as_filled(story: Story) -> None:
+    """A stalled position that a human reads as filled, with a signature."""
+    stated_filled("four", of="four")(story)
+
+
+OTHER_DAYS = [
+    *(adopted, resolved, read_as_filled, stalled, killed_elsewhere, withdrawn),
+    *(protected_again, refused, resumed, without_a_pin),
+]
 
 
 @pytest.mark.parametrize("more", OTHER_DAYS)
