@@ -208,6 +208,8 @@ def _m4(patch: Patch) -> None:
 
 
 def _flipped(cleared: Any) -> Any:
+    if not cleared.is_entry:
+        return cleared
     first = cleared.frames[0]
     other = evolve(first, line=evolve(first.line, account="0" * 64))
     return evolve(cleared, seal=last_look._SEAL, frames=(other, *cleared.frames[1:]))

@@ -243,7 +243,7 @@ def played(seeds: Iterable[int], story: Story, jobs: int = 1) -> Iterator[Outcom
 
 def _settle_in() -> None:
     """A worker makes worlds and drops them whole: what it imported need not be looked through for garbage each time."""
-    gc.collect()
+    _ = gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 50, 100)
 
