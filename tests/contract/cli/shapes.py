@@ -268,7 +268,8 @@ SHAPES: Final[dict[str, Shape]] = {
     "beads export": {"file": str, "beads": int},
     "beads verify": ({"ok": True, "beads": int, "root": str, "checkpoints": int}, {"ok": True, "detail": str}),
     "beads checkpoint": {"note": str, "size": int},
-    "beads proof": {"bead": int, "bytes": str, "proof": str},
+    "beads proof": ({"bead": int, "bytes": str, "proof": str}, {"since": str, "proof": str}),
+    "beads check": {"ok": True, "at": int, "log": str, "size": int, "root": str},
     "beads restore": {"beads": int, "replaced": str},
     "beads backup": {"file": str, "beads": int},
     "beads gates": {
