@@ -451,5 +451,5 @@ PLANTS: Final = (
     Plant("closed-early", "closed while an order works", ("B8",), _closed_early, 4),
     Plant("late-token", "a token outlives its five minutes", ("I17",), _late_token, 17),
     Plant("dead-link", "the flag of the link is believed", ("I16",), _dead_link),
-    Plant("drifting", "drift stops nothing", ("I16",), _drifting),
+    Plant("drifting", "drift stops nothing", ("I14", "I16"), _drifting, 4),
 )
