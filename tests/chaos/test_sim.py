@@ -21,7 +21,7 @@ from tests.showing import shows
 SEEDS: Final = int(os.environ.get("PHOENIX_SIM_SEEDS", "1000"))
 STEPS: Final = 300  # checked turns of the engine in every seed
 WITHIN: Final = 200
-# Of these corners, 160 seeds left some twenty unseen, and which is chance: that a thousand meet all is for a night to say.
+# Of these corners 160 seeds left some twenty unseen, by chance: that a thousand meet them all is for a night to say.
 RARE: Final = (
     *(f"{fault} while {state}" for fault in FAULTS for state in (State.APPROVED, State.SUBMITTED, State.STALLED)),
     *(f"{fault} while {state}" for fault in FAULTS for state in (State.FILLED, State.REJECTED)),
