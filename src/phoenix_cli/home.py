@@ -7,14 +7,19 @@ error in a safety setting must not silently mean "default".
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 from attrs import evolve, fields, frozen
 
-from phoenix_core.values import BadInput, Mode
+from phoenix_core.values import BadInput, Mode, OrderType
+
+if TYPE_CHECKING:
+    from phoenix_core.watch.market_hours import RestartWindow
 
 CONFIG_NAME: Final = "phoenix.toml"
 FOLDERS: Final = ("keys", "intents/incoming", "intents/archive", "intents/quarantine", "responses", "run")
@@ -31,8 +36,8 @@ class Settings:
     client_id: int = 17  # fixed, never 0: 0 would take other people's orders over
     currency: str = "USD"
     reconcile_interval_sec: int = 300
-    order_types: str = "MARKET"
-    restart_at: str = ""
+    order_types: str = "MARKET"  # entries that are let in, if the signed policy lets them in too
+    restart_at: str = ""  # HH:MM, when the gateway restarts itself each day; no entry leaves around it
     restart_zone: str = "America/New_York"
     instruments: str = ""
     allow_live: bool = False
@@ -127,7 +132,7 @@ def load_settings(home: Home, environment: Mapping[str, str] | None = None) -> S
         text = (os.environ if environment is None else environment).get(name)
         if text is not None and text != "":
             settings = _evolve(settings, {field: _from_text(name, text, getattr(settings, field))})
-    _ = mode_of(settings)
+    _ = mode_of(settings), order_types_of(settings), restart_window_of(settings)
     return settings
 
 
@@ -153,6 +158,32 @@ def mode_of(settings: Settings) -> Mode:
     if settings.mode.lower() not in modes:
         raise BadInput("mode", settings.mode, "write mock, paper or live")
     return modes[settings.mode.lower()]
+
+
+def order_types_of(settings: Settings) -> tuple[OrderType, ...]:
+    """The kinds of entry that the settings let in."""
+    named = tuple(dict.fromkeys(part for part in settings.order_types.replace(",", " ").split()))
+    if not named or any(name not in ("MARKET", "LIMIT") for name in named):
+        raise BadInput("order_types", settings.order_types, "write MARKET, or MARKET,LIMIT")
+    return tuple(OrderType(name) for name in named)
+
+
+def restart_window_of(settings: Settings) -> RestartWindow | None:
+    """The gateway's daily restart, where the settings declare one."""
+    if not settings.restart_at:
+        return None
+    from phoenix_core.watch.market_hours import RestartWindow, Zone
+
+    found = _CLOCK.fullmatch(settings.restart_at)
+    if found is None:
+        raise BadInput("restart_at", settings.restart_at, "write the hour and minute, such as 23:45")
+    zones = {zone.value: zone for zone in Zone}
+    if settings.restart_zone not in zones:
+        raise BadInput("restart_zone", settings.restart_zone, f"write {', '.join(zones)}")
+    return RestartWindow(timedelta(hours=int(found[1]), minutes=int(found[2])), zones[settings.restart_zone])
+
+
+_CLOCK: Final = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])", re.ASCII)
 
 
 def settings_text(settings: Settings) -> str:

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from attrs import frozen
 
 from phoenix_core.facts import Checked, Quote, Snapshot
-from phoenix_core.values import Account, Instrument, Mode, Moment, Money
+from phoenix_core.values import Account, Instrument, Mode, Moment, Money, OrderType
 
 
 @frozen
@@ -36,6 +36,7 @@ class Run:
     mode: Mode = Mode.MOCK
     allow_live: bool = False
     version: str = ""
+    order_types: tuple[OrderType, ...] = (OrderType.MARKET, OrderType.LIMIT)  # entries that its settings let in
     exits_only: bool = False  # nothing may be entered: the log failed, or a key or policy is missing
 
 

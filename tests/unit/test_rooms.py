@@ -9,6 +9,8 @@ from decimal import Decimal
 from random import Random
 from typing import Final
 
+from attrs import fields
+
 from phoenix_adapters.brokers.mock.chaos import ODDS, ChaosMode, Fill, Partial, Reject, draw
 from phoenix_cli.home import ENVIRONMENT, Settings, load_settings
 from phoenix_cli.home import Home as HomeFolder
@@ -68,6 +70,13 @@ def test_the_environment_says_mode_and_permission() -> None:
     nowhere = HomeFolder(REPOSITORY / "no-such-home")
     said = load_settings(nowhere, {"IBKR_MODE": "paper", "IBKR_ALLOW_LIVE": "true"})
     assert (said.mode, said.allow_live) == ("paper", True)
+
+
+def test_every_setting_is_read_by_somebody() -> None:
+    """What an operator may write into phoenix.toml means something: a setting that nobody reads is a false promise."""
+    source = "".join(path.read_text("utf-8") for path in (REPOSITORY / "src/phoenix_cli").rglob("*.py"))
+    unread = [each.name for each in fields(Settings) if not re.search(rf"settings\.{each.name}\b", source)]
+    assert unread == []
 
 
 @shows("S32-MOCK-01", "S32-MOCK-02", "S32-MOCK-03")

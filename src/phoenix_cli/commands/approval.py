@@ -223,7 +223,7 @@ def _watch(ctx: click.Context, session: Session, intent: str) -> tuple[str, str,
             trouble = taken_back(session, decided)
             if not trouble:
                 again = f"taken back; `phoenix propose --again {intent[:8]}` brings it back"
-                return "NOT_SENT", f"no engine answered within 2 s: {again}", ()
+                return "NOT_SENT", f"within 2 s no engine answered, or it still waits for its link or pace: {again}", ()
             continue  # what the engine did meanwhile stands in the log by now
         _ = session.store.wait(session.desk.head.size, 0.1)
 

@@ -50,12 +50,19 @@ def init_command(ctx: click.Context, mode: str, account: str, key: Path | None, 
     if home.log.exists() and os.path.getsize(home.log) > 0 and home.config.exists():
         refuse(ctx, ("DESK_EXISTS_ALREADY",), f"there is a desk in {home.path} already")
     own = "" if key is None else str(key.absolute())
-    settings = Settings(mode=mode, account=number, port=PORTS[wanted], currency=currency, operator_key=own)
+    settings = Settings(
+        mode=mode,
+        account=number,
+        port=PORTS[wanted],
+        currency=currency,
+        operator_key=own,
+        order_types=load_settings(home).order_types,
+    )
     keys = make_keys(home, number, key)
     _ = home.config.write_text(settings_text(settings), encoding="utf-8")
     with SqliteStore(home.log) as store:
         _ = (home.path / "roots.json").write_text(roots_text(keys, wanted), encoding="utf-8")
-        said = found(store, keys, wanted, clock_of(settings, home), currency)
+        said = found(store, keys, settings, clock_of(settings, home))
     if not is_successful(said):
         refuse(ctx, tuple(r.value for r in said.failure().reasons), said.failure().detail)
     document = {

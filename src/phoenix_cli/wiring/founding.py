@@ -27,7 +27,7 @@ from phoenix_adapters.keys import (
     signs_for,
     vkey,
 )
-from phoenix_cli.home import Home, Settings
+from phoenix_cli.home import Home, Settings, mode_of, order_types_of
 from phoenix_cli.wiring.opening import DESK_KEY_BYTES, account_of
 from phoenix_core.acts.operate import Initialise
 from phoenix_core.beads import Genesis, Limits, Operator, OperatorEvent, Policy
@@ -35,7 +35,7 @@ from phoenix_core.gate.guards import PORTS
 from phoenix_core.ports import Clock
 from phoenix_core.refusals import Refusal
 from phoenix_core.rulings import Accepted
-from phoenix_core.values import Account, CommandId, Mode, Money, Quantity, derived_id, text_hash
+from phoenix_core.values import Account, CommandId, Mode, Money, OrderType, Quantity, derived_id, text_hash
 from phoenix_core.world import Run, World
 
 # What a new desk allows until its owner signs something else: enough to try everything, little enough to lose nothing.
@@ -76,7 +76,7 @@ def desk_key(home: Home) -> bytes:
     return load_secret(home.desk_key, DESK_KEY_BYTES)
 
 
-def first_beads(keys: Keys, mode: Mode, currency: str, name: str = "operator") -> Initialise:
+def first_beads(keys: Keys, mode: Mode, currency: str, order_types: tuple[OrderType, ...]) -> Initialise:
     """Genesis, the first operator and the first policy, as one command."""
     origin = f"phoenix.local/{keys.account.tag[:16]}"
     genesis = Genesis(
@@ -90,8 +90,9 @@ def first_beads(keys: Keys, mode: Mode, currency: str, name: str = "operator") -
         currency=currency,
     )
     public = keys.operator
-    operator = Operator(OperatorEvent.ENROLLED, public.fingerprint, public.line, name, public.type.assurance)
-    return Initialise(CommandId(derived_id("init", origin)), genesis, operator, Policy(limits=FIRST_LIMITS))
+    operator = Operator(OperatorEvent.ENROLLED, public.fingerprint, public.line, "operator", public.type.assurance)
+    policy = Policy(limits=FIRST_LIMITS, order_types=order_types)
+    return Initialise(CommandId(derived_id("init", origin)), genesis, operator, policy)
 
 
 def roots_text(keys: Keys, mode: Mode) -> str:
@@ -108,10 +109,11 @@ def roots_text(keys: Keys, mode: Mode) -> str:
     return json.dumps(roots, indent=1) + "\n"
 
 
-def found(store: SqliteStore, keys: Keys, mode: Mode, clock: Clock, currency: str) -> Result[Accepted, Refusal]:
+def found(store: SqliteStore, keys: Keys, settings: Settings, clock: Clock) -> Result[Accepted, Refusal]:
     """Write the first beads of a log."""
+    mode = mode_of(settings)
     recorder = Recorder(store, lambda desk: World(clock.now(), Run(mode=mode)))
-    return recorder.act(first_beads(keys, mode, currency))
+    return recorder.act(first_beads(keys, mode, settings.currency, order_types_of(settings)))
 
 
 def operator_of(home: Home) -> InProcess:

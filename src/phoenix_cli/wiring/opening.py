@@ -25,7 +25,7 @@ from phoenix_adapters.engine.turn import Turn
 from phoenix_adapters.engine.watching import Watchdog
 from phoenix_adapters.keys import SshVerifier, load_log_key, load_secret
 from phoenix_adapters.seams.files import FileSeam, write_whole
-from phoenix_cli.home import Home, Settings, load_settings, mode_of
+from phoenix_cli.home import Home, Settings, load_settings, mode_of, order_types_of, restart_window_of
 from phoenix_cli.wiring.outside import OutsideNote
 from phoenix_core.chain import Fault, StoreFault, verify_chain
 from phoenix_core.desk import Desk
@@ -154,8 +154,8 @@ def opened(home: Home) -> Iterator[Session]:
     store = SqliteStore(home.log)
     try:
         mode = mode_of(settings)
-        world = lambda desk: World(clock.now(), Run(mode=mode, version=version_of()), latch=latch())  # noqa: E731 - one expression, one use
-        recorder = Recorder(store, world)
+        mine = Run(mode=mode, version=version_of(), order_types=order_types_of(settings))
+        recorder = Recorder(store, lambda desk: World(clock.now(), mine, latch=latch()))
         _wake(recorder)
         if settings.outside_checkpoint:
             recorder.closed = outside_of(home, settings, recorder.desk.genesis.origin).trouble(store)
@@ -192,7 +192,7 @@ def engine_of(session: Session, say: Callable[[str], None]) -> Engine:
         store,
         broker_of(session),
         clock,
-        Run(str(fresh_id()), None, mode, settings.allow_live, version_of()),
+        Run(str(fresh_id()), None, mode, settings.allow_live, version_of(), order_types_of(settings)),
         SshVerifier(),
         notifiers=notifiers_of(say, settles=False),
         seam=FileSeam(
@@ -203,6 +203,7 @@ def engine_of(session: Session, say: Callable[[str], None]) -> Engine:
         ),
         latch=latch_of(home.halt_flag, home.path / "run" / "HALT"),
         raise_latch=lambda: raise_flag(home.halt_flag),
+        restart_window=restart_window_of(settings),
         reconcile_every=timedelta(seconds=settings.reconcile_interval_sec),
         checkpoint=lambda: outside.put(store),
         turn=turn_of(home),

@@ -19,7 +19,7 @@ from phoenix_adapters.engine.loop import Engine
 from phoenix_adapters.engine.recorder import Recorder
 from phoenix_adapters.keys import InProcess, SshVerifier
 from phoenix_adapters.seams.files import FileSeam, write_whole
-from phoenix_cli.home import Home
+from phoenix_cli.home import Home, Settings
 from phoenix_cli.wiring.founding import Keys, found, make_keys, operator_of
 from phoenix_cli.wiring.outside import OutsideNote
 from phoenix_cli.wiring.signing import Screen, root_text, screen_of, signed, statement_of
@@ -124,7 +124,7 @@ def set_stage(
     """A desk in a folder with its engine and its operator, before a broker, all on one clock."""
     folder = home.path
     store = SqliteStore(home.log)
-    origin = found(store, keys, mode, clock, "USD").unwrap().subject
+    origin = found(store, keys, Settings(mode=mode.value.lower()), clock).unwrap().subject
     move("1.08495", "1.08505")
     tale = Tale()
     seam = FileSeam(

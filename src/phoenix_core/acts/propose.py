@@ -67,7 +67,8 @@ def _propose(desk: Desk, command: Propose, world: World) -> Ruling:
     if known is Seen.SAME:
         return _again(desk, command)
     policy = policy_of(desk)
-    order_types = policy.order_types if policy is not None else ()
+    # The signed policy and the settings of this process: what either leaves out is not let in.
+    order_types = tuple(t for t in policy.order_types if t in world.run.order_types) if policy is not None else ()
     context = context_of(signal)
     stale_after = policy.stale_after if policy is not None else None
     no = merged(

@@ -52,6 +52,21 @@ def test_an_engine_ends_cleanly_badly_and_begins_again(tmp_path: Path) -> None:
     assert seat.json("beads", "verify").code == 0
 
 
+@shows("I16")
+def test_no_entry_leaves_around_the_restart_that_the_settings_declare(tmp_path: Path) -> None:
+    """The gateway restarts at 14:03 by `phoenix.toml`: what is approved within a minute before it is NOT SENT."""
+    seat = Seat(tmp_path / "home", clock="2026-11-18T14:02:10-05:00")
+    assert seat.json("init").code == 0
+    config = seat.home / "phoenix.toml"
+    config.write_text(config.read_text("utf-8").replace('restart_at = ""', 'restart_at = "14:03"'), "utf-8")
+    with seat.engine():
+        intent = seat.proposes("EURUSD")
+        said = seat.json("approve", intent, "--quantity", seat.quantity_of(intent), "--yes")
+        assert (said.code, said.document["outcome"]) == (3, "NOT_SENT"), said.out
+        assert seat.json("positions", intent).document["state"] == "CANCELLED"
+        assert not seat.json("orders").document["orders"]
+
+
 def nothing_unsent(seat: Seat) -> bool:
     """Whether every alert of the log was told."""
     return not seat.json("alerts", "list").document["unsent"]

@@ -120,9 +120,30 @@ class TestBadInput:
             assert "reconcile_interval_sec" in said.document["mend"]
 
     @pytest.mark.parametrize(
+        ("line", "mend"),
+        [
+            ('restart_at = "midnight"', "23:45"),
+            ('restart_at = "24:00"', "23:45"),
+            ('restart_at = "23:45"\nrestart_zone = "Mars/Olympus"', "America/New_York"),
+            ('order_types = "MARKET,STOP"', "MARKET,LIMIT"),
+            ('order_types = ""', "MARKET,LIMIT"),
+        ],
+    )
+    def test_a_setting_that_says_nothing_refuses_to_start(self, seat: Seat, calls: Calls, line: str, mend: str) -> None:
+        """Named, with its value and what to write: a window that cannot be read is no window."""
+        config = seat.home / "phoenix.toml"
+        names = {each.partition(" = ")[0] for each in line.splitlines()}
+        kept = [each for each in config.read_text("utf-8").splitlines() if each.partition(" = ")[0] not in names]
+        config.write_text("\n".join([*kept, line, ""]), "utf-8")
+        said = calls(seat.home, "status")
+        assert said.code == 2
+        assert mend in said.document["mend"] and said.document["field"] in names
+
+    @pytest.mark.parametrize(
         ("name", "value"),
         [
             ("PHOENIX_CLOCK", "noon"),
+            ("PHOENIX_ORDER_TYPES", "BRACKET"),
             ("PHOENIX_CLOCK", "2026-11-18T14:00:00"),
             ("IBKR_PORT", "four"),
             ("IBKR_MODE", "demo"),

@@ -23,6 +23,8 @@ from phoenix_core.beads import (
     Evidence,
     KillFlag,
     KillKind,
+    Limits,
+    Policy,
     Position,
     PositionEvent,
     Signal,
@@ -36,13 +38,31 @@ from phoenix_core.gate.statements import ClearKill
 from phoenix_core.gate.tokens import Tokens
 from phoenix_core.kernel import decide
 from phoenix_core.refusals import Reason
-from phoenix_core.values import Account, CommandId, Mode, Money, Price, State
+from phoenix_core.values import Account, CommandId, Mode, Money, OrderType, Price, State
 from phoenix_core.world import World
 from tests.showing import shows
 from tests.stage import Stage, stage
 from tests.unit.desk.walks import WORDS, filled, walked
 
 OTHER = {"pair": "GBPUSD", "entry": "1.2700", "stop": "1.2740", "target": "1.2600"}
+
+
+@pytest.mark.parametrize("signed", [(OrderType.MARKET,), (OrderType.MARKET, OrderType.LIMIT)])
+@pytest.mark.parametrize("told", [(OrderType.MARKET,), (OrderType.MARKET, OrderType.LIMIT)])
+def test_a_limit_entry_needs_the_policy_and_the_settings(
+    signed: tuple[OrderType, ...], told: tuple[OrderType, ...]
+) -> None:
+    """C1: LIMIT comes in where the signed policy and this process's settings both name it; MARKET comes in anyway."""
+    desk = stage(policy=Policy(limits=Limits(), order_types=signed))
+    world = World(desk.clock.now(), changed(desk.engine.run, epoch=None, order_types=told))
+    desk_now = desk.other()
+    _ = desk_now.catch_up()
+    for asked in OrderType.MARKET, OrderType.LIMIT:
+        ruling = decide(desk_now.desk, proposal_of("", desk.signal(order_type=asked.value), "bot"), world)
+        if asked in signed and asked in told:
+            assert is_successful(ruling.result)
+        else:
+            assert ruling.result.failure().reasons == (Reason.ORDER_TYPE_NOT_ENABLED,)
 
 
 class TestAnyBytes:
