@@ -16,7 +16,6 @@ import pytest
 
 from phoenix_adapters.beads.export import export_lines
 from phoenix_adapters.beads.sqlite import SqliteStore
-from phoenix_adapters.gateway import GatewayServer
 from phoenix_adapters.gateway.recorder import Recorder
 from phoenix_cli.home import Home
 from phoenix_cli.wiring import gateway_stage
@@ -110,14 +109,19 @@ def told() -> Iterator[tuple[list[Json], list[bytes]]]:
         for seed in range(1, 50):
             _, found = both(listener, seed, TICKS)
             journal, export = listener.journal(), list(listener.export())
-            wanted = any(line["what"] == "execution" for line in journal) and b'"kind":"KILL_FLAG"' in b"".join(export)
+            executed = any(line["what"] == "execution" for line in journal)
+            wanted = any(map(_is_entry, journal)) and executed and b'"kind":"KILL_FLAG"' in b"".join(export)
             if wanted and found == []:
                 break
         yield journal, export
 
 
+def _is_entry(line: Json) -> bool:
+    return line["what"] == "frame" and len(str(line["ref"])) == opinion.ENTRY
+
+
 def _entry(journal: list[Json]) -> Json:
-    return next(line for line in journal if line["what"] == "frame" and len(str(line["ref"])) == opinion.ENTRY)
+    return next(filter(_is_entry, journal))
 
 
 def _twice(journal: list[Json], export: list[bytes]) -> None:
@@ -213,7 +217,7 @@ def test_the_gateways_own_record_agrees_with_the_log(tmp_path: Path, monkeypatch
     """The whole way over the real client and a socket: what the gateway wrote down is what the log allows and books."""
     record = tmp_path / "frames.jsonl"
     with record.open("w", encoding="utf-8") as file:
-        monkeypatch.setattr(gateway_stage, "GatewayServer", partial(GatewayServer, record=Recorder(file)))
+        monkeypatch.setattr(gateway_stage, "started", partial(gateway_stage.started, record=Recorder(file)))
         tale = asyncio.run(round_trip(tmp_path / "home", "gateway", 7))
     assert tale.verified
     journal = list(of_gateway(record.read_text("utf-8").splitlines()))
