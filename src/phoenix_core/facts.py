@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
+from functools import reduce
 from typing import Final
 
 from attrs import field, frozen
 
 from phoenix_core.orders import Line
-from phoenix_core.values import Account, Facts, Moment, Money, Named, Price, Quantity, Side
+from phoenix_core.values import ARITHMETIC, ZERO, Account, Facts, Moment, Money, Named, Price, Quantity, Side
 
 
 class BrokerStatus(Named):
@@ -188,6 +189,11 @@ class Snapshot:
         """Whether a row is of this picture's account, and not of another one of the same login. A row that names none
         can only be of the one that is open."""
         return not self.account or account in ("", self.account)
+
+    def held(self, symbol: str) -> Decimal:
+        """What this picture's account holds of an instrument."""
+        own = (row.quantity for row in self.positions if row.symbol == symbol and self.is_own(row.account))
+        return reduce(ARITHMETIC.add, own, ZERO)
 
 
 Fact = OrderSaid | ExecutionSaid | CommissionSaid | ErrorSaid | FrameSaid | CancelSaid | LinkSaid | Snapshot

@@ -100,8 +100,7 @@ def _at_holding(desk: Desk, drift: OpenDrift, world: World) -> _Place | Refusal:
         return _unproven(f"{len(owners)} positions of ours in {symbol or 'no instrument'}; `adopt` gives it an owner")
     if world.snapshot is None:
         return refusal(Reason.SNAPSHOTS_MISSING, detail="no whole picture of the broker yet: reconcile first")
-    held = [row.quantity for row in world.snapshot.positions if row.symbol == symbol]
-    theirs = ARITHMETIC.subtract(sum(held, ZERO), baseline_of(desk, symbol))
+    theirs = ARITHMETIC.subtract(world.snapshot.held(symbol), baseline_of(desk, symbol))
     gap = ARITHMETIC.subtract(theirs, desk.positions.net(symbol))
     position = owners[0]
     entered = (gap > 0) == (position.side is Side.BUY)

@@ -149,11 +149,11 @@ def _owned(desk: Desk, said: says.Adopt, world: World) -> Refusal | None:
     """
     if world.snapshot is None:
         return refusal(Reason.SNAPSHOTS_MISSING, detail="no complete picture of the broker's shows what to adopt")
-    shown = sum((one.quantity for one in world.snapshot.positions if one.symbol == said.symbol), Decimal(0))
+    shown = world.snapshot.held(said.symbol)
     ownerless = ARITHMETIC.subtract(shown, desk.positions.net(said.symbol))
     if times(ownerless, Decimal(said.side.sign)) >= said.quantity:
         return None
-    detail = f"{plain(ownerless)} of {plain(shown)} {said.symbol} shown has no owner"
+    detail = f"{plain(ownerless)} of {plain(shown)} {said.symbol} shown has no owner; reconcile for a new picture"
     return refusal(Reason.EXIT_TOO_LARGE, detail=detail)
 
 

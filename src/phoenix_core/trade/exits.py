@@ -174,14 +174,12 @@ def pictured(stake: Stake, snapshot: Snapshot | None, session: int, baseline: De
     if snapshot is None or not snapshot.complete or snapshot.session != session:
         return None
     position = stake.position
-    own = (held for held in snapshot.positions if held.symbol == position.pair and snapshot.is_own(held.account))
-    shown = _sum(held.quantity for held in own)
     since = _sum(
         fill.quantity.copy_negate() if fill.role.is_exit else fill.quantity
         for fill in stake.fills
         if fill.at >= snapshot.began.wall and not fill.stated
     )
-    ours = ARITHMETIC.multiply(position.side.sign, ARITHMETIC.subtract(shown, baseline))
+    ours = ARITHMETIC.multiply(position.side.sign, ARITHMETIC.subtract(snapshot.held(position.pair), baseline))
     there = ARITHMETIC.add(ours, since)
     line = entry_line(stake)
     cash = line is not None and line.sec_type is SecType.CASH

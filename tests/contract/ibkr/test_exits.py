@@ -262,6 +262,7 @@ async def test_a_late_remainder_after_the_close_is_told_stops_entries_and_gets_a
         await desk.until(lambda: desk.alerted(Code.LATE_FACT, Code.DRIFT_CRITICAL, Code.KILL_RAISED))
         assert drift_of(desk, Cause.FACT_AFTER_END).instrument == "EURUSD" and desk.is_owned()
         assert desk.stands(State.CLOSED) and len(desk.placed()) == 4
+        await desk.until(lambda: (seen := desk.stage.engine.link.snapshot) is not None and seen.held("EURUSD") == HALF)
         price, stop, target = (Price(Decimal(text)) for text in ("1.085", "1.082", "1.091"))
         desk.sign(Adopt("EURUSD", Side.BUY, Quantity(HALF), price, stop, target, "demo", WORDS, ended))
         await desk.until(lambda: [one.state for one in desk.positions] == [State.MANAGED, State.CLOSED])

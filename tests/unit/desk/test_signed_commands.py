@@ -165,6 +165,26 @@ class TestAdopt:
 
         _ = walked(walk)
 
+    @shows("F53", "X1")
+    @pytest.mark.parametrize(("account", "reasons"), [("b" * 64, (Reason.EXIT_TOO_LARGE,)), ("", ())])
+    def test_what_another_account_of_the_login_holds_is_not_adopted(
+        self, account: str, reasons: tuple[Reason, ...]
+    ) -> None:
+        """Its exits would be ours: what the picture shows of another account is nobody's to give an owner here."""
+
+        async def walk(desk: Stage) -> None:
+            desk.broker.trade_by_hand("AAPL", Side.BUY, Quantity(Decimal(10)))
+            await desk.tick(301)
+            shown = desk.engine.link.snapshot
+            assert shown is not None and shown.held("AAPL") == 10
+            rows = tuple(changed(row, account=account) for row in shown.positions)
+            desk.engine.link.snapshot = changed(shown, positions=rows, account=desk.desk.genesis.account)
+            carry = carried(desk, ADOPT)
+            result = desk.engine.recorder.act(carry)
+            assert (() if is_successful(result) else result.failure().reasons) == reasons
+
+        _ = walked(walk)
+
     @shows("X1", "X4")
     def test_what_has_an_owner_is_not_adopted_again(self) -> None:
         """Signed twice, since the first window died with its answer: one owner, and one pair of exits."""
