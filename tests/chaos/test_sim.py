@@ -35,6 +35,7 @@ ONCE_BROKEN: Final = [
 ]
 
 
+@pytest.mark.timeout(1800)  # a thousand stories: some five minutes of two idle cores
 @shows("I1", "I2", "I4", "I5", "I9")
 def test_seeds_break_no_promise_and_reach_the_corners() -> None:
     """Storm and calm, every checker after every step: no violation, and the storm reaches the corners that matter."""
