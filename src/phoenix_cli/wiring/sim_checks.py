@@ -8,6 +8,7 @@ broker's truth.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from decimal import Decimal
 from typing import Final
 
@@ -30,6 +31,8 @@ CASH: Final = Decimal(1000)
 
 # Each comparison hashes the whole log; what stands before the newest stands with it, because the leaves are compared.
 PUBLISHED_CHECKED: Final = 2
+# Protection that was asked to end makes way for a close; what did not come in that time is the loss of it.
+WAY_IS_MADE: Final = timedelta(seconds=3)
 
 
 @frozen
@@ -62,7 +65,7 @@ class Oracle:
     inputs: list[tuple[str, str]] = Factory(list)  # digests and names of what was handed in since the last look
     published: dict[int, bytes] = Factory(dict)  # checkpoints that left the host: size -> root
     waiting: set[str] = Factory(set)  # critical drifts whose kill was not raised at the last look: the next turn does
-    bare: set[tuple[str, str]] = Factory(set)  # positions without protection or alarm at the last look
+    bare: dict[str, timedelta] = Factory(dict)  # what stands without protection or alarm -> since when, in ticks
     delivered: set[str] = Factory(set)  # alerts that a channel took
     twin: Desk = Factory(Desk)  # a second fold of the log
 
@@ -85,9 +88,9 @@ class Oracle:
         if (ahead := self.blame(desk)) is not None:
             found.append(("I4", ahead.said))
         if desk.head.size == ledger.size and not self.frames.failed():
-            bare = {("D4", said) for said in uncovered(self.frames.rules, ledger)}
-            found.extend(sorted(bare & self.bare))
-            self.bare = bare
+            now = ledger.clock.now().ticks
+            self.bare = {said: self.bare.get(said, now) for said in uncovered(self.frames.rules, ledger)}
+            found.extend(("D4", said) for said, since in sorted(self.bare.items()) if now - since > WAY_IS_MADE)
             waits = unkilled(self.frames.rules, ledger.drifts, ledger.acknowledged)
             found.extend(("E5", said) for identity, said in waits.items() if identity in self.waiting)
             self.waiting = set(waits)

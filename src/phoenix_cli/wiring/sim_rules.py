@@ -306,9 +306,13 @@ def unkilled(rules: Rules, drifts: dict[str, ReconciliationDrift], acknowledged:
 
 
 def uncovered(rules: Rules, ledger: Ledger) -> Iterator[str]:
-    """D4: positions that hold something, whose every stop the log calls ended, and of which no alarm speaks."""
+    """D4: positions that hold something, whose every stop the log calls ended, and of which no alarm speaks.
+
+    Where more left than was entered nothing is held: that is an overfill, with a drift of its own.
+    """
     alarmed = {alert.subject for alert in ledger.alerts.values() if alert.severity is Severity.CRITICAL}
     for name, stops in rules.stops.items():
-        holds = ledger.states.get(name) is State.MANAGED and ledger.held(name) != 0
+        left = ledger.executed(name, True) - ledger.executed(name, False)
+        holds = ledger.states.get(name) is State.MANAGED and left > 0
         if holds and all(stops.values()) and name not in alarmed:
             yield f"{name} is held without a stop, and no alarm says so"
