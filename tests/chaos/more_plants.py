@@ -433,7 +433,7 @@ MORE_PLANTS: Final = (
     Plant("late-words", "words after an end are dropped", ("I10",), _late_words),
     Plant("unnoticed", "an overfill is not noticed", ("I8", "I12"), _unnoticed, 63),
     Plant("free", "an autopsy without its costs", ("S26",), _free),
-    Plant("heals", "drift closes itself", ("I12",), _heals),
+    Plant("heals", "drift closes itself", ("I12",), _heals, 4),
     Plant("deduplicated", "a critical alert is told once in a life", ("I18",), _deduplicated, 3),
     Plant("other-root", "a checkpoint of another log", ("I7",), _other_root),
 )

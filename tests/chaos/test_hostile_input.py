@@ -185,8 +185,10 @@ def test_the_fuzz_bites() -> None:
         lambda data: int(data or b"1"),
     )
     for reads in bad:
+        parser = Parser("bad", reads, lambda: (b'{"a": "1"}',))
         with pytest.raises((ZeroDivisionError, ValueError)):
-            spoiling(Parser("bad", reads, lambda: (b'{"a": "1"}',)), 2_000)()
+            for begin in range(8):  # one odd word may stay unsaid in one round, as chance falls; not in eight
+                spoiling(parser, 1_000, begin)()
     with pytest.raises(AssertionError, match="took"):
         read(Parser("swells", lambda data: [0] * 2**24, lambda: ()), b"x", weigh=True)
 
