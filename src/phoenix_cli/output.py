@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
-from typing import Final, NoReturn
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Final, NoReturn, TextIO
 
 import click
 
@@ -15,6 +16,8 @@ USAGE: Final = 2
 UNREACHABLE: Final = 3
 INTEGRITY: Final = 4
 BUG: Final = 70
+# What takes longer than this is told to whoever sits at the terminal, and told again as often.
+PATIENT_S: Final = 2
 
 
 def emit(ctx: click.Context, document: Mapping[str, object], words: str = "") -> None:
@@ -50,3 +53,33 @@ def fail(ctx: click.Context, code: int, words: str) -> NoReturn:
     click.echo(f"error: {words}", err=True)
     ctx.exit(code)
     sys.exit(code)
+
+
+@contextmanager
+def at_work(what: str, stream: TextIO | None = None, wait: Callable[[float], bool] | None = None) -> Iterator[None]:
+    """On a terminal, say of what takes long what it is and for how many seconds already; elsewhere say nothing."""
+    told = stream or sys.stderr
+    if not told.isatty():
+        yield
+        return
+    from threading import Event, Thread
+
+    over = Event()
+
+    def tell() -> None:
+        seconds = 0
+        while not (wait or over.wait)(PATIENT_S):
+            seconds += PATIENT_S
+            _ = told.write(f"\r{what}: {seconds} s")
+            _ = told.flush()
+        if seconds:
+            _ = told.write("\r\x1b[K")
+            _ = told.flush()
+
+    clock = Thread(target=tell, daemon=True)
+    clock.start()
+    try:
+        yield
+    finally:
+        over.set()
+        clock.join()

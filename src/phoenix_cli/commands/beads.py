@@ -10,7 +10,7 @@ import click
 
 from phoenix_cli.commands.desk import home_of
 from phoenix_cli.commands.proving import beads_gates, beads_quality
-from phoenix_cli.output import INTEGRITY, emit, fail, refuse
+from phoenix_cli.output import INTEGRITY, at_work, emit, fail, refuse
 from phoenix_cli.spans import span_of
 
 
@@ -133,7 +133,8 @@ def beads_export(ctx: click.Context, file: Path) -> None:
     from phoenix_cli.wiring.opening import export_log, opened
 
     with opened(home_of(ctx)) as session:
-        size = export_log(session, file)
+        with at_work("writing the log down"):
+            size = export_log(session, file)
         emit(ctx, {"file": str(file), "beads": size}, f"{file}: {size} beads")
 
 
@@ -151,13 +152,15 @@ def beads_verify(ctx: click.Context, file: Path | None, roots: Path | None, chec
     from phoenix_cli.wiring.opening import opened, verify_export
 
     if file is not None:
-        code, words = verify_export(file, roots, checkpoint)
+        with at_work(f"verifying {file}"):
+            code, words = verify_export(file, roots, checkpoint)
         if code == 0:
             emit(ctx, {"ok": True, "detail": words}, words)
             return
         fail(ctx, INTEGRITY if code == 1 else 2, words)
     with opened(home_of(ctx)) as session:
-        troubles = home_troubles(session)
+        with at_work("verifying the log"):
+            troubles = home_troubles(session)
         if troubles:
             fail(ctx, INTEGRITY, "; ".join(troubles))
         head, notes = session.store.head(), session.store.checkpoints()
@@ -264,7 +267,8 @@ def beads_restore(ctx: click.Context, file: Path) -> None:
     """
     from phoenix_cli.wiring.keeping import restore
 
-    done = restore(home_of(ctx), file)
+    with at_work("putting the backup in place"):
+        done = restore(home_of(ctx), file)
     if done is None:
         refuse(ctx, ("ENGINE_RUNS_ALREADY",), "stop the engine first: a log is not taken from under it")
     size, aside = done
@@ -286,7 +290,8 @@ def beads_backup(ctx: click.Context, file: Path) -> None:
     if file.exists():
         raise BadInput("FILE", str(file), "name a file that is not there yet")
     with opened(home_of(ctx)) as session:
-        head = session.store.backup(file)
+        with at_work("copying the log"):
+            head = session.store.backup(file)
         emit(ctx, {"file": str(file), "beads": head.size}, f"{file}: {head.size} beads")
 
 

@@ -26,6 +26,7 @@ from phoenix_adapters.engine.watching import Watchdog
 from phoenix_adapters.keys import SshVerifier, load_log_key, load_secret
 from phoenix_adapters.seams.files import FileSeam, write_whole
 from phoenix_cli.home import Home, Settings, load_settings, mode_of, order_types_of, restart_window_of
+from phoenix_cli.output import at_work
 from phoenix_cli.wiring.outside import OutsideNote
 from phoenix_core.chain import Fault, StoreFault, verify_chain
 from phoenix_core.desk import Desk
@@ -156,7 +157,8 @@ def opened(home: Home) -> Iterator[Session]:
         mode = mode_of(settings)
         mine = Run(mode=mode, version=version_of(), order_types=order_types_of(settings))
         recorder = Recorder(store, lambda desk: World(clock.now(), mine, latch=latch()))
-        _wake(recorder)
+        with at_work("reading the log"):
+            _wake(recorder)
         if settings.outside_checkpoint:
             recorder.closed = outside_of(home, settings, recorder.desk.genesis.origin).trouble(store)
         yield Session(home, settings, clock, store, recorder)
