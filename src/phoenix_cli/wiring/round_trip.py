@@ -24,12 +24,13 @@ from phoenix_cli.wiring.founding import Keys, found, make_keys, operator_of
 from phoenix_cli.wiring.outside import OutsideNote
 from phoenix_cli.wiring.signing import Screen, root_text, screen_of, signed, statement_of
 from phoenix_core.acts.approve import Sign
-from phoenix_core.beads import Alert, Bead, Execution, Kind, Position
+from phoenix_core.beads import Alert, Autopsy, Bead, Body, Decision, Execution, Kind, Order, OrderEvent, Position
 from phoenix_core.chain import verify_chain
 from phoenix_core.desk import Desk
+from phoenix_core.orders import Line
 from phoenix_core.ports import Broker, Clock
 from phoenix_core.trade.positions import Ended, Open
-from phoenix_core.values import Mode, Moment, Price, State, derived_id, plain, utc_text
+from phoenix_core.values import Mode, Moment, Named, Price, State, derived_id, plain, utc_text
 from phoenix_core.world import Run, World
 
 # A Wednesday, 14:00 in New York: both markets are open, no holiday is near.
@@ -238,12 +239,39 @@ def _finished(stage: Stage) -> Tale:
 def _tell(tale: Tale, bead: Bead) -> None:
     body = bead.body
     tale.autopsies += body.kind is Kind.AUTOPSY
-    at = bead.ts.strftime("%H:%M:%S")
-    if isinstance(body, Position) and body.event is not None:
-        tale.lines.append(f"{at}  {bead.seq:>4}  position   {body.state.value:<10} {body.pair}")
-    elif isinstance(body, Execution) and body.quantity is not None and body.price is not None:
-        tale.lines.append(f"{at}  {bead.seq:>4}  execution  {body.side} {plain(body.quantity)} @ {plain(body.price)}")
-    elif isinstance(body, Alert) and body.text:
-        tale.lines.append(f"{at}  {bead.seq:>4}  alert      {body.text}")
-    elif body.kind is not Kind.OBSERVATION:
-        tale.lines.append(f"{at}  {bead.seq:>4}  {body.kind.value.lower()}")
+    if body.kind is not Kind.OBSERVATION:
+        line = f"{bead.ts:%H:%M:%S}  {bead.seq:>4}  {body.kind.value.lower():<12} {_words(body)}"
+        tale.lines.append(line.rstrip())
+
+
+def _words(body: Body) -> str:
+    """What one bead says, in the words of whoever reads it."""
+    match body:
+        case Position():
+            return f"{body.state.value:<12} {body.pair}" if body.event is not None else f"{'':<12} {_held(body)}"
+        case Order(event=OrderEvent.RECORDED):
+            return f"{body.event.value:<12} {', '.join(_line(frame.line) for frame in body.frames)}"
+        case Order():
+            return f"{body.event.value:<12} {body.role or ('all frames' if body.frames else '')}"
+        case Execution(quantity=Decimal() as quantity, price=Decimal() as price):
+            return f"{body.side} {plain(quantity)} @ {plain(price)}"
+        case Execution(commission=Decimal() as commission):
+            return f"costs {plain(commission)} {body.currency}"
+        case Alert(text=str() as text) if text:
+            return text
+        case Decision():
+            return f"{body.verdict.value if body.verdict is not None else body.type} signed"
+        case Autopsy():
+            return f"{body.outcome.value:<12} {plain(body.realized)} {body.currency}, costs {plain(body.commission)}"
+        case _:
+            event = getattr(body, "event", None)
+            return event.value if isinstance(event, Named) else ""
+
+
+def _held(body: Position) -> str:
+    return f"{plain(body.filled_quantity)} in, {plain(body.exited_quantity)} out"
+
+
+def _line(line: Line) -> str:
+    price = line.limit or line.trigger
+    return f"{line.role.value.lower()} {line.side} {plain(line.quantity)}" + (f" at {plain(price)}" if price else "")
