@@ -23,6 +23,7 @@ from attrs import frozen
 REPOSITORY: Final = Path(__file__).resolve().parent.parent.parent
 TABLE: Final = Path(__file__).with_name("breakages.toml")
 SECONDS_MAX: Final = 300  # for one test; a breakage that makes it hang is not one that it notices
+SECONDS_FOR_ALL: Final = 3_600  # for every named test, once, on the source as it is
 
 
 @frozen
@@ -67,7 +68,9 @@ def breakages(table: Path = TABLE) -> list[Breakage]:
     return sorted(rows, key=lambda row: (row.file, row.id))
 
 
-def run_tests(repository: Path, source: Path, nodes: Iterable[str], storage: Path) -> subprocess.CompletedProcess[str]:
+def run_tests(
+    repository: Path, source: Path, nodes: Iterable[str], storage: Path, seconds: float = SECONDS_MAX
+) -> subprocess.CompletedProcess[str]:
     """Run these tests against the packages that stand in `source`."""
     env = os.environ | {
         "PYTHONPATH": os.pathsep.join((str(source / "src"), str(repository))),
@@ -83,7 +86,7 @@ def run_tests(repository: Path, source: Path, nodes: Iterable[str], storage: Pat
         capture_output=True,
         text=True,
         check=False,
-        timeout=SECONDS_MAX,
+        timeout=seconds,
     )
 
 
@@ -109,7 +112,7 @@ def main(wanted: list[str]) -> int:
         print("no breakage of that name")
         return 2
     with tempfile.TemporaryDirectory(prefix="bite-") as place:
-        whole = run_tests(REPOSITORY, REPOSITORY, sorted({row.test for row in rows}), Path(place))
+        whole = run_tests(REPOSITORY, REPOSITORY, sorted({row.test for row in rows}), Path(place), SECONDS_FOR_ALL)
     if whole.returncode != pytest.ExitCode.OK:
         print("the named tests do not pass on the source as it is:", whole.stdout[-4000:], whole.stderr[-1000:])
         return 2
