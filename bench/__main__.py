@@ -23,11 +23,9 @@ except ImportError as error:
 from bench.order_path import token_to_hand_over
 from bench.rows import Effort, Measured, Row, Verdict, median_run
 from bench.timing import noise
+from tests.drawing_house import main as draw_pages
 
 RESULTS: Final = Path(__file__).with_name("results.json")
-PAGE: Final = Path(__file__).parents[1] / "docs" / "performance.md"
-BEGINS: Final = "<!-- figures:begin -->"
-ENDS: Final = "<!-- figures:end -->"
 
 
 def shared(measure: Callable[[Effort], dict[str, Measured]], name: str) -> Callable[[Effort], Measured]:
@@ -109,29 +107,6 @@ def document(results: list[tuple[Row, list[Measured]]], effort: Effort, shaky: f
     }
 
 
-def figures(results: list[tuple[Row, list[Measured]]], effort: Effort, shaky: float) -> str:
-    """What stands between the two marks of docs/performance.md."""
-    notes = [f"- {row.name}: {note}." for row, runs in results if (note := median_run(runs).note)]
-    return "\n".join(
-        (
-            table(results),
-            "",
-            f"Python {platform.python_version()}, {platform.system()} {platform.machine()},",
-            f"{effort.rounds} samples a run. Noise: the p95 of a pure loop is {shaky:.2f} times its p50.",
-            "",
-            *notes,
-        )
-    )
-
-
-def rewrite_page(said: str) -> None:
-    """Put the figures of a whole run onto their page."""
-    text = PAGE.read_text("utf-8")
-    before, rest = text.split(BEGINS)
-    _, after = rest.split(ENDS)
-    _ = PAGE.write_text(f"{before}{BEGINS}\n{said}\n{ENDS}{after}", "utf-8")
-
-
 def main() -> int:
     """Measure, print, write; 0 if every gate is met."""
     words = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
@@ -156,7 +131,7 @@ def main() -> int:
     print(f"\nnoise: p95 of a pure loop is {shaky:.2f} times its p50; {asked.rounds} rounds, {asked.beads} beads")
     _ = asked.out.write_text(json.dumps(document(results, effort, shaky), indent=1) + "\n")
     if asked.page:
-        rewrite_page(figures(results, effort, shaky))
+        draw_pages()
     return 1 if any(row.verdict(median_run(runs).ratio) is Verdict.NOT_MET for row, runs in results) else 0
 
 

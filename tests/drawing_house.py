@@ -31,17 +31,21 @@ def owners() -> str:
     return "\n".join(lines) + "\n"
 
 
+VERDICTS: Final = {"MET": "met", "NOT_MET": "**not met**", "NOT_MEASURED": "not measured here", "SHOWN": "shown"}
+
+
 def figures() -> str:
-    """The rows of the last run of `python -m bench`."""
+    """The rows of the last run of `python -m bench`, and what it noted of them."""
     kept = json.loads((REPOSITORY / "bench" / "results.json").read_text("utf-8"))
     lines = ["| what | gate | median | runs | |", "|---|--:|--:|---|---|"]
     for row in kept["rows"]:
         runs = ", ".join(f"{run:.2f}" for run in row["runs"])
-        gate, verdict = f"{'<=' if row['at_most'] else '>='} {row['gate']:g}", "met" if row["met"] else "**not met**"
-        lines.append(f"| {row['row']} | {gate} | {row['ratio']:.2f} | {runs} | {verdict} |")
-    noise = f"{kept['noise_p95_over_p50']:.2f}"
-    lines += ["", f"Python {kept['python']}, {kept['machine']}; {kept['rounds']} samples a run, {kept['beads']} beads;"]
-    return "\n".join(lines) + f"\nnoise: the p95 of a pure loop is {noise} times its p50.\n"
+        gate = "" if row["gate"] is None else f"{'<=' if row['at_most'] else '>='} {row['gate']:g}"
+        lines.append(f"| {row['row']} | {gate} | {row['ratio']:.2f} | {runs} | {VERDICTS[row['verdict']]} |")
+    noise = f"the p95 of a pure loop is {kept['noise_p95_over_p50']:.2f} times its p50"
+    lines += ["", f"Python {kept['python']}, {kept['machine']}; {kept['rounds']} samples a run. Noise: {noise}.", ""]
+    lines += [f"- {row['row']}: {row['note']}." for row in kept["rows"] if row["note"]]
+    return "\n".join(lines) + "\n"
 
 
 PARTS: Final[dict[str, dict[str, Callable[[], str]]]] = {
