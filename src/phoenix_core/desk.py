@@ -17,7 +17,7 @@ from attrs import Factory, define
 
 from phoenix_core.beads import Bead, Genesis, Kind, Lease, LeaseEvent
 from phoenix_core.chain import EMPTY, Head
-from phoenix_core.effects import Effect, react
+from phoenix_core.effects import Owed, react
 from phoenix_core.gate.approvals import Approvals
 from phoenix_core.gate.evidence import EvidenceBook
 from phoenix_core.gate.kill_flags import KillFlags
@@ -86,7 +86,7 @@ class Desk:
     observations: Observations = Factory(Observations)
     promotions: Promotions = Factory(Promotions)
     changes: Changes = Factory(Changes)
-    owed: dict[tuple[int, int], Effect] = Factory(dict)
+    owed: Owed = Factory(Owed)
 
     @property
     def genesis(self) -> Genesis:

@@ -6,9 +6,10 @@ restart its class says what becomes of it: a place frame is never performed, onl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from datetime import datetime
-from typing import Final, cast
+from operator import itemgetter
+from typing import Final, TypeVar, cast
 
 from attrs import frozen
 
@@ -139,6 +140,43 @@ EFFECTS: Final[tuple[type[Effect], ...]] = (
     Reconcile,
     SignCheckpoint,
 )
+Key = tuple[int, int]  # the bead that obliges, and which of its effects
+E = TypeVar("E", bound=Effect)
+
+
+class Owed(MutableMapping[Key, Effect]):
+    """What the desk owes the world, oldest first, and kind by kind: whoever looks for an order at every step does not
+    leaf through the five hundred alerts that wait for a channel."""
+
+    def __init__(self) -> None:
+        """Nothing yet."""
+        self._all: dict[Key, Effect] = {}
+        self._kinds: dict[type[object], dict[Key, Effect]] = {kind: {} for kind in EFFECTS}
+
+    def of(self, kind: type[E]) -> Mapping[Key, E]:
+        """The effects of one kind, oldest first."""
+        return cast(Mapping[Key, E], self._kinds[kind])
+
+    def oldest(self, *kinds: type[Effect]) -> list[tuple[Key, Effect]]:
+        """The effects of several kinds, oldest first."""
+        return sorted((pair for kind in kinds for pair in self._kinds[kind].items()), key=itemgetter(0))
+
+    def __getitem__(self, key: Key) -> Effect:
+        return self._all[key]
+
+    def __setitem__(self, key: Key, effect: Effect) -> None:
+        assert type(self._all.get(key, effect)) is type(effect), "an effect does not turn into another kind"
+        self._all[key] = self._kinds[type(effect)][key] = effect
+
+    def __delitem__(self, key: Key) -> None:
+        del self._kinds[type(self._all.pop(key))][key]
+
+    def __iter__(self) -> Iterator[Key]:
+        return iter(self._all)
+
+    def __len__(self) -> int:
+        return len(self._all)
+
 
 # Decisions that are carried out in the very append that records them; every other signed command waits for the engine.
 IMMEDIATE: Final = frozenset(

@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import typing
 from datetime import UTC, datetime
-from typing import get_args
+from typing import Final, get_args
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from phoenix_core.beads import BODIES, Bead, Body, Kind
-from phoenix_core.effects import EFFECTS, IMMEDIATE, AfterRestart, Effect, SendOrder, SignCheckpoint, react
+from phoenix_core.effects import (
+    EFFECTS,
+    IMMEDIATE,
+    AfterRestart,
+    CancelOrder,
+    Effect,
+    Owed,
+    SendOrder,
+    SignCheckpoint,
+    WriteResponse,
+    react,
+)
 from phoenix_core.gate.statements import TYPES
 from phoenix_core.kernel import react as kernels_react
 from phoenix_core.refusals import PRECEDENCE, Reason, Refusal, is_transient, merged, refusal
@@ -49,6 +60,26 @@ def test_the_bead_alone_says_what_is_owed(kind: Kind, data: st.DataObject) -> No
     assert owed == react(Bead(bead.seq, AT, "another id", body, "another leaf")) == kernels_react(bead)
     assert {type(effect).__name__ for effect in owed} <= OBLIGES.get(kind, set())
     assert all(effect.size == bead.seq + 1 for effect in owed if isinstance(effect, SignCheckpoint))
+
+
+KINDS: dict[int, Effect] = {0: CancelOrder("p", "r"), 1: SignCheckpoint(1), 2: WriteResponse("i")}
+steps: Final = st.lists(st.tuples(st.booleans(), st.integers(0, 20), st.integers(0, 2)), max_size=40)
+
+
+@given(steps)
+def test_what_is_owed_is_found_by_its_kind_oldest_first(taken: list[tuple[bool, int, int]]) -> None:
+    """However effects come and are settled: each kind holds its own, and together they hold everything, in order."""
+    owed, plain = Owed(), dict[tuple[int, int], Effect]()
+    for seq, (comes, place, kind) in enumerate(taken):
+        if comes:
+            owed[seq, 0] = plain[seq, 0] = KINDS[kind]
+        else:
+            assert owed.pop((place, 0), None) == plain.pop((place, 0), None)
+    assert dict(owed) == plain and list(owed) == list(plain) and len(owed) == len(plain)
+    for effect in KINDS.values():
+        assert dict(owed.of(type(effect))) == {key: one for key, one in plain.items() if type(one) is type(effect)}
+    assert owed.oldest(*map(type, KINDS.values())) == list(plain.items())
+    assert owed.oldest(SendOrder) == []
 
 
 def test_what_is_done_at_once_does_not_wait_for_the_engine() -> None:

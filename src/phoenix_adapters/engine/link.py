@@ -151,7 +151,7 @@ class LinkKeeper:
             return
         seen = desk.observations
         last = seen.run.ts if seen.run is not None else None
-        asked = any(isinstance(effect, Reconcile) for effect in desk.owed.values())
+        asked = bool(desk.owed.of(Reconcile))
         wanted = run_wanted_at(now if asked else None, last, now, self.reconcile_every)
         moving = next_look_at(seen)
         if moving is not None:

@@ -297,7 +297,7 @@ class Engine:
     def _roots(self) -> dict[int, str]:
         """This log's root at the size that each statement co-signs which is still to be acted on."""
         desk = self.recorder.desk
-        places = [owed.decision for owed in desk.owed.values() if isinstance(owed, CarryOut)]
+        places = [owed.decision for owed in desk.owed.of(CarryOut).values()]
         permitted = (*desk.tokens.live.values(), *desk.tokens.spent.values())
         places += [desk.approvals.decided[token.intent_id].seq for token in permitted]
         self._rooted = {seq: self._rooted.get(seq) or self._root_of(seq) for seq in places if seq in self._verified}
@@ -309,10 +309,9 @@ class Engine:
 
     def _perform(self) -> None:
         settled = {(s.seq, s.index) for s in self._quiet}
-        owed = self.recorder.desk.owed.items()
+        owed = self.recorder.desk.owed
         # Orders and cancels leave first: a checkpoint is signed, and a response written, when the frame is on its way.
-        first = [pair for pair in owed if type(pair[1]) in _URGENT]
-        for key, effect in [*first, *(pair for pair in owed if type(pair[1]) in _PATIENT)]:
+        for key, effect in [*owed.oldest(*_URGENT), *owed.oldest(*_PATIENT)]:
             if key in self._in_flight or key in settled:
                 continue
             if effect.after_restart is AfterRestart.LOOK_UP and key[0] not in self._mine:

@@ -206,9 +206,8 @@ def _frame(desk: Desk, command: Said, said: FrameSaid, world: World) -> Ruling:
     owed = next(
         (
             (key, effect)
-            for key, effect in desk.owed.items()
-            if isinstance(effect, SendOrder)
-            and key[0] > desk.tenure.epoch  # of an earlier run nobody here knows what left: that is looked up
+            for key, effect in desk.owed.of(SendOrder).items()
+            if key[0] > desk.tenure.epoch  # of an earlier run nobody here knows what left: that is looked up
             and any(f.ref == said.ref and f.revision == said.revision for f in effect.frames)
         ),
         None,
@@ -247,7 +246,7 @@ def _dropped(desk: Desk, known: Known, said: FrameSaid, command: Said) -> Beads:
 
 
 def _cancel(desk: Desk, command: Said, said: CancelSaid, world: World) -> Ruling:
-    keys = [key for key, effect in desk.owed.items() if isinstance(effect, CancelOrder) and effect.ref == said.ref]
+    keys = [key for key, effect in desk.owed.of(CancelOrder).items() if effect.ref == said.ref]
     known = desk.orders.find(said.ref)
     if not keys or not said.sent:
         return denied(refusal(Reason.LINK_DOWN, detail=said.reason)) if not said.sent else granted(said.ref)

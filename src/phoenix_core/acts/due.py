@@ -114,10 +114,10 @@ def _cancels_of_kills(desk: Desk) -> Iterator[Due]:
 
 
 def _due_to_orders(desk: Desk, now: Moment) -> Iterator[Due]:
-    for key, effect in desk.owed.items():
-        if isinstance(effect, SendOrder) and key[0] < desk.tenure.epoch:
+    for key, effect in desk.owed.of(SendOrder).items():
+        if key[0] < desk.tenure.epoch:
             yield Stall(_id("unknown", str(key[0])), effect.position_id, "OUTCOME_UNKNOWN", key)
-        elif isinstance(effect, SendOrder) and effect.is_entry:
+        elif effect.is_entry:
             known = desk.orders.find(effect.ref)
             if known is not None and is_over(known.recorded, now, SUBMIT_TIMEOUT):
                 yield Stall(_id("unanswered", str(key[0])), effect.position_id, "OUTCOME_UNKNOWN", key)
@@ -180,9 +180,8 @@ def _due_to_protection(desk: Desk, position: Open, now: Moment) -> Iterator[Due]
 
 
 def _due_to_signatures(desk: Desk) -> Iterator[Due]:
-    for key, effect in desk.owed.items():
-        if isinstance(effect, CarryOut):
-            yield Carry(_id("carry", str(key[0]), str(desk.head.size)), key[0], key[1])
+    for seq, index in desk.owed.of(CarryOut):
+        yield Carry(_id("carry", str(seq), str(desk.head.size)), seq, index)
 
 
 def _due_to_intents(desk: Desk, now: Moment) -> Iterator[Due]:

@@ -191,7 +191,7 @@ def changes_open(desk: Desk, strategy: str) -> tuple[str, ...]:
 
 def _queued(desk: Desk, spent: bool) -> int:
     """Frames that are recorded and not known to have left: they take the room that a further entry would see free."""
-    return 0 if spent else sum(len(owed.frames) for owed in desk.owed.values() if isinstance(owed, SendOrder))
+    return 0 if spent else sum(len(send.frames) for send in desk.owed.of(SendOrder).values())
 
 
 def paper_validated(desk: Desk, world: World) -> bool:

@@ -238,11 +238,7 @@ def _report_sent(desk: Desk, command: ReportSent, world: World) -> Ruling:
     if not told:
         return granted("alerts")
     names = set(command.message.alerts)
-    settled = (
-        Settles(*key, Settlement.DONE)
-        for key, effect in desk.owed.items()
-        if isinstance(effect, Notify) and effect.alert in names
-    )
+    settled = (Settles(*key, Settlement.DONE) for key, effect in desk.owed.of(Notify).items() if effect.alert in names)
     return settling(granted("alerts", *told), *settled)
 
 

@@ -71,8 +71,8 @@ def _settled(desk: Desk, ruling: Ruling, snapshot: Snapshot) -> Ruling:
     began, ended = snapshot.began.wall, snapshot.ended.wall
     met = tuple(
         Settles(*key, Settlement.DONE)
-        for key, effect in desk.owed.items()
-        if isinstance(effect, Reconcile) and (effect.since <= began or effect.since > ended + MOTION_AFTER_MAX)
+        for key, effect in desk.owed.of(Reconcile).items()
+        if effect.since <= began or effect.since > ended + MOTION_AFTER_MAX
     )
     return settling(ruling, *met)
 

@@ -67,11 +67,17 @@ class Alerts:
 
     open: dict[str, OpenAlert] = Factory(dict)  # by the id of its first alert
     by_subject: dict[str, str] = Factory(dict)  # `code|subject` -> id of the open alert
-    unsent: dict[str, Unsent] = Factory(dict)  # by alert id, oldest first
+    urgent: dict[str, Unsent] = Factory(dict)  # CRITICAL and untold, by alert id, oldest first
+    patient: dict[str, Unsent] = Factory(dict)  # untold as well, and in no such hurry
     warned: dict[str, datetime] = Factory(dict)  # `code|subject` of the WARNINGs of the last hour, oldest first
     batched_at: datetime | None = None  # when a message that was not CRITICAL last went out
     raised: int = 0
     proven: dict[str, datetime] = Factory(dict)  # channel -> when it last took the whole test sequence
+
+    @property
+    def unsent(self) -> dict[str, Unsent]:
+        """All that no channel has taken yet."""
+        return {**self.urgent, **self.patient}
 
     def fold(self, bead: Bead) -> None:
         """Take in an alert's bead; other kinds are somebody else's."""
@@ -87,7 +93,8 @@ class Alerts:
 
     def _raised(self, bead: Bead, body: Alert, code: Code) -> None:
         self.raised += 1
-        self.unsent[body.alert] = Unsent(body.alert, code, body.subject, body.severity, bead.ts, body.text, body.always)
+        outbox = self.urgent if body.severity is Severity.CRITICAL else self.patient
+        outbox[body.alert] = Unsent(body.alert, code, body.subject, body.severity, bead.ts, body.text, body.always)
         if body.severity is Severity.INFO:
             return
         name = _name(code, body.subject)
@@ -108,8 +115,8 @@ class Alerts:
     def _sent(self, bead: Bead, body: Alert) -> None:
         if body.code == Code.TEST.value:
             self.proven[body.channel] = bead.ts
-        taken = self.unsent.pop(body.alert, None)
-        if taken is not None and taken.severity is not Severity.CRITICAL:
+        _ = self.urgent.pop(body.alert, None)
+        if self.patient.pop(body.alert, None) is not None:
             self.batched_at = bead.ts
 
     def _answered(self, body: Alert) -> None:
@@ -191,7 +198,8 @@ def _answer(one: OpenAlert, event: AlertEvent, by: str, text: str = "") -> Alert
 
 def sent(alerts: Alerts, message: Message, channel: str) -> tuple[Alert, ...]:
     """The SENT bodies of a message that a channel has taken."""
-    told = (alerts.unsent[alert_id] for alert_id in message.alerts if alert_id in alerts.unsent)
+    unsent = alerts.unsent
+    told = (unsent[alert_id] for alert_id in message.alerts if alert_id in unsent)
     return tuple(
         Alert(AlertEvent.SENT, one.id, one.severity, one.code.value, one.subject, "", channel=channel) for one in told
     )
@@ -214,20 +222,18 @@ def next_messages(alerts: Alerts, now: datetime, telling: Container[str] = ()) -
     Of what is on its way already (`telling`) nothing is said again, and no words are made: a channel that hangs while
     hundreds wait is asked about at every step.
     """
-    waiting = alerts.unsent.values()
     urgent = tuple(
-        Message(Severity.CRITICAL, (one.id,), _line(one))
-        for one in waiting
-        if one.severity is Severity.CRITICAL and one.id not in telling
+        Message(Severity.CRITICAL, (one.id,), _line(one)) for one in alerts.urgent.values() if one.id not in telling
     )
-    rest = [one for one in waiting if one.severity is not Severity.CRITICAL]
-    if not rest or any(one.id in telling for one in rest) or not _may_batch(alerts, rest, now):
+    oldest = next(iter(alerts.patient.values()), None)
+    # A batch takes all that wait: where the oldest is not on its way, nothing is.
+    if oldest is None or oldest.id in telling or not _may_batch(alerts, oldest, now):
         return urgent
-    return (*urgent, _batch(rest))
+    return (*urgent, _batch(list(alerts.patient.values())))
 
 
-def _may_batch(alerts: Alerts, rest: list[Unsent], now: datetime) -> bool:
-    gathered = len(rest) >= BATCH_MAX or has_passed(rest[0].raised_at, now, BATCH_WINDOW)
+def _may_batch(alerts: Alerts, oldest: Unsent, now: datetime) -> bool:
+    gathered = len(alerts.patient) >= BATCH_MAX or has_passed(oldest.raised_at, now, BATCH_WINDOW)
     return gathered and (alerts.batched_at is None or has_passed(alerts.batched_at, now, BATCH_GAP))
 
 
