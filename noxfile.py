@@ -25,6 +25,8 @@ CORE_COVERAGE_MIN: Final = "100"
 # A demo account; anything else is somebody's money.
 PAPER_ACCOUNT: Final = re.compile(r"DU[0-9]+")
 LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
+# One worker a core; whoever is done takes tests from the other. PYTEST_XDIST_AUTO_NUM_WORKERS says how many instead.
+SIDE_BY_SIDE: Final = ("-n", "auto", "--dist", "worksteal")
 
 
 def _python(session: nox.Session, *arguments: str, **env: str) -> None:
@@ -51,19 +53,19 @@ def types(session: nox.Session) -> None:
 def unit(session: nox.Session) -> None:
     """The core, exhaustively, and how much of it was covered; the house's laws; the traceability table."""
     coverage = () if session.posargs else ("--cov", "--cov-report=term", f"--cov-fail-under={CORE_COVERAGE_MIN}")
-    _python(session, "-m", "pytest", "tests/unit", *coverage, *session.posargs)
+    _python(session, "-m", "pytest", "tests/unit", *SIDE_BY_SIDE, *coverage, *session.posargs)
 
 
 @nox.session
 def contract(session: nox.Session) -> None:
     """One suite per port, run against every adapter, on loopback only."""
-    _python(session, "-m", "pytest", "tests/contract", *session.posargs)
+    _python(session, "-m", "pytest", "tests/contract", *SIDE_BY_SIDE, *session.posargs)
 
 
 @nox.session
 def chaos(session: nox.Session) -> None:
     """Named disasters, and a short deterministic simulation of the production engine and store."""
-    _python(session, "-m", "pytest", "tests/chaos", *session.posargs)
+    _python(session, "-m", "pytest", "tests/chaos", *SIDE_BY_SIDE, *session.posargs)
 
 
 @nox.session
@@ -83,7 +85,7 @@ def paper(session: nox.Session) -> None:
 def ib_async(session: nox.Session) -> None:
     """The contract suite with ib_async in place of ib_insync, in an environment of its own."""
     session.install("-e", ".[ib-async,notify,tools]")
-    session.run("python", "-m", "pytest", "tests/contract", *session.posargs)
+    session.run("python", "-m", "pytest", "tests/contract", *SIDE_BY_SIDE, *session.posargs)
 
 
 @nox.session
@@ -114,4 +116,4 @@ def night(session: nox.Session) -> None:
 def pythons(session: nox.Session) -> None:
     """Unit, contract and chaos on every Python that is promised."""
     session.install("-e", ".[test]")
-    session.run("python", "-m", "pytest", *session.posargs)
+    session.run("python", "-m", "pytest", *SIDE_BY_SIDE, *session.posargs)

@@ -6,48 +6,22 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from itertools import count
 
 from phoenix_adapters.brokers.ibkr.broker import IbkrBroker, build
-from phoenix_adapters.clock import HostClock
 from phoenix_adapters.gateway import Frame, GatewayServer, Setup
 from phoenix_adapters.wire import CLIENT, VERSION_MAX, Record, from_client
+from phoenix_cli.wiring.bunny.live import LeapingClock
+from phoenix_cli.wiring.simulator import WallOf
 from phoenix_core.facts import Fact
-from phoenix_core.values import Moment, Price, Quantity, Side
+from phoenix_core.values import Price, Quantity, Side
 from tests.contract.broker.orders import NUMBER, account_of
 from tests.contract.broker.suite import ABILITIES, PATIENCE_S, SYMBOL
 
 # A Wednesday, 14:00 in New York: every market is open.
 WEDNESDAY = datetime(2026, 11, 18, 19, 0, tzinfo=UTC)
 _HOSTS: Iterator[int] = count(1)
-
-
-class LeapingClock:
-    """A clock that runs with the host's, and leaps ahead where a test would otherwise wait."""
-
-    def __init__(self, start: datetime) -> None:
-        self.host = HostClock(start - datetime.now(UTC))
-        self.ahead = timedelta(0)
-
-    def now(self) -> Moment:
-        """The present moment."""
-        return self.host.now().plus(self.ahead)
-
-    def leap(self, seconds: float) -> None:
-        """So much time has passed."""
-        self.ahead += timedelta(seconds=seconds)
-
-
-class WallOf:
-    """The clock's wall, for the gateway."""
-
-    def __init__(self, clock: LeapingClock) -> None:
-        self.clock = clock
-
-    def now(self) -> datetime:
-        """The present moment."""
-        return self.clock.now().wall
 
 
 class Scene:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from phoenix_adapters.gateway import GatewayServer, Setup
 from phoenix_adapters.gateway.instruments import BY_NAME
+from phoenix_cli.wiring.simulator import WallOf
 from phoenix_core.beads import Observation
 from phoenix_core.gate.statements import Close
 from phoenix_core.refusals import Reason
@@ -15,7 +16,7 @@ from phoenix_core.watch.codes import Code
 from tests.contract.broker.orders import NUMBER
 from tests.contract.broker.suite import SYMBOL
 from tests.contract.ibkr.desk import RECONNECTED_S, Desk, at_work
-from tests.contract.ibkr.scene import Scene, WallOf
+from tests.contract.ibkr.scene import Scene
 from tests.contract.ibkr.test_exits import APPROVED, WORDS, managed
 from tests.contract.ibkr.test_field import killed
 from tests.showing import shows

@@ -6,9 +6,11 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 from attrs import Factory, define
+
+from phoenix_cli.wiring.bunny.bot_server import listening
 
 
 @define
@@ -46,15 +48,6 @@ def json_server() -> Iterator[JsonServer]:
         def log_message(self, format: str, *args: object) -> None:
             """Say nothing."""
 
-    http = ThreadingHTTPServer(("127.0.0.9", 0), Handler)
-    http.daemon_threads = True
-    server.url = f"json://127.0.0.9:{http.server_port}/"
-    thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
+    with listening(Handler, server.let_go) as place:
+        server.url = f"json://{place}/"
         yield server
-    finally:
-        server.let_go.set()
-        http.shutdown()
-        http.server_close()
-        thread.join(5)

@@ -91,15 +91,22 @@ def _handler(server: BotServer) -> Callable[..., BaseHTTPRequestHandler]:
 def bot_server() -> Iterator[BotServer]:
     """A server on a loopback port of its own, gone afterwards."""
     server = BotServer()
-    http = ThreadingHTTPServer(("127.0.0.9", 0), _handler(server))
+    with listening(_handler(server), server.let_go) as place:
+        server.url = f"http://{place}"
+        yield server
+
+
+@contextmanager
+def listening(handler: Callable[..., BaseHTTPRequestHandler], let_go: threading.Event) -> Iterator[str]:
+    """Host and port where these requests are answered; at the end whoever still hangs is let go."""
+    http = ThreadingHTTPServer(("127.0.0.9", 0), handler)
     http.daemon_threads = True
-    server.url = f"http://127.0.0.9:{http.server_port}"
     thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:
-        yield server
+        yield f"127.0.0.9:{http.server_port}"
     finally:
-        server.let_go.set()
+        let_go.set()
         http.shutdown()
         http.server_close()
         thread.join(5)
