@@ -24,12 +24,15 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from fractions import Fraction
 from functools import lru_cache
 from typing import BinaryIO, Final, NamedTuple, TypeVar
 
 Json = None | bool | int | str | list["Json"] | dict[str, "Json"]
 Record = dict[str, Json]
 T = TypeVar("T")
+
+# --- Limits, and how a lie is told ------------------------------------------------------------------------------------
 
 INTEGER_MAX: Final = 2**53 - 1
 DEPTH_MAX: Final = 32
@@ -389,7 +392,7 @@ def parse_signature(text: str) -> Signature:
 def armored_once(text: str) -> bool:
     """The armor that ssh-keygen writes, 70 characters a line, and no other spelling of it."""
     first, last = ARMOR
-    if len(text) > STATEMENT_MAX or not (text.startswith(first) and text.endswith(last)):
+    if len(text) > STATEMENT_MAX:
         return False
     try:
         data = base64.b64decode(text[len(first) : -len(last)].replace("\n", ""), validate=True)
@@ -918,6 +921,54 @@ class Token:
     state: str = "LIVE"
 
 
+class Trade(NamedTuple):
+    """The latest revision of one execution."""
+
+    ref: str
+    role: str
+    side: str
+    quantity: Fraction
+    stated: bool
+
+
+class Exit(NamedTuple):
+    """An exit that has no end: any of them may execute."""
+
+    group: str
+    quantity: Fraction
+
+
+@dataclass
+class Stake:
+    """What was traded of a position, and what may still be."""
+
+    trades: dict[str, Trade] = field(default_factory=dict)  # by family
+    exits: dict[str, Exit] = field(default_factory=dict)  # by reference
+    natives: set[str] = field(default_factory=set)  # exits that hang on the entry
+    entry: str = ""
+    ordered: Fraction = Fraction(0)
+    entry_ended: bool = False
+
+    def executed(self, ref: str) -> Fraction:
+        """What one order of it executed."""
+        return sum((trade.quantity for trade in self.trades.values() if trade.ref == ref), Fraction(0))
+
+    def held(self) -> Fraction:
+        """What is left of it."""
+        return sum((t.quantity if t.role == "ENTRY" else -t.quantity for t in self.trades.values()), Fraction(0))
+
+    def entry_rest(self) -> Fraction:
+        """What its entry may still bring in."""
+        return Fraction(0) if self.entry_ended else self.ordered - self.executed(self.entry)
+
+    def working(self, exits: dict[str, Exit]) -> Fraction:
+        """What these exits may take out at the most: of each group one, for the broker ends the others with it."""
+        largest: dict[str, Fraction] = {}
+        for ref, each in exits.items():
+            largest[each.group] = max(largest.get(each.group, Fraction(0)), each.quantity - self.executed(ref))
+        return sum(largest.values(), Fraction(0))
+
+
 @dataclass
 class Desk:
     """What the beads so far have made true."""
@@ -946,8 +997,13 @@ class Desk:
     intent_of: dict[str, str] = field(default_factory=dict)  # by position
     opened: dict[str, tuple[Json, Json]] = field(default_factory=dict)  # side and instrument of an entry, by intent
     executed: set[str] = field(default_factory=set)
+    stakes: dict[str, Stake] = field(default_factory=dict)  # by position
     signed_to: int = 0  # the largest history that an operator co-signed
     counts: dict[str, int] = field(default_factory=dict)
+
+    def stake(self, position: str) -> Stake:
+        """What was traded of a position so far."""
+        return self.stakes.setdefault(position, Stake())
 
     def count(self, what: str) -> None:
         """For the report."""
@@ -1001,7 +1057,27 @@ def starts_well(bead: Bead) -> bool:
 def body_fits(bead: Bead) -> bool:
     """The body has what its kind is read for."""
     events = EVENTS.get(bead.kind)
-    return has(bead.body, SHAPES.get(bead.kind, {})) and (events is None or bead.body["event"] in events)
+    good = has(bead.body, SHAPES.get(bead.kind, {})) and (events is None or bead.body["event"] in events)
+    return good and (bead.kind != "EXECUTION" or execution_fits(bead.body))
+
+
+def execution_fits(body: Record) -> bool:
+    """What was traded of a position says by which order, on which side, and how much; a commission trades nothing."""
+    if body["event"] not in TRADING or "position_id" not in body:
+        return True
+    whole = has(body, {"position_id": str, "family": str, "role": str, "side": str})
+    return whole and body["role"] in ROLES and body["side"] in SIDES and quantity(body.get("quantity")) is not None
+
+
+ROLES: Final = frozenset({"ENTRY", "STOP", "TARGET", "CLOSE"})
+SIDES: Final = frozenset({"BUY", "SELL"})
+TRADING: Final = frozenset({"FILL", "CORRECTION", "STATED"})
+QUANTITY: Final = re.compile(r"(0|[1-9][0-9]{0,37})(\.[0-9]{0,37}[1-9])?")
+
+
+def quantity(value: Json) -> Fraction | None:
+    """A quantity in its one spelling, exactly."""
+    return Fraction(value) if isinstance(value, str) and QUANTITY.fullmatch(value) else None
 
 
 # --- The desk and its people ------------------------------------------------------------------------------------------
@@ -1646,6 +1722,20 @@ def take_execution(desk: Desk, bead: Bead, append: Append) -> None:
         judge("STATED_UNSIGNED", desk, bead)
     if bead.says("event") in FILLING:
         desk.executed.add(str(bead.body.get("position_id")))
+    if bead.says("event") in TRADING and "position_id" in bead.body:
+        _trade(desk.stake(bead.says("position_id")).trades, bead)
+
+
+def _trade(trades: dict[str, Trade], bead: Bead) -> None:
+    """One more execution: it replaces an earlier revision of itself, else, unit by unit, what was only stated."""
+    amount, ref, family = known(quantity(bead.body["quantity"])), str(bead.body.get("ref") or ""), bead.says("family")
+    now = Trade(ref, bead.says("role"), bead.says("side"), amount, bead.says("event") == "STATED")
+    if family not in trades and not now.stated:
+        for name, before in trades.items():
+            if before.stated and (before.ref, before.side) == (now.ref, now.side):
+                less = min(before.quantity, amount)
+                trades[name], amount = before._replace(quantity=before.quantity - less), amount - less
+    trades[family] = now
 
 
 FILLING: Final = frozenset({"FILL", "STATED"})  # a commission or a correction alone fills nothing
@@ -1666,6 +1756,8 @@ def take_order(desk: Desk, bead: Bead, append: Append) -> None:
     """Frames are recorded before they leave: an entry by its token, an exit by its mandate."""
     if bead.says("event") == "SENT":
         judge("SENT_UNRECORDED", desk, bead)
+    if bead.says("event") in ("ENDED", "DROPPED"):
+        _end(desk.stake(bead.says("position_id")), bead)
     if not _records(bead):
         return
     frames = [record_of(frame) for frame in list_of(bead.body, "frames")]
@@ -1679,12 +1771,18 @@ def take_order(desk: Desk, bead: Bead, append: Append) -> None:
         judge("ORDER_OTHER_REF", token, frames)
         judge("ORDER_TWICE", token.says("order_ref"), desk.recorded)
         judge("ORDER_OTHER_LINES", desk, token, frames)
+        judge("EXIT_TOO_LARGE", desk, bead, frames)
         desk.count("entries recorded")
     else:
         judge("MANDATE_MISSING", desk, bead)
         judge("MANDATE_OLD", desk, bead)
         judge("EXIT_OPENS", desk, bead, frames)
+        judge("EXIT_TOO_LARGE", desk, bead, frames)
+        judge("EXITS_TOO_MANY", desk, bead, frames)
         desk.count("exits recorded")
+    stake = desk.stake(bead.says("position_id"))
+    stake.exits = _with_exits(stake, bead, frames)
+    _hang(stake, frames)
     desk.frames.update((text_of(frame, "ref"), whole_of(frame, "revision")) for frame in frames)
     desk.recorded.update(text_of(frame, "ref") for frame in frames)
 
@@ -1693,15 +1791,91 @@ def _role(frame: Record) -> Json:
     return record_of(frame, "line").get("role")
 
 
+def _quantity(frame: Record) -> Fraction:
+    return known(quantity(record_of(frame, "line").get("quantity")))
+
+
+def _with_exits(stake: Stake, bead: Bead, frames: list[Record]) -> dict[str, Exit]:
+    """The working exits of a position with those of one more order: a revision stays in the group of its reference."""
+    exits = dict(stake.exits)
+    for frame in frames:
+        if _role(frame) != "ENTRY":
+            ref = text_of(frame, "ref")
+            group = exits[ref].group if ref in exits else str(bead.body.get("group") or ref)
+            exits[ref] = Exit(group, _quantity(frame))
+    return exits
+
+
+def _hang(stake: Stake, frames: list[Record]) -> None:
+    """The exits that come with an entry hang on it: the broker lets them work as it fills."""
+    for entry in frames:
+        if _role(entry) == "ENTRY":
+            stake.entry, stake.ordered = text_of(entry, "ref"), _quantity(entry)
+            stake.natives.update(text_of(frame, "ref") for frame in frames if frame is not entry)
+
+
+def _end(stake: Stake, bead: Bead) -> None:
+    """The broker ended an order, or no byte of it left; of what was dropped together nothing is counted."""
+    group = stake.exits[bead.says("ref")].group if bead.says("ref") in stake.exits else None
+    whole = bead.says("event") == "DROPPED" and bead.body.get("revision") is None
+    stake.exits = {
+        ref: each
+        for ref, each in stake.exits.items()
+        if ref != bead.says("ref") and not (whole and (each.group == group or bead.says("ref") == stake.entry))
+    }
+    if bead.says("ref") == stake.entry and bead.says("event") == "ENDED":
+        stake.entry_ended = True
+
+
+def is_no_larger(desk: Desk, bead: Bead, frames: list[Record]) -> bool:
+    """An exit takes out no more than is there.
+
+    Beside its entry it has at most the entry's size; one that hangs on an entry may keep that while the entry may fill;
+    a signed close for a quantity may have that, for a human may know better than the book; any other has what is held.
+    """
+    stake = desk.stake(bead.says("position_id"))
+    most = [_quantity(frame) for frame in frames if _role(frame) == "ENTRY"]
+    for frame in frames:
+        if _role(frame) == "ENTRY":
+            continue
+        bounds = most or [stake.held() + stake.executed(text_of(frame, "ref"))]
+        if text_of(frame, "ref") in stake.natives and not stake.entry_ended:
+            bounds = [*bounds, stake.ordered]
+        signed = _signed_size(desk, bead) if _role(frame) == "CLOSE" else None
+        if _quantity(frame) > (max(bounds) if signed is None else signed):
+            return False
+    return True
+
+
+def are_not_too_many(desk: Desk, bead: Bead, frames: list[Record]) -> bool:
+    """All that work together, one of each group, take out no more than is there, and than may still come in beside
+    them. A new revision is judged by its own size, a signed close by the quantity that was signed."""
+    stake = desk.stake(bead.says("position_id"))
+    if all(text_of(frame, "ref") in stake.exits for frame in frames) or _signed_size(desk, bead) is not None:
+        return True
+    exits = _with_exits(stake, bead, frames)
+    hangs = any(ref in stake.natives for ref in exits)
+    allowed = stake.held() + (stake.entry_rest() if hangs else 0)
+    return stake.working(exits) <= max(allowed, stake.working(stake.exits))
+
+
+def _signed_size(desk: Desk, bead: Bead) -> Fraction | None:
+    """The quantity of the signed close that a bead names as its mandate; None where it names none, or no quantity."""
+    kind, _, name = str(bead.body.get("mandate")).partition(":")
+    statement = desk.statements.get(_place(name), {}) if kind == "decision" else {}
+    return quantity(statement.get("quantity")) if statement.get("type") == "close" else None
+
+
 def was_recorded(desk: Desk, bead: Bead) -> bool:
     """What was sent was durable before."""
     return bead.says("ref") in desk.recorded
 
 
 def frames_fit(frames: list[Record]) -> bool:
-    """At least one frame; each with its reference, revision, hash and line; at most one of each role."""
+    """At least one frame; each with its reference, revision, hash, and line of some quantity; no role twice."""
     shape: dict[str, type] = {"ref": str, "revision": int, "hash": str, "line": dict}
     whole = bool(frames) and all(has_exactly(frame, shape) for frame in frames)
+    whole = whole and all(quantity(record_of(frame, "line").get("quantity")) is not None for frame in frames)
     return whole and len({_role(frame) for frame in frames}) == len(frames)
 
 
@@ -2052,6 +2226,8 @@ CHECKS: Final[dict[str, Check]] = {
     "MANDATE_MISSING": (has_a_mandate, "an exit that neither approved evidence nor a signed command allows"),
     "MANDATE_OLD": (mandate_is_young, "the signed command was more than a minute old"),
     "EXIT_OPENS": (closes_what_was_opened, "an exit that does not close what was opened"),
+    "EXIT_TOO_LARGE": (is_no_larger, "an exit that is larger than what it protects or closes"),
+    "EXITS_TOO_MANY": (are_not_too_many, "exits that work together could take out more than is held"),
     "SENT_UNRECORDED": (was_recorded, "sent without having been recorded"),
 }
 

@@ -356,11 +356,11 @@ def adopted(story: Story) -> None:
     born: Record = {"position_id": position, "intent_id": named("intent x"), "state": "FILLED"}
     born |= {"pair": "EURUSD", "side": "BUY", "order_ref": ref, "event": "Adopted"}
     born["proof"] = {"type": "OPERATOR_DECISION", "id": str(story.places["adopt"])}
-    stated: Record = {"event": "STATED", "position_id": position, "ref": ref}
-    stated["exec_id"] = f"stated.{story.places['adopt']}.01"
+    exec_id = f"stated.{story.places['adopt']}.01"
+    stated = story.execution("x", exec_id, event="STATED", ref=ref)
     order: Record = {"event": "RECORDED", "position_id": position, "ref": ref + ".S1"}
     order |= {"frames": [frame(ref + ".S1", line("STOP"))], "mandate": f"adoption:{ref}"}
-    story.append("adopted", ("POSITION", born), ("EXECUTION", stated), ("ORDER", order))
+    story.append("adopted", ("POSITION", born), stated, ("ORDER", order))
 
 
 def adopted_twice(story: Story) -> None:
@@ -383,9 +383,9 @@ def stated_filled(name: str, of: str) -> Callable[[Story], None]:
         statement = story.statement("papers", "resolve-stalled", {"position": subject, "as": "filled"})
         story.append("papers", story.decision("papers", story.boss, statement, subject))
         seq, proof = story.places["papers"], Record({"type": "OPERATOR_DECISION"})
-        stated: Record = {"event": "STATED", "exec_id": f"stated.{seq}.01", "position_id": named(f"position {name}")}
+        stated = story.execution(name, f"stated.{seq}.01", event="STATED")
         filled = story.position(name, "FILLED", "Filled", "STALLED", proof=proof | {"id": str(seq)})
-        story.append("stated", ("EXECUTION", stated), filled)
+        story.append("stated", stated, filled)
 
     return tell
 

@@ -293,12 +293,16 @@ class Story:
 
     def fills(self, name: str) -> None:
         """Executed, protected."""
-        execution: Record = {"event": "FILL", "exec_id": "0001.01", "family": "0001", "quantity": "1000"}
-        execution["position_id"] = named(f"position {name}")
         filled = self.position(name, "FILLED", "Filled", "SUBMITTED")
-        self.append(f"fill {name}", ("EXECUTION", execution), filled)
+        self.append(f"fill {name}", self.execution(name), filled)
         self.append(f"more {name}", self.position(name, "FILLED", None, "FILLED"))
         self.append(f"protect {name}", self.position(name, "MANAGED", "Protected", "FILLED"))
+
+    def execution(self, name: str, exec_id: str = "0001.01", **more: Json) -> Draft:
+        """The bead of an execution: of the whole entry, unless it says otherwise."""
+        body: Record = {"event": "FILL", "exec_id": exec_id, "family": exec_id[:-3], "role": "ENTRY", "side": "BUY"}
+        body |= {"position_id": named(f"position {name}"), "quantity": "1000", "price": "1.085"}
+        return "EXECUTION", body | {"ref": self.facts.get(f"ref {name}", "")} | more
 
     def closes(self, name: str) -> None:
         """A signed close, its order, the end."""
@@ -308,6 +312,7 @@ class Story:
         ref = self.facts[f"ref {name}"] + ".C1"
         order: Record = {"event": "RECORDED", "position_id": position, "ref": ref}
         order |= {"frames": [frame(ref, line("CLOSE"))], "mandate": f"decision:{self.places['close']}"}
+        order["group"] = self.facts[f"ref {name}"] + ".G1"
         self.append("exit", ("ORDER", order))
         self.append("closed", self.position(name, "CLOSED", "Closed", "MANAGED"))
 

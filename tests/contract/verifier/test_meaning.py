@@ -8,14 +8,16 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from io import BytesIO
 from pathlib import Path
+from typing import Final
 
 import pytest
 
 from phoenix_adapters import phoenix_verify
 from phoenix_adapters.phoenix_verify import CHECKS, Lie, Undecided
 from tests.contract.verifier.byte_attacks import BYTE_ATTACKS, honest
+from tests.contract.verifier.exit_attacks import EXIT_ATTACKS, EXIT_TWINS
 from tests.contract.verifier.meaning_attacks import MEANING_ATTACKS, MeaningAttack, adopted, body, stated_filled
-from tests.contract.verifier.story import Draft, Record, Story, named
+from tests.contract.verifier.story import Record, Story, named
 from tests.keyring import hardware_pen
 from tests.showing import REPOSITORY
 
@@ -45,8 +47,8 @@ def verdict(export: bytes, roots: phoenix_verify.Roots) -> str:
         phoenix_verify.check_meaning(file, outline, roots)
     except (Lie, Undecided) as found:
         return found.code
-    except Exception as error:  # noqa: BLE001 - with a check removed anything may happen, and none of it is TRUE
-        return repr(error)
+    except Exception:  # noqa: BLE001 - with a check removed anything may happen, and none of it is TRUE
+        return "STUMBLED"
     return "TRUE"
 
 
@@ -64,7 +66,16 @@ def test_the_honest_day_is_true(mode: str) -> None:
     assert verdict(story.export(), roots_of(story)) == "TRUE"
 
 
-@pytest.mark.parametrize("attack", MEANING_ATTACKS, ids=lambda attack: attack.name)
+ATTACKS = [*MEANING_ATTACKS, *EXIT_ATTACKS]
+
+
+@pytest.mark.parametrize("twin", EXIT_TWINS, ids=lambda twin: twin.name)
+def test_exits_of_what_is_there_are_true(twin: MeaningAttack) -> None:
+    """The twins of the attacks on exits: one figure smaller, one order less."""
+    assert verdict(*told(twin)) == "TRUE"
+
+
+@pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
 def test_each_attack_on_meaning_has_its_code(attack: MeaningAttack) -> None:
     """The chain holds, the root fits, the checkpoints are signed; and yet."""
     assert verdict(*told(attack)) == attack.code
@@ -110,8 +121,7 @@ def stalled(story: Story) -> None:
     story.append("stall", story.position("four", "STALLED", "Stalled", "SUBMITTED"))
     story.append("late", story.position("four", "SUBMITTED", "Acknowledged", "STALLED"))
     story.append("silence", story.position("four", "STALLED", "Stalled", "SUBMITTED"))
-    execution: Draft = ("EXECUTION", {"event": "FILL", "position_id": named("position four")})
-    story.append("fill", execution, story.position("four", "FILLED", "Filled", "STALLED"))
+    story.append("fill", story.execution("four"), story.position("four", "FILLED", "Filled", "STALLED"))
 
 
 def killed_elsewhere(story: Story) -> None:
@@ -189,8 +199,67 @@ def test_other_honest_days_are_true(more: Callable[[Story], None]) -> None:
     assert verdict(story.export(), roots_of(story)) == "TRUE"
 
 
+# What stops the attacks on a check that is not there: a later check, or a stumble, which is no yes either. A check that
+# does not stand here is the last that stands between one of its attacks and the word TRUE.
+BEHIND_IT: Final[dict[str, set[str]]] = {
+    "BAD_CHECKPOINT": {"SHAPE", "STUMBLED"},
+    "BAD_ENVELOPE": {"BAD_PREV", "BAD_ROOT", "SHAPE"},
+    "BAD_PREV": {"BAD_ROOT"},
+    "BAD_SEQ": {"BAD_PREV"},
+    "BEHIND": {"STUMBLED"},
+    "DECIDED_ALREADY": {"EVIDENCE_EXPIRED", "TOKEN_REVOKED", "TOKEN_TWICE"},
+    "DUPLICATE_KEY": {"NOT_CANONICAL"},
+    "EVIDENCE_MISSING": {"STUMBLED"},
+    "EVIDENCE_ORDER": {"ORDER_OTHER_LINES"},
+    "EVIDENCE_OTHER_DESK": {"STATEMENT_OTHER_ORDER"},
+    "EVIDENCE_UNPROPOSED": {"STUMBLED"},
+    "FILLED_WITHOUT_EXECUTION": {"EXIT_TOO_LARGE"},
+    "FLOAT": {"NOT_CANONICAL"},
+    "FRAME_HASH": {"ORDER_OTHER_LINES"},
+    "FRAME_TWICE": {"MANDATE_OLD"},
+    "INTENT_TWICE": {"EVIDENCE_OTHER_DESK"},
+    "KEY_NOT_ASCII": {"BAD_ROOT"},
+    "KEY_NOT_YET_VALID": {"STATEMENT_OTHER_HISTORY"},
+    "KEY_UNKNOWN": {"STUMBLED"},
+    "LONE_SURROGATE": {"NOT_CANONICAL"},
+    "NOT_CANONICAL": {"BAD_ROOT"},
+    "NOT_JSON": {"NOT_CANONICAL"},
+    "NOT_UTF8": {"NOT_CANONICAL", "NOT_JSON"},
+    "NO_GENESIS": {"BAD_BODY", "STATEMENT_OTHER_MODE"},
+    "NUMBER_RANGE": {"NOT_CANONICAL"},
+    "ORDER_WITHOUT_TOKEN": {"ORDER_TWICE"},
+    "OTHER_MODE": {"STATEMENT_OTHER_MODE"},
+    "POSITION_UNKNOWN": {"STUMBLED"},
+    "SIGNED_SHAPE": {"SIGNED_OTHERWISE"},
+    "SIG_APPLICATION": {"SIGNATURE_WRONG"},
+    "SIG_HASH": {"SIGNATURE_WRONG"},
+    "SIG_INNER_TYPE": {"SIG_TRAILING", "SIG_TRUNCATED"},
+    "SIG_KEY_TYPE": {"SIG_APPLICATION"},
+    "SIG_KEY_WEAK": {"SIGNATURE_WRONG", "STUMBLED"},
+    "SIG_LENGTH": {"SIGNATURE_WRONG"},
+    "SIG_TRUNCATED": {"SIG_TRAILING"},
+    "STATEMENT_EXPIRED": {"MANDATE_OLD"},
+    "STATEMENT_OTHER_ORDER": {"TOKEN_OTHER_ORDER"},
+    "SUBMITTED_WITHOUT_TOKEN": {"ORDER_WITHOUT_TOKEN"},
+    "TOKEN_EXPIRED": {"TOKEN_TOO_OLD"},
+    "TOKEN_LIFE": {"TOKEN_CHANGED"},
+    "TOKEN_OTHER_DESK": {"TOKEN_CHANGED"},
+    "TOKEN_OTHER_EVIDENCE": {"TOKEN_CHANGED"},
+    "TOKEN_OTHER_ORDER": {"TOKEN_CHANGED"},
+    "TOKEN_OTHER_REF": {"TOKEN_CHANGED"},
+    "TOKEN_REVOKED": {"TOKEN_TOO_OLD"},
+    "TOKEN_SPENT_FOR_NOTHING": {"POSITION_FROM", "SENT_UNRECORDED"},
+    "TOKEN_UNKNOWN": {"STUMBLED"},
+    "TOKEN_USED": {"TOKEN_TOO_OLD"},
+    "TOKEN_WITHOUT_DECISION": {"STUMBLED", "TOKEN_TWICE"},
+    "TOO_DEEP": {"BAD_ROOT", "NOT_CANONICAL"},
+    "TOO_LARGE": {"BAD_ROOT"},
+    "TRUNCATED": {"BAD_LINE"},
+}
+
+
 class TestNoCheckIsIdle:
-    """Each single check, removed, is missed: exactly the attacks with its code are no longer called by it."""
+    """Each single check, removed, is missed: a lie is taken for the truth, or falls to what stands behind."""
 
     @pytest.fixture(params=sorted(CHECKS))
     def removed(self, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
@@ -199,16 +268,19 @@ class TestNoCheckIsIdle:
         return str(request.param)
 
     def test_a_check_removed_is_noticed(self, removed: str) -> None:
-        """Every attack that this check alone names gets another verdict now."""
+        """Some attack on it is TRUE now, unless every one falls to what is known to stand behind it."""
         roots = roots_of(honest())
         bytes_of = {attack.name: attack.export for attack in BYTE_ATTACKS if attack.code == removed}
-        meant = [attack for attack in MEANING_ATTACKS if attack.code == removed]
+        meant = [attack for attack in ATTACKS if attack.code == removed]
         verdicts = {name: verdict(export(), roots) for name, export in bytes_of.items()}
         verdicts |= {attack.name: verdict(*told(attack)) for attack in meant}
         if removed == "BEHIND":
             verdicts["an old backup"] = outside_verdict("99:00000000")
         assert verdicts, f"no attack shows {removed}"
-        assert {name for name, found in verdicts.items() if found == removed} == set()
+        if removed in BEHIND_IT:
+            assert set(verdicts.values()) == BEHIND_IT[removed]
+        else:
+            assert "TRUE" in verdicts.values(), verdicts
 
     def test_the_others_still_stand(self, removed: str) -> None:
         """The honest day is true with any check removed: what is missed is only ever what lies."""
@@ -241,7 +313,7 @@ def outside_verdict(seen: str) -> str:
     except Lie as lie:
         return lie.code
     except IndexError:
-        return "there is no such root"
+        return "STUMBLED"
     return "TRUE"
 
 
@@ -260,8 +332,8 @@ def test_it_imports_nothing_but_the_standard_library() -> None:
     modules = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     modules |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     assert modules == {
-        *("__future__", "argparse", "base64", "collections.abc", "contextlib", "dataclasses", "datetime", "functools"),
-        *("hashlib", "json", "re", "sys", "typing"),
+        *("__future__", "argparse", "base64", "collections.abc", "contextlib", "dataclasses", "datetime", "fractions"),
+        *("functools", "hashlib", "json", "re", "sys", "typing"),
     }
 
 
