@@ -118,7 +118,7 @@ def mutated() -> dict[str, str]:
     table = tomllib.loads((REPOSITORY / "tests/bite/mutation.toml").read_text("utf-8"))
     found: dict[str, str] = {}
     for file, row in table["module"].items():
-        digest = hashlib.sha256((REPOSITORY / file).read_bytes())
+        digest = hashlib.sha256((REPOSITORY / file.partition("#")[0]).read_bytes())
         for name in sorted(str(test).partition("::")[0] for test in row["tests"]):
             path = REPOSITORY / name
             for each in sorted(path.rglob("*.py")) if path.is_dir() else [path]:

@@ -50,15 +50,28 @@ class Fate(Enum):
 
 @frozen
 class Target:
-    """A module and the tests that stand for it."""
+    """A module, or one part of it (`file.py#Word`: below the heading with this word), and the tests for it."""
 
     file: str
     tests: tuple[str, ...]
 
     @property
+    def path(self) -> str:
+        """The file of the module."""
+        return self.file.partition("#")[0]
+
+    @property
     def module(self) -> str:
         """Its dotted name."""
-        return self.file.removeprefix("src/").removesuffix(".py").replace("/", ".")
+        return self.path.removeprefix("src/").removesuffix(".py").replace("/", ".")
+
+    def lines(self, source: str) -> range:
+        """The lines that are mutated: all of them, or those from the part's heading, `# --- ...`, to the next one."""
+        rows, word = source.splitlines(), self.file.partition("#")[2]
+        heads = [number for number, row in enumerate(rows, 1) if row.startswith("# --- ")]
+        mine = [number for number in heads if word in rows[number - 1].split()] if word else [1]
+        assert len(mine) == 1, f"{self.file}: {len(mine)} headings have this word"
+        return range(mine[0], min((number for number in heads if word and number > mine[0]), default=len(rows) + 1))
 
 
 @frozen
@@ -135,7 +148,7 @@ def _try(target: Target, source: str, seconds: float, storage: Path) -> NoReturn
         os.dup2(silence, 2)
         os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = str(storage)  # what fails here must not be replayed in real runs
         os.environ["HYPOTHESIS_PROFILE"] = "bite"
-        sys.meta_path.insert(0, InPlace(target.module, target.file, source))
+        sys.meta_path.insert(0, InPlace(target.module, target.path, source))
         import_module(target.module)
         fate = Fate.NOTICED
         quiet = ("-q", "-x", "--no-header", "-p", "no:cacheprovider", "-m", "not paper", "-W", EARLY)
@@ -169,8 +182,9 @@ def _fate(status: int) -> Fate:
 
 def try_all(target: Target, root: Path) -> Tried:
     """Every mutant of a module, after its tests were seen to pass on the module as it is."""
-    source = (root / target.file).read_text("utf-8")
-    found = list(mutants(source))
+    source = (root / target.path).read_text("utf-8")
+    lines = target.lines(source)
+    found = [mutant for mutant in mutants(source) if mutant.line in lines]
     with tempfile.TemporaryDirectory(prefix="mutants-") as place:
         before = _worked()
         as_it_is = dict(fates(target, [source], WAITS_MAX, Path(place)))

@@ -10,6 +10,7 @@ from typing import Final
 
 import pytest
 
+from tests.bite import mutate
 from tests.bite.mutants import mutants
 from tests.bite.run import REPOSITORY
 
@@ -113,11 +114,24 @@ def test_reasons_are_printed_and_must_be_needed(tmp_path: Path) -> None:
     assert "50.0 % noticed, less than 60 %" in ran.stdout
 
 
+def test_a_part_of_a_module_ends_at_the_next_heading() -> None:
+    """A long module is mutated part by part; a word that no heading has, or two have, names no part."""
+    source = "A = 1\n# --- Signing keys ---\nB = 2\n# --- Other keys ---\nC = 3\n"
+    lines = {name: list(mutate.Target(name, ()).lines(source)) for name in ("x.py", "x.py#Signing", "x.py#Other")}
+    assert lines == {"x.py": [1, 2, 3, 4, 5], "x.py#Signing": [2, 3], "x.py#Other": [4, 5]}
+    assert mutate.Target("src/a/x.py#Other", ()).module == "a.x"
+    for name in ("x.py#keys", "x.py#Nowhere"):
+        with pytest.raises(AssertionError, match="headings have this word"):
+            mutate.Target(name, ()).lines(source)
+
+
 def test_the_tables_have_not_rotted() -> None:
     """Every module that is mutated and every test that stands for it is there; a reason is given for one of them."""
     table = tomllib.loads((PLACE / "mutation.toml").read_text("utf-8"))
     reasons = tomllib.loads((PLACE / "survivors.toml").read_text("utf-8"))
-    files = [file for module, row in table["module"].items() for file in (module, *row["tests"])]
+    files = [file for module, row in table["module"].items() for file in (module.partition("#")[0], *row["tests"])]
+    parts = [mutate.Target(module, tuple(row["tests"])) for module, row in table["module"].items()]
+    assert all(part.lines((REPOSITORY / part.path).read_text("utf-8")) for part in parts)
     assert [file for file in files if not (REPOSITORY / file).exists()] == []
     assert reasons.keys() - table["module"].keys() == set()
     assert table["score_min"] >= 95

@@ -154,3 +154,90 @@ class TestBothImplementations:
         """Noise is never believed, and never an exception."""
         assert not signs(point, raw, message)
         assert not ed25519_verifies(point, raw, message)
+
+
+class TestEachRule:
+    """What each rule alone lets through and stops: none leans on another."""
+
+    def test_points_that_do_not_exist(self) -> None:
+        """Half of all y have no x; such a key verifies nothing, and is no exception."""
+        spelt = [y.to_bytes(32, "little") for y in range(2, 40)]
+        found = [decoded(point) is not None for point in spelt]
+        assert found == [has_x(y) for y in range(2, 40)]
+        raw = PEN.private.sign(b"m")
+        for point, is_there in zip(spelt, found, strict=True):
+            assert (phoenix_verify.minus_row(point) is not None) is is_there
+            assert not phoenix_verify.ed25519(point, raw, b"m")
+
+    def test_encodings_come_back(self) -> None:
+        """Both signs of x, for points with either square root: decoded and encoded, they are the same bytes."""
+        spelt = [(y | sign).to_bytes(32, "little") for y in range(2, 40) if has_x(y) for sign in (0, 1 << 255)]
+        points = [decoded(each) for each in spelt]
+        assert [encoded(point) for point in points if point is not None] == spelt
+        for point in points:
+            assert point is not None
+            x, y, z, t = point
+            assert (z, t) == (1, x * y % PRIME)
+            assert (y * y - x * x - 1 - phoenix_verify.CURVE_D * x * x * y * y) % PRIME == 0
+
+    def test_the_multiples(self) -> None:
+        """0 to 15 times, and no row is shorter; the sum of two is the multiple of their sum."""
+        row = phoenix_verify.multiples(phoenix_verify.BASE)
+        assert [encoded(point) for point in row] == [encoded(times(n, phoenix_verify.BASE)) for n in range(16)]
+        assert encoded(add(row[7], row[8])) == encoded(row[15])
+        assert encoded(double(row[7])) == encoded(row[14])
+        assert encoded(add(row[5], row[5])) == encoded(double(row[5])) == encoded(row[10])
+        mirrored = phoenix_verify.minus_row(encoded(row[3]))
+        assert mirrored is not None
+        assert encoded(add(mirrored[4], row[12])) == encoded(phoenix_verify.NEUTRAL)
+        x, y, z, t = mirrored[1]
+        assert (x * y - z * t) % PRIME == 0
+
+    def test_the_bound_of_s(self) -> None:
+        """The order itself is the first that is refused; R does not count."""
+        for s, good in ((0, True), (ORDER - 1, True), (ORDER, False), (ORDER + 1, False), (2**256 - 1, False)):
+            assert phoenix_verify.scalar_in_range(b"\xff" * 32 + s.to_bytes(32, "little")) is good
+
+    def test_strong_points(self) -> None:
+        """Weak with either sign; the last y below the prime is weak, the one before it is not."""
+        for y, good in ((0, False), (1, False), (2, True), (PRIME - 2, True), (PRIME - 1, False), (PRIME, False)):
+            for sign in (0, 1 << 255):
+                assert phoenix_verify.is_strong((y | sign).to_bytes(32, "little")) is good
+        assert not phoenix_verify.is_strong(b"\xff" * 32)
+
+    @pytest.mark.parametrize("weak", range(8))
+    def test_signs_asks_for_a_strong_r(self, weak: int) -> None:
+        """Every R of small order is refused where the key is a good one."""
+        raw = encoded(weak_points()[weak]) + PEN.private.sign(b"m")[32:]
+        assert not signs(PEN.public.point, raw, b"m")
+
+    def test_lengths_are_exact(self) -> None:
+        """A byte more or less of key or signature; nothing is cut to fit."""
+        point, raw = PEN.public.point, PEN.private.sign(b"m")
+        assert signs(point, raw, b"m")
+        for other in (point[:-1], point + b"\0", b""):
+            assert not signs(other, raw, b"m")
+        for other in (raw[:-1], raw + b"\0", b"", raw[:32]):
+            assert not signs(point, other, b"m")
+
+    def test_each_bit(self) -> None:
+        """One bit of the key, the signature or the message flipped: no other is this signature."""
+        point, raw, message = PEN.public.point, PEN.private.sign(b"message"), b"message"
+        whole = point + raw + message
+        for bit in range(0, len(whole) * 8, 7):
+            flipped = bytearray(whole)
+            flipped[bit // 8] ^= 1 << bit % 8
+            assert not signs(bytes(flipped[:32]), bytes(flipped[32:96]), bytes(flipped[96:]))
+
+    def test_a_hundred_and_one_keys(self) -> None:
+        """More keys than are remembered: none is taken for another."""
+        pens = [software_pen(f"pen {n}") for n in range(101)]
+        for pen, other in zip(pens, [*pens[1:], pens[0]], strict=True):
+            assert signs(pen.public.point, pen.private.sign(b"m"), b"m")
+            assert not signs(other.public.point, pen.private.sign(b"m"), b"m")
+
+
+def has_x(y: int) -> bool:
+    """Whether a point with this y exists, by Euler's criterion alone."""
+    square = (y * y - 1) * pow(phoenix_verify.CURVE_D * y * y + 1, PRIME - 2, PRIME) % PRIME
+    return pow(square, (PRIME - 1) // 2, PRIME) in (0, 1)
