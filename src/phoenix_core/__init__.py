@@ -4,7 +4,7 @@ from phoenix_core.acts.last_look import ClearedOrder
 from phoenix_core.chain import verify_chain
 from phoenix_core.desk import Desk
 from phoenix_core.kernel import clear, decide, due, evolve, react
-from phoenix_core.ports import BeadStore, Broker, Clock, Lock, Notifier, Seam, Verifier
+from phoenix_core.ports import BeadStore, Broker, Clock, DurableStore, Lock, Notifier, Seam, Verifier
 from phoenix_core.refusals import Reason, Refusal
 from phoenix_core.rulings import Ruling
 from phoenix_core.trade.transitions import TRANSITIONS
@@ -17,6 +17,7 @@ __all__ = [
     "ClearedOrder",
     "Clock",
     "Desk",
+    "DurableStore",
     "Lock",
     "Notifier",
     "Reason",

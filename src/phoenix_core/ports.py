@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
-from typing import Protocol
+from types import TracebackType
+from typing import Protocol, Self
 
 from returns.result import Result
 
 from phoenix_core.chain import Conflict, Head, Sealed, StateSnapshot
+from phoenix_core.checkpoint import Signer, Standing
 from phoenix_core.facts import Checked, Fact, Quote, Snapshot
 from phoenix_core.kernel import ClearedOrder
 from phoenix_core.refusals import Refusal
@@ -26,7 +28,15 @@ class Clock(Protocol):
 
 
 class Lock(Protocol):
-    """The operating system's word that this process is the only engine."""
+    """The store's word that this process is the only engine, until it is given back or the process dies."""
+
+    def __enter__(self) -> Self:
+        """Hold it for a while."""
+        ...
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """Give it back whatever happened."""
+        ...
 
     def alive(self) -> bool:
         """Whether the lock is still ours."""
@@ -38,7 +48,7 @@ class Lock(Protocol):
 
 
 class BeadStore(Protocol):
-    """The log. One append is one decision: all its beads or none, on the head it was decided on."""
+    """The log, to the engine. One append is one decision: all its beads or none, on the head it was decided on."""
 
     def head(self) -> Head:
         """Where the log ends now."""
@@ -84,6 +94,54 @@ class BeadStore(Protocol):
 
     def wait(self, size: int, timeout_s: float) -> bool:
         """Wait until the log is longer than `size`, whoever writes it."""
+        ...
+
+
+class DurableStore(BeadStore, Protocol):
+    """A log that outlives its process: all that the command line asks of what it keeps a desk on."""
+
+    def read(self, start: int = 0, stop: int | None = None) -> Iterator[Sealed]:
+        """The stored beads from `start`, in order."""
+        ...
+
+    def texts(self) -> Iterator[tuple[str, str]]:
+        """(hash, text) of the whole side table, in the order of the hashes."""
+        ...
+
+    def leaves(self, start: int = 0, stop: int | None = None) -> list[bytes]:
+        """Leaf hashes, for proofs."""
+        ...
+
+    def view(self) -> AbstractContextManager[Head]:
+        """All reads inside see the log as it stood when the first of them was made."""
+        ...
+
+    def checkpoint(self, origin: str, *signers: Signer) -> Result[str, Standing]:
+        """The signed note of the present log, kept; never one that does not follow from the last one kept."""
+        ...
+
+    def checkpoints(self) -> tuple[str, ...]:
+        """Every note that was kept, by size."""
+        ...
+
+    def lease(self, boot_id: str) -> Lock | None:
+        """The one lease of this log, or None while another engine holds it."""
+        ...
+
+    def leaseholder(self) -> str | None:
+        """The boot id of the engine that holds the lease; None: no engine runs."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the log; harmless to repeat."""
+        ...
+
+    def make_room(self) -> bool:
+        """Take now what the commits of this run will need; false where there is no room for that."""
+        ...
+
+    def backup(self, target: str) -> Head:
+        """A whole copy of the log as it stands, while others go on writing; it appears whole or not at all."""
         ...
 
 

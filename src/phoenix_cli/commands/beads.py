@@ -291,7 +291,7 @@ def beads_backup(ctx: click.Context, file: Path) -> None:
         raise BadInput("FILE", str(file), "name a file that is not there yet")
     with opened(home_of(ctx)) as session:
         with at_work("copying the log"):
-            head = session.store.backup(file)
+            head = session.store.backup(str(file))
         emit(ctx, {"file": str(file), "beads": head.size}, f"{file}: {head.size} beads")
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from attrs import frozen
 from returns.result import Result
 
-from phoenix_adapters.beads.sqlite import SqliteStore
 from phoenix_adapters.engine.recorder import Recorder
 from phoenix_adapters.keys import (
     InProcess,
@@ -32,7 +31,7 @@ from phoenix_cli.wiring.opening import DESK_KEY_BYTES, account_of
 from phoenix_core.acts.operate import Initialise
 from phoenix_core.beads import Genesis, Limits, Operator, OperatorEvent, Policy
 from phoenix_core.gate.guards import PORTS
-from phoenix_core.ports import Clock
+from phoenix_core.ports import BeadStore, Clock
 from phoenix_core.refusals import Refusal
 from phoenix_core.rulings import Accepted
 from phoenix_core.values import Account, CommandId, Mode, Money, OrderType, Quantity, derived_id, text_hash
@@ -109,7 +108,7 @@ def roots_text(keys: Keys, mode: Mode) -> str:
     return json.dumps(roots, indent=1) + "\n"
 
 
-def found(store: SqliteStore, keys: Keys, settings: Settings, clock: Clock) -> Result[Accepted, Refusal]:
+def found(store: BeadStore, keys: Keys, settings: Settings, clock: Clock) -> Result[Accepted, Refusal]:
     """Write the first beads of a log."""
     mode = mode_of(settings)
     recorder = Recorder(store, lambda desk: World(clock.now(), Run(mode=mode)))

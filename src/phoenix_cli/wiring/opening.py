@@ -30,7 +30,7 @@ from phoenix_cli.output import at_work
 from phoenix_cli.wiring.outside import OutsideNote
 from phoenix_core.chain import Fault, StoreFault, verify_chain
 from phoenix_core.desk import Desk
-from phoenix_core.ports import Broker, Clock, Notifier
+from phoenix_core.ports import Broker, Clock, DurableStore, Notifier
 from phoenix_core.records import of_json, to_json
 from phoenix_core.values import Account, BadInput, CommandId, Mode
 from phoenix_core.world import Run, World
@@ -122,7 +122,7 @@ class Session:
     home: Home
     settings: Settings
     clock: Clock
-    store: SqliteStore
+    store: DurableStore
     recorder: Recorder
 
     @property

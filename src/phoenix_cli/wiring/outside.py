@@ -11,11 +11,11 @@ from pathlib import Path
 from attrs import define
 from returns.pipeline import is_successful
 
-from phoenix_adapters.beads.sqlite import SqliteStore
 from phoenix_adapters.keys import LogKey
 from phoenix_adapters.seams.files import write_whole
 from phoenix_core.chain import Fault, StoreFault
 from phoenix_core.checkpoint import Standing, behind, open_note
+from phoenix_core.ports import DurableStore
 
 
 @define
@@ -27,7 +27,7 @@ class OutsideNote:
     key: LogKey
     _put: str = ""  # what this process wrote there, which therefore needs no second look
 
-    def absent(self, store: SqliteStore) -> str:
+    def absent(self, store: DurableStore) -> str:
         """Why nothing can be said: no note where this log has signed some. An engine does not start so."""
         if not self.place:
             return ""
@@ -43,7 +43,7 @@ class OutsideNote:
             return ""  # it is there, and no note
         return ""
 
-    def trouble(self, store: SqliteStore) -> str:
+    def trouble(self, store: DurableStore) -> str:
         """What the note proves against this log, which is then not the one that was witnessed; empty: nothing."""
         if not self.place:
             return ""
@@ -62,7 +62,7 @@ class OutsideNote:
             return ""
         return f"this log of {store.head().size} beads is {standing} to the checkpoint of {seen.size} at {self.place}"
 
-    def put(self, store: SqliteStore) -> str:
+    def put(self, store: DurableStore) -> str:
         """Sign the head and write the note out; answers why the place does not take it. A fault where it must not."""
         note = store.checkpoint(self.origin, self.key.signer(self.origin))
         if not is_successful(note):

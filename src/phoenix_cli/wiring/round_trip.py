@@ -28,7 +28,7 @@ from phoenix_core.beads import Alert, Autopsy, Bead, Body, Decision, Execution, 
 from phoenix_core.chain import verify_chain
 from phoenix_core.desk import Desk
 from phoenix_core.orders import Line
-from phoenix_core.ports import Broker, Clock
+from phoenix_core.ports import Broker, Clock, DurableStore
 from phoenix_core.trade.positions import Ended, Open
 from phoenix_core.values import Mode, Moment, Named, Price, State, derived_id, plain, utc_text
 from phoenix_core.world import Run, World
@@ -57,7 +57,7 @@ class Stage:
 
     home: Home
     clock: Clock
-    store: SqliteStore
+    store: DurableStore
     engine: Engine
     operator: InProcess
     tale: Tale
@@ -213,7 +213,7 @@ def approve(stage: Stage, intent: str) -> None:
         stage.tale.lines.extend(("", *screen.lines, ""))
 
 
-def sign_approval(recorder: Recorder, store: SqliteStore, operator: InProcess, intent: str, now: Moment) -> Screen:
+def sign_approval(recorder: Recorder, store: DurableStore, operator: InProcess, intent: str, now: Moment) -> Screen:
     """Look at the screen, sign what it says, and record it; answers what was seen."""
     screen = screen_of(recorder.desk, intent, now)
     assert isinstance(screen, Screen), f"nothing to approve: {screen}"
