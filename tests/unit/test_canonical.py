@@ -142,6 +142,11 @@ def test_the_limits_themselves_are_in() -> None:
     passing: list[Json] = [nested(DEPTH_MAX), INTEGER_MAX, -INTEGER_MAX, "a" * (SIZE_MAX - 2), "é", ["[" * 40]]
     for good in passing:
         assert decode(encode(good)).unwrap() == good
+    assert decode(b"9007199254740991").unwrap() == 9_007_199_254_740_991
+    assert encode(-9_007_199_254_740_991) == b"-9007199254740991"
+    assert decode(b'"' + b"a" * 262_142 + b'"').unwrap() == "a" * 262_142
+    assert decode(b'"' + b"a" * 262_143 + b'"').failure() is Flaw.TOO_LARGE
+    assert decode(b"[" * 32 + b"]" * 32).unwrap() == nested(32)
     assert decode(b'"aaa"', size_max=4).failure() is Flaw.TOO_LARGE
     assert decode(b'"aa"', size_max=4).unwrap() == "aa"
 

@@ -16,6 +16,7 @@ from phoenix_core.tree import (
     consistency_proof,
     inclusion_proof,
     leaf_hash,
+    node_hash,
     root_of,
     verify_consistency,
     verify_inclusion,
@@ -75,6 +76,11 @@ class TestRoot:
         """A damaged row is noticed where it is read."""
         with pytest.raises(ValueError, match="not the peaks"):
             Frontier.of_bytes(size, peaks)
+
+    def test_no_tree_has_fewer_than_no_leaves(self) -> None:
+        """A size below nothing has as many ones as the size above it."""
+        with pytest.raises(ValueError, match="not the peaks"):
+            Frontier.of_bytes(-1, bytes(32))
 
 
 class TestInclusion:
@@ -165,3 +171,31 @@ class TestConsistency:
         """Asking for the impossible proof is our bug."""
         with pytest.raises(AssertionError):
             consistency_proof(LEAVES[:3], 4)
+
+
+class TestSizesAreTrue:
+    """Proofs that fit the hashes and not the sizes: a step too many, a step too few, a size below nothing."""
+
+    def test_a_leaf_of_a_larger_tree(self) -> None:
+        """The root of two leaves is no root of one, whatever stands beside the leaf."""
+        root = root_of(LEAVES[:2])
+        assert verify_inclusion(root, 2, 1, LEAVES[1], [LEAVES[0]])
+        assert not verify_inclusion(root, 1, 0, LEAVES[1], [LEAVES[0]])
+
+    @pytest.mark.parametrize("old", range(1, 9))
+    def test_one_step_too_many(self, old: int) -> None:
+        """Both roots moved up by the same neighbour: the trees would need to be larger than they say."""
+        for new in range(old + 1, 10):
+            proof, more = consistency_proof(LEAVES[:new], old), leaf_hash(b"more")
+            roots = root_of(LEAVES[:old]), root_of(LEAVES[:new])
+            assert verify_consistency(old, roots[0], new, roots[1], proof)
+            moved = [node_hash(more, root) for root in roots]
+            assert not verify_consistency(old, moved[0], new, moved[1], [*proof, more])
+
+    @pytest.mark.parametrize("old", range(1, 9))
+    def test_one_step_too_few(self, old: int) -> None:
+        """The proof of a smaller tree proves no larger one."""
+        for new in range(old + 1, 10):
+            proof = consistency_proof(LEAVES[:new], old)
+            for said in range(2 * new, 40):
+                assert not verify_consistency(old, root_of(LEAVES[:old]), said, root_of(LEAVES[:new]), proof)

@@ -6,6 +6,7 @@ that this log does not follow from is never written over by the engine: it is th
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from attrs import define
@@ -14,8 +15,15 @@ from returns.pipeline import is_successful
 from phoenix_adapters.keys import LogKey
 from phoenix_adapters.seams.files import write_whole
 from phoenix_core.chain import Fault, StoreFault
-from phoenix_core.checkpoint import Standing, behind, open_note
+from phoenix_core.checkpoint import NOTE_CHARS_MAX, Standing, behind, open_note
 from phoenix_core.ports import DurableStore
+
+
+def read_note(place: str) -> str:
+    """What lies there, as far as a note may be long: a device without an end, or a pipe, keeps no desk waiting."""
+    descriptor = os.open(place, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(descriptor, "rb") as file:
+        return (file.read(4 * NOTE_CHARS_MAX + 1) or b"").decode("utf-8", "replace")
 
 
 @define
@@ -32,15 +40,13 @@ class OutsideNote:
         if not self.place:
             return ""
         try:
-            _ = Path(self.place).read_text("utf-8")
+            _ = read_note(self.place)
         except FileNotFoundError:
             signed = len(store.checkpoints())
             mend = f"bring it back, or begin anew with `phoenix beads checkpoint --out {self.place}`"
             return f"no checkpoint lies at {self.place}, though this log signed {signed}: {mend}" if signed else ""
         except OSError as error:
             return f"the checkpoint at {self.place} cannot be read: {error}"
-        except UnicodeDecodeError:
-            return ""  # it is there, and no note
         return ""
 
     def trouble(self, store: DurableStore) -> str:
@@ -48,7 +54,7 @@ class OutsideNote:
         if not self.place:
             return ""
         try:
-            note = Path(self.place).read_text("utf-8", errors="replace")
+            note = read_note(self.place)
         except OSError:
             return ""
         if self._put and note == self._put:
