@@ -96,24 +96,25 @@ def seal_texts(head: Head, ts: str, texts: Iterable[tuple[str, str, str, Said | 
     """The beads that these (kind, bead id, canonical text of the body, what it says) make on this head."""
     assert _is_instant(ts), f"an instant has one spelling, not {ts!r}"
     sealed: list[Sealed] = []
+    size, leaf = head.size, head.leaf
     for kind, bead_id, text, said in texts:
         assert _KIND.fullmatch(kind), f"a kind is a word in capitals, not {kind!r}"
         assert _BEAD_ID.fullmatch(bead_id), f"a bead_id is a uuid in lower case, not {bead_id!r}"
         try:
             # The envelope's keys sort around the body, so that the whole is canonical because the body is.
-            data = f'{{"body":{text}{_tail(kind, head, ts)}'.encode()
+            data = f'{{"body":{text}{_tail(kind, size, leaf, ts)}'.encode()
         except UnicodeEncodeError as error:
             raise NotCanonical(Flaw.LONE_SURROGATE, error.reason) from error
         assert len(data) <= SIZE_MAX, f"a {kind} of {len(data)} bytes is no bead"
-        bead = Sealed(head.size, kind, bead_id, data, leaf_hash(data), ts, head.leaf, said)
+        bead = Sealed(size, kind, bead_id, data, leaf_hash(data), ts, leaf, said)
         sealed.append(bead)
-        head = bead.head
+        size, leaf = size + 1, bead.leaf.hex()
     return tuple(sealed)
 
 
-def _tail(kind: str, head: Head, ts: str) -> str:
+def _tail(kind: str, size: int, leaf: str, ts: str) -> str:
     """The envelope after the body."""
-    return f',"kind":"{kind}","prev":"{head.leaf}","seq":{head.size},"ts":"{ts}","v":1}}'
+    return f',"kind":"{kind}","prev":"{leaf}","seq":{size},"ts":"{ts}","v":1}}'
 
 
 def unseal(data: bytes) -> Result[Sealed, Flaw | Lie]:
@@ -212,15 +213,16 @@ def verify_chain(beads: Iterable[bytes], head: Head = EMPTY) -> Result[Head, Cha
 
 def assert_follows(head: Head, beads: Sequence[Sealed]) -> Head:
     """The positive rule at every write: these beads are whole, each its own, and follow each other from this head."""
-    assert len({bead.bead_id for bead in beads}) == len(beads), "every bead has an id of its own"
+    size, leaf = head.size, head.leaf
     for bead in beads:
-        assert bead.seq == head.size, f"bead {bead.seq} is not number {head.size}"
-        assert bead.data.endswith(_tail(bead.kind, head, bead.ts).encode()), (
-            f"bead {bead.seq} does not say that it follows {head}"
+        assert bead.seq == size, f"bead {bead.seq} is not number {size}"
+        assert bead.data.endswith(_tail(bead.kind, size, leaf, bead.ts).encode()), (
+            f"bead {bead.seq} does not say that it follows {leaf}"
         )
         assert bead.leaf == leaf_hash(bead.data), f"bead {bead.seq} does not carry the hash of its bytes"
-        head = bead.head
-    return head
+        size, leaf = size + 1, bead.leaf.hex()
+    assert len(beads) == 1 or len({bead.bead_id for bead in beads}) == len(beads), "every bead has an id of its own"
+    return Head(size, leaf)
 
 
 def _is_instant(ts: str) -> bool:

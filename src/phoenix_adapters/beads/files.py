@@ -28,6 +28,7 @@ _KINDS: Final = (
     # A trigger or a key that says no to what the frontier allows: the two disagree.
     (apsw.ConstraintError, Fault.CORRUPT),
     (apsw.ConnectionClosedError, Fault.CLOSED),
+    (apsw.CursorClosedError, Fault.CLOSED),
     (apsw.Error, Fault.IO),
 )
 _FRIENDS: Final = ("-wal", "-shm", "-journal")

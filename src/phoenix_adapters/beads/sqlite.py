@@ -22,6 +22,7 @@ from returns.result import Failure, Result, Success
 from phoenix_adapters.beads import ballast, lease
 from phoenix_adapters.beads.columns import exactly, frontier_of, key_bytes
 from phoenix_adapters.beads.files import copy_whole, fault_of, grow_wal, lay_out, open_connection
+from phoenix_adapters.beads.transaction import Transaction
 from phoenix_core.chain import (
     EMPTY,
     ChainFault,
@@ -47,6 +48,14 @@ _CHUNK: Final = 512
 _ENDS_KEPT: Final = 512  # a human signs over a history that is minutes old, not months
 _NEXT: Final = "SELECT kind, bytes, leaf FROM beads WHERE seq >= ? ORDER BY seq LIMIT ?"
 _MOVE_END: Final = "UPDATE frontier SET size = ?, leaf = ?, peaks = ? WHERE size = ? AND leaf = ?"
+# Two statements in one call: what lies between two calls is Python, and costs more than either when it is cold.
+_LOCK_AND_MOVE_END: Final = f"BEGIN IMMEDIATE; {_MOVE_END}"
+_ADD: Final = "INSERT INTO bead_ids VALUES (?, ?); INSERT INTO beads VALUES (?, ?, ?, ?)"
+
+
+def _move(frontier: Frontier, after: Head, expected: Head) -> tuple[apsw.SQLiteValue, ...]:
+    """The values of `_MOVE_END`: where the log ends, and where it must have ended before."""
+    return (after.size, after.leaf, frontier.to_bytes(), expected.size, expected.leaf)
 
 
 class SqliteStore:
@@ -69,6 +78,8 @@ class SqliteStore:
         # Frontiers that this handle met since it was opened: a root of lately need not begin at the first leaf.
         self._ends: deque[Frontier] = deque(maxlen=_ENDS_KEPT)
         self._db = open_connection(self.path, patience_s, vfs)
+        # All that is written goes through one cursor: the connection would make a new one for each statement.
+        self._pen = self._db.cursor()
         try:
             lay_out(self._db)
             self._check_end()
@@ -157,11 +168,8 @@ class SqliteStore:
     @contextmanager
     def view(self) -> Iterator[Head]:
         """All reads inside see the log as it stood when the first of them was made; writers go on meanwhile."""
-        self._begin("BEGIN")
-        try:
+        with self._transaction("BEGIN"):
             yield self.head()
-        finally:
-            self._roll_back()
 
     # Writing
 
@@ -170,9 +178,12 @@ class SqliteStore:
     ) -> Result[Head, Conflict]:
         """All the beads or none, durably, if the log still ends at `expected` and holds none of their ids."""
         after = assert_follows(expected, beads)
-        with self._transaction() as commit:
-            ended = self._move_end(expected, beads)
-            if ended is None:
+        present, frontier = self._tip_read if self._tip_read[0] == expected else self._tip()
+        if present != expected:
+            return Failure(Conflict(expected, present))
+        ended = frontier.extend([bead.leaf for bead in beads])
+        with self._transaction(_LOCK_AND_MOVE_END, _move(ended, after, expected)) as commit:
+            if self._db.changes() != 1:
                 return Failure(Conflict(expected, self._tip()[0]))
             known = self._insert(beads, texts or {})
             if known is not None:
@@ -192,42 +203,32 @@ class SqliteStore:
 
     def _append_blind(self, make: Callable[[Head], Sequence[Sealed]]) -> Head:
         with self._transaction() as commit:
-            head = self._tip()[0]
+            head, frontier = self._tip()
             beads = make(head)
             after = assert_follows(head, beads)
-            moved = self._move_end(head, beads)
-            assert moved is not None, "nobody else writes while the lock is held"
+            ended = frontier.extend([bead.leaf for bead in beads])
+            _ = self._pen.execute(_MOVE_END, _move(ended, after, head))
+            assert self._db.changes() == 1, "nobody else writes while the lock is held"
             if self._insert(beads, {}) is not None:
                 return head
             commit()
         return after
 
-    def _move_end(self, expected: Head, beads: Sequence[Sealed]) -> Frontier | None:
-        """Let the log end after these beads, if it ends at `expected`: looking and writing are one statement."""
-        assert beads, "an append says something"
-        frontier = (self._tip_read if self._tip_read[0] == expected else self._tip())[1]
-        after = frontier.extend([bead.leaf for bead in beads])
-        row = (after.size, beads[-1].leaf.hex(), after.to_bytes(), expected.size, expected.leaf)
-        _ = self._db.execute(_MOVE_END, row)
-        return after if self._db.changes() == 1 else None
-
     def _insert(self, beads: Sequence[Sealed], texts: Mapping[str, str]) -> str | None:
         """Write the rows of an append; the id of a bead that was there already, if one was."""
+        assert beads, "an append says something"
         try:
-            _ = self._db.executemany(
-                "INSERT INTO bead_ids VALUES (?, ?)", [(key_bytes(b.bead_id), b.seq) for b in beads]
-            )
+            rows = [(key_bytes(b.bead_id), b.seq, b.seq, b.kind, b.data, b.leaf) for b in beads]
+            _ = self._pen.executemany(_ADD, rows)
         except apsw.ConstraintError:
             for bead in beads:
                 at = self.seq_of(bead.bead_id)
                 if at is not None and at < beads[0].seq:
                     return bead.bead_id
             raise
-        rows = [(b.seq, b.kind, b.data, b.leaf) for b in beads]
-        _ = self._db.executemany("INSERT INTO beads VALUES (?, ?, ?, ?)", rows)
         for digest, text in texts.items():
             assert digest == text_hash(text), "a text is kept under its own hash"
-            _ = self._db.execute("INSERT OR IGNORE INTO texts VALUES (?, ?)", (digest, text))
+            _ = self._pen.execute("INSERT OR IGNORE INTO texts VALUES (?, ?)", (digest, text))
         return None
 
     def make_room(self) -> bool:
@@ -253,7 +254,7 @@ class SqliteStore:
             if kept and kept[0].size == present.size:
                 return Success(kept[1])
             note = sign_note(due.unwrap(), *signers)
-            _ = self._db.execute("INSERT INTO checkpoints VALUES (?, ?, ?)", (present.size, present.to_bytes(), note))
+            _ = self._pen.execute("INSERT INTO checkpoints VALUES (?, ?, ?)", (present.size, present.to_bytes(), note))
             commit()
         return Success(note)
 
@@ -268,7 +269,7 @@ class SqliteStore:
             at = present if snapshot.size == present.size else EMPTY_FRONTIER.extend(self.leaves(0, snapshot.size))
             assert (at.size, at.root()) == (snapshot.size, snapshot.root), "a snapshot is of a past of this very log"
             row = (snapshot.schema, at.size, at.to_bytes(), sha256(snapshot.data).digest(), snapshot.data)
-            _ = self._db.execute("INSERT OR REPLACE INTO snapshots VALUES (?, ?, ?, ?, ?)", row)
+            _ = self._pen.execute("INSERT OR REPLACE INTO snapshots VALUES (?, ?, ?, ?, ?)", row)
             commit()
 
     def load_snapshot(self, schema: str) -> StateSnapshot | None:
@@ -287,23 +288,9 @@ class SqliteStore:
 
     # Inside
 
-    @contextmanager
-    def _transaction(self) -> Iterator[Callable[[], None]]:
-        """The write lock for a while; what was not committed by the end is rolled back."""
-        self._begin("BEGIN IMMEDIATE")
-        try:
-            yield self._commit
-        except apsw.Error as error:
-            raise self._fault(error) from error
-        finally:
-            self._roll_back()
-
-    def _begin(self, how: str) -> None:
-        try:
-            assert not self._db.in_transaction, "one decision at a time: who holds the log does not append to it"
-            _ = self._db.execute(how)
-        except apsw.Error as error:
-            raise self._fault(error) from error
+    def _transaction(self, begin: str = "BEGIN IMMEDIATE", values: tuple[apsw.SQLiteValue, ...] = ()) -> Transaction:
+        """The log for a while, locked against other writers unless `begin` says otherwise."""
+        return Transaction(self._pen, self._fault, begin, values)
 
     def _fault(self, error: apsw.Error) -> StoreFault:
         """What happened, in the words of the port; a full disk loses its ballast there and then."""
@@ -311,21 +298,6 @@ class SqliteStore:
             ballast.drop(self.path + ".ballast")
             self.ballasted = False
         return fault_of(error)
-
-    def _commit(self) -> None:
-        try:
-            _ = self._db.execute("COMMIT")
-        except (apsw.FullError, apsw.BusyError):
-            # The frame that makes it a commit is the last to be written: it is not there.
-            raise
-        except apsw.Error as error:
-            raise StoreFault(Fault.UNKNOWN, f"while committing: {error}") from error
-
-    def _roll_back(self) -> None:
-        # After an error inside a transaction SQLite may have rolled it back already.
-        if self._db.in_transaction:
-            with suppress(apsw.Error):
-                _ = self._db.execute("ROLLBACK")
 
     def _tip(self) -> tuple[Head, Frontier]:
         rows = self._rows("SELECT size, leaf, peaks FROM frontier")
