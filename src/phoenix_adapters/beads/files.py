@@ -34,7 +34,9 @@ _KINDS: Final = (
 _FRIENDS: Final = ("-wal", "-shm", "-journal")
 # The thousand frames after which SQLite begins the write-ahead log anew, and a margin for the commit that crosses it.
 _WAL_BYTES: Final = 1100 * (4096 + 24)
-_ZEROS_AT_ONCE: Final = 2**20
+# The system caches a file in pieces as long as those it was written in, and goes through a whole piece for each frame
+# that is written into it later: ten microseconds a frame where the piece is a megabyte.
+_ZEROS_AT_ONCE: Final = 2**14
 
 
 def fault_of(error: apsw.Error) -> StoreFault:
