@@ -1,4 +1,14 @@
-from phoenix_adapters.wire.framing import UNSET_DOUBLE, UNSET_INTEGER, Unframer, WireError, frame, number, text, whole
+from phoenix_adapters.wire.framing import (
+    UNSET_DOUBLE,
+    UNSET_INTEGER,
+    Unframer,
+    WireError,
+    frame,
+    number,
+    text,
+    unframed,
+    whole,
+)
 from phoenix_adapters.wire.layout import Layout, Record
 from phoenix_adapters.wire.messages import (
     CLIENT,
@@ -36,6 +46,7 @@ __all__ = [
     "text",
     "to_client",
     "to_server",
+    "unframed",
     "versions",
     "whole",
 ]

@@ -20,6 +20,7 @@ FRAME_BYTES_MAX: Final = 16 * 1024 * 1024
 INTEGER_DIGITS_MAX: Final = 20  # a 64-bit integer and its sign
 UNSET_DOUBLE: Final = "1.7976931348623157E308"
 UNSET_INTEGER: Final = "2147483647"
+_UNSET_FROM: Final = Decimal("1.7E308")  # whatever rounding a peer gave its word for "unset"
 
 
 class WireError(ValueError):
@@ -51,7 +52,7 @@ def number(written: str) -> Decimal | None:
         raise WireError(f"{written[:40]!r} is not a number") from error
     if not value.is_finite():
         raise WireError(f"{written[:40]!r} is not a finite number")
-    return None if value > Decimal("1.7E308") else value
+    return None if value > _UNSET_FROM else value
 
 
 def whole(written: str) -> int | None:
@@ -72,6 +73,13 @@ def fields_of(body: bytes) -> tuple[str, ...]:
     if parts[-1] == "":
         _ = parts.pop()
     return tuple(parts)
+
+
+def unframed(data: bytes) -> tuple[str, ...]:
+    """The fields of bytes that are one whole message and nothing else."""
+    if int.from_bytes(data[:LENGTH_BYTES], "big") != len(data) - LENGTH_BYTES:
+        raise WireError(f"{len(data)} bytes are not one whole message")
+    return fields_of(data[LENGTH_BYTES:])
 
 
 @define

@@ -6,6 +6,7 @@ own frames and asks here before it hands one over. All instants on the wire are 
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -98,7 +99,13 @@ def _lately(gone: tuple[timedelta, ...], now: timedelta) -> tuple[timedelta, ...
 
 def budget(wire: Wire, now: timedelta) -> int:
     """How many order messages fit now: what the guard of pacing holds an entry's frames against."""
-    return next((n for n in range(BURST_MAX, 0, -1) if has_room(wire, now, n, n)), 0)
+    burst = BURST_MAX - _later(wire.messages, now - BURST_WINDOW)
+    second = MESSAGES_MAX - _later(wire.messages, now - SECOND)
+    return max(0, min(burst, second, ORDERS_MAX - _later(wire.orders, now - SECOND)))
+
+
+def _later(gone: tuple[timedelta, ...], than: timedelta) -> int:
+    return len(gone) - bisect_right(gone, than)
 
 
 def next_out(queue: tuple[Waiting, ...], wire: Wire, now: timedelta) -> Waiting | None:

@@ -257,7 +257,8 @@ class IbkrBroker:
             return "no session stands"
         if self.account_number not in session.accounts:
             return "the account is not among those of this session"
-        if any(one.line.account != self._tag for one in cleared.frames):
+        ours = self._tag
+        if any(one.line.account != ours for one in cleared.frames):
             return "a frame names another account"
         wrong = next((reason for one in cleared.frames if (reason := unsendable(one.line))), "")
         if wrong:

@@ -15,10 +15,10 @@ from typing import Final
 from attrs import Factory, define, frozen
 
 from phoenix_adapters.brokers.ibkr.translate import Accounts, Names, line_of
-from phoenix_adapters.wire import Unframer, frame, from_client, to_server
+from phoenix_adapters.wire import frame, from_client, to_server, unframed
 from phoenix_core.kernel import ClearedOrder
 from phoenix_core.orders import Frame, Line
-from phoenix_core.values import ARITHMETIC, ZERO, OrderType, Role, SecType, Side
+from phoenix_core.values import ARITHMETIC, ZERO, OrderType, Role, SecType, Side, on_grid
 
 _KINDS: Final = {OrderType.MARKET: "MKT", OrderType.LIMIT: "LMT", OrderType.STOP: "STP"}
 # Reduce, with block: what one member fills is taken from the others at once and never filled twice. "Cancel" would
@@ -26,8 +26,8 @@ _KINDS: Final = {OrderType.MARKET: "MKT", OrderType.LIMIT: "LMT", OrderType.STOP
 OCA_REDUCE: Final = "2"
 # No order of this desk comes near; a number beyond it is a number gone wrong.
 AMOUNT_MAX: Final = Decimal(10) ** 12
-# TWS takes no more decimal places than this in any instrument of ours.
-PLACES_MAX: Final = 10
+# TWS takes no more decimal places than these in any instrument of ours.
+GRID_MIN: Final = Decimal("1E-10")
 
 
 @frozen
@@ -49,22 +49,23 @@ class WhatIf:
 
 def unsendable(line: Line) -> str:
     """Why a line's numbers must not become bytes; empty where they may."""
-    amounts = {"quantity": line.quantity, "limit": line.limit, "trigger": line.trigger}
-    wanted = {"quantity", *_PRICED.get(line.order_type, ())}
-    for name, amount in amounts.items():
+    wanted = _WANTED[line.order_type]
+    for name, amount in (("quantity", line.quantity), ("limit", line.limit), ("trigger", line.trigger)):
         if amount is None:
             if name in wanted:
                 return f"no {name}"
-            continue
-        if not amount.is_finite() or not 0 < amount <= AMOUNT_MAX:
+        elif not amount.is_finite() or not 0 < amount <= AMOUNT_MAX:
             return f"{name} is out of bounds"
-        exponent = amount.normalize().as_tuple().exponent
-        if isinstance(exponent, int) and -exponent > PLACES_MAX:
+        elif not on_grid(amount, GRID_MIN):
             return f"{name} has too many decimal places"
     return ""
 
 
-_PRICED: Final = {OrderType.LIMIT: ("limit",), OrderType.STOP: ("trigger",)}
+_WANTED: Final = {
+    OrderType.MARKET: ("quantity",),
+    OrderType.LIMIT: ("quantity", "limit"),
+    OrderType.STOP: ("quantity", "trigger"),
+}
 
 
 @define
@@ -131,9 +132,9 @@ class Forge:
         """Read the bytes back: they say exactly what was cleared, and the bound fields say what the rule says."""
         said = _read(data, self.version)
         assert said["account"] == self.number, "a frame carries the approved account"
-        assert all(said[name] == value for name, value in bound.items()), "a bound field differs on the wire"
+        assert bound.items() <= said.items(), "a bound field differs on the wire"
         assert said["whatIf"] == bound.get("whatIf", "0"), "an order is no question, and a question no order"
-        read = line_of({**said, "orderRef": bound["orderRef"]}, self.accounts.tag(said["account"]))
+        read = line_of(said, self.accounts.tag(said["account"]))
         assert read is not None, "a frame of ours can be read"
         terms = _terms(read)
         assert terms == _terms(line), f"the bytes say {terms}, cleared was {_terms(line)}"
@@ -159,8 +160,7 @@ def _contract(line: Line) -> dict[str, object]:
 
 @lru_cache(16)  # the forge and the count look at the same few bytes, one after the other
 def _read(data: bytes, version: int) -> Mapping[str, str]:
-    (fields,) = Unframer().feed(data)
-    message = from_client(fields, version)
+    message = from_client(unframed(data), version)
     assert message.name == "placeOrder" and not message.rest, "a frame of ours is one whole message"
     return message.record
 
