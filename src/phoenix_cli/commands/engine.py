@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import signal
@@ -167,6 +168,9 @@ async def _live(engine: Engine, once: bool) -> str:
         return problem
     for line in start_report(engine):
         click.echo(line, err=True)
+    # What was replayed stays. To look through it for garbage takes a tenth of a second, and an order may be under way.
+    _ = gc.collect()
+    gc.freeze()
     if once:
         await _quieten(engine)
     while not once and not stop.is_set():

@@ -277,7 +277,7 @@ class MockBroker:
     def hours(self) -> Mapping[str, tuple[tuple[datetime, datetime], ...]]:
         """The mock's contracts trade around the clock; the desk's own tables say when markets do."""
         now = self.clock.now().wall
-        return {symbol: ((now - timedelta(days=1), now + timedelta(days=7)),) for symbol in self.cards}
+        return dict.fromkeys(self.cards, ((now - timedelta(days=1), now + timedelta(days=7)),))
 
     def room(self) -> int:
         """What fits on the wire by the limits that everybody keeps: eight frames at once, 45 a second."""
