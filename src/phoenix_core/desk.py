@@ -25,7 +25,8 @@ from phoenix_core.gate.limits import Policies
 from phoenix_core.gate.signals import Signals
 from phoenix_core.gate.stale_gate import Anchors
 from phoenix_core.gate.tokens import Tokens
-from phoenix_core.records import of_json, shape_of, to_json
+from phoenix_core.records import of_json, shape_of
+from phoenix_core.spelling import writer
 from phoenix_core.trade.autopsy import Autopsies
 from phoenix_core.trade.fills import Fills
 from phoenix_core.trade.order_book import Orders
@@ -153,11 +154,17 @@ MEANING: Final = 4
 SNAPSHOT_SCHEMA: Final = f"desk/{MEANING}/{layout_of(SLICES)}"
 
 
+_CLASSES: Final[Mapping[str, object]] = SLICES
+_SPELT: Final = {name: writer(cls) for name, cls in _CLASSES.items()}
+_HEAD: Final[object] = Head  # mypy holds `type` for unhashable, which a cache's key may not be
+_HEAD_TEXT: Final = writer(_HEAD)
+
+
 def freeze(desk: Desk) -> bytes:
     """The desk as canonical bytes: what a snapshot keeps, and what two desks are compared by."""
-    slices = {name: to_json(getattr(desk, name)) for name in SLICES}
-    whole = {"head": to_json(desk.head), "owed": [list(key) for key in desk.owed], "slices": slices}
-    return json.dumps(whole, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    slices = ",".join([f'"{name}":{write(getattr(desk, name))}' for name, write in _SPELT.items()])
+    owed = ",".join([f"[{seq},{index}]" for seq, index in desk.owed])
+    return f'{{"head":{_HEAD_TEXT(desk.head)},"owed":[{owed}],"slices":{{{slices}}}}}'.encode()
 
 
 def thaw(data: bytes, bead_at: Callable[[int], Bead]) -> Desk:

@@ -1,4 +1,4 @@
-"""Records straight to canonical text and back, for where it is hot: sealing a bead, and replaying a log.
+"""Records straight to canonical text and back, for where it is hot: sealing a bead, replaying a log, keeping a desk.
 
 `records` is the law: strict, with a path for every flaw. This is the same spelling as straight-line code, one function
 written out for each class, as attrs writes an `__init__`: nothing is looked up, and keys are sorted once. Reading is
@@ -100,8 +100,10 @@ def spelling_of(hint: object) -> tuple[object, object]:
     if hint in _SIMPLE:
         return _SIMPLE[hint]
     origin = typing.get_origin(hint)
-    if origin is tuple:
-        return _of_many(*spelling_of(typing.get_args(hint)[0]))
+    if origin is tuple or origin is list:
+        return _of_many(origin, *spelling_of(typing.get_args(hint)[0]))
+    if origin is dict:
+        return _of_pairs(*(spelling_of(arg) for arg in typing.get_args(hint)))
     if origin is Mapping:
         return None, _facts_text
     assert isinstance(hint, type), f"{hint} has no spelling in a bead"
@@ -112,11 +114,19 @@ def spelling_of(hint: object) -> tuple[object, object]:
     return reader(record), writer(record)
 
 
-def _of_many(read: object, write: object) -> tuple[object, object]:
+def _of_many(origin: type, read: object, write: object) -> tuple[object, object]:
     one, other = _call("read", read, "value"), _call("write", write, "value")
-    many = f"def made(values): return tuple([{one} for value in values])"
+    many = f"def made(values): return origin([{one} for value in values])"
     text = f"def made(values): return '[' + ','.join([{other} for value in values]) + ']'"
-    return tuple if read is None else _made(many, {"read": read}), _made(text, {"write": write})
+    return origin if read is None else _made(many, {"read": read, "origin": origin}), _made(text, {"write": write})
+
+
+def _of_pairs(key: tuple[object, object], value: tuple[object, object]) -> tuple[object, object]:
+    """Dictionaries as lists of pairs in their own order, as in `records`."""
+    names = {"rk": key[0], "wk": key[1], "rv": value[0], "wv": value[1]}
+    many = f"def made(pairs): return {{{_call('rk', key[0], 'k')}: {_call('rv', value[0], 'v')} for k, v in pairs}}"
+    text = f"[f'[{{{_call('wk', key[1], 'k')}}},{{{_call('wv', value[1], 'v')}}}]' for k, v in pairs.items()]"
+    return _made(many, names), _made(f"def made(pairs): return '[' + ','.join({text}) + ']'", names)
 
 
 def _call(name: str, how: object, value: str) -> str:

@@ -386,7 +386,9 @@ class Engine:
         self._quiet.clear()
         if settles:
             self._act(Settle(self._command_id("settle"), settles))
-        self._in_flight.intersection_update(self.recorder.desk.owed)
+        owed = self.recorder.desk.owed
+        if any(key not in owed for key in self._in_flight):
+            self._in_flight.intersection_update(owed)
 
 
 def jitter_of(leaf: str) -> timedelta:

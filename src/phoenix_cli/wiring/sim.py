@@ -14,8 +14,9 @@ import traceback
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
+from itertools import accumulate
 from random import Random
 from typing import Final
 
@@ -135,6 +136,7 @@ async def run_seed(seed: int, story: Story | int = 300, *, on_disk: bool | None 
         lasted, replayed, violation = 0, 0, None
         sim.oracle.ledger.visited.add(f"begins {sim.began}")
         swarm = [(act, weight) for act, weight in MISFORTUNE if sim.random.random() < 0.4]
+        choices = Choices.of((*WORK, *swarm))
         try:
             _ = (await sim.engine.start()).unwrap()
             await _tick(sim, timedelta(seconds=1))
@@ -143,7 +145,7 @@ async def run_seed(seed: int, story: Story | int = 300, *, on_disk: bool | None 
                 if story.steps and sim.oracle.steps + CALM_TURNS >= story.steps:
                     break
                 lasted = tick
-                await _storm(sim, (*WORK, *swarm), story, tick)
+                await _storm(sim, choices, story, tick)
                 if sim.oracle.steps >= replayed + REPLAY_EVERY:
                     replayed = sim.oracle.steps
                     sim.oracle.replay(sim.desk)
@@ -158,9 +160,22 @@ async def run_seed(seed: int, story: Story | int = 300, *, on_disk: bool | None 
         return outcome
 
 
-async def _storm(sim: Simulation, choices: Sequence[tuple[Act, int]], story: Story, tick: int) -> None:
+@frozen
+class Choices:
+    """What a storm draws its acts from."""
+
+    acts: tuple[Act, ...]
+    weights: tuple[int, ...]  # summed up, as the dice want them
+
+    @classmethod
+    def of(cls, weighed: Sequence[tuple[Act, int]]) -> Choices:
+        """These acts, each with its weight."""
+        return cls(tuple(act for act, _ in weighed), tuple(accumulate(weight for _, weight in weighed)))
+
+
+async def _storm(sim: Simulation, choices: Choices, story: Story, tick: int) -> None:
     """One act of somebody, then time for the engine. Each tick has dice of its own, whatever others used."""
-    act = sim.random.choices([a for a, _ in choices], [w for _, w in choices])[0]
+    act = sim.random.choices(choices.acts, cum_weights=choices.weights)[0]
     span = timedelta(seconds=sim.random.choice((0.5, 1, 1, 2, 7, 31)))
     meets: list[str] = []
     sim.oracle.frames.rules.passed.clear()
@@ -235,7 +250,8 @@ def _outcome(sim: Simulation, ticks: int, violation: Violation | None) -> Outcom
 def played(seeds: Iterable[int], story: Story, jobs: int = 1) -> Iterator[Outcome]:
     """Seeds in their order, so many at once; how many changes nothing in what they come to."""
     if jobs == 1:
-        yield from (asyncio.run(run_seed(seed, story)) for seed in seeds)
+        with _settled():
+            yield from (asyncio.run(run_seed(seed, story)) for seed in seeds)
         return
     with ProcessPoolExecutor(jobs, initializer=_settle_in) as pool:
         yield from pool.map(_play, ((seed, story) for seed in seeds))
@@ -246,6 +262,18 @@ def _settle_in() -> None:
     _ = gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 50, 100)
+
+
+@contextmanager
+def _settled() -> Iterator[None]:
+    """The same for a process that goes on afterwards."""
+    before = gc.get_threshold()
+    _settle_in()
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
 
 
 def _play(what: tuple[int, Story]) -> Outcome:

@@ -95,6 +95,8 @@ class WatchedBroker(MockBroker):
         for fact in facts:
             if isinstance(fact, LinkSaid):
                 wire.synchronised = fact.event is LinkEvent.SYNCHRONISED
+        if not facts:
+            return ()
         if self.mum_on_costs:
             facts = [fact for fact in facts if not isinstance(fact, CommissionSaid)]
         if self.jumbles is not None:

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from attrs import Factory, define
 
-from phoenix_adapters.brokers.mock.working import Truth
+from phoenix_cli.wiring.sim_wire import NEVER, Wire
 from phoenix_core.beads import (
     About,
     Alert,
@@ -56,26 +56,6 @@ ENDS: Final = (State.CLOSED, State.CANCELLED, State.REJECTED)
 SENT: Final = (State.SUBMITTED, State.STALLED)
 REF_LENGTH: Final = 28
 UNKNOWN_MAX: Final = 3
-NEVER: Final = timedelta(-1)
-
-
-@define
-class Wire:
-    """What really happened at the broker: the truth, the pictures and answers it gave, what was told to its end."""
-
-    truth: Truth
-    pictures: dict[tuple[int, str], bool] = Factory(dict)  # (session, began): whether any of them was whole
-    answered: timedelta = NEVER  # when the last round trip that came back had begun
-    synchronised: bool = False  # whether this session's resynchronisation was told to its end
-    heard: int = 0
-    ids: dict[str, int] = Factory(dict)  # execution id -> its place in the truth
-
-    def executed(self, exec_id: str) -> int | None:
-        """Where the truth has an execution; None for one that never was."""
-        while len(self.ids) < len(self.truth.executions):
-            place = len(self.ids)
-            self.ids[self.truth.executions[place].exec_id] = place
-        return self.ids.get(exec_id)
 
 
 @define
@@ -100,9 +80,11 @@ class Ledger:
     found: list[tuple[str, str]] = Factory(list)
     size: int = 0
     leaves: list[bytes] = Factory(list)
+    ids: set[str] = Factory(set)
     account: str = ""
     epoch: int = 0
     states: dict[str, State] = Factory(dict)  # by position
+    standing: dict[State, dict[str, bool]] = Factory(dict)  # the same turned round: positions as keys
     last: dict[str, Position] = Factory(dict)
     filled: dict[str, Decimal] = Factory(dict)
     changed: set[str] = Factory(set)  # positions touched since the desk was last compared
@@ -114,6 +96,7 @@ class Ledger:
     known: set[str] = Factory(set)  # execution ids in the log
     traded: set[str] = Factory(set)  # positions with an execution that their own bead does not count yet
     tokens: dict[str, T2Token] = Factory(dict)  # as issued
+    live: dict[str, dict[str, bool]] = Factory(dict)  # by intent: its tokens that have not ended, as keys
     token_ends: dict[str, TokenEvent] = Factory(dict)
     by_ref: dict[str, T2Token] = Factory(dict)  # spent tokens
     spending: dict[str, T2Token] = Factory(dict)  # those of them whose SUBMITTED has not been read
@@ -142,6 +125,7 @@ class Ledger:
                 self.found.append(("I5", f"bead {record.seq} stands where {self.size} belongs"))
             self.size = record.seq + 1
             self.leaves.append(record.leaf)
+            self.ids.add(record.bead_id)
             bead = bead_of(record)
             if bead.ts.utcoffset() != timedelta(0):
                 self.found.append(("I17", f"bead {bead.seq} tells a time without UTC"))
@@ -208,16 +192,17 @@ def _decision(ledger: Ledger, body: Decision, bead: Bead) -> Found:
 
 def _token(ledger: Ledger, body: T2Token, bead: Bead) -> Found:
     if body.event is TokenEvent.ISSUED:
-        live = [t for t in ledger.tokens.values() if t.id not in ledger.token_ends and t.intent_id == body.intent_id]
+        live = ledger.live.setdefault(body.intent_id, {})
         if live:
             yield "I3", f"two live tokens for {body.intent_id}"
-        ledger.tokens[body.id] = body
+        ledger.tokens[body.id], live[body.id] = body, True
         return
     if body.event is TokenEvent.REJECTED and not body.final:
         return
     if body.id in ledger.token_ends:
         yield "I3", f"token {body.id} is {ledger.token_ends[body.id]}, then {body.event}"
     ledger.token_ends[body.id] = body.event
+    _ = ledger.live.get(body.intent_id, {}).pop(body.id, None)
     ledger.visited.add(f"token {body.event}")
     if body.event is TokenEvent.USED:
         ledger.by_ref[body.order_ref] = ledger.spending[body.order_ref] = body
@@ -285,6 +270,9 @@ def _position(ledger: Ledger, body: Position, bead: Bead) -> Found:
     elif ledger.filled.get(name, Decimal(0)) != body.filled_quantity and name not in ledger.traded:
         yield "I11", f"bead {bead.seq}: a quantity changed without an execution"
     ledger.traded.discard(name)
+    if before is not body.state:
+        _ = ledger.standing.get(before, {}).pop(name, None) if before is not None else None
+        ledger.standing.setdefault(body.state, {})[name] = True
     ledger.states[name], ledger.filled[name], ledger.last[name] = body.state, body.filled_quantity, body
     ledger.changed.add(name)
     ledger.visited.add(str(body.state))

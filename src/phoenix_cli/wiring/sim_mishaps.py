@@ -68,6 +68,7 @@ class SharedLog(MemoryLog):
     that one comparison says whether what was read still stands there."""
 
     linked: list[Sealed] = Factory(list)
+    roots: dict[bytes, bytes] = Factory(dict)  # of logs that end with this leaf
 
 
 class FailingStore(MemoryStore):
@@ -85,6 +86,20 @@ class FailingStore(MemoryStore):
             linked += super().read(len(linked))
         yield from linked[start:stop]
 
+    def raw(self) -> list[bytes]:
+        """Every bead's bytes as they stand, read by nobody."""
+        return self.log.beads
+
+    def root(self, size: int | None = None) -> bytes:
+        """The root over the first `size` beads. A leaf is the hash of all before it: its root is worked out once."""
+        leaves, known = self.log.leaves, self.log.roots
+        at = len(leaves) if size is None else size
+        if not 0 < at <= len(leaves):
+            return super().root(size)
+        if leaves[at - 1] not in known:
+            known[leaves[at - 1]] = super().root(size)
+        return known[leaves[at - 1]]
+
     def append(
         self, expected: Head, beads: Sequence[Sealed], texts: Mapping[str, str] | None = None
     ) -> Result[Head, Conflict]:
@@ -99,6 +114,10 @@ class FailingFile(SqliteStore):
     """The same on the production store, in a file."""
 
     mishap: Mishap
+
+    def raw(self) -> list[bytes]:
+        """Every bead's bytes as they stand in the file."""
+        return [record.data for record in self.read()]
 
     def append(
         self, expected: Head, beads: Sequence[Sealed], texts: Mapping[str, str] | None = None

@@ -7,6 +7,7 @@ which the desk never does; statements are read as the JSON that was signed.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -65,9 +66,10 @@ class Rules:
     versions: dict[str, tuple[str, Evidence]] = Factory(dict)  # by intent: leaf and body of the newest evidence
     charges: dict[str, tuple[int, Decimal]] = Factory(dict)  # by family: revision and amount
     limits: Limits = Factory(Limits)
-    submitted: dict[str, datetime] = Factory(dict)  # by reference
+    submitted: dict[str, object] = Factory(dict)  # by reference: the trading day
+    entered: Counter[object] = Factory(Counter)  # by trading day: how many entries
     owners: dict[str, str] = Factory(dict)  # by reference of an entry: its position
-    lost: list[tuple[datetime, Decimal]] = Factory(list)  # what each closed position realized, and when
+    realized: dict[object, Decimal] = Factory(dict)  # by trading day: what the positions that closed came to
     passed: set[State] = Factory(set)  # states that positions entered since the last act
     untold: dict[str, int] = Factory(dict)  # critical drifts whose alert has not been seen, and their beads
     stops: dict[str, dict[str, bool]] = Factory(dict)  # by position: its stops, and which of them the log calls ended
@@ -175,7 +177,10 @@ def _position(rules: Rules, body: Position, bead: Bead) -> Found:
     rules.passed.add(body.state)
     _ = rules.terms.setdefault(body.position_id, (body.stop_price, body.target_price))
     if body.event is PositionEvent.SUBMITTED:
-        rules.submitted[body.order_ref or ""] = bead.ts
+        if (before := rules.submitted.get(body.order_ref or "")) is not None:
+            rules.entered[before] -= 1
+        day = rules.submitted[body.order_ref or ""] = fx_day(bead.ts)
+        rules.entered[day] += 1
         rules.owners[body.order_ref or ""] = body.position_id
     yield from ()
 
@@ -194,7 +199,8 @@ def _autopsy(rules: Rules, body: Autopsy, bead: Bead) -> Found:
     """What a position cost is what the log knows of its executions' commissions by then."""
     families = rules.ledger.families.get(body.position_id, {})
     cost = sum((rules.charges[family][1] for family in families if family in rules.charges), Decimal(0))
-    rules.lost.append((bead.ts, body.realized))
+    day = fx_day(bead.ts)
+    rules.realized[day] = rules.realized.get(day, Decimal(0)) + body.realized
     if cost != body.commission:
         yield "S26", f"bead {bead.seq}: the autopsy says {body.commission}, the executions cost {cost}"
 
@@ -249,21 +255,18 @@ def hours_judge(now: datetime) -> Iterator[str]:
 def limits_judge(rules: Rules, position: Position, line: Line, now: datetime) -> Iterator[str]:
     """C5 and C6: the limits of the policy, and one owner for one instrument."""
     ledger, limits = rules.ledger, rules.limits
-    others = [
-        body
-        for name, body in ledger.last.items()
-        if name != position.position_id and ledger.states[name] in RESERVED and ledger.states[name] not in ENDS
-    ]
+    names = (name for state in RESERVED for name in ledger.standing.get(state, ()))
+    others = [ledger.last[name] for name in names if name != position.position_id]
     if limits.open_positions_max is not None and len(others) + 1 > limits.open_positions_max:
         yield f"makes {len(others) + 1} open positions"
     if any(body.pair == line.symbol for body in others):
         yield f"enters {line.symbol}, which has an owner"
     if limits.order_quantity_max is not None and line.quantity > limits.order_quantity_max:
         yield f"is of {line.quantity}"
-    today = sum(fx_day(at) == fx_day(now) for at in rules.submitted.values())
+    today = rules.entered[fx_day(now)]
     if limits.entries_per_day_max is not None and today > limits.entries_per_day_max:
         yield f"is entry {today} of its day"
-    lost = -sum((realized for at, realized in rules.lost if fx_day(at) == fx_day(now)), Decimal(0))
+    lost = -rules.realized.get(fx_day(now), Decimal(0))
     if limits.daily_loss_max is not None and lost >= limits.daily_loss_max:
         yield f"left after a loss of {lost} on its day"
 
@@ -297,11 +300,12 @@ def unkilled(rules: Rules, drifts: dict[str, ReconciliationDrift], acknowledged:
     """E5: critical drifts that nobody answered and whose kill is not raised yet, by identity."""
     if not drifts:
         return {}
-    seen = acknowledged | rules.answered | {flag.drift for flag, _ in rules.raised.values()}
+    killed = {flag.drift for flag, _ in rules.raised.values()}
     return {
         identity: f"{drift.cause} of {drift.subject} is critical, and its kill was not raised"
         for identity, drift in drifts.items()
-        if drift.severity is Severity.CRITICAL and identity not in seen
+        if drift.severity is Severity.CRITICAL
+        and not (identity in killed or identity in acknowledged or identity in rules.answered)
     }
 
 
@@ -310,9 +314,11 @@ def uncovered(rules: Rules, ledger: Ledger) -> Iterator[str]:
 
     Where more left than was entered nothing is held: that is an overfill, with a drift of its own.
     """
+    bare = [name for name in ledger.standing.get(State.MANAGED, ()) if all(rules.stops.get(name, {"": False}).values())]
+    if not bare:
+        return
     alarmed = {alert.subject for alert in ledger.alerts.values() if alert.severity is Severity.CRITICAL}
-    for name, stops in rules.stops.items():
+    for name in bare:
         left = ledger.executed(name, True) - ledger.executed(name, False)
-        holds = ledger.states.get(name) is State.MANAGED and left > 0
-        if holds and all(stops.values()) and name not in alarmed:
+        if left > 0 and name not in alarmed:
             yield f"{name} is held without a stop, and no alarm says so"

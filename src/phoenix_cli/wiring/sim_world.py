@@ -15,7 +15,7 @@ from decimal import Decimal
 from random import Random
 from typing import Final
 
-from attrs import Factory, define
+from attrs import Factory, define, frozen
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from returns.pipeline import is_successful
 from returns.result import Result
@@ -28,15 +28,17 @@ from phoenix_adapters.engine.inputs import proposal_of
 from phoenix_adapters.engine.loop import Engine
 from phoenix_adapters.engine.recorder import Recorder
 from phoenix_adapters.engine.watching import Watchdog
-from phoenix_adapters.keys import InProcess, KeyType, PrivateKey, PublicKey, SshVerifier
+from phoenix_adapters.keys import KeyType, PrivateKey, PublicKey, SshVerifier, sshsig
+from phoenix_adapters.keys.sshsig import NAMESPACE
 from phoenix_cli.wiring.round_trip import START
 from phoenix_cli.wiring.signing import root_text, signed, statement_of
 from phoenix_cli.wiring.sim_broker import ACCOUNT, NUMBER, WatchedBroker
 from phoenix_cli.wiring.sim_checks import Oracle
 from phoenix_cli.wiring.sim_frames import Frames
-from phoenix_cli.wiring.sim_ledger import Ledger, Wire
+from phoenix_cli.wiring.sim_ledger import Ledger
 from phoenix_cli.wiring.sim_mishaps import Ear, FailingFile, FailingStore, Mishap, SharedLog
 from phoenix_cli.wiring.sim_rules import Rules
+from phoenix_cli.wiring.sim_wire import Wire
 from phoenix_core.acts.approve import Sign
 from phoenix_core.acts.operate import Initialise
 from phoenix_core.beads import Genesis, Limits, Operator, OperatorEvent, Policy
@@ -78,6 +80,24 @@ class WatchedEngine(Engine):
         self.look()
 
 
+@frozen
+class Pen:
+    """An operator's key in memory. Whoever signs with it has the signature checked before anything is done with it,
+    as everywhere; that it checks its own once more, as a pen on a desk does, is left out here."""
+
+    private: PrivateKey
+
+    @property
+    def public(self) -> PublicKey:
+        """The key that signs."""
+        return self.private.public
+
+    def sign(self, statement: bytes, namespace: str = NAMESPACE) -> str:
+        """Sign at once."""
+        ed25519 = Ed25519PrivateKey.from_private_bytes(self.private.seed).sign
+        return sshsig.sign(statement, self.public, ed25519, namespace)
+
+
 @define
 class Remembering:
     """The verifier, which is a function of two texts: each signature of this world is computed once, for every run."""
@@ -103,7 +123,7 @@ class Simulation:
     store: FailingStore | FailingFile
     people: Recorder
     broker: WatchedBroker
-    pen: InProcess
+    pen: Pen
     verifier: Remembering
     ears: tuple[Ear, ...]
     oracle: Oracle
@@ -222,11 +242,11 @@ def _secret(seed: int) -> bytes:
     return hashlib.sha256(f"sim operator {seed}".encode()).digest()
 
 
-def _pen(seed: int) -> InProcess:
+def _pen(seed: int) -> Pen:
     secret = _secret(seed)
     private = Ed25519PrivateKey.from_private_bytes(secret)
     public = PublicKey(KeyType.SOFTWARE, private.public_key().public_bytes_raw())
-    return InProcess(PrivateKey(public, secret, "sim"))
+    return Pen(PrivateKey(public, secret, "sim"))
 
 
 def world_of(seed: int, home: str | None = None) -> Simulation:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import get_args
@@ -37,6 +38,7 @@ from phoenix_core.desk import MEANING, SLICES, SNAPSHOT_SCHEMA, Desk, Tenure, ev
 from phoenix_core.facts import FrameSaid
 from phoenix_core.gate.statements import Decide
 from phoenix_core.kernel import decide, due, sealed
+from phoenix_core.records import to_json
 from phoenix_core.refusals import Reason
 from phoenix_core.values import CommandId
 from tests.showing import shows
@@ -66,6 +68,14 @@ class TestReplay:
             if isinstance(bead.body, Position):
                 states.add(bead.body.state)
         assert len(live) > 60 and len(states) >= 7, "the day visited most states"
+
+    def test_a_frozen_desk_is_spelt_as_records_are(self) -> None:
+        """The straight-line spelling of a desk is, byte for byte, the one that `records` gives."""
+        desk = walked(a_day).desk
+        slices = {name: to_json(getattr(desk, name)) for name in SLICES}
+        whole = {"head": to_json(desk.head), "owed": [list(key) for key in desk.owed], "slices": slices}
+        text = json.dumps(whole, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        assert freeze(desk) == text.encode()
 
     @shows("I6")
     def test_a_desk_comes_back_from_its_snapshot(self) -> None:
