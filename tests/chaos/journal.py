@@ -16,6 +16,7 @@ from phoenix_adapters.brokers.mock.working import Working
 from phoenix_cli.wiring import sim, sim_world
 from phoenix_cli.wiring.sim_checks import Oracle, Violation
 from phoenix_cli.wiring.sim_world import Simulation
+from phoenix_core.beads import Limits
 from phoenix_core.desk import Desk
 from phoenix_core.facts import BrokerStatus
 from phoenix_core.orders import Frame
@@ -37,10 +38,10 @@ class Listener:
         judged = Oracle.calm
         made, took, ended, told = sim_world.world_of, MockBroker._take, MockBroker._end, sim._outcome
 
-        def world_of(seed: int, home: str | None = None) -> Simulation:
+        def world_of(seed: int, home: str | None = None, begins: str = "", limits: Limits | None = None) -> Simulation:
             self.lines.clear()
             self.calm = False
-            self.world = made(seed, home)
+            self.world = made(seed, home, begins, limits)
             return self.world
 
         def outcome(world: Simulation, tick: int, violation: Violation | None) -> sim.Outcome:

@@ -436,13 +436,9 @@ MORE_PLANTS: Final = (
     Plant("heals", "drift closes itself", ("I12",), _heals, 4),
     Plant("deduplicated", "a critical alert is told once in a life", ("I18",), _deduplicated, 3),
     Plant("other-root", "a checkpoint of another log", ("I7",), _other_root),
-)
-
-# What it takes to show these is so rare that some twenty seeds of 80 ticks did not: a night plays them to 200.
-RARE_PLANTS: Final = (
-    Plant("wall-only", "a token lives by the wall alone", ("I17",), _wall_only),
-    Plant("ticks-only", "a token lives by the second clock alone", ("I17",), _ticks_only),
-    Plant("in-the-window", "the restart window is ignored", ("I16",), _in_the_window),
-    Plant("no-resync", "a session counts as synchronised", ("I16",), _no_resync),
-    Plant("any-loss", "the daily loss limit is ignored", ("C5",), _any_loss),
+    Plant("wall-only", "a token lives by the wall alone", ("I17",), _wall_only, scene="six minutes by the ticks"),
+    Plant("ticks-only", "a token lives by the ticks alone", ("I17",), _ticks_only, scene="six minutes by the wall"),
+    Plant("in-the-window", "the restart window is ignored", ("I16",), _in_the_window, scene="in the restart window"),
+    Plant("no-resync", "a session counts as synchronised", ("I16",), _no_resync, scene="a session opens"),
+    Plant("any-loss", "the daily loss limit is ignored", ("C5",), _any_loss, scene="a day of losses"),
 )

@@ -47,6 +47,7 @@ class Plant:
     caught_by: tuple[str, ...]
     put: Callable[[Patch], None]
     first: int = 1  # the seed that met it when this was written: tried before all others
+    scene: str = ""  # the directed story that shows it, where storms rarely do
 
 
 def _rulings(patch: Patch, change: Callable[[Any], Any]) -> None:

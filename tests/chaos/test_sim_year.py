@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import sys
+import time
 from collections.abc import Coroutine
 from datetime import datetime, timedelta
+from pathlib import Path
+from statistics import median
 from typing import Final
 from zoneinfo import ZoneInfo
 
 import pytest
+from attrs import Factory, define
 
 from phoenix_adapters.brokers.mock.chaos import ChaosMode
-from phoenix_cli.wiring.sim import _tick
-from phoenix_cli.wiring.sim_acts import _close, _decide, _propose, _refresh
+from phoenix_cli.wiring.sim_acts import _close, _decide, _propose, _refresh, lapse
+from phoenix_cli.wiring.sim_ledger import ENDS
 from phoenix_cli.wiring.sim_world import Simulation, world_of
 from phoenix_core.desk import freeze
 from phoenix_core.values import State
@@ -21,7 +26,8 @@ from tests.showing import shows
 
 DAYS: Final = 261  # of trading
 MONTH: Final = 21
-LINE_MAX: Final = 1000  # bytes that a desk's state grows by with each position that is over
+LINES_MAX: Final = 2000  # bytes that a desk's state grows by with each position that is over
+HELD_MAX: Final = 20 * 10**6  # bytes of memory that a last quarter may add, judges and all
 NEW_YORK: Final = ZoneInfo("America/New_York")
 
 
@@ -45,22 +51,22 @@ def _forget(sim: Simulation) -> None:
 
 async def _day(sim: Simulation) -> None:
     """One day: a session, two intents, two approvals, two positions that are closed again."""
-    await _tick(sim, _next_day(sim))
+    await lapse(sim, _next_day(sim))
     _forget(sim)
     sim.broker.cut()
     for _ in range(3):
-        await _tick(sim, timedelta(seconds=6))
+        await lapse(sim, timedelta(seconds=6))
     await _refresh(sim)
-    await _tick(sim, timedelta(seconds=2))
+    await lapse(sim, timedelta(seconds=2))
     for _ in range(2):
         await _propose(sim)
-        await _tick(sim, timedelta(seconds=1))
+        await lapse(sim, timedelta(seconds=1))
         await _decide(sim)
         for _ in range(3):
-            await _tick(sim, timedelta(seconds=1))
+            await lapse(sim, timedelta(seconds=1))
         await _close(sim)
         for _ in range(4):
-            await _tick(sim, timedelta(seconds=2))
+            await lapse(sim, timedelta(seconds=2))
 
 
 def _calls(work: Coroutine[object, object, None], loop: asyncio.AbstractEventLoop) -> int:
@@ -79,34 +85,62 @@ def _calls(work: Coroutine[object, object, None], loop: asyncio.AbstractEventLoo
     return count
 
 
+@define
+class Year:
+    """What the year cost, day by day."""
+
+    calls: list[int] = Factory(list)  # of the days of the second month and of the last
+    pace: list[float] = Factory(list)  # seconds of this process for one checked step, of all other days
+    state: list[tuple[int, int]] = Factory(list)  # each day: positions that are over, bytes of the desk's state
+    held: list[int] = Factory(list)  # each day: bytes of memory that this process holds
+
+    def live(self, sim: Simulation, loop: asyncio.AbstractEventLoop) -> None:
+        """Every trading day of a year."""
+        for day in range(DAYS):
+            before, steps = time.process_time(), sim.oracle.steps
+            if MONTH <= day < 2 * MONTH or day >= DAYS - MONTH:
+                self.calls.append(_calls(_day(sim), loop))
+            else:
+                loop.run_until_complete(_day(sim))
+                self.pace.append((time.process_time() - before) / (sim.oracle.steps - steps))
+            over = sum(state in ENDS for state in sim.oracle.ledger.states.values())
+            self.state.append((over, len(freeze(sim.desk))))
+            self.held.append(int(Path("/proc/self/statm").read_text("utf-8").split()[1]) * resource.getpagesize())
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @shows("I6", "I25")
-def test_a_year_in_one_run_stays_flat() -> None:
-    """261 days of two positions each: every judge looks after every turn, the replay at the end is the desk byte for
-    byte, the days of the last month cost what those of the second did, and what a desk keeps of a position that is long
-    over is one line."""
-    costs: list[int] = []
-    sizes: list[tuple[int, int]] = []  # of a day of the last month: positions that are over, bytes of the desk's state
+def test_a_year_in_one_run_stays_flat(tmp_path: Path) -> None:
+    """261 days of two positions each, the log in a file: every judge looks after every turn, and the replay at the end
+    is the desk byte for byte. The days of the last month cost what those of the second did; what a desk keeps of a
+    position that is long over is a line in each of its books, and memory grows by little more."""
+    year = Year()
     with asyncio.Runner() as runner:
-        sim = world_of(5)
+        sim = world_of(5, str(tmp_path))
         loop = runner.get_loop()
         _ = loop.run_until_complete(sim.engine.start()).unwrap()
         sim.broker.set_mode(ChaosMode.INSTANT)
-        for day in range(DAYS):
-            counted = MONTH <= day < 2 * MONTH or day >= DAYS - MONTH
-            costs += [_calls(_day(sim), loop)] if counted else []
-            if not counted:
-                loop.run_until_complete(_day(sim))
-            elif day >= DAYS - MONTH:
-                over = sum(state is State.CLOSED for state in sim.oracle.ledger.states.values())
-                sizes.append((over, len(freeze(sim.desk))))
+        year.live(sim, loop)
         sim.oracle.replay(sim.desk)
         sim.oracle.verify()
-    (before, less), (over, more) = sizes[0], sizes[-1]
-    early, late = sum(costs[:MONTH]), sum(costs[MONTH:])
-    figures = {"beads": sim.store.head().size, "over": over, "calls": (early, late), "bytes": (less, more)}
-    assert over >= 1.5 * DAYS, figures
-    assert late < 1.15 * early, figures
-    assert (more - less) / (over - before) < LINE_MAX, figures
+    (before, less), (over, more) = year.state[-MONTH], year.state[-1]
+    early, late = sum(year.calls[:MONTH]), sum(year.calls[MONTH:])
+    slow, fast = median(year.pace[-MONTH:]), median(year.pace[:MONTH])
+    closed = sum(state is State.CLOSED for state in sim.oracle.ledger.states.values())
+    figures = {
+        "steps": sim.oracle.steps,
+        "beads": sim.store.head().size,
+        "closed": closed,
+        "over": over,
+        "calls of a day": (early // MONTH, late // MONTH),
+        "ms of a step": (round(1000 * fast, 2), round(1000 * slow, 2)),
+        "bytes of state a position": round((more - less) / (over - before)),
+        "megabytes held": [year.held[day] // 10**6 for day in (0, MONTH, DAYS // 2, DAYS - 1)],
+    }
     _ = sys.stderr.write(f"{figures}\n")
+    assert closed >= 1.5 * DAYS, figures
+    assert late < 1.15 * early, figures
+    assert slow < 2 * fast, figures
+    assert (more - less) / (over - before) < LINES_MAX, figures
+    assert year.held[-1] - year.held[-1 - 3 * MONTH] < HELD_MAX, figures

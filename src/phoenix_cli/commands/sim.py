@@ -26,6 +26,7 @@ _SEEDS = re.compile(r"([0-9]{1,9})(?:\.\.([0-9]{1,9}))?")
 @click.option("--only", default="", help="Play only the acts at these ticks, with commas.")
 @click.option("--shrink", is_flag=True, help="Look for the shortest story of each breach.")
 @click.option("--jobs", default=1, help="How many seeds are played at once.")
+@click.option("--scene", default="", help="Begin with a directed story, such as 'cut while APPROVED'.")
 @click.option("--plant", default=None, help="A planted bug; only the tests know any.")
 @click.pass_context
 def sim_command(
@@ -37,6 +38,7 @@ def sim_command(
     only: str,
     shrink: bool,
     jobs: int,
+    scene: str,
     plant: str | None,
 ) -> None:
     """Play seeds; each prints its steps, faults and last bead's hash. The same seed prints the same.
@@ -44,6 +46,7 @@ def sim_command(
     Example: phoenix sim --seeds 1..1000 --steps 300 --jobs 2
     """
     from phoenix_cli.wiring.sim import Story, played
+    from phoenix_cli.wiring.sim_scenes import CORNER_SCENES, SCENES
     from phoenix_core.values import BadInput
 
     match = _SEEDS.fullmatch(seeds)
@@ -53,8 +56,11 @@ def sim_command(
         raise BadInput("--plant", plant, "bugs are planted by the tests, never by an installed Phoenix")
     if _TICKS.fullmatch(only) is None:
         raise BadInput("--only", only, "write ticks with commas, such as 3,17,40")
+    if scene and scene not in SCENES:
+        others = ", ".join(CORNER_SCENES)
+        raise BadInput("--scene", scene, f"write 'cut while APPROVED', or another fault or state, or one of: {others}")
     left_out, kept = tuple(filter(None, without.split(","))), tuple(map(int, filter(None, only.split(","))))
-    story = Story(ticks, steps, left_out, kept)
+    story = Story(ticks, steps, left_out, kept, scene)
     outcomes = []
     for outcome in played(range(int(match[1]), int(match[2] or match[1]) + 1), story, jobs):
         outcomes.append(outcome)

@@ -23,12 +23,13 @@ from typing import Final
 from attrs import evolve, frozen
 
 from phoenix_adapters.brokers.mock.chaos import ChaosMode
-from phoenix_cli.wiring.sim_acts import MISFORTUNE, WORK, restart, turns
+from phoenix_cli.wiring.sim_acts import MISFORTUNE, WORK, lapse, rise
 from phoenix_cli.wiring.sim_broker import ACCOUNT
 from phoenix_cli.wiring.sim_checks import Found, Violation
 from phoenix_cli.wiring.sim_mishaps import Crash
 from phoenix_cli.wiring.sim_rare import Act
-from phoenix_cli.wiring.sim_world import CORNERS, PAIRS, Simulation, quote, world_of
+from phoenix_cli.wiring.sim_scenes import SCENES, play
+from phoenix_cli.wiring.sim_world import CORNERS, PAIRS, Simulation, world_of
 from phoenix_core.chain import StoreFault
 from phoenix_core.trade.transitions import TRANSITIONS
 from phoenix_core.values import State
@@ -75,13 +76,14 @@ MUST_SEE: Final = (
 
 @frozen
 class Story:
-    """What is played of a seed: a storm of so many ticks, or until so many steps were checked where that is sooner;
-    without some faults, and of the acts only those at some ticks."""
+    """What is played of a seed: a scene, if one is named; then a storm of so many ticks, or until so many steps were
+    checked where that is sooner, without some faults, and of the acts only those at some ticks."""
 
     ticks: int = 300
     steps: int = 0
     without: tuple[str, ...] = ()
     only: tuple[int, ...] = ()
+    scene: str = ""
 
     def plays(self, tick: int, name: str) -> bool:
         """Whether this act is played at this tick."""
@@ -106,22 +108,6 @@ class Outcome:
     violation: Violation | None
 
 
-async def _tick(sim: Simulation, span: timedelta) -> None:
-    sim.clock.advance(span)
-    quote(sim)
-    try:
-        await turns(sim)
-    except Crash as crash:
-        await _rise(sim, crash)
-
-
-async def _rise(sim: Simulation, crash: Crash) -> None:
-    """The process died, and a new one begins."""
-    sim.faults.append(f"crash {crash}")
-    sim.oracle.ledger.visited.add(f"crash {crash}")
-    await restart(sim)
-
-
 async def run_seed(seed: int, story: Story | int = 300, *, on_disk: bool | None = None) -> Outcome:
     """Play one seed to its end, or to its first violation.
 
@@ -132,14 +118,17 @@ async def run_seed(seed: int, story: Story | int = 300, *, on_disk: bool | None 
     with ExitStack() as stack:
         filed = seed % ON_DISK_EVERY == 0 if on_disk is None else on_disk
         home = stack.enter_context(tempfile.TemporaryDirectory(prefix="phoenix-sim-")) if filed else None
-        sim = world_of(seed, home)
+        scene = SCENES[story.scene] if story.scene else None
+        sim = world_of(seed, home) if scene is None else world_of(seed, home, scene.begins, scene.limits)
         lasted, replayed, violation = 0, 0, None
         sim.oracle.ledger.visited.add(f"begins {sim.began}")
         swarm = [(act, weight) for act, weight in MISFORTUNE if sim.random.random() < 0.4]
         choices = Choices.of((*WORK, *swarm))
         try:
             _ = (await sim.engine.start()).unwrap()
-            await _tick(sim, timedelta(seconds=1))
+            await lapse(sim, timedelta(seconds=1))
+            if story.scene:
+                await play(sim, story.scene)
             sim.broker.set_mode(sim.random.choice(tuple(ChaosMode)))
             for tick in range(1, story.ticks + 1):
                 if story.steps and sim.oracle.steps + CALM_TURNS >= story.steps:
@@ -185,12 +174,12 @@ async def _storm(sim: Simulation, choices: Choices, story: Story, tick: int) -> 
             sim.faults.append(name)
             sim.told.append(f"tick {tick}, {sim.clock.now().wall:%H:%M:%S}, bead {sim.store.head().size}: {name}")
             meets = [name]
-            await act(sim)
+            _ = await act(sim)
     except Crash as crash:
-        await _rise(sim, crash)
+        await rise(sim, crash)
     finally:
         sim.random = dice
-    await _tick(sim, span)
+    await lapse(sim, span)
     _meets(sim, *meets, *sim.standing())
 
 
@@ -223,7 +212,7 @@ async def _calm(sim: Simulation) -> None:
     for ear in sim.ears:
         ear.heal()
     for span in CALM:
-        await _tick(sim, span)
+        await lapse(sim, span)
     sim.oracle.replay(sim.desk)
     sim.oracle.verify()
     sim.oracle.calm(sim.desk)
@@ -310,4 +299,5 @@ def replays_as(seed: int, story: Story | int) -> str:
     story = Story(story) if isinstance(story, int) else story
     left_out = f" --without {','.join(story.without)}" if story.without else ""
     kept = f" --only {','.join(map(str, story.only))}" if story.only else ""
-    return f"phoenix sim --seeds {seed}..{seed} --ticks {story.ticks}{left_out}{kept}"
+    scene = f" --scene '{story.scene}'" if story.scene else ""
+    return f"phoenix sim --seeds {seed}..{seed} --ticks {story.ticks}{left_out}{kept}{scene}"

@@ -17,7 +17,7 @@ from phoenix_cli.wiring.sim_broker import NUMBER
 from phoenix_cli.wiring.sim_checks import Found, Violation
 from phoenix_cli.wiring.sim_mishaps import Crash
 from phoenix_cli.wiring.sim_rare import RARE_MISFORTUNE, RARE_WORK, Act
-from phoenix_cli.wiring.sim_world import PAIRS, Simulation
+from phoenix_cli.wiring.sim_world import PAIRS, Simulation, quote
 from phoenix_core.acts.operate import RaiseKill
 from phoenix_core.beads import Resolution, Verdict
 from phoenix_core.chain import Fault
@@ -33,7 +33,11 @@ PATIENCE_S: Final = 20.0
 
 
 async def _propose(sim: Simulation) -> None:
-    pair = sim.random.choice(PAIRS)
+    propose_in(sim, sim.random.choice(PAIRS))
+
+
+def propose_in(sim: Simulation, pair: str) -> None:
+    """A bot has an idea about this instrument."""
     mid = MIDS[pair]
     buys = sim.random.random() < 0.6
     stop, target = (
@@ -185,24 +189,24 @@ async def _rival(sim: Simulation) -> None:
         sim.broker.tell(*said)
 
 
-async def _late_fill(sim: Simulation) -> None:
-    _ = sim.broker.fill_late(sim.random)
+async def _late_fill(sim: Simulation) -> bool:
+    return sim.broker.fill_late(sim.random)
 
 
-async def _overfill(sim: Simulation) -> None:
-    _ = sim.broker.overfill(sim.random)
+async def _overfill(sim: Simulation) -> bool:
+    return sim.broker.overfill(sim.random)
 
 
-async def _correct(sim: Simulation) -> None:
-    _ = sim.broker.correct(sim.random)
+async def _correct(sim: Simulation) -> bool:
+    return sim.broker.correct(sim.random)
 
 
-async def _repeat(sim: Simulation) -> None:
-    _ = sim.broker.repeat(sim.random)
+async def _repeat(sim: Simulation) -> bool:
+    return sim.broker.repeat(sim.random)
 
 
-async def _double(sim: Simulation) -> None:
-    _ = sim.broker.double(sim.random)
+async def _double(sim: Simulation) -> bool:
+    return sim.broker.double(sim.random)
 
 
 async def _jumble(sim: Simulation) -> None:
@@ -312,6 +316,23 @@ async def _turns(sim: Simulation) -> None:
         raise AssertionError("the engine's background work does not end")
     if sim.robbed and engine is sim.engine:
         raise Crash("without its lease")  # it has had its turn at the socket; whoever took the lease is this host
+
+
+async def lapse(sim: Simulation, span: timedelta) -> None:
+    """Time passes, the market quotes, and the engine does what it has to do."""
+    sim.clock.advance(span)
+    quote(sim)
+    try:
+        await turns(sim)
+    except Crash as crash:
+        await rise(sim, crash)
+
+
+async def rise(sim: Simulation, crash: Crash) -> None:
+    """The process died, and a new one begins."""
+    sim.faults.append(f"crash {crash}")
+    sim.oracle.ledger.visited.add(f"crash {crash}")
+    await restart(sim)
 
 
 WORK: Final[tuple[tuple[Act, int], ...]] = (

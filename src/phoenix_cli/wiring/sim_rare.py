@@ -158,9 +158,9 @@ async def _blur(sim: Simulation) -> None:
     sim.broker.blur = sim.random.choice(("", "", "parts", "before"))
 
 
-async def _strip(sim: Simulation) -> None:
+async def _strip(sim: Simulation) -> bool:
     """A human takes a stop away, or moves it, in the broker's own window."""
-    _ = sim.broker.strip(sim.random)
+    return sim.broker.strip(sim.random)
 
 
 async def _skew(sim: Simulation) -> None:
@@ -197,7 +197,8 @@ async def _recrash(sim: Simulation) -> None:
     raise Crash("and will again")
 
 
-Act = Callable[[Simulation], Coroutine[object, object, None]]
+# What has nothing to strike at says so.
+Act = Callable[[Simulation], Coroutine[object, object, bool | None]]
 RARE_WORK: Final[tuple[tuple[Act, int], ...]] = (
     (_resolve_stalled, 2),
     (_adopt, 1),

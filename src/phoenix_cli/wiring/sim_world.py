@@ -205,8 +205,12 @@ class Simulation:
 
     def standing(self) -> list[str]:
         """The faults that last, as long as they last, by the names of the acts that began them."""
+        return [name for name, stands in self.lasting().items() if stands]
+
+    def lasting(self) -> dict[str, bool]:
+        """Every fault that lasts, and whether it does now."""
         broker, mishap = self.broker, self.hands.mishap
-        lasting = {
+        return {
             "mute": broker._mute,
             "hush": broker._hushed,
             "down": bool(broker._refusing),
@@ -222,7 +226,6 @@ class Simulation:
             "die": mishap.dies_in is not None or bool(broker.dies),
             "between": mishap.between is not None,
         }
-        return [name for name, stands in lasting.items() if stands]
 
     def halt(self) -> None:
         """The halt file is written."""
@@ -249,10 +252,12 @@ def _pen(seed: int) -> Pen:
     return Pen(PrivateKey(public, secret, "sim"))
 
 
-def world_of(seed: int, home: str | None = None) -> Simulation:
-    """A desk in its first minute; with a `home`, its log is a file there, else it is in memory."""
+def world_of(seed: int, home: str | None = None, begins: str = "", limits: Limits | None = None) -> Simulation:
+    """A desk in its first minute; with a `home`, its log is a file there, else it is in memory. When it begins and what
+    its policy limits is drawn, unless it is said."""
     random = Random(seed)
-    start = random.choice(STARTS)
+    drawn = random.choice(STARTS)
+    start = begins or drawn
     clock = manual_clock(datetime.fromisoformat(start))
     log = SharedLog()
 
@@ -287,18 +292,18 @@ def world_of(seed: int, home: str | None = None) -> Simulation:
     hands = opened()
     engine = engine_of(hands, broker, clock, "run-1", ears, oracle, verifier)
     made = Simulation(seed, random, clock, opened, store, people, broker, pen, verifier, ears, oracle, engine, hands)
-    made.window = NIGHTLY if "T23:35" in start or random.random() < 0.3 else None
+    made.window = NIGHTLY if "T23:" in start or random.random() < 0.3 else None
     made.began = start
     _ = made.fit(engine)
     quote(made)
     genesis = Genesis("phoenix.sim/1", Mode.MOCK, ACCOUNT.tag, ACCOUNT.mask, 0, "k", "log", "USD")
     operator = Operator(OperatorEvent.ENROLLED, pen.public.fingerprint, pen.public.line, "operator", "software")
-    limits = Limits(
+    drawn_limits = Limits(
         open_positions_max=random.choice((1, 6)),
         entries_per_day_max=random.choice((4, 500)),
         daily_loss_max=random.choice((None, Money(Decimal(10)))),
     )
-    first = Initialise(CommandId(made.fresh("init")), genesis, operator, Policy(limits=limits))
+    first = Initialise(CommandId(made.fresh("init")), genesis, operator, Policy(limits=limits or drawn_limits))
     _ = made.other().act(first).unwrap()
     return made
 
