@@ -12,6 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from returns.pipeline import is_successful
 
+from phoenix_core import canonical
 from phoenix_core.canonical import DEPTH_MAX, INTEGER_MAX, SIZE_MAX, Flaw, Json, NotCanonical, decode, encode
 from tests.showing import shows
 
@@ -202,3 +203,23 @@ def test_a_bomb_is_refused_before_it_is_read() -> None:
     before = sys.getrecursionlimit()
     assert decode(bomb).failure() is Flaw.TOO_LARGE
     assert sys.getrecursionlimit() == before
+
+
+def test_nearly_no_text_needs_the_walk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is ASCII and has at most 32 brackets is as deep as it may be at the most: it is not walked to see that."""
+
+    def walked(value: object, depth: int) -> None:
+        raise AssertionError("it was walked")
+
+    monkeypatch.setattr(canonical, "_check", walked)
+    for data in (b"{}", b'"a"', b"[" * 32 + b"]" * 32, b"[" + b",".join([b"{}"] * 31) + b"]"):
+        assert is_successful(decode(data))
+    for data in (b"[" * 33 + b"]" * 33, '"é"'.encode()):
+        with pytest.raises(AssertionError, match="it was walked"):
+            decode(data)
+
+
+def test_what_cannot_be_written_says_which_flaw_it_has() -> None:
+    """For whoever reads the trace of our own bug: the flaw, and the beginning of what has it."""
+    with pytest.raises(NotCanonical, match=r"^FLOAT: 1\.5$"):
+        encode(cast(Json, 1.5))

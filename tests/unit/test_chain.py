@@ -257,3 +257,43 @@ def test_what_has_no_utf8_is_never_sealed() -> None:
     name = "00000000-0000-5000-8000-000000000000"
     with pytest.raises(NotCanonical):
         _ = seal_texts(EMPTY, "2026-11-18T19:00:00.000000Z", [("GENESIS", name, '{"a":"\ud800"}', None)])
+
+
+class TestReadAtOnce:
+    """A bead of a known kind is read in one go; what that must not let through is what the slow way does not."""
+
+    def known(self, **changes: Json) -> bytes:
+        """An observation, as we write it."""
+        body: dict[str, Json] = {"about": "EFFECT", "bead_id": bead_id(1), "facts": {}, "subject": "link"}
+        return seal(EMPTY, TS, [("OBSERVATION", body | changes)])[0].data
+
+    def test_a_known_kind_is_understood_where_it_is_read(self) -> None:
+        """What it says comes with it; of an unknown kind there is nothing to understand."""
+        read = unseal(self.known()).unwrap()
+        assert read.said is not None
+        assert read.said.bead_id == bead_id(1)
+        assert (read.seq, read.kind, read.ts, read.leaf) == (0, "OBSERVATION", TS, leaf_hash(self.known()))
+        linked = link(EMPTY, self.known()).unwrap()
+        assert linked.said == read.said
+        assert linked == read == evolve(read, said=None), "what was understood is no part of what it is"
+        unknown = unseal(seal(EMPTY, TS, [("TELEPATHY", {"bead_id": bead_id(1)})])[0].data).unwrap()
+        assert unknown.said is None
+
+    def test_an_instant_that_no_calendar_has(self) -> None:
+        """The kind is known, the body is good, and the day is none."""
+        bad = self.known().replace(TS.encode(), b"2026-02-30T19:00:00.000000Z")
+        assert unseal(bad).failure() is Lie.BAD_ENVELOPE
+
+    def test_the_largest_bead(self) -> None:
+        """The last size that passes, of a kind that is read at once; one byte more is refused, whatever it says."""
+        room = SIZE_MAX - len(self.known(facts={"x": ""}))
+        whole = self.known(facts={"x": "a" * room})
+        assert len(whole) == SIZE_MAX
+        assert unseal(whole).unwrap().said is not None
+        assert unseal(whole.replace(b'"x":"', b'"x":"a')).failure() is Flaw.TOO_LARGE
+
+    def test_a_time_that_is_no_text(self) -> None:
+        """Nothing else than a text is an instant."""
+        for other in (b"0", b"null", b"{}", b"[]", b"true"):
+            bad = self.known().replace(b'"' + TS.encode() + b'"', other)
+            assert unseal(bad).failure() is Lie.BAD_ENVELOPE

@@ -409,3 +409,9 @@ def test_the_authenticator_binds_everything() -> None:
     others = [(b"n", "ssh:", 1, 1), (b"m", "ssh:x", 1, 1), (b"m", "ssh:", 5, 1), (b"m", "ssh:", 1, 2)]
     assert honest not in {by_authenticator(*other) for other in others}
     assert len(honest) == 69
+
+
+def test_what_is_not_said_is_not_claimed() -> None:
+    """A signature of which no flags and no counter were read: nobody touched anything."""
+    bare = Signature(ANNA.public, NAMESPACE, "sha512", bytes(64))
+    assert (bare.flags, bare.counter, bare.presence, bare.verification) == (0, 0, False, False)

@@ -186,6 +186,7 @@ ROWS: Final[list[tuple[str, str, str, Callable[[list[bytes]], list[bytes]]]]] = 
     ("no header", "BAD_HEADER", "line 1", lambda lines: lines[1:]),
     ("an order of texts that nobody wrote", "BAD_LINE", f"line {TEXTS + 2}", exchanged(TEXTS, TEXTS + 1)),
     ("a text with more to say", "BAD_LINE", FIRST_TEXT, at(TEXTS, swap(b"}", b',"x":1}'))),
+    ("a text spelt another way", "BAD_LINE", FIRST_TEXT, at(TEXTS, swap(b'":"', b'": "'))),
     ("a text twice", "BAD_LINE", f"line {TEXTS + 2}", lambda lines: header(texts=5)(doubled_text(lines))),
     ("a checkpoint with more to say", "BAD_LINE", FIRST_NOTE, at(NOTES, swap(b"}", b',"x":1}'))),
     ("a checkpoint where a text stands", "BAD_LINE", FIRST_TEXT, exchanged(TEXTS, NOTES)),

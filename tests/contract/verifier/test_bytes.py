@@ -278,8 +278,8 @@ class TestCannotDecide:
 
     def test_a_line_without_an_end(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         """The last newline belongs to the file."""
-        export = honest().export()[:-1]
-        assert said(told(tmp_path, export, honest().roots(), capsys))[:2] == (1, "BAD_LINE")
+        for export in (honest().export()[:-1], honest().export()[:-1] + b"x"):
+            assert said(told(tmp_path, export, honest().roots(), capsys))[:2] == (1, "BAD_LINE")
 
 
 def test_every_byte_counts() -> None:
