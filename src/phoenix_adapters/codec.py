@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import tomllib
 from collections.abc import Mapping
 from decimal import Decimal
@@ -56,22 +55,6 @@ for _tag in ("str", "int", "float", "bool", "null", "timestamp", "binary"):
 _TextLoader.add_constructor("tag:yaml.org,2002:map", _mapping)
 
 
-# A line that means the same to every reader of YAML: a word, and a value that is neither quoted, nested nor empty.
-_LINE: Final = re.compile(r"([a-z][a-z0-9_]{0,63}): ([A-Za-z0-9](?:[A-Za-z0-9._+:/-]*[A-Za-z0-9])?)\n", re.ASCII)
-
-
-def _plain(text: str) -> dict[str, object] | None:
-    """A document of such lines alone, each key once, read at once; None where YAML itself must say what it is."""
-    found: dict[str, object] = {}
-    at = 0
-    while (line := _LINE.match(text, at)) is not None:
-        key, value = line.groups()
-        if key in found or "null" in (key, value):
-            return None
-        found[key], at = value, line.end()
-    return found if found and at == len(text) else None
-
-
 def digest_of(data: bytes) -> str:
     """What an input is known by: the same bytes have the same outcome."""
     return hashlib.sha256(data).hexdigest()
@@ -85,7 +68,7 @@ def read_document(data: bytes, name: str = "") -> Mapping[str, object]:
         text = data.decode("utf-8")
         if text.count("[") + text.count("{") > 64:
             raise BadInput("document", name, "write a flat document")
-        found = _plain(text) or yaml.load(text, Loader=_TextLoader)
+        found = yaml.load(text, Loader=_TextLoader)
     except UnicodeDecodeError as error:
         raise BadInput("document", name, "write UTF-8") from error
     except (yaml.YAMLError, RecursionError, ValueError) as error:
