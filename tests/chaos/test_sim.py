@@ -17,6 +17,7 @@ from phoenix_cli.wiring.sim_shrink import shrunk
 from phoenix_core.values import State
 from tests.chaos.more_plants import MORE_PLANTS
 from tests.chaos.plants import PLANTS, Plant
+from tests.chaos.scene_plants import SCENE_PLANTS
 from tests.showing import shows
 
 SEEDS: Final = int(os.environ.get("PHOENIX_SIM_SEEDS", "1000"))
@@ -122,7 +123,7 @@ def test_a_log_in_a_file_tells_the_story_that_a_log_in_memory_tells() -> None:
 
 @shows("F83", "M1", "M3", "M4", "M6", "M7", "M9", "M10", "M12", "M14", "M15", "M17", "M18", "M20", "M21", "M24", "M25")
 @shows("M28", "M29")
-@pytest.mark.parametrize("plant", [*PLANTS, *MORE_PLANTS], ids=lambda plant: plant.id)
+@pytest.mark.parametrize("plant", [*PLANTS, *MORE_PLANTS, *SCENE_PLANTS], ids=lambda plant: plant.id)
 def test_a_planted_bug_is_caught_by_its_invariant(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
     """A checker that never was red proves nothing: each plant is caught, by the invariant that it breaks."""
     plant.put(monkeypatch)

@@ -14,6 +14,7 @@ from attrs import evolve
 
 from phoenix_adapters.brokers.ibkr.translate import Accounts
 from phoenix_adapters.brokers.mock.broker import MockBroker
+from phoenix_adapters.brokers.mock.working import Working
 from phoenix_cli.wiring.sim_frames import Frames
 from phoenix_cli.wiring.sim_mishaps import Crash
 from phoenix_core.facts import (
@@ -196,7 +197,13 @@ class WatchedBroker(MockBroker):
                 ):
                     self._end(working, BrokerStatus.CANCELLED, "cancelled by hand")
             return True
+        self.move_stop(stop)
+        return True
+
+    def move_stop(self, stop: Working) -> None:
+        """Somebody moves a stop away from where it was signed for."""
+        line = stop.frame.line
+        assert line.trigger is not None, "a stop has a trigger"
         moved = Price(line.trigger - line.side.sign * Decimal("-0.0010"))
         stop.frame = evolve(stop.frame, line=evolve(line, trigger=moved))
         self.tell(self._order_said(stop))
-        return True

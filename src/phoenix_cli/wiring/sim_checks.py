@@ -7,7 +7,7 @@ broker's truth.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from decimal import Decimal
 from typing import Final
@@ -21,11 +21,13 @@ from phoenix_cli.wiring.sim_rules import uncovered, unkilled
 from phoenix_core.desk import Desk, evolve, freeze
 from phoenix_core.kernel import bead_of
 from phoenix_core.tree import EMPTY_FRONTIER, Frontier, leaf_hash
-from phoenix_core.values import Role, Severity, Side, State
+from phoenix_core.values import Role, Severity, Side, State, plain
 from phoenix_core.watch.alerts import Message
 
 # In a currency the broker's holding is a cross-check: so much of it may be cash of other origin (DECISIONS E14).
 CASH: Final = Decimal(1000)
+# How drift of a holding is named.
+HOLDING: Final = ("count", "size", "sign")
 
 # Protection that was asked to end makes way for a close; what did not come in that time is the loss of it.
 WAY_IS_MADE: Final = timedelta(seconds=3)
@@ -62,6 +64,7 @@ class Oracle:
     published: dict[int, bytes] = Factory(dict)  # checkpoints that left the host: size -> root
     waiting: set[str] = Factory(set)  # critical drifts whose kill was not raised at the last look: the next turn does
     bare: dict[str, timedelta] = Factory(dict)  # what stands without protection or alarm -> since when, in ticks
+    overdue: dict[str, timedelta] = Factory(dict)  # entries that work too long -> since when that was seen, in ticks
     delivered: set[str] = Factory(set)  # alerts that a channel took
     twin: Desk = Factory(Desk)  # a second fold of the log
     grown: Frontier = EMPTY_FRONTIER  # the tree over what was read, as far as it was published
@@ -88,6 +91,13 @@ class Oracle:
             now = ledger.clock.now().ticks
             self.bare = {said: self.bare.get(said, now) for said in uncovered(self.frames.rules, ledger)}
             found.extend(("D4", said) for said, since in sorted(self.bare.items()) if now - since > WAY_IS_MADE)
+            old = self.frames.outlived() if ledger.wire.synchronised else []
+            self.overdue = {ref: self.overdue.get(ref, now) for ref in old}
+            found.extend(
+                ("LIFE", f"{ref} works longer than an approval covers, and nobody asked for its end")
+                for ref, since in self.overdue.items()
+                if now - since > WAY_IS_MADE
+            )
             waits = unkilled(self.frames.rules, ledger.drifts, ledger.acknowledged)
             found.extend(("E5", said) for identity, said in waits.items() if identity in self.waiting)
             self.waiting = set(waits)
@@ -152,7 +162,8 @@ class Oracle:
 
     def calm(self, desk: Desk) -> None:
         """After the calm: nothing is lost, every difference has its drift, everything held is protected or told of."""
-        found = [*_heard(self.ledger), *_held(self.ledger), *_exits(self.ledger), *_ends(self.ledger)]
+        ledger = self.ledger
+        found = [*_heard(ledger), *_held(ledger), *_exits(ledger, self.frames.rules.terms), *_ends(ledger)]
         untold = [
             alert.code
             for name, alert in self.ledger.alerts.items()
@@ -209,10 +220,16 @@ def _held(ledger: Ledger) -> Iterator[tuple[str, str]]:
         told = told or (symbol in ledger.answered and abs(held - ours) <= CASH)
         if held != ours and not told:
             yield "I12", f"{symbol}: the broker holds {held}, we {ours}, and no drift says so"
+        holdings = [d for d in ledger.drifts.values() if d.instrument == symbol and d.cause in HOLDING]
+        answered = holdings and all(drift.identity in ledger.acknowledged for drift in holdings)
+        known = any(drift.broker_state["quantity"] == plain(held) for drift in holdings)
+        if answered and not known and abs(held - ours) > CASH:
+            yield "I12", f"{symbol}: the broker holds {held}, and a human only answered another figure"
 
 
-def _exits(ledger: Ledger) -> Iterator[tuple[str, str]]:
-    """D7: exits that would OPEN a position have their drift. D4: a position without its stop has its alarm."""
+def _exits(ledger: Ledger, terms: Mapping[str, tuple[Decimal, Decimal]]) -> Iterator[tuple[str, str]]:
+    """D7: exits that would OPEN a position have their drift. D4: a position without its stop, where it was signed for,
+    has its alarm."""
     truth = ledger.wire.truth
     for symbol in truth.held:
         for side in Side:
@@ -236,7 +253,8 @@ def _exits(ledger: Ledger) -> Iterator[tuple[str, str]]:
             continue
         entry = position.order_ref[:REF_LENGTH]
         stops = (w for r, w in truth.book.items() if r.startswith(entry) and w.frame.line.role is Role.STOP)
-        stands = any(not stop.ends and stop.remaining >= held for stop in stops)
+        where = terms[name][0]
+        stands = any(not s.ends and s.remaining >= held and s.frame.line.trigger == where for s in stops)
         if not stands and name not in alarmed and not any(subject.startswith(entry) for subject in alarmed):
             yield "D4", f"{name} holds {held} without a standing stop, and nobody was told"
 

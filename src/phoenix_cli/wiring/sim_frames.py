@@ -19,7 +19,15 @@ from attrs import Factory, define, fields
 from phoenix_adapters.brokers.mock.working import Truth, Working
 from phoenix_adapters.engine.loop import Engine as Seen
 from phoenix_cli.wiring.sim_ledger import REF_LENGTH, Ledger
-from phoenix_cli.wiring.sim_rules import Rules, hours_judge, in_window, limits_judge, price_judge, terms_judge
+from phoenix_cli.wiring.sim_rules import (
+    Rules,
+    hours_judge,
+    in_window,
+    limits_judge,
+    price_judge,
+    stale_judge,
+    terms_judge,
+)
 from phoenix_core.facts import Quote
 from phoenix_core.kernel import ClearedOrder
 from phoenix_core.orders import Line
@@ -28,6 +36,7 @@ from phoenix_core.values import WALL_BACK_MAX, Role, Side, State, plain
 ANSWERED_WITHIN: Final = timedelta(seconds=2)
 QUOTED_WITHIN: Final = timedelta(seconds=2)
 TOKEN_LIFE: Final = timedelta(minutes=5)
+WORKING_LIFE: Final = timedelta(seconds=90)
 CLOSE_LIFE: Final = timedelta(seconds=60)
 SKEW_MAX: Final = timedelta(seconds=5)
 RESTARTS_AT: Final = timedelta(hours=23, minutes=45)
@@ -47,9 +56,11 @@ class Frames:
     logins: Callable[[], tuple[str, ...]]  # the accounts that the broker's login shows
     apart: Callable[[], timedelta]  # the broker's clock minus ours
     declared: Callable[[], bool]  # whether the gateway's nightly restart is declared
+    room: Callable[[], int]  # how many frames fit on the wire now
     found: list[tuple[str, str]] = Factory(list)
     entries: set[str] = Factory(set)
     exits: int = 0
+    working: dict[str, timedelta] = Factory(dict)  # entries that were handed over -> when; until nobody need end them
     placed: dict[tuple[str, Side], Decimal] = Factory(dict)
 
     def handed(self, cleared: ClearedOrder) -> None:
@@ -61,6 +72,7 @@ class Frames:
             self.found.extend((name, f"{cleared.ref} {said}") for said in judge(self, cleared, lines))
         if cleared.is_entry:
             self.entries.add(cleared.ref)
+            self.working[cleared.ref] = self.ledger.clock.now().ticks
         else:
             self.exits += 1
             self.ledger.visited.add(f"exit frame {lines[0].role}")
@@ -68,8 +80,15 @@ class Frames:
     def cancelled(self, ref: str) -> None:
         """Judge one cancel: only an order that the log recorded is ours to cancel."""
         self.ledger.read()
+        _ = self.working.pop(ref, None)
         if ref not in self.ledger.recorded:
             self.found.append(("I15", f"a cancel of {ref}, which is no order of ours"))
+
+    def outlived(self) -> list[str]:
+        """LIFE: entries that work for longer than an approval covers, and whose end nobody asked for."""
+        book, now = self.ledger.wire.truth.book, self.ledger.clock.now().ticks
+        self.working = {ref: at for ref, at in self.working.items() if ref in book and not book[ref].ends}
+        return [ref for ref, at in self.working.items() if now - at > WORKING_LIFE]
 
 
 def hash_of(lines: tuple[Line, ...]) -> str:
@@ -141,12 +160,20 @@ def _i16(frames: Frames, cleared: ClearedOrder, lines: tuple[Line, ...]) -> Iter
         yield f"left under open drift: {ledger.blocking(lines[0].symbol)}"
     if frames.declared() and in_window(now.wall, RESTARTS_AT, RESTART_BEFORE, RESTART_LASTS):
         yield "left in the restart window"
+    if len(lines) > frames.room():
+        yield f"left in {len(lines)} frames, and {frames.room()} fit on the wire"
     if abs(frames.apart()) > SKEW_MAX:
         yield f"left while the broker's clock was {frames.apart()} from ours"
 
 
 def _c3(frames: Frames, cleared: ClearedOrder, lines: tuple[Line, ...]) -> Iterator[str]:
     yield from hours_judge(frames.ledger.clock.now().wall)
+
+
+def _stale(frames: Frames, cleared: ClearedOrder, lines: tuple[Line, ...]) -> Iterator[str]:
+    position = frames.ledger.last.get(cleared.position_id)
+    if position is not None:
+        yield from stale_judge(frames.rules, position, frames.ledger.clock.now())
 
 
 def _c4(frames: Frames, cleared: ClearedOrder, lines: tuple[Line, ...]) -> Iterator[str]:
@@ -165,6 +192,8 @@ def _i17(frames: Frames, cleared: ClearedOrder, lines: tuple[Line, ...]) -> Iter
     token, now = frames.ledger.by_ref.get(cleared.ref), frames.ledger.clock.now()
     if token is not None:
         late = now.wall >= token.timestamp + TOKEN_LIFE or now.ticks >= token.ticks + TOKEN_LIFE
+        if token.epoch != frames.ledger.epoch:
+            yield f"left on a token for the run of epoch {token.epoch}"
         if late or now.wall < token.timestamp - WALL_BACK_MAX or now.boot != token.boot:
             yield "left after its token's life"
 
@@ -261,6 +290,7 @@ _ENTRY: Final[dict[str, Judge]] = {
     "I21": _i21,
     "I23": _i23,
     "I26": _i26,
+    "STL": _stale,
     "C3": _c3,
     "C4": _c4,
     "C5": _c5,

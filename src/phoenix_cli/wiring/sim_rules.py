@@ -42,10 +42,12 @@ from phoenix_core.beads import (
     TokenEvent,
 )
 from phoenix_core.orders import Line
-from phoenix_core.values import Role, Severity, State
+from phoenix_core.values import Moment, Role, Severity, State
 
 NEW_YORK: Final = ZoneInfo("America/New_York")
 RESERVED: Final = (State.APPROVED, State.SUBMITTED, State.STALLED, State.FILLED, State.MANAGED)
+# What is lost is placed again once by the desk itself.
+PLACED_MAX: Final = 2
 TEMPORARY_FOR: Final = timedelta(minutes=5)
 ROLLS_AT: Final = timedelta(hours=17)
 OPENS_AT: Final = timedelta(hours=17, minutes=15)
@@ -66,6 +68,9 @@ class Rules:
     versions: dict[str, tuple[str, Evidence]] = Factory(dict)  # by intent: leaf and body of the newest evidence
     charges: dict[str, tuple[int, Decimal]] = Factory(dict)  # by family: revision and amount
     limits: Limits = Factory(Limits)
+    stale_after: timedelta = timedelta(minutes=15)
+    looked: dict[str, tuple[datetime, timedelta]] = Factory(dict)  # when each strategy's state was last refreshed
+    born: dict[str, tuple[datetime, timedelta]] = Factory(dict)  # by position: when it was proposed
     submitted: dict[str, object] = Factory(dict)  # by reference: the trading day
     entered: Counter[object] = Factory(Counter)  # by trading day: how many entries
     owners: dict[str, str] = Factory(dict)  # by reference of an entry: its position
@@ -73,6 +78,7 @@ class Rules:
     passed: set[State] = Factory(set)  # states that positions entered since the last act
     untold: dict[str, int] = Factory(dict)  # critical drifts whose alert has not been seen, and their beads
     stops: dict[str, dict[str, bool]] = Factory(dict)  # by position: its stops, and which of them the log calls ended
+    placed: dict[str, dict[str, bool]] = Factory(dict)  # by position: groups with a stop that nobody signed for
     terms: dict[str, tuple[Decimal, Decimal]] = Factory(dict)  # by position: stop and target as approved or signed
 
     def judge(self, bead: Bead, data: bytes) -> Found:
@@ -154,11 +160,12 @@ def _alert(rules: Rules, body: Alert, bead: Bead) -> Found:
 
 def _anchor(rules: Rules, body: StateAnchor, bead: Bead) -> Found:
     rules.anchored = bead.seq
+    rules.looked[body.strategy] = (bead.ts, rules.ledger.clock.now().ticks)
     yield from ()
 
 
 def _policy(rules: Rules, body: Policy, bead: Bead) -> Found:
-    rules.limits = body.limits
+    rules.limits, rules.stale_after = body.limits, body.stale_after
     yield from ()
 
 
@@ -175,6 +182,7 @@ def _execution(rules: Rules, body: Execution, bead: Bead) -> Found:
 
 def _position(rules: Rules, body: Position, bead: Bead) -> Found:
     rules.passed.add(body.state)
+    _ = rules.born.setdefault(body.position_id, (bead.ts, rules.ledger.clock.now().ticks))
     _ = rules.terms.setdefault(body.position_id, (body.stop_price, body.target_price))
     if body.event is PositionEvent.SUBMITTED:
         if (before := rules.submitted.get(body.order_ref or "")) is not None:
@@ -186,6 +194,12 @@ def _position(rules: Rules, body: Position, bead: Bead) -> Found:
 
 
 def _order(rules: Rules, body: Order, bead: Bead) -> Found:
+    placed = any(frame.line.role is Role.STOP and frame.revision == 1 for frame in body.frames)
+    if placed and body.group is not None and not (body.mandate or "").startswith("decision:"):
+        groups = rules.placed.setdefault(body.position_id, {})
+        groups[body.group] = True
+        if len(groups) > PLACED_MAX:
+            yield "X2", f"bead {bead.seq}: protection of {body.position_id} is placed once more, and nobody signed"
     stops = rules.stops.setdefault(body.position_id, {})
     for frame in body.frames:
         if frame.line.role is Role.STOP:
@@ -285,6 +299,15 @@ def price_judge(rules: Rules, position: Position, lines: tuple[Line, ...], bid: 
             crossed = bid <= line.trigger if line.side.value == "SELL" else ask >= line.trigger
             if crossed:
                 yield "left with its stop on the wrong side of the market"
+
+
+def stale_judge(rules: Rules, position: Position, now: Moment) -> Iterator[str]:
+    """STL: somebody looked at what the intent stands on, at the latest when it was proposed, and not too long ago."""
+    born = rules.born[position.position_id]
+    seen = (born, rules.looked.get("*", born), rules.looked.get(position.strategy, born))
+    wall, ticks = max(at for at, _ in seen), max(at for _, at in seen)
+    if now.wall - wall >= rules.stale_after or now.ticks - ticks >= rules.stale_after:
+        yield f"left on a state that nobody looked at since {wall:%H:%M:%S}"
 
 
 def terms_judge(rules: Rules, position_id: str, lines: tuple[Line, ...]) -> Iterator[str]:

@@ -17,15 +17,15 @@ from attrs import frozen
 from phoenix_adapters.brokers.mock.chaos import ChaosMode, Dawdle, Fate, Fill, Reject
 from phoenix_cli.wiring.round_trip import START
 from phoenix_cli.wiring.signing import Screen, screen_of
-from phoenix_cli.wiring.sim_acts import MISFORTUNE, _kill, _refresh, lapse, propose_in, rise
+from phoenix_cli.wiring.sim_acts import MISFORTUNE, _kill, _refresh, lapse, propose_in, restart, rise
 from phoenix_cli.wiring.sim_mishaps import Crash
 from phoenix_cli.wiring.sim_rare import _adopt
-from phoenix_cli.wiring.sim_world import Simulation, quote
-from phoenix_core.beads import Limits, Verdict
+from phoenix_cli.wiring.sim_world import PAIRS, Simulation, quote
+from phoenix_core.beads import Limits, Resolution, Verdict
 from phoenix_core.facts import BrokerStatus
-from phoenix_core.gate.statements import Close
+from phoenix_core.gate.statements import Close, ResolveDrift
 from phoenix_core.trade.positions import Open
-from phoenix_core.values import Money, Quantity, Side, State, text_hash
+from phoenix_core.values import Money, Quantity, Role, Side, State, text_hash
 
 SECOND: Final = timedelta(seconds=1)
 # The position that a scene is about, and a neighbour where it needs one: for what strikes at an order or an execution.
@@ -218,6 +218,110 @@ async def _a_day_of_losses(sim: Simulation) -> None:
         await lapse(sim, SECOND)
 
 
+async def _no_whole_picture(sim: Simulation) -> None:
+    """A session opens, tells of its orders to the end, and has no whole picture to give."""
+    position = await _proposed(sim, PAIR)
+    sim.broker.cut()
+    sim.broker.blur = "parts"
+    await lapse(sim, SECOND / 10)
+    _approve(sim, position)
+    for _ in range(20):
+        await lapse(sim, SECOND / 2)
+
+
+async def _a_silent_link(sim: Simulation) -> None:
+    """The link stands and has not answered for a while, and somebody approves."""
+    position = await _proposed(sim, PAIR)
+    sim.broker.mute(True)
+    for _ in range(4):
+        await lapse(sim, SECOND)
+    _approve(sim, position)
+    for _ in range(3):
+        await lapse(sim, SECOND)
+
+
+async def _an_old_context(sim: Simulation) -> None:
+    """What an intent stands on was fresh when it was approved, and is not when the engine wakes."""
+    position = await _proposed(sim, PAIR)
+    for _ in range(41):
+        await lapse(sim, 20 * SECOND)
+    for _ in range(3):
+        await lapse(sim, SECOND)
+    _approve(sim, position)
+    sim.clock.advance(timedelta(minutes=3))
+    for _ in range(5):
+        await lapse(sim, SECOND)
+
+
+async def _works_too_long(sim: Simulation) -> None:
+    """An entry works, and nothing comes of it."""
+    _ = await _sent(sim, PAIR, Fill(timedelta(minutes=10)))
+    for _ in range(12):
+        await lapse(sim, 10 * SECOND)
+
+
+async def _lease_taken(sim: Simulation) -> None:
+    """An approval was meant for the run that stood; another run begins before it is used."""
+    _ = await _approved(sim, PAIR)
+    await restart(sim)
+    for _ in range(3):
+        await lapse(sim, SECOND)
+
+
+async def _no_room(sim: Simulation) -> None:
+    """Three brackets are approved in one moment, and eight frames fit on the wire."""
+    for position in [await _proposed(sim, pair) for pair in PAIRS]:
+        _approve(sim, position)
+    for _ in range(3):
+        await lapse(sim, SECOND)
+
+
+async def _a_stop_moves(sim: Simulation) -> None:
+    """A human moves a stop in the broker's own window."""
+    _ = await _into(sim, State.MANAGED, PAIR)
+    stop = next(w for w in sim.broker.truth.book.values() if w.frame.line.role is Role.STOP and not w.ends)
+    sim.broker.move_stop(stop)
+    for _ in range(5):
+        await lapse(sim, SECOND)
+
+
+async def _lost_again(sim: Simulation) -> None:
+    """Protection is taken away, placed again, and taken away again: by then only a human knows why."""
+    _ = await _into(sim, State.MANAGED, PAIR)
+    for _ in range(3):
+        for working in tuple(sim.broker.truth.book.values()):
+            if working.frame.line.role.is_exit and not working.ends:
+                sim.broker._end(working, BrokerStatus.CANCELLED, "cancelled by hand")
+        await lapse(sim, SECOND)
+        sim.broker.cut()  # a new session begins with a picture
+        for _ in range(15):
+            await lapse(sim, SECOND)
+
+
+async def _drift_grows(sim: Simulation) -> None:
+    """A human answers a drift, and then it is another one."""
+    sim.broker.trade_by_hand(PAIR, Side.BUY, Quantity(Decimal(20000)))
+    sim.broker.cut()
+    for _ in range(20):
+        await lapse(sim, SECOND)
+    for drift in tuple(sim.other().desk.drifts.open.values()):
+        _ = sim.sign(ResolveDrift(drift.identity, Resolution.ACKNOWLEDGED, text_hash("sim")))
+    await lapse(sim, SECOND)
+    sim.broker.trade_by_hand(PAIR, Side.BUY, Quantity(Decimal(20000)))
+    await lapse(sim, SECOND)
+
+
+async def _second_owner(sim: Simulation) -> None:
+    """Nothing certain is known of an entry, and somebody wants another in the same instrument."""
+    _ = await _into(sim, State.STALLED, PAIR)
+    position = await _proposed(sim, PAIR)
+    screen = screen_of(sim.other().desk, position.intent_id, sim.clock.now(), Verdict.APPROVE)
+    assert isinstance(screen, Screen), f"nothing to approve: {screen}"
+    _ = sim.sign(screen.says)
+    for _ in range(3):
+        await lapse(sim, SECOND)
+
+
 async def _nobody_hears(sim: Simulation) -> None:
     """A kill is raised while every channel refuses."""
     for ear in sim.ears:
@@ -232,6 +336,16 @@ CORNER_SCENES: Final[dict[str, Scene]] = {
     "in the restart window": Scene(_in_the_window, "2026-11-18T23:43:00-05:00"),
     "a session opens": Scene(_session_opens),
     "a day of losses": Scene(_a_day_of_losses, limits=Limits(daily_loss_max=Money(Decimal(10)))),
+    "no whole picture": Scene(_no_whole_picture),
+    "a silent link": Scene(_a_silent_link),
+    "an old context": Scene(_an_old_context),
+    "works too long": Scene(_works_too_long),
+    "another run": Scene(_lease_taken),
+    "no room": Scene(_no_room),
+    "a stop moves": Scene(_a_stop_moves),
+    "lost again": Scene(_lost_again),
+    "an answered drift grows": Scene(_drift_grows),
+    "a second owner": Scene(_second_owner),
     "nobody hears": Scene(_nobody_hears),
 }
 MEETINGS: Final[dict[str, Scene]] = {

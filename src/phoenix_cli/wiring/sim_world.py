@@ -285,6 +285,7 @@ def world_of(seed: int, home: str | None = None, begins: str = "", limits: Limit
         lambda: tuple(account.tag for account in broker.accounts()),
         broker.skew,
         lambda: made.window is not None,
+        broker.room,
     )
     oracle = Oracle(ledger, broker.frames, store)
     ears = tuple(Ear(name, oracle.told) for name in ("first", "second"))

@@ -1,0 +1,102 @@
+"""Planted bugs that were looked for where nobody had planted any, most of which storms alone did not catch.
+
+Each is a line of a guard, of protection or of drift, left out or turned round; each has its directed story.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+
+import pytest
+
+from phoenix_core.acts import due, last_look, lights
+from phoenix_core.gate import guards, tokens
+from phoenix_core.trade import protection
+from phoenix_core.values import State
+from phoenix_core.watch import drift
+from tests.chaos.more_plants import _nothing
+from tests.chaos.plants import Plant
+
+Patch = pytest.MonkeyPatch
+
+
+def _unreconciled(patch: Patch) -> None:
+    """Nobody waits for the first whole picture of a session."""
+    whole = guards.drift_light
+    patch.setattr(guards, "drift_light", lambda reconciled, drifts: whole(True, drifts))
+
+
+def _silent_link(patch: Patch) -> None:
+    """A link that stands counts as one that answers."""
+    whole = guards.link_light
+    patch.setattr(guards, "link_light", lambda ready, age, window, skew: whole(ready, timedelta(0), window, skew))
+
+
+def _stalled_free(patch: Patch) -> None:
+    """What nothing certain is known of reserves nothing."""
+    patch.setattr(lights, "RESERVED", tuple(state for state in lights.RESERVED if state is not State.STALLED))
+
+
+def _other_run(patch: Patch) -> None:
+    """A token outlives the run that it was made for."""
+    over = tokens.life_over
+    patch.setattr(tokens, "life_over", lambda token, now, epoch: over(token, now, token.epoch))
+
+
+def _answered(patch: Patch) -> None:
+    """A drift that a human answered is never told again, however it grows."""
+    patch.setattr(drift, "is_news", lambda drifts, found, seq: found.identity not in drifts.open)
+
+
+SCENE_PLANTS: Final = (
+    Plant(
+        "unreconciled", "a session's first picture is not awaited", ("I16",), _unreconciled, scene="no whole picture"
+    ),
+    Plant("silent-link", "nobody asks when the link last answered", ("I16",), _silent_link, scene="a silent link"),
+    Plant("stalled-free", "a STALLED entry reserves nothing", ("C5",), _stalled_free, scene="a second owner"),
+    Plant("other-run", "a token outlives its run", ("I17",), _other_run, scene="another run"),
+    Plant("answered-for-ever", "an answered drift may grow", ("I12",), _answered, scene="an answered drift grows"),
+    Plant(
+        "no-last-look",
+        "the last look sees no light",
+        ("I14",),
+        lambda patch: patch.setattr(last_look, "verdict", _nothing),
+        scene="between while APPROVED",
+    ),
+    Plant(
+        "moved-stop",
+        "a stop elsewhere is protection too",
+        ("D4",),
+        lambda patch: patch.setattr(protection, "_is_mandate", lambda order: True),
+        scene="a stop moves",
+    ),
+    Plant(
+        "placed-for-ever",
+        "protection is placed again and again",
+        ("X2",),
+        lambda patch: patch.setattr(protection, "PLACED_MAX", 99),
+        scene="lost again",
+    ),
+    Plant(
+        "works-for-ever",
+        "an entry works for longer than was approved",
+        ("LIFE",),
+        lambda patch: patch.setattr(due, "WORKING_LIFE", timedelta(days=9)),
+        scene="works too long",
+    ),
+    Plant(
+        "never-stale",
+        "nobody asks how old a context is",
+        ("STL",),
+        lambda patch: patch.setattr(lights, "_stale", _nothing),
+        scene="an old context",
+    ),
+    Plant(
+        "no-room",
+        "a bracket leaves where only a part of it fits",
+        ("I16",),
+        lambda patch: patch.setattr(guards, "pacing_light", _nothing),
+        scene="no room",
+    ),
+)
