@@ -10,10 +10,11 @@ from typing import Final
 
 import pytest
 
+from phoenix_core import values
 from phoenix_core.acts import due, last_look, lights
-from phoenix_core.gate import guards, tokens
+from phoenix_core.gate import guards, stale_gate, tokens
 from phoenix_core.trade import protection
-from phoenix_core.values import State
+from phoenix_core.values import Moment, State
 from phoenix_core.watch import drift
 from tests.chaos.more_plants import _nothing
 from tests.chaos.plants import Plant
@@ -44,6 +45,17 @@ def _other_run(patch: Patch) -> None:
     patch.setattr(tokens, "life_over", lambda token, now, epoch: over(token, now, token.epoch))
 
 
+def _wall_back(patch: Patch) -> None:
+    """A wall that was set back says nothing of a life."""
+    whole = values.elapsed
+
+    def spent(since: Moment, now: Moment) -> timedelta | None:
+        return whole(since, now) if now.wall >= since.wall else now.ticks - since.ticks
+
+    for module in (values, stale_gate):
+        patch.setattr(module, "elapsed", spent)
+
+
 def _answered(patch: Patch) -> None:
     """A drift that a human answered is never told again, however it grows."""
     patch.setattr(drift, "is_news", lambda drifts, found, seq: found.identity not in drifts.open)
@@ -56,6 +68,7 @@ SCENE_PLANTS: Final = (
     Plant("silent-link", "nobody asks when the link last answered", ("I16",), _silent_link, scene="a silent link"),
     Plant("stalled-free", "a STALLED entry reserves nothing", ("C5",), _stalled_free, scene="a second owner"),
     Plant("other-run", "a token outlives its run", ("I17",), _other_run, scene="another run"),
+    Plant("wall-back", "a wall that went back is no doubt", ("I17",), _wall_back, scene="an hour back by the wall"),
     Plant("answered-for-ever", "an answered drift may grow", ("I12",), _answered, scene="an answered drift grows"),
     Plant(
         "no-last-look",

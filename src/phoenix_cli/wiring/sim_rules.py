@@ -60,6 +60,7 @@ class Rules:
 
     ledger: Ledger
     secrets: tuple[str, ...] = ()  # what no bead and no message may say
+    nonces: set[str] = Factory(set)  # of every statement in the log
     decided: set[tuple[str, str]] = Factory(set)  # (type, subject) of every signed statement
     statements: dict[str, dict[str, Any]] = Factory(dict)  # by position or intent: the latest that was signed of it
     raised: dict[str, tuple[KillFlag, Bead]] = Factory(dict)
@@ -97,14 +98,15 @@ class Rules:
 
 def _decision(rules: Rules, body: Decision, bead: Bead) -> Found:
     rules.decided.add((body.type, body.subject))
-    rules.statements[body.subject] = json.loads(body.signed.statement)
+    said = rules.statements[body.subject] = json.loads(body.signed.statement)
+    if said["session"] in rules.nonces:
+        yield "I22", f"bead {bead.seq}: what was signed once is recorded a second time"
+    rules.nonces.add(said["session"])
     if body.type == "drift-resolve":
         rules.answered.add(body.subject)
     if body.type == "protect":
-        said = rules.statements[body.subject]
         stop, target = rules.terms.get(body.subject, (Decimal(0), Decimal(0)))
         rules.terms[body.subject] = (Decimal(said.get("stop") or stop), Decimal(said.get("target") or target))
-    yield from ()
 
 
 def _evidence(rules: Rules, body: Evidence, bead: Bead) -> Found:

@@ -333,6 +333,7 @@ async def _nobody_hears(sim: Simulation) -> None:
 CORNER_SCENES: Final[dict[str, Scene]] = {
     "six minutes by the ticks": _slept(timedelta(minutes=6), timedelta(minutes=-6)),
     "six minutes by the wall": _slept(timedelta(0), timedelta(minutes=6)),
+    "an hour back by the wall": _slept(timedelta(0), timedelta(hours=-1)),
     "in the restart window": Scene(_in_the_window, "2026-11-18T23:43:00-05:00"),
     "a session opens": Scene(_session_opens),
     "a day of losses": Scene(_a_day_of_losses, limits=Limits(daily_loss_max=Money(Decimal(10)))),
