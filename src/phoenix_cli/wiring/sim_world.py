@@ -28,7 +28,7 @@ from phoenix_adapters.engine.inputs import proposal_of
 from phoenix_adapters.engine.loop import Engine
 from phoenix_adapters.engine.recorder import Recorder
 from phoenix_adapters.engine.watching import Watchdog
-from phoenix_adapters.keys import KeyType, PrivateKey, PublicKey, SshVerifier, sshsig
+from phoenix_adapters.keys import KeyType, PublicKey, SshVerifier, sshsig
 from phoenix_adapters.keys.sshsig import NAMESPACE
 from phoenix_cli.wiring.round_trip import START
 from phoenix_cli.wiring.signing import root_text, signed, statement_of
@@ -85,17 +85,12 @@ class Pen:
     """An operator's key in memory. Whoever signs with it has the signature checked before anything is done with it,
     as everywhere; that it checks its own once more, as a pen on a desk does, is left out here."""
 
-    private: PrivateKey
-
-    @property
-    def public(self) -> PublicKey:
-        """The key that signs."""
-        return self.private.public
+    public: PublicKey
+    ed25519: Callable[[bytes], bytes]
 
     def sign(self, statement: bytes, namespace: str = NAMESPACE) -> str:
         """Sign at once."""
-        ed25519 = Ed25519PrivateKey.from_private_bytes(self.private.seed).sign
-        return sshsig.sign(statement, self.public, ed25519, namespace)
+        return sshsig.sign(statement, self.public, self.ed25519, namespace)
 
 
 @define
@@ -246,10 +241,8 @@ def _secret(seed: int) -> bytes:
 
 
 def _pen(seed: int) -> Pen:
-    secret = _secret(seed)
-    private = Ed25519PrivateKey.from_private_bytes(secret)
-    public = PublicKey(KeyType.SOFTWARE, private.public_key().public_bytes_raw())
-    return Pen(PrivateKey(public, secret, "sim"))
+    private = Ed25519PrivateKey.from_private_bytes(_secret(seed))
+    return Pen(PublicKey(KeyType.SOFTWARE, private.public_key().public_bytes_raw()), private.sign)
 
 
 def world_of(seed: int, home: str | None = None, begins: str = "", limits: Limits | None = None) -> Simulation:
