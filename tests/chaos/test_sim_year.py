@@ -17,7 +17,7 @@ import pytest
 from attrs import Factory, define
 
 from phoenix_adapters.brokers.mock.chaos import ChaosMode
-from phoenix_cli.wiring.sim_acts import _close, _decide, _propose, _refresh, lapse
+from phoenix_cli.wiring.sim_acts import close, decide, lapse, propose, refresh
 from phoenix_cli.wiring.sim_ledger import ENDS
 from phoenix_cli.wiring.sim_world import Simulation, world_of
 from phoenix_core.desk import freeze
@@ -56,15 +56,15 @@ async def _day(sim: Simulation) -> None:
     sim.broker.cut()
     for _ in range(3):
         await lapse(sim, timedelta(seconds=6))
-    await _refresh(sim)
+    await refresh(sim)
     await lapse(sim, timedelta(seconds=2))
     for _ in range(2):
-        await _propose(sim)
+        await propose(sim)
         await lapse(sim, timedelta(seconds=1))
-        await _decide(sim)
+        await decide(sim)
         for _ in range(3):
             await lapse(sim, timedelta(seconds=1))
-        await _close(sim)
+        await close(sim)
         for _ in range(4):
             await lapse(sim, timedelta(seconds=2))
 

@@ -32,7 +32,8 @@ LOOPS: Final = 4
 PATIENCE_S: Final = 20.0
 
 
-async def _propose(sim: Simulation) -> None:
+async def propose(sim: Simulation) -> None:
+    """A bot has an idea about one of the instruments."""
     propose_in(sim, sim.random.choice(PAIRS))
 
 
@@ -55,7 +56,8 @@ def propose_in(sim: Simulation, pair: str) -> None:
     sim.propose(text.encode())
 
 
-async def _decide(sim: Simulation) -> None:
+async def decide(sim: Simulation) -> None:
+    """An operator answers one of the proposals that wait."""
     waiting = sim.desk.positions.in_state(State.PROPOSED)
     if not waiting:
         return
@@ -80,13 +82,15 @@ def _lid(sim: Simulation) -> None:
         sim.clock.step_wall(timedelta(minutes=6))
 
 
-async def _close(sim: Simulation) -> None:
+async def close(sim: Simulation) -> None:
+    """An operator wants out of what is held."""
     held = sim.desk.positions.in_state(State.MANAGED)
     if held:
         _ = sim.sign(Close(sim.random.choice(held).position_id, text_hash("sim")))
 
 
-async def _kill(sim: Simulation) -> None:
+async def kill(sim: Simulation) -> None:
+    """A kill goes up, or one that stands is cleared."""
     flags = list(sim.desk.kill_flags.standing.values())
     if flags:
         _ = sim.sign(ClearKill(flags[0].flag, text_hash("sim")))
@@ -97,7 +101,8 @@ async def _kill(sim: Simulation) -> None:
         _ = sim.other().act(RaiseKill(CommandId(sim.fresh("kill")), scope, "sim", "sim"))
 
 
-async def _refresh(sim: Simulation) -> None:
+async def refresh(sim: Simulation) -> None:
+    """An operator looks anew at every strategy and market."""
     _ = sim.sign(RefreshAnchor("*", "*", Regime.DEFAULT))
 
 
@@ -178,7 +183,7 @@ async def _rival(sim: Simulation) -> None:
     _ = (await new.start()).unwrap()
     sim.broker.refuse_connects(0)
     for _ in range(3):
-        await _decide(sim)
+        await decide(sim)
     said += sim.broker.drain()
     sim.engine, sim.hands = old, hands  # the frames of this turn are the old run's
     try:
@@ -336,11 +341,11 @@ async def rise(sim: Simulation, crash: Crash) -> None:
 
 
 WORK: Final[tuple[tuple[Act, int], ...]] = (
-    (_propose, 12),
-    (_decide, 20),
-    (_close, 4),
-    (_kill, 2),
-    (_refresh, 6),
+    (propose, 12),
+    (decide, 20),
+    (close, 4),
+    (kill, 2),
+    (refresh, 6),
     (_twice, 2),
     (_acknowledge, 5),
     (_keep, 1),

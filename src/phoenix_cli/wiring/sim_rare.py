@@ -46,7 +46,7 @@ async def _resolve_stalled(sim: Simulation) -> None:
         )
 
 
-async def _adopt(sim: Simulation) -> None:
+async def adopt(sim: Simulation) -> None:
     """A human gives what was traded past the desk an owner, so that it is protected."""
     desk = sim.other().desk
     found = [d for d in desk.drifts.open.values() if d.cause in ("count", "size") and d.instrument in PAIRS]
@@ -201,7 +201,7 @@ async def _recrash(sim: Simulation) -> None:
 Act = Callable[[Simulation], Coroutine[object, object, bool | None]]
 RARE_WORK: Final[tuple[tuple[Act, int], ...]] = (
     (_resolve_stalled, 2),
-    (_adopt, 1),
+    (adopt, 1),
     (_protect, 1),
     (_cancel_orphans, 1),
     (_resume, 1),

@@ -17,9 +17,9 @@ from attrs import frozen
 from phoenix_adapters.brokers.mock.chaos import ChaosMode, Dawdle, Fate, Fill, Reject
 from phoenix_cli.wiring.round_trip import START
 from phoenix_cli.wiring.signing import Screen, screen_of
-from phoenix_cli.wiring.sim_acts import MISFORTUNE, _kill, _refresh, lapse, propose_in, restart, rise
+from phoenix_cli.wiring.sim_acts import MISFORTUNE, kill, lapse, propose_in, refresh, restart, rise
 from phoenix_cli.wiring.sim_mishaps import Crash
-from phoenix_cli.wiring.sim_rare import _adopt
+from phoenix_cli.wiring.sim_rare import adopt
 from phoenix_cli.wiring.sim_world import PAIRS, Simulation, quote
 from phoenix_core.beads import Limits, Resolution, Verdict
 from phoenix_core.facts import BrokerStatus
@@ -48,7 +48,7 @@ class Scene:
 
 
 async def _proposed(sim: Simulation, pair: str) -> Open:
-    await _refresh(sim)
+    await refresh(sim)
     propose_in(sim, pair)
     for _ in range(2):
         await lapse(sim, SECOND)
@@ -91,7 +91,7 @@ async def _filled(sim: Simulation, pair: str) -> str:
     for _ in range(30):
         if not sim.desk.drifts.open:
             await lapse(sim, SECOND)
-    await _adopt(sim)
+    await adopt(sim)
     sim.broker.mute(True)
     await lapse(sim, SECOND / 4)
     sim.broker.mute(False)
@@ -326,7 +326,7 @@ async def _nobody_hears(sim: Simulation) -> None:
     """A kill is raised while every channel refuses."""
     for ear in sim.ears:
         ear.mood = "refuses"
-    await _kill(sim)
+    await kill(sim)
     await lapse(sim, SECOND)
 
 
