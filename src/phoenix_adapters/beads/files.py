@@ -177,9 +177,13 @@ def copy_whole(source: apsw.Connection, target: str, vfs: str | None, check: Cal
             backup = copy.backup("main", source, "main")
             try:
                 _ = backup.step(-1)
-            finally:
-                # Forced: a step that failed has said so, and `check` reads what a good one left.
-                backup.close(True)
+            except apsw.Error:
+                # The step has said what is wrong. Over a way to the disk that is written in Python the end may fail once
+                # more, and then apsw's close breaks the interpreter's own rules.
+                with contextlib.suppress(apsw.Error, SystemError):
+                    backup.close(True)
+                raise
+            backup.close(True)  # forced: `check` reads what a good step left
         finally:
             copy.close()
         head = check(partial)
