@@ -175,17 +175,9 @@ def copy_whole(source: apsw.Connection, target: str, vfs: str | None, check: Cal
         try:
             # One step under one read lock: writers go on, and nothing is copied twice.
             backup = copy.backup("main", source, "main")
-            try:
-                _ = backup.step(-1)
-            except apsw.Error:
-                # The step has said what is wrong. Over a way to the disk that is written in Python the end may fail once
-                # more, and then apsw's close breaks the interpreter's own rules.
-                with contextlib.suppress(apsw.Error, SystemError):
-                    backup.close(True)
-                raise
-            backup.close(True)  # forced: `check` reads what a good step left
+            _ = backup.step(-1)
         finally:
-            copy.close()
+            copy.close()  # and the copying with it, so that its end says nothing over what a failed step said
         head = check(partial)
         sync(partial)
         rename(partial, target)
