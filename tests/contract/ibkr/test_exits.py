@@ -88,7 +88,7 @@ async def test_an_orphan_that_will_not_be_cancelled_is_told_within_fifteen_secon
         began = desk.scene.clock.now().wall
         for _ in range(14):
             await desk.leap(0.9)
-        await desk.until(lambda: desk.alerted(Code.ORPHAN_EXIT))
+        await desk.until(lambda: bool(desk.alerted(Code.ORPHAN_EXIT) and desk.bodies(KillFlag)))  # the kill is due then
         assert (desk.scene.clock.now().wall - began).total_seconds() < 20  # a quiet picture, and a second one
         assert {flag.scope for flag in desk.bodies(KillFlag)} == {"instrument:EURUSD"} and len(desk.placed()) == 4
 
