@@ -11,12 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from phoenix_core.beads import (
-    KillFlag,
-    Observation,
-    ReconciliationDrift,
-)
+from phoenix_core.beads import KillFlag, Observation, Order, OrderEvent, ReconciliationDrift
 from phoenix_core.gate.statements import Adopt, CancelOrphans, Close
+from phoenix_core.kernel import bead_of
 from phoenix_core.trade.protection import Protection, protection_of
 from phoenix_core.values import Price, Quantity, Role, Side, State, text_hash
 from phoenix_core.watch.codes import Code
@@ -148,6 +145,12 @@ async def test_a_partial_entry_and_then_the_stop_leave_nothing_behind(tmp_path: 
         await desk.leap(5)
         assert desk.nets == [0, HALF, 0] and not desk.working() and desk.is_owned()
         assert not desk.stage.desk.drifts.open
+        beads = [bead_of(record) for record in desk.stage.store.read(0)]
+        orders = [(bead.ts, bead.body) for bead in beads if isinstance(bead.body, Order)]
+        ended = {ts for ts, order in orders if order.event is OrderEvent.ENDED and order.role is Role.ENTRY}
+        exits = [(ts, order) for ts, order in orders if order.role is not Role.ENTRY]
+        asked = {ts for ts, order in exits if order.event is OrderEvent.CANCEL_REQUESTED}
+        assert asked == ended, "in the very decision that took the entry's end in, not seconds later"
 
 
 @shows("F37", "X1")

@@ -14,7 +14,7 @@ from phoenix_core.beads import OrderEvent
 from phoenix_core.facts import BrokerStatus, OrderSaid, Snapshot
 from phoenix_core.orders import Frame, Line, exit_ref, group_of, order_hash
 from phoenix_core.refusals import Reason
-from phoenix_core.trade.exits import close_line
+from phoenix_core.trade.exits import PROTECTION_ENDS_WITHIN, close_line
 from phoenix_core.trade.order_words import news
 from phoenix_core.trade.protection import (
     UNANSWERED_AFTER,
@@ -229,6 +229,21 @@ def test_a_change_that_is_not_answered_is_pending() -> None:
     assert protection(log) is P.PENDING
     tell(log, STOP_REF, size=4)
     assert protection(log) is P.PENDING
+
+
+def test_what_makes_way_for_a_close_is_pending_until_the_close_had_its_time() -> None:
+    """Asked to end by us: for three seconds neither protection nor the loss of it; after them what it is."""
+    log = filled()
+    for ref in (STOP_REF, TARGET_REF):
+        echoed(log, ref)
+    assert protection(log) is P.FULL
+    log.append(*(order_bead(log.order(ref), OrderEvent.CANCEL_REQUESTED) for ref in (STOP_REF, TARGET_REF)))
+    assert protection(log) is P.PENDING
+    tell(log, TARGET_REF, B.CANCELLED, size=10)
+    log.wait(PROTECTION_ENDS_WITHIN - timedelta(microseconds=1))
+    assert protection(log) is P.PENDING
+    log.wait(timedelta(microseconds=2))
+    assert protection(log) is P.NONE
 
 
 def test_the_limit_is_as_decided() -> None:
