@@ -133,7 +133,7 @@ def evolve(desk: Desk, bead: Bead) -> Desk:
     """Fold one recorded bead into the desk, in place, and hand the desk back. What does not fit is a bug."""
     assert bead.seq == desk.head.size, f"bead {bead.seq} does not follow a head of {desk.head.size}"
     for settled in bead.settles:
-        _ = desk.owed.pop((settled.seq, settled.index), None)
+        desk.owed.settle((settled.seq, settled.index))
     getattr(desk, OWNERS[bead.body.kind]).fold(bead)
     for index, effect in enumerate(react(bead)):
         desk.owed[bead.seq, index] = effect

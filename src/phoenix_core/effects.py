@@ -161,6 +161,12 @@ class Owed(MutableMapping[Key, Effect]):
         """The effects of several kinds, oldest first."""
         return sorted((pair for kind in kinds for pair in self._kinds[kind].items()), key=itemgetter(0))
 
+    def settle(self, key: Key) -> None:
+        """What was owed under this key, if anything was, is owed no more."""
+        effect = self._all.pop(key, None)
+        if effect is not None:
+            del self._kinds[type(effect)][key]
+
     def __getitem__(self, key: Key) -> Effect:
         return self._all[key]
 

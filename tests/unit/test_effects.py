@@ -74,12 +74,16 @@ def test_what_is_owed_is_found_by_its_kind_oldest_first(taken: list[tuple[bool, 
         if comes:
             owed[seq, 0] = plain[seq, 0] = KINDS[kind]
         else:
-            assert owed.pop((place, 0), None) == plain.pop((place, 0), None)
+            owed.settle((place, 0))
+            _ = plain.pop((place, 0), None)
     assert dict(owed) == plain and list(owed) == list(plain) and len(owed) == len(plain)
     for effect in KINDS.values():
         assert dict(owed.of(type(effect))) == {key: one for key, one in plain.items() if type(one) is type(effect)}
     assert owed.oldest(*map(type, KINDS.values())) == list(plain.items())
     assert owed.oldest(SendOrder) == []
+    for key in plain:
+        assert owed.pop(key) == plain[key]
+    assert not owed and all(not owed.of(kind) for kind in EFFECTS)
 
 
 def test_what_is_done_at_once_does_not_wait_for_the_engine() -> None:
