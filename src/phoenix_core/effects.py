@@ -163,9 +163,8 @@ class Owed(MutableMapping[Key, Effect]):
 
     def settle(self, key: Key) -> None:
         """What was owed under this key, if anything was, is owed no more."""
-        effect = self._all.pop(key, None)
-        if effect is not None:
-            del self._kinds[type(effect)][key]
+        if key in self._all:
+            del self[key]
 
     def __getitem__(self, key: Key) -> Effect:
         return self._all[key]

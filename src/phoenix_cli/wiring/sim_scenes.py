@@ -197,10 +197,11 @@ async def _in_the_window(sim: Simulation) -> None:
         await lapse(sim, SECOND)
 
 
-async def _session_opens(sim: Simulation) -> None:
+async def _session_opens(sim: Simulation, blur: str = "") -> None:
     """An approval waits for the link: it comes up, and tells of its orders only later."""
     position = await _proposed(sim, PAIR)
     sim.broker.cut()
+    sim.broker.blur = blur
     await lapse(sim, SECOND / 10)
     _approve(sim, position)
     for _ in range(20):
@@ -220,13 +221,7 @@ async def _a_day_of_losses(sim: Simulation) -> None:
 
 async def _no_whole_picture(sim: Simulation) -> None:
     """A session opens, tells of its orders to the end, and has no whole picture to give."""
-    position = await _proposed(sim, PAIR)
-    sim.broker.cut()
-    sim.broker.blur = "parts"
-    await lapse(sim, SECOND / 10)
-    _approve(sim, position)
-    for _ in range(20):
-        await lapse(sim, SECOND / 2)
+    await _session_opens(sim, "parts")
 
 
 async def _a_silent_link(sim: Simulation) -> None:
