@@ -25,7 +25,7 @@ VERIFIER: Final = "src/phoenix_adapters/phoenix_verify.py"
 
 # The reading order of the core: a room knows only the rooms above it.
 READING_ORDER: Final = (
-    *("values", "refusals", "canonical", "records", "spelling", "orders", "facts", "bodies", "beads"),
+    *("values", "refusals", "canonical", "making", "records", "spelling", "orders", "facts", "bodies", "beads"),
     *("tree", "chain", "checkpoint", "effects", "world", "rulings"),
     *("gate", "trade", "watch", "trust"),
     *("desk", "acts", "kernel", "ports"),
@@ -44,7 +44,7 @@ IMPURE_BUILT_IN: Final = frozenset(
     {"open", "print", "input", "eval", "exec", "compile", "__import__", "breakpoint", "globals"}
 )
 # The one room that makes functions out of source, from the core's own classes alone, as attrs makes an `__init__`.
-WRITES_CODE: Final = ("phoenix_core.spelling", "exec")
+WRITES_CODE: Final = ("phoenix_core.making", "exec")
 CLIENT: Final = frozenset({"ib_insync", "ib_async", "eventkit", "nest_asyncio"})
 CLIENT_FOLDER: Final = "src/phoenix_adapters/brokers/ibkr/"
 # The two adapters' rooms that others may know: strict codecs, and the layout of TWS frames.

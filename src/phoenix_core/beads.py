@@ -6,9 +6,9 @@ where it answers an obligation, what it `settles`. The JSON Schemas under docs/s
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import cache
 from typing import Final, cast, get_args
 
 from attrs import frozen
@@ -65,8 +65,9 @@ from phoenix_core.bodies.watch import (
     Resolution,
     SessionEvent,
 )
+from phoenix_core.making import maker
 from phoenix_core.records import Json, of_json, to_json
-from phoenix_core.spelling import MISFITS, of_text, reader, spelling_of, writer
+from phoenix_core.spelling import MISFITS, list_of, reader, writer
 from phoenix_core.values import BadInput, CommandId, Named, derived_id
 
 __all__ = [
@@ -187,6 +188,9 @@ class Settles:
     outcome: Settlement
 
 
+BEAD_ID: Final = "-".join(f"[0-9a-f]{{{count}}}" for count in (8, 4, 4, 4, 12))
+
+
 @frozen
 class Said:
     """What the bytes of a bead say: its body, its id and what it settles."""
@@ -245,28 +249,35 @@ def body_of(kind: str, body: Mapping[str, Json]) -> tuple[Body, str, tuple[Settl
 
 def body_text(said: Said) -> str:
     """The same as `body_json`, canonical already: what stands in the log."""
-    settles = f',"settles":{_write_settles(said.settles)}' if said.settles else ""
+    settles = f',"settles":[{",".join(map(_write_settled, said.settles))}]' if said.settles else ""
     return _WRITES[said.body.kind](said.body, f',"bead_id":"{said.bead_id}"', settles)
 
 
 def said_in(kind: str, text: str) -> Said | None:
     """The same as `body_of` of what a text says; None where the text is not the one that would be written for it."""
-    read = _READS.get(kind)
-    if read is None:
-        return None
+    read = _read_of(kind)
     try:
-        fields = of_text(text)
-        settles = _read_settles(fields["settles"]) if "settles" in fields else ()
-        said = Said(cast(Body, read(fields)), cast(str, fields["bead_id"]), settles)
-        return said if _BEAD_ID.fullmatch(said.bead_id) and body_text(said) == text else None
+        found = None if read is None else read(text)
+        if found is None:
+            return None
+        body, bead_id, settles = found
+        return _SAID(cast(Body, body), cast(str, bead_id), () if settles is None else _read_settles(cast(str, settles)))
     except MISFITS:
         return None
 
 
-_BEAD_ID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
+@cache
+def _read_of(kind: str) -> Callable[[str], tuple[object, ...] | None] | None:
+    """Made when it is first asked for: a pattern takes a millisecond, and few kinds stand in a short log."""
+    cls = _BY_NAME.get(kind)
+    return None if cls is None else reader(cls, ("bead_id", False, f'"({BEAD_ID})"'), ("settles", True, _SETTLES))
+
+
 _CLASSES: Final[Mapping[Kind, object]] = BODIES
-_READS: Final = {kind.value: reader(cls) for kind, cls in _CLASSES.items()}
+_BY_NAME: Final = {kind.value: cls for kind, cls in _CLASSES.items()}
 _WRITES: Final = {kind: writer(cls, "bead_id", "settles") for kind, cls in _CLASSES.items()}
-_read_settles, _write_settles = cast(
-    tuple[Callable[[object], tuple[Settles, ...]], Callable[[object], str]], spelling_of(tuple[Settles, ...])
-)
+_SAID: Final = maker(Said)
+_SETTLED: Final[object] = Settles  # mypy holds `type` for unhashable, which a cache's key may not be
+_write_settled: Final = writer(_SETTLED)
+_SETTLES, _of_settles = list_of(_SETTLED)
+_read_settles: Final = cast(Callable[[str], tuple[Settles, ...]], _of_settles)

@@ -14,8 +14,9 @@ from attrs import field, frozen
 from returns.pipeline import is_successful
 from returns.result import Failure, Result, Success
 
-from phoenix_core.beads import Said, said_in
+from phoenix_core.beads import BEAD_ID, Said, said_in
 from phoenix_core.canonical import SIZE_MAX, Flaw, Json, NotCanonical, decode, encode
+from phoenix_core.making import maker
 from phoenix_core.tree import leaf_hash
 from phoenix_core.values import BadInput, Named, instant_of, utc_of
 
@@ -25,7 +26,7 @@ VERSION: Final = 1
 _KEYS: Final = frozenset({"v", "seq", "ts", "kind", "prev", "body"})
 _KIND: Final = re.compile(r"[A-Z][A-Z0-9_]{0,31}", re.ASCII)
 _HASH: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
-_BEAD_ID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
+_BEAD_ID: Final = re.compile(BEAD_ID, re.ASCII)
 
 
 @frozen
@@ -123,6 +124,7 @@ def unseal(data: bytes) -> Result[Sealed, Flaw | Lie]:
     return _piece_by_piece(data) if known is None else Success(known)
 
 
+_SEALED: Final = maker(Sealed)
 _ENVELOPE: Final = re.compile(
     r'\{"body":(\{.*\}),"kind":"([A-Z0-9_]+)","prev":"([0-9a-f]{64})","seq":(0|[1-9][0-9]{0,14}),"ts":"([^"]+)","v":1\}',
     re.ASCII | re.DOTALL,
@@ -144,7 +146,7 @@ def _at_once(data: bytes) -> Sealed | None:
         said = said_in(kind, text) if instant_of(ts) is not None else None
     except ValueError:
         return None
-    return None if said is None else Sealed(int(seq), kind, said.bead_id, data, leaf_hash(data), ts, prev, said)
+    return None if said is None else _SEALED(int(seq), kind, said.bead_id, data, leaf_hash(data), ts, prev, said)
 
 
 def _piece_by_piece(data: bytes) -> Result[Sealed, Flaw | Lie]:

@@ -25,6 +25,7 @@ from phoenix_core.gate.limits import Policies
 from phoenix_core.gate.signals import Signals
 from phoenix_core.gate.stale_gate import Anchors
 from phoenix_core.gate.tokens import Tokens
+from phoenix_core.making import maker
 from phoenix_core.records import of_json, shape_of
 from phoenix_core.spelling import writer
 from phoenix_core.trade.autopsy import Autopsies
@@ -137,7 +138,7 @@ def evolve(desk: Desk, bead: Bead) -> Desk:
     getattr(desk, OWNERS[bead.body.kind]).fold(bead)
     for index, effect in enumerate(react(bead)):
         desk.owed[bead.seq, index] = effect
-    desk.head = Head(bead.seq + 1, bead.leaf)
+    desk.head = _HEAD_AT(bead.seq + 1, bead.leaf)
     return desk
 
 
@@ -156,6 +157,7 @@ SNAPSHOT_SCHEMA: Final = f"desk/{MEANING}/{layout_of(SLICES)}"
 
 _CLASSES: Final[Mapping[str, object]] = SLICES
 _SPELT: Final = {name: writer(cls) for name, cls in _CLASSES.items()}
+_HEAD_AT: Final = maker(Head)
 _HEAD: Final[object] = Head  # mypy holds `type` for unhashable, which a cache's key may not be
 _HEAD_TEXT: Final = writer(_HEAD)
 

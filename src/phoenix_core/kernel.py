@@ -17,6 +17,7 @@ from phoenix_core.chain import Head, Sealed, seal_texts
 from phoenix_core.desk import Desk, evolve
 from phoenix_core.effects import react
 from phoenix_core.gate.guards import lease_light
+from phoenix_core.making import maker
 from phoenix_core.rulings import Ruling, denied
 from phoenix_core.values import CommandId, Moment, utc_of, utc_text
 from phoenix_core.world import World
@@ -82,7 +83,10 @@ def sealed(head: Head, ts: datetime, command_id: CommandId, ruling: Ruling) -> t
     return seal_texts(head, utc_text(ts), texts)
 
 
+_BEAD: Final = maker(Bead)
+
+
 def bead_of(record: Sealed) -> Bead:
     """A stored bead, read back; raises `BadInput` where it does not fit its kind."""
     said = record.said or Said(*body_of(record.kind, record.body))
-    return Bead(record.seq, utc_of(record.ts, "ts"), said.bead_id, said.body, record.leaf.hex(), said.settles)
+    return _BEAD(record.seq, utc_of(record.ts, "ts"), said.bead_id, said.body, record.leaf.hex(), said.settles)

@@ -14,11 +14,11 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import Enum
 from functools import cache
-from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, NewType, TypeVar, cast
 
 import attrs
 
+from phoenix_core.making import evolver
 from phoenix_core.values import BadInput, exact, plain, utc_of, utc_text
 
 Json = str | int | bool | None | list["Json"] | dict[str, "Json"]
@@ -34,26 +34,8 @@ if TYPE_CHECKING:
 else:
 
     def evolve(record: R, /, **changes: object) -> R:
-        """A record with some of its fields changed, as `attrs.evolve` makes it, several times as fast."""
-        cls = type(record)
-        kept, in_order = _places(cls, *changes)
-        return cls(*in_order((*changes.values(), *kept(record))))
-
-
-Read = Callable[[object], tuple[object, ...]]
-
-
-@cache
-def _places(cls: type, *changed: str) -> tuple[Read, Read]:
-    """How to read off the fields that stay, and how to put the changed ones and those into the order of the class."""
-    names = [field.name for field in attrs.fields(cast(type[attrs.AttrsInstance], cls))]
-    assert set(changed) <= set(names), f"{cls.__name__} has no field {min(set(changed) - set(names))}"
-    stay = [name for name in names if name not in changed]
-    there = [*changed, *stay]
-    places = [there.index(name) for name in names]
-    # With two more names `attrgetter` answers a tuple however few fields stay; a slice does so for a single field.
-    kept = attrgetter(*stay, "__class__", "__class__")
-    return cast(Read, kept), cast(Read, itemgetter(*places) if len(places) > 1 else itemgetter(slice(1)))
+        """A record with some of its fields changed, as `attrs.evolve` makes it, many times as fast."""
+        return cast(R, evolver(type(record), *changes)(record, *changes.values()))
 
 
 def key_of(attribute: str) -> str:

@@ -21,12 +21,16 @@ from hypothesis import strategies as st
 
 from phoenix_core.beads import (
     BODIES,
+    About,
     Body,
     Draft,
     KillEvent,
     KillFlag,
     KillKind,
     Kind,
+    Limits,
+    Observation,
+    Policy,
     Said,
     Settlement,
     Settles,
@@ -51,28 +55,31 @@ SIMPLE: dict[object, st.SearchStrategy[object]] = {
 }
 
 
-def anything(hint: object) -> st.SearchStrategy[object]:
-    """Any value of an annotation that beads may use."""
+KEYS = st.text(st.characters(max_codepoint=126, min_codepoint=32), max_size=8)
+# What no bead of ours says, and a bead may say: it is read the plain way.
+AT_ONCE: dict[object, st.SearchStrategy[object]] = {**SIMPLE, int: st.integers(-(10**15) + 1, 10**15 - 1)}
+PLAIN_KEYS = KEYS.map(lambda key: key.replace('"', "'").replace("\\", "/"))
+
+
+def anything(hint: object, at_once: bool = False) -> st.SearchStrategy[object]:
+    """Any value of an annotation that beads may use; or only such as are read at once."""
     while isinstance(hint, NewType):
         hint = hint.__supertype__
     arguments = typing.get_args(hint)
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
-        return st.one_of(st.none(), *(anything(each) for each in arguments if each is not type(None)))
+        return st.one_of(st.none(), *(anything(each, at_once) for each in arguments if each is not type(None)))
     if typing.get_origin(hint) is tuple:
-        return st.lists(anything(arguments[0]), max_size=3).map(tuple)
+        return st.lists(anything(arguments[0], at_once), max_size=3).map(tuple)
     if typing.get_origin(hint) is Mapping:
-        return st.dictionaries(
-            st.text(st.characters(max_codepoint=126, min_codepoint=32), max_size=8), TEXT, max_size=3
-        )
+        return st.dictionaries(PLAIN_KEYS if at_once else KEYS, TEXT, max_size=3)
     if hint in SIMPLE:
-        return SIMPLE[hint]
+        return (AT_ONCE if at_once else SIMPLE)[hint]
     assert isinstance(hint, type), f"{hint} is no annotation for a bead"
     if issubclass(hint, Enum):
         return st.sampled_from(list(hint))
     hints = typing.get_type_hints(hint)
-    return st.builds(
-        hint, **{a.name: anything(hints[a.name]) for a in attrs.fields(typing.cast(type[attrs.AttrsInstance], hint))}
-    )
+    fields = attrs.fields(typing.cast(type[attrs.AttrsInstance], hint))
+    return st.builds(hint, **{a.name: anything(hints[a.name], at_once) for a in fields})
 
 
 @pytest.mark.parametrize("kind", list(Kind))
@@ -99,7 +106,7 @@ class TestEveryKind:
     def test_the_straight_line_spelling_is_the_plain_one(self, kind: Kind, data: st.DataObject) -> None:
         """Byte for byte the same text, and of that text the same record, read at once."""
         settles = st.lists(st.builds(Settles, st.integers(0, 9), st.integers(0, 9), st.sampled_from(Settlement)))
-        body = typing.cast(Body, data.draw(anything(BODIES[kind])))
+        body = typing.cast(Body, data.draw(anything(BODIES[kind], at_once=True)))
         said = Said(body, str(uuid4()), tuple(data.draw(settles)))
         plain = encode(body_json(Draft(said.body, said.settles), said.bead_id))
         assert body_text(said).encode() == plain
@@ -169,15 +176,96 @@ class TestEveryKind:
 
 
 @shows("I20")
-def test_an_integer_that_no_bead_may_hold_is_not_read_at_once() -> None:
-    """At its edge it is read, beyond it the strict way is asked, which refuses it."""
+def test_what_no_bead_of_ours_says_is_left_to_the_plain_way() -> None:
+    """An integer of sixteen digits, and a key that needs an escape: read the plain way where a bead may hold them."""
     halt = KillFlag(KillEvent.RAISED, "f", KillKind.ONE_WAY, "desk", "why", "operator")
-    text = body_text(Said(halt, str(uuid4()), (Settles(INTEGER_MAX, 0, Settlement.DONE),)))
+    text = body_text(Said(halt, str(uuid4()), (Settles(10**15 - 1, 0, Settlement.DONE),)))
     assert said_in(Kind.KILL_FLAG.value, text) is not None
-    beyond = text.replace(str(INTEGER_MAX), str(INTEGER_MAX + 1))
-    assert beyond != text and said_in(Kind.KILL_FLAG.value, beyond) is None
+    for longest in (10**15, INTEGER_MAX):
+        longer = text.replace(str(10**15 - 1), str(longest))
+        assert longer != text and said_in(Kind.KILL_FLAG.value, longer) is None
+        _, _, settles = body_of(Kind.KILL_FLAG.value, typing.cast(dict[str, Json], decode(longer.encode()).unwrap()))
+        assert settles == (Settles(longest, 0, Settlement.DONE),)
     with pytest.raises(AssertionError, match="no spelling"):
         _ = body_text(Said(halt, str(uuid4()), (Settles(INTEGER_MAX + 1, 0, Settlement.DONE),)))
+    seen = Said(Observation(About.DEMAND, "x", {'a"b': "c", "d": 'e"f'}), str(uuid4()))
+    text = body_text(seen)
+    assert said_in(Kind.OBSERVATION.value, text) is None
+    assert body_of(Kind.OBSERVATION.value, typing.cast(dict[str, Json], decode(text.encode()).unwrap()))[0] == seen.body
+    assert said_in(Kind.OBSERVATION.value, text.replace('a\\"b', "a'b")) is not None
+
+
+# One text of each flaw, where it would fit a pattern that looked less closely: (kind, what stands there, instead).
+FLAWS = (
+    ("a second spelling of a line's end", "\\n", "\\u000a"),
+    ("a capital in an escape", "\\u001f", "\\u001F"),
+    ("an escape of what needs none", "why", "wh\\u0079"),
+    ("an escaped slash", "why", "w\\/y"),
+    ("a bare control character", "\\n", "\n"),
+    ("a bare control character of another kind", "why", "wh\x1f"),
+    ("an escape that there is not", "why", "w\\q"),
+    ("a comma too many", '{"bead_id"', '{,"bead_id"'),
+    ("a comma too few", '","scope"', '""scope"'),
+    ("a day that there is not", "2026-11-18T19", "2026-11-31T19"),
+    ("an hour that there is not", "T19:", "T24:"),
+    ("another zone", "00Z", "00z"),
+    ("a word that there is not", "ONE_WAY", "ONE_WAV"),
+    ("a zero before a number", '"index":7', '"index":07'),
+    ("a sign on zero", '"index":0', '"index":-0'),
+    ("an empty list of what is settled", '"type":', '"settles":[],"type":'),
+    ("keys in another order", '"index":7,"outcome":"done"', '"outcome":"done","index":7'),
+)
+
+
+@shows("I20")
+@pytest.mark.parametrize(("flaw", "there", "instead"), FLAWS, ids=[flaw for flaw, _, _ in FLAWS])
+def test_each_flaw_is_not_read_at_once(flaw: str, there: str, instead: str) -> None:
+    """A text that is nearly the one spelling, whether or not something in it is escaped."""
+    until = datetime(2026, 11, 18, 19, tzinfo=UTC)
+    settles = (Settles(3, 7, Settlement.DONE), Settles(4, 0, Settlement.DONE))
+    tried = 0
+    for reason in ("why", "why\n\x1f"):
+        for settled in ((), settles):
+            flag = KillFlag(KillEvent.RAISED, "f", KillKind.ONE_WAY, "desk", reason, "operator", until=until)
+            said = Said(flag, str(uuid4()), settled)
+            text = body_text(said)
+            assert said_in(Kind.KILL_FLAG.value, text) == said
+            if there in text and not (settled and instead.startswith('"settles":[]')):
+                tried += 1
+                assert said_in(Kind.KILL_FLAG.value, text.replace(there, instead, 1)) is None
+    assert tried, flaw
+
+
+@shows("I20")
+def test_commas_stand_between_what_may_be_left_out() -> None:
+    """Every choice of fields is read; a comma before the first, or none between two, is another text."""
+    names = [each.name for each in attrs.fields(Limits)]
+    for chosen in range(2 ** len(names)):
+        values = {
+            name: 1 if name.endswith(("day_max", "positions_max")) else Decimal(1)
+            for n, name in enumerate(names)
+            if chosen >> n & 1
+        }
+        limits = Limits(**typing.cast(dict[str, typing.Any], values))
+        text = body_text(Said(Policy(limits=limits), str(uuid4())))
+        found = said_in(Kind.POLICY.value, text)
+        assert found is not None and typing.cast(Policy, found.body).limits == limits
+        inner = re.search(r'"limits":\{(.*?)\}', text)
+        assert inner is not None
+        for wrong in ("," + inner[1], inner[1].replace(",", "", 1), inner[1] + ","):
+            if wrong != inner[1]:
+                assert said_in(Kind.POLICY.value, text.replace(inner[0], f'"limits":{{{wrong}}}')) is None
+
+
+@pytest.mark.parametrize(
+    "facts", ['{"b":"1","a":"2"}', '{"a":"1","a":"2"}', '{"a":"1",}', '{"\u00e9":"1"}', '{"a":1}', '{,"a":"1"}', "[]"]
+)
+@shows("I20")
+def test_facts_that_are_spelt_otherwise_are_not_read_at_once(facts: str) -> None:
+    """Sorted, each key once and in ASCII, texts alone."""
+    text = body_text(Said(Observation(About.DEMAND, "x", {"a": "1", "b": "2"}), str(uuid4())))
+    assert said_in(Kind.OBSERVATION.value, text) is not None
+    assert said_in(Kind.OBSERVATION.value, text.replace('{"a":"1","b":"2"}', facts)) is None
 
 
 @frozen

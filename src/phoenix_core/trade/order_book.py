@@ -66,8 +66,9 @@ class Orders:
         self._touch(after, bead.ts)
         _ = self.open.pop(after.ref, None)
         (self.open if after.end is None else self.done)[after.ref] = after
-        ended = all(ref in self.done for ref in self.of_position[after.position_id])
-        if ended and is_balanced(self.of(after.position_id)):
+        if after.end is None or not all(ref in self.done for ref in self.of_position[after.position_id]):
+            return
+        if is_balanced(self.of(after.position_id)):
             self.quiet[after.position_id] = bead.seq
             if len(self.quiet) > QUIET_KEPT:
                 self._retire(next(iter(self.quiet)))
