@@ -11,13 +11,14 @@ from typing import Final
 
 import pytest
 
-from phoenix_cli.wiring.sim import FAULTS, Story, never_seen, played, replays_as, run_seed
+from phoenix_cli.wiring.sim import FAULTS, Story, never_seen, replays_as, run_seed
 from phoenix_cli.wiring.sim_scenes import CORNER_SCENES, MEETINGS, SCENES
 from phoenix_cli.wiring.sim_shrink import shrunk
 from phoenix_core.values import State
 from tests.chaos.more_plants import MORE_PLANTS
 from tests.chaos.plants import PLANTS, Plant
 from tests.chaos.scene_plants import SCENE_PLANTS
+from tests.chaos.second import asked
 from tests.showing import shows
 
 SEEDS: Final = int(os.environ.get("PHOENIX_SIM_SEEDS", "1000"))
@@ -38,12 +39,17 @@ ONCE_BROKEN: Final = [
 ]
 
 
-@pytest.mark.timeout(1800)  # a thousand stories: some five minutes of two idle cores
-@shows("I1", "I2", "I4", "I5", "I9")
+@pytest.mark.timeout(1800)  # a thousand stories: some four minutes of two idle cores
+@shows("I1", "I2", "I3", "I4", "I5", "I7", "I8", "I9", "I10", "I14")
 def test_seeds_break_no_promise_and_reach_the_corners() -> None:
-    """Storm and calm, every checker after every step: no violation, and the storm reaches the corners that matter."""
-    outcomes = list(played(range(1, SEEDS + 1), Story(ticks=600, steps=STEPS), jobs=2))
+    """Storm and calm, every checker after every step: no violation, and the storm reaches the corners that matter.
+
+    The second opinion, which reads the broker's record and the export alone, is asked on every one of them.
+    """
+    both = list(asked(range(1, SEEDS + 1), Story(ticks=600, steps=STEPS), jobs=2))
+    outcomes = [outcome for outcome, _ in both]
     assert [(o.seed, o.violation) for o in outcomes if o.violation] == []
+    assert [(outcome.seed, found[:3]) for outcome, found in both if found] == []
     assert min(o.steps for o in outcomes) >= STEPS
     assert sum(o.approvals > 0 for o in outcomes) >= 0.9 * SEEDS
     assert sum(o.fills > 0 for o in outcomes) >= 0.5 * SEEDS

@@ -145,7 +145,7 @@ def test_a_module_is_mutated_once_until_it_changes(monkeypatch: pytest.MonkeyPat
 
 
 def test_the_model_is_walked_until_its_ten_millionth_world() -> None:
-    """The walk keeps itself, so its figures are the latest and do not add up; seeds for both opinions are new ones."""
+    """The walk keeps itself, so its figures are the latest and do not add up; seeds are always new ones."""
     figures: Figures = {}
     assert night.next_worlds(figures) is not None
     night.learn_worlds(figures, "1217881 worlds, 7515868 steps, 731481 not yet looked at, 3840 distinct questions\n")
@@ -154,7 +154,7 @@ def test_the_model_is_walked_until_its_ten_millionth_world() -> None:
     assert night.next_worlds(figures) is None
     figures["rules"] = "those of another day"
     assert night.next_worlds(figures) is not None and figures["worlds"] == 0
-    assert night.next_opinions({"seeds": 30}).words[-2:] == ("31..40", "300")
+    assert night.next_seeds({"seeds": 30}).words[-2:] == ("31..40", "300")
 
 
 def test_every_box_has_a_first_round() -> None:

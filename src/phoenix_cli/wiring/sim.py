@@ -242,11 +242,11 @@ def played(seeds: Iterable[int], story: Story, jobs: int = 1) -> Iterator[Outcom
         with _settled():
             yield from (asyncio.run(run_seed(seed, story)) for seed in seeds)
         return
-    with ProcessPoolExecutor(jobs, initializer=_settle_in) as pool:
+    with ProcessPoolExecutor(jobs, initializer=settle_in) as pool:
         yield from pool.map(_play, ((seed, story) for seed in seeds))
 
 
-def _settle_in() -> None:
+def settle_in() -> None:
     """A worker makes worlds and drops them whole: what it imported need not be looked through for garbage each time."""
     _ = gc.collect()
     gc.freeze()
@@ -257,7 +257,7 @@ def _settle_in() -> None:
 def _settled() -> Iterator[None]:
     """The same for a process that goes on afterwards."""
     before = gc.get_threshold()
-    _settle_in()
+    settle_in()
     try:
         yield
     finally:

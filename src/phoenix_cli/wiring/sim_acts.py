@@ -21,6 +21,7 @@ from phoenix_cli.wiring.sim_world import PAIRS, Simulation, quote
 from phoenix_core.acts.operate import RaiseKill
 from phoenix_core.beads import Resolution, Verdict
 from phoenix_core.chain import Fault
+from phoenix_core.facts import Fact, LinkSaid
 from phoenix_core.gate.statements import ClearKill, Close, RefreshAnchor, ResolveDrift
 from phoenix_core.values import CommandId, Quantity, Regime, Side, State, text_hash, utc_text
 
@@ -176,19 +177,24 @@ async def _die(sim: Simulation) -> None:
 
 async def _rival(sim: Simulation) -> None:
     """A second engine takes the lease; the first wakes up once more and does not know it."""
-    old, hands, said = sim.engine, sim.hands, sim.broker.drain()
+    old, hands = sim.engine, sim.hands
+    said: list[Fact] = [fact for fact in sim.broker.drain() if not isinstance(fact, LinkSaid)]  # each has its own link
     new, fresh = sim.reopen(), sim.hands
-    if sim.random.random() < 0.5:  # the gateway has one client only: the first one's session stands
+    stands = sim.random.random() < 0.5
+    if stands:  # the gateway has one client only: the first one's session stands, and ends with it
         sim.broker.refuse_connects(1)
     _ = (await new.start()).unwrap()
-    sim.broker.refuse_connects(0)
     for _ in range(3):
         await decide(sim)
     said += sim.broker.drain()
     sim.engine, sim.hands = old, hands  # the frames of this turn are the old run's
+    sim.broker.refuse_connects(0 if stands or not sim.broker._up else 99)  # now it may be the second one's that stands
     try:
         await turns(sim)
     finally:
+        sim.broker.refuse_connects(0)
+        if stands:
+            sim.broker.cut()
         _ = sim.broker.drain()
         sim.engine, sim.hands = new, fresh
         sim.broker.tell(*said)
