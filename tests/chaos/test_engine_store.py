@@ -6,12 +6,14 @@ import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from itertools import pairwise
 from unittest import mock
 
 from attrs import define, field
 from returns.result import Result
 
 from phoenix_adapters.beads.memory import MemoryStore
+from phoenix_adapters.brokers.mock.broker import MockBroker
 from phoenix_adapters.brokers.mock.chaos import Fill
 from phoenix_core.beads import Execution, ExecutionEvent
 from phoenix_core.chain import Conflict, Fault, Head, Sealed, StoreFault
@@ -226,5 +228,33 @@ def test_an_exit_that_the_log_held_up_is_sent_when_it_can_be_held_again() -> Non
         await desk.tick(1)
         assert raised == ["latch"]
         assert desk.state(intent) is State.CLOSED
+
+    asyncio.run(walk())
+
+
+@shows("F60")
+def test_a_log_that_takes_nothing_does_not_hammer_the_gateway() -> None:
+    """The log paces reconnects; while it cannot be written, they are a second apart all the same, and do not end."""
+
+    async def walk() -> None:
+        store, tried = FailingStore(), list[timedelta]()
+        desk = _desk(store, Ear(), [])
+        await desk.start()
+
+        async def refused(broker: MockBroker) -> bool:
+            tried.append(broker.clock.now().ticks)
+            return False
+
+        desk.broker.cut()
+        await desk.tick(0.1)
+        store.failing = Fault.FULL  # that the link was lost is the last thing that it took
+        with mock.patch.object(MockBroker, "connect", refused):
+            for _ in range(200):
+                await desk.tick(0.1)
+        assert len(tried) >= 2, "it goes on trying"
+        assert min(later - sooner for sooner, later in pairwise(tried)) >= timedelta(seconds=1)
+        store.failing = None
+        await desk.watch(120, 1)
+        assert desk.engine.link.up
 
     asyncio.run(walk())

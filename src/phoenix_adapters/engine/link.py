@@ -28,6 +28,8 @@ from phoenix_core.world import Link
 PROBE_EVERY: Final = timedelta(seconds=1)
 # The log paces reconciliations; where it takes none, this does.
 LOOKS_APART: Final = timedelta(milliseconds=250)
+# So it does attempts to connect; it never lets them be as near to each other as this.
+ATTEMPTS_APART: Final = timedelta(seconds=1)
 # An order of which nothing is known is asked about while a human reads the alert.
 ASK_AGAIN_EVERY: Final = timedelta(seconds=60)
 # A resynchronisation that did not end (a mute peer, a lost answer) is asked for again, or the link is never ready.
@@ -54,6 +56,7 @@ class LinkKeeper:
     _synchronised_at: timedelta | None = None
     _synchronising: bool = False
     _connecting: bool = False
+    _tried_at: timedelta | None = None
     _looking: bool = False
     _looked_at: timedelta | None = None
 
@@ -84,12 +87,13 @@ class LinkKeeper:
         self._synchronise_again(now)
         self._ask_again_if_unclear(desk, now)
         self._look_if_due(desk, now.wall)
-        if self._connecting or self.up:
+        lately = self._tried_at is not None and now.ticks - self._tried_at < ATTEMPTS_APART
+        if self._connecting or self.up or lately:
             return False
         window = restart_window_ends(self.restart_window, now.wall)
         asked = next_step(desk.sessions, now.wall, window_ends=window, probed_at=self._probed_at)
         if asked.step in (Step.ATTEMPT, Step.PROBE):
-            self._probed_at = now.wall
+            self._probed_at, self._tried_at = now.wall, now.ticks
             self._connecting = True
             self.spawn(self.connect(counts=asked.step is Step.ATTEMPT))
         return asked.step is Step.ESCALATE

@@ -51,7 +51,18 @@ from phoenix_core.trade.order_life import End, Known
 from phoenix_core.trade.positions import Open
 from phoenix_core.trade.protection import Protection, protection_of, resizes
 from phoenix_core.trade.transitions import STALLED_AFTER, SUBMIT_TIMEOUT, WORKING_LIFE
-from phoenix_core.values import ZERO, CommandId, Moment, Money, Role, State, derived_id, elapsed, is_over
+from phoenix_core.values import (
+    WALL_BACK_MAX,
+    ZERO,
+    CommandId,
+    Moment,
+    Money,
+    Role,
+    State,
+    derived_id,
+    elapsed,
+    is_over,
+)
 from phoenix_core.watch.alerts import follow_ups
 from phoenix_core.watch.drift import critical, kill_scope, proven
 from phoenix_core.watch.market_hours import fx_day
@@ -124,7 +135,7 @@ def _due_to_orders(desk: Desk, now: Moment) -> Iterator[Due]:
     for position in desk.positions.in_state(State.SUBMITTED):
         entry = desk.orders.find(position.order_ref or "")
         if entry is None or entry.end is not None:  # nothing executed: what no later picture proves, a human must
-            if not reaches_back(position, now.wall) or (entry is not None and _speaks_of_a_fill(entry, now)):
+            if not reaches_back(position, now.wall) or (entry is not None and _is_beyond_pictures(entry, now)):
                 yield Stall(_id("unproven", position.position_id), position.position_id, "END_NOT_PROVEN")
             continue
         waited, stamp = elapsed(entry.recorded, now), position.since.isoformat()
@@ -138,10 +149,13 @@ def _due_to_orders(desk: Desk, now: Moment) -> Iterator[Due]:
             yield Doubt(_id("doubt", order.ref, str(order.revision)), order.ref)
 
 
-def _speaks_of_a_fill(entry: Known, now: Moment) -> bool:
-    """Whether an order's end tells of a fill that no execution backed for a while: no picture proves it unfilled."""
-    told = entry.end is End.FILLED or entry.filled > 0
-    return told and entry.ended_at is not None and now.wall - entry.ended_at > STALLED_AFTER
+def _is_beyond_pictures(entry: Known, now: Moment) -> bool:
+    """Whether no picture will soon prove an order's end unfilled: it tells of a fill that no execution backed for a
+    while, or the wall was set back since, and what begins now seems to have begun before it."""
+    if entry.ended_at is None:
+        return False
+    told, since = entry.end is End.FILLED or entry.filled > 0, now.wall - entry.ended_at
+    return (told and since > STALLED_AFTER) or since < -WALL_BACK_MAX
 
 
 def _due_to_entries(desk: Desk, now: Moment) -> Iterator[Due]:

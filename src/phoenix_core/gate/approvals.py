@@ -24,13 +24,12 @@ from phoenix_core.facts import Checked, Quote
 from phoenix_core.gate.statements import Decide, Enrol, Render, Revoke, Says, Statement, ValidatePaper, read_statement
 from phoenix_core.records import evolve
 from phoenix_core.refusals import Reason, Refusal, refusal
-from phoenix_core.values import BadInput, Mode, Moment
+from phoenix_core.values import WALL_BACK_MAX, BadInput, Mode, Moment
 
 SOFTWARE: Final = "software"
 # Nobody signs 256 statements within the five minutes that one may live; what is older cannot come back anyway.
 REMEMBERED: Final = 256
 # What a wall clock may step back without anybody having set it.
-WALL_BACK_MAX: Final = timedelta(seconds=2)
 # The screen reads the quote's age at one instant and the statement's `at` at another.
 AGE_TOLERANCE: Final = timedelta(seconds=1)
 

@@ -10,6 +10,7 @@ import pytest
 from attrs import evolve as changed
 from returns.pipeline import is_successful
 
+from phoenix_adapters.brokers.mock.broker import MockBroker
 from phoenix_adapters.brokers.mock.chaos import Silence
 from phoenix_core.acts.submit import Present
 from phoenix_core.beads import (
@@ -28,7 +29,7 @@ from phoenix_core.beads import (
     T2Token,
 )
 from phoenix_core.effects import CarryOut
-from phoenix_core.facts import BrokerStatus, Fact
+from phoenix_core.facts import BrokerStatus, Fact, Snapshot
 from phoenix_core.gate.statements import Close, ResolveStalled, StalledEnd
 from phoenix_core.kernel import decide
 from phoenix_core.orders import exit_ref
@@ -36,6 +37,7 @@ from phoenix_core.refusals import Reason
 from phoenix_core.trade import order_book
 from phoenix_core.trade.positions import Open
 from phoenix_core.values import CommandId, Price, Quantity, Role, State
+from phoenix_core.watch.codes import Code
 from phoenix_core.watch.market_hours import in_one_day
 from tests.showing import shows
 from tests.stage import Stage, stage
@@ -206,6 +208,37 @@ class TestMidnight:
             assert desk.state(intent) is State.STALLED
             last = [p for p in desk.bodies(Position) if p.intent_id == intent][-1]
             assert (last.event, last.reasons) == (PositionEvent.STALLED, ("END_NOT_PROVEN",))
+
+        _ = walked(walk)
+
+    @shows("I9", "I18")
+    def test_an_end_before_the_wall_was_set_back_is_a_humans_to_prove(self) -> None:
+        """An hour back: every picture seems to have begun before the end. That is told, and no end is made up; once the
+        wall has come back to the end, a picture proves it as ever."""
+
+        async def walk(desk: Stage) -> None:
+            desk.broker.script(Silence())
+            intent = await desk.enter()
+            whole = MockBroker.snapshot
+
+            async def in_part(broker: MockBroker) -> Snapshot:
+                return changed(await whole(broker), complete=False, missing=("executions",))
+
+            for order in desk.broker.truth.book.values():
+                order.ends = True
+            with mock.patch.object(MockBroker, "snapshot", in_part):
+                await hear(desk, *(said_of(desk, r, BrokerStatus.CANCELLED) for r in desk.broker.truth.book))
+                assert desk.state(intent) is State.SUBMITTED
+            desk.clock.step_wall(timedelta(hours=-1))
+            await desk.tick(1)
+            last = [p for p in desk.bodies(Position) if p.intent_id == intent][-1]
+            assert (last.event, last.reasons) == (PositionEvent.STALLED, ("END_NOT_PROVEN",))
+            assert any(a.code == Code.POSITION_STALLED.value for a in desk.bodies(Alert))
+            await desk.watch(600, 60)
+            assert desk.state(intent) is State.STALLED
+            desk.clock.step_wall(timedelta(hours=1))
+            await desk.watch(60, 5)
+            assert desk.state(intent) is State.CANCELLED
 
         _ = walked(walk)
 
