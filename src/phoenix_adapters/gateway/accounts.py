@@ -71,12 +71,13 @@ class Margin:
 
 @define
 class Account:
-    """One account. `reported` lags `holdings`: it is what position requests see."""
+    """One account. `reported` lags `holdings`: it is what position requests see. `claimed` is told in place of both."""
 
     name: str
     cash: dict[str, Decimal]
     holdings: dict[int, Holding] = field(factory=dict)
     reported: dict[int, tuple[Decimal, Decimal]] = field(factory=dict)
+    claimed: dict[int, Decimal] = field(factory=dict)
     opened_with: Decimal = ZERO
 
     def book(self, listing: Listing, signed: Decimal, price: Decimal, commission: Decimal) -> Decimal | None:
@@ -97,10 +98,22 @@ class Account:
         return holding.quantity if holding else ZERO
 
     def report(self, con_id: int) -> tuple[Decimal, Decimal]:
-        """Let position requests see the holding as it is now."""
+        """Let position requests see the holding as it is now, or as it is claimed to be."""
         holding = self.holdings.get(con_id, Holding())
-        self.reported[con_id] = (holding.quantity, holding.average)
+        self.reported[con_id] = (self.told(con_id), holding.average)
         return self.reported[con_id]
+
+    def claim(self, listing: Listing, quantity: Decimal | None) -> None:
+        """From now on tell this quantity whatever is held; the truth again where it is None."""
+        _ = self.holdings.setdefault(listing.con_id, Holding())
+        if quantity is None:
+            _ = self.claimed.pop(listing.con_id, None)
+        else:
+            self.claimed[listing.con_id] = quantity
+
+    def told(self, con_id: int) -> Decimal:
+        """The quantity that clients are told."""
+        return self.claimed.get(con_id, self.holdings.get(con_id, Holding()).quantity)
 
     def forget_flat(self) -> None:
         """A new day no longer mentions what was flat at the end of the last one."""

@@ -144,6 +144,13 @@ def _transfer(gateway: Gateway, given: Given) -> None:
     gateway.callbacks.position(account, listing)
 
 
+def _misreport(gateway: Gateway, given: Given) -> None:
+    """Nothing is moved: only what clients are told of the position, now and whenever they ask."""
+    account, listing = _account(gateway, given), _listing(given)
+    account.claim(listing, _amount(given, "quantity"))
+    gateway.callbacks.position(account, listing)
+
+
 def _error(gateway: Gateway, given: Given) -> None:
     for session in _sessions(gateway, given):
         gateway.board.send(
@@ -200,6 +207,10 @@ ACTS: Final[Mapping[str, Act]] = {
     "manual_close": Act("somebody at TWS closes a position", _manual_close, ("symbol",), ("account",)),
     "deposit": Act("cash comes or goes", _deposit, ("currency", "amount"), ("account",)),
     "transfer": Act("a position comes or goes with no order", _transfer, ("symbol", "quantity"), ("account", "price")),
+    "misreport": Act(
+        "tell another position than is held; the truth again with no quantity", _misreport, ("symbol",),
+        ("account", "quantity"),
+    ),
     "error": Act("send a code to one client or all", _error, ("code",), ("id", "text", "client")),
     "frame": Act("send fields, parted by |, as they are", _raw, ("fields",), ("client",)),
     "drop": Act("reset one client's connection, or all", _drop, (), ("client",)),

@@ -141,14 +141,14 @@ def position(account: Account, listing: Listing) -> Record:
 
 def portfolio(account: Account, listing: Listing, market: Market, now: datetime) -> Record:
     """A position with its worth."""
-    held = account.holdings[listing.con_id]
+    held, told = account.holdings[listing.con_id], account.told(listing.con_id)
     mid = market.mid(listing, now)
     return {
         **_contract(listing, "exchange"),
         "primaryExchange": listing.primary or listing.exchange,
-        "position": text(held.quantity),
+        "position": text(told),
         "marketPrice": text(mid),
-        "marketValue": text(cents(mid * held.quantity)),
+        "marketValue": text(cents(mid * told)),
         "averageCost": text(held.average.quantize(_AVERAGE)),
         "unrealizedPNL": text(cents(account.unrealized(listing, market, now))),
         "realizedPNL": text(cents(held.realized)),

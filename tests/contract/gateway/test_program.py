@@ -26,6 +26,7 @@ from phoenix_adapters.gateway import (
     read,
     serve,
 )
+from phoenix_adapters.gateway.instruments import BY_NAME
 from phoenix_adapters.gateway.script import Director
 from phoenix_adapters.wire import Unframer, frame, hello
 from tests.contract.gateway.stage import CALM, EURUSD, HOST, WEDNESDAY, Stage
@@ -109,6 +110,7 @@ def test_every_act_can_be_done() -> None:
         "manual_place": {"symbol": "EURUSD", "action": "BUY", "quantity": 5}, "manual_close": {"symbol": "EURUSD"},
         "deposit": {"currency": "EUR", "amount": "100"},
         "transfer": {"symbol": "AAPL", "quantity": "-10", "price": "5"},
+        "misreport": {"symbol": "EURUSD", "quantity": 5},
         "error": {"code": 2110}, "frame": {"fields": "49|1|5"}, "restart": {"seconds": 0},
     }  # fmt: skip
     for act in ACTS:
@@ -134,6 +136,32 @@ def test_transfers_and_deposits_change_the_account_with_no_order() -> None:
     assert client.last("updateAccountValue", key="CashBalance", currency="EUR")["value"] == "100.00"
     client.ask("reqExecutions", reqId=4)
     assert not client.got("execDetails")
+
+
+def test_a_position_can_be_told_that_is_not_held() -> None:
+    """Asked, and as a callback, the claim is told, after a further fill too; money and book know nothing of it, and
+    the truth is told again with no quantity."""
+    stage = Stage.up()
+    client = stage.connect()
+    _ = client.place()
+    stage.wait(1)
+    worth = client.net_liquidation()
+    client.ask("reqPositions")
+    client.ask("reqAccountUpdates", subscribe=1, account="")
+    client.forget()
+    stage.do("misreport", symbol="EURUSD", quantity="-12000")
+    assert [one["position"] for one in client.got("position")] == ["-12000"]
+    assert client.last("updatePortfolio")["position"] == "-12000"
+    _ = client.place()
+    stage.wait(1)
+    assert client.position() == -12_000
+    account = next(iter(stage.gateway.venue.accounts.values()))
+    assert account.position(BY_NAME["EURUSD"]) == 40_000
+    assert abs(client.net_liquidation() - worth) < 10, "two commissions and spreads, and no more"
+    stage.do("misreport", symbol="EURUSD")
+    assert client.position() == 40_000
+    with pytest.raises(UnknownAct):
+        stage.do("misreport", symbol="EURUSD", quantity="some")
 
 
 def test_frames_are_recorded_as_json_lines() -> None:
