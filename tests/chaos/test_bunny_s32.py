@@ -1,4 +1,8 @@
-"""The seventeen vectors of S32, in their wave order, on the production engine."""
+"""The seventeen vectors of S32, in their wave order, on the production engine.
+
+Those of wave 2 stand before the mock in mode REALISTIC, and again before the real client library and our own gateway on
+a loopback socket; the others before the mock broker.
+"""
 
 from __future__ import annotations
 
@@ -38,12 +42,12 @@ def test_token_race() -> None:
     holds("CV_S32_TOKEN_RACE")
 
 
-# --- wave 2: broker chaos, mode REALISTIC ----------------------------------------------------------------------------
+# --- wave 2: broker chaos, mock and gateway --------------------------------------------------------------------------
 
 
 @shows("CV_S32_IBKR_TIMEOUT", "S32-LIF-09", "S32-LIF-12", "S32-MOCK-06")
 def test_ibkr_timeout() -> None:
-    """Not a word from the broker for 30 s: STALLED and told; nothing is sent again; the late fill finds its owner."""
+    """Not a word from the broker: STALLED and told; nothing is sent again; the late fill finds its owner."""
     holds("CV_S32_IBKR_TIMEOUT")
 
 

@@ -1,7 +1,7 @@
 """The fifteen vectors of S33, phase 1, in their wave order, on the production engine.
 
-Vectors 1 to 3 stand before the real client library and our own gateway on a loopback socket, 7 and 8 before the
-messenger's real client and an HTTP server; the others before the mock broker.
+Vectors 1 to 3 and 10 stand before the real client library and our own gateway on a loopback socket, 14 before the mock
+and then there, 7 and 8 before the messenger's real client and an HTTP server; the others before the mock broker.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def test_vector_9_stale_during_approval() -> None:
 
 @shows("CV_S33_10_PAPER_ORDER_REJECT", "S33-CON-08")
 def test_vector_10_paper_order_reject() -> None:
-    """A symbol that nobody knows: refused at intake; one that the broker refuses: REJECTED, told, no crash."""
+    """A symbol that nobody lists: nothing to sign; one that the broker refuses: REJECTED, told, no crash."""
     holds("CV_S33_10_PAPER_ORDER_REJECT")
 
 

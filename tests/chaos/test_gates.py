@@ -14,7 +14,7 @@ from phoenix_cli.__main__ import cli
 from phoenix_cli.wiring.bunny import suites
 from phoenix_cli.wiring.bunny.gates import GATES, Gate, Light, light_of
 from phoenix_cli.wiring.bunny.suites import S32, S33, Suite, report, spans
-from phoenix_cli.wiring.bunny.witness import GATEWAY, MESSENGER, Over, Vector, Witness
+from phoenix_cli.wiring.bunny.witness import BOTH, GATEWAY, MESSENGER, Over, Vector, Witness
 from phoenix_core.beads import About, Observation, T2Token
 from phoenix_core.kernel import bead_of
 from tests.chaos.bunny import SEED, verdict_of, verdict_on
@@ -198,7 +198,21 @@ def test_the_waves_of_link_and_messenger_stand_before_the_clients_themselves() -
     stands = {vector.id: vector.over for vector in S33.vectors}
     assert all(stands[f"CV_S33_{name}"] is GATEWAY for name in ("1_IBKR_DISCONNECT", "2_IBKR_RECONNECT"))
     assert stands["CV_S33_3_GATEWAY_AUTO_UPDATE"] is GATEWAY
+    assert stands["CV_S33_10_PAPER_ORDER_REJECT"] is GATEWAY
+    assert stands["CV_S33_14_PACING_VIOLATION"] is BOTH, "the mock for its clock, the gateway for what it read"
     assert stands["CV_S33_7_TELEGRAM_TIMEOUT"] is stands["CV_S33_8_TELEGRAM_REAL_FLOOD"] is MESSENGER
+
+
+def test_the_broker_wave_stands_before_the_mock_and_before_the_gateway() -> None:
+    """The ledger asks for the mock in mode REALISTIC; all four stories are told by both, each on its own log."""
+    wave = [vector for vector in S32.vectors if vector.wave == 2]
+    assert [vector.over for vector in wave] == [BOTH] * 4
+    assert BOTH.modules == GATEWAY.modules, "without the client it is not run"
+    for vector in wave:
+        verdict = verdict_on(vector.id)
+        assert {claim.log for claim in verdict.claims if claim.beads} == {1, 2}
+        assert len(verdict.log.split("; ")) == 2
+        assert "[log 2: " in report(S32, [verdict], "today", "0")
 
 
 def test_a_gate_is_red_where_anything_under_it_is() -> None:

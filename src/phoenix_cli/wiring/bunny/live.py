@@ -22,9 +22,9 @@ from phoenix_adapters.engine.loop import Engine
 from phoenix_adapters.gateway import Frame, GatewayServer, Setup
 from phoenix_adapters.gateway.instruments import BY_NAME
 from phoenix_adapters.keys import SshVerifier
-from phoenix_adapters.wire import CLIENT, VERSION_MAX
+from phoenix_adapters.wire import CLIENT, SERVER, VERSION_MAX
 from phoenix_cli.home import Settings
-from phoenix_cli.wiring.bunny.stage import PAIR, START, Floor, SoftPen, first, soft_pen
+from phoenix_cli.wiring.bunny.stage import PAIR, PAIRS, START, Floor, SoftPen, first, soft_pen
 from phoenix_cli.wiring.gateway_stage import ACCOUNT, PATIENCE_S, started
 from phoenix_cli.wiring.opening import account_of
 from phoenix_cli.wiring.signing import Screen, screen_of
@@ -33,8 +33,8 @@ from phoenix_core.ports import BeadStore
 from phoenix_core.values import Mode, Moment, State
 from phoenix_core.world import Run
 
-SYMBOLS = ("EURUSD", "GBPUSD")
 PLACE = str(CLIENT["placeOrder"].id)
+ERROR = str(SERVER["error"].id)
 FRESH_S = 2.0  # how old a round trip may be for an entry
 
 
@@ -102,9 +102,13 @@ class LiveStage(Floor[LeapingClock]):
         age = link.round_trip_age
         return link.synchronised and age is not None and age.total_seconds() < FRESH_S
 
+    async def hand_in(self, **overrides: str) -> str:
+        """Hand a signal in, whatever comes of it; answers the intent."""
+        return await super().propose(**overrides)
+
     async def propose(self, **overrides: str) -> str:
         """Hand a signal in; answers the intent once there is something to sign."""
-        intent = await super().propose(**overrides)
+        intent = await self.hand_in(**overrides)
         shown = await self.until(lambda: isinstance(screen_of(self.desk, intent, self.clock.now()), Screen))
         assert shown, f"{intent} never had a screen"
         return intent
@@ -134,6 +138,20 @@ class LiveStage(Floor[LeapingClock]):
         """How many orders work at the gateway."""
         return len(self.server.core.venue.book.live)
 
+    def left(self) -> list[Decimal]:
+        """What is left of each order that works at the gateway."""
+        return [order.remaining for order in self.server.core.venue.book.live.values()]
+
+    def said(self, code: int) -> list[str]:
+        """What the errors of this code that the gateway ever sent were about: ids of orders, of requests, or -1."""
+        out = (one.fields for one in self.frames if one.dir == "out" and one.fields[0] == ERROR)
+        return [fields[2] for fields in out if fields[3] == str(code)]
+
+    def refused(self, code: int) -> list[str]:
+        """Those of them that were about an order which the gateway had read."""
+        read = {one.fields[1] for one in self.frames if self.is_place(one)}
+        return [about for about in self.said(code) if about in read]
+
     def kill_gateway(self) -> None:
         """As if its process were killed: sockets are reset, the port is closed. What is at the broker lives on."""
         self.server.kill()
@@ -145,7 +163,9 @@ class LiveStage(Floor[LeapingClock]):
 
 
 @asynccontextmanager
-async def live_stage(store: BeadStore, seed: int, version: int = VERSION_MAX) -> AsyncIterator[LiveStage]:
+async def live_stage(
+    store: BeadStore, seed: int, version: int = VERSION_MAX, symbols: tuple[str, ...] = PAIRS
+) -> AsyncIterator[LiveStage]:
     """A desk in PAPER on its own log, started, before a gateway that runs as long as somebody stands before it."""
     clock, frames, pen = LeapingClock(START), list[Frame](), soft_pen("operator")
     setup = Setup(
@@ -154,11 +174,11 @@ async def live_stage(store: BeadStore, seed: int, version: int = VERSION_MAX) ->
     server = await started(setup, WallOf(clock), frames.append)
     key = sha256(b"a desk before a gateway").digest()
     broker = build(
-        server.host, server.port, Settings().client_id, ACCOUNT, lambda number: account_of(number, key), clock, SYMBOLS
+        server.host, server.port, Settings().client_id, ACCOUNT, lambda number: account_of(number, key), clock, symbols
     )
     engine = Engine(store, broker, clock, Run(run="run-1", mode=Mode.PAPER, version="test"), SshVerifier())
     desk = LiveStage(clock, store, broker, server, frames, engine, pen)
-    for symbol in SYMBOLS:
+    for symbol in filter(BY_NAME.__contains__, symbols):  # others have no market: nobody lists them
         mid, tick = MIDS[symbol], CARDS[symbol].tick
         desk.price(str(mid - tick), str(mid + tick), symbol)
     account, founding = account_of(ACCOUNT, key), first(pen, Mode.PAPER)

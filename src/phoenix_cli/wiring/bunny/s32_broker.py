@@ -1,4 +1,6 @@
-"""S32, waves 2 and 3: a broker that dawdles, rejects, fills in part, reports what is not so; and two at once."""
+"""S32, waves 2 and 3, before the mock: a broker that dawdles, rejects, fills in part, reports what is not so; and two
+at once. The vectors of wave 2 are in `s32_gateway`, where each of these walks has a second one beside it.
+"""
 
 from __future__ import annotations
 
@@ -211,10 +213,6 @@ def _open(desk: Stage, intent: str) -> Open:
 
 
 VECTORS = (
-    Vector("CV_S32_IBKR_TIMEOUT", 2, "The broker says nothing for 30 s.", ibkr_timeout),
-    Vector("CV_S32_IBKR_REJECTION", 2, "The broker rejects for insufficient margin.", ibkr_rejection),
-    Vector("CV_S32_FILL_PARTIAL", 2, "Half of the order is filled.", fill_partial),
-    Vector("CV_S32_PARTIAL_DRIFT", 2, "Half is filled, and the broker reports 60 %.", partial_drift),
     Vector("CV_S32_RECONCILIATION_DRIFT", 3, "The broker reports a wrong position.", reconciliation_drift),
     Vector("CV_S32_ORDER_RACE", 3, "Two orders for one intent at once.", order_race),
 )

@@ -4,25 +4,29 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Final
 
 from returns.pipeline import is_successful
 
 from phoenix_adapters.brokers.mock.market import CARDS, MIDS
+from phoenix_cli.wiring.bunny.live import LiveStage
 from phoenix_cli.wiring.bunny.s32_broker import raised
 from phoenix_cli.wiring.bunny.s32_life import STRATEGY, asked, earned
 from phoenix_cli.wiring.bunny.s32_tokens import because
 from phoenix_cli.wiring.bunny.stage import Stage
-from phoenix_cli.wiring.bunny.witness import Vector, Witness
+from phoenix_cli.wiring.bunny.witness import BOTH, Vector, Witness, one_after_the_other
 from phoenix_core.acts.operate import ChangeConfig, ReportShadow
 from phoenix_core.beads import (
     Alert,
     ChangeType,
     ConfigChange,
+    IbkrSession,
     Order,
     OrderEvent,
     Position,
     PositionEvent,
     Promotion,
+    SessionEvent,
     Shadow,
     ShadowEvent,
     T2Token,
@@ -30,11 +34,15 @@ from phoenix_core.beads import (
 )
 from phoenix_core.refusals import Reason
 from phoenix_core.trust.revalidation import VECTORS_IN_SWEEP, sweep_result
-from phoenix_core.values import Account, State, plain
+from phoenix_core.values import Account, SecType, State, plain
 from phoenix_core.watch.codes import Code
 from phoenix_core.watch.pacing import BURST_MAX, BURST_WINDOW, MESSAGES_MAX
 
 LIVE_ACCOUNT = Account("b" * 64, "U...567")
+# So that the margin of all eleven fits into the account.
+UNITS: Final = {SecType.CASH: 40_000, SecType.STOCK: 20}
+GATEWAY_MAX: Final = 50  # messages in a second
+ARRIVAL: Final = timedelta(milliseconds=300)  # by so much a busy host may read the first frame late
 
 
 async def account_mismatch(witness: Witness) -> None:
@@ -86,13 +94,37 @@ async def pacing_violation(witness: Witness) -> None:
     witness.never(desk, "and no word of ours being too fast", Alert, lambda a: raised(Code.PACING_VIOLATION, a))
 
 
-async def _propose_on(desk: Stage, symbol: str) -> str:
+async def gateway_pacing(witness: Witness) -> None:
+    """The same before the gateway, which counts for itself: 50 messages in a second, and who speaks faster is told."""
+    async with witness.gateway(symbols=tuple(MIDS)) as desk:
+        intents = [await _propose_on(desk, symbol, UNITS[CARDS[symbol].sec_type]) for symbol in MIDS]
+        for intent in intents:
+            _ = desk.approve(intent).unwrap()
+        went = await desk.until(lambda: all(desk.state(intent) is State.MANAGED for intent in intents))
+        witness.holds("all of them went", went)
+        times = [one.t for one in desk.frames if desk.is_place(one)]
+        witness.holds("the gateway read 33 order frames", len(times) == desk.sent == 3 * len(intents))
+        bursts = -(-len(times) // BURST_MAX)
+        least = BURST_WINDOW * (bursts - 1) - ARRIVAL
+        witness.holds("not all at once, by its clock", times[-1] - times[0] >= least)
+        heard = [one.t for one in desk.frames if one.dir == "in"]
+        second = timedelta(seconds=1)
+        witness.holds("never more than 50 messages of any kind in a second", _most(heard, second) <= GATEWAY_MAX)
+        witness.holds("it never said that we are too fast", not desk.said(100))
+        witness.never(desk, "and did not hang up", IbkrSession, lambda s: s.event is SessionEvent.DISCONNECT)
+        witness.never(desk, "no bracket was cut in two", Order, lambda o: o.event is OrderEvent.DROPPED)
+        witness.once(desk, "a warning", Alert, lambda a: raised(Code.PACING_LIMITED, a))
+        witness.never(desk, "and no word of ours being too fast", Alert, lambda a: raised(Code.PACING_VIOLATION, a))
+
+
+async def _propose_on(desk: Stage | LiveStage, symbol: str, units: int | None = None) -> str:
     """An intent on any card, at the price where its market stands."""
     mid, tick = MIDS[symbol], CARDS[symbol].tick
     desk.price(plain(mid - tick), plain(mid + tick), symbol)
     steps = (Decimal(0), Decimal(-80), Decimal(160))
     entry, stop, target = (plain(mid + n * tick) for n in steps)
-    return await desk.propose(pair=symbol, entry=entry, stop=stop, target=target)
+    size = {} if units is None else {"quantity": str(units)}
+    return await desk.propose(pair=symbol, entry=entry, stop=stop, target=target, **size)
 
 
 def _most(times: list[datetime], window: timedelta) -> int:
@@ -131,6 +163,12 @@ async def param_change(witness: Witness) -> None:
 
 VECTORS = (
     Vector("CV_S33_13_ACCOUNT_MISMATCH", 6, "An order on the wrong account.", account_mismatch),
-    Vector("CV_S33_14_PACING_VIOLATION", 6, "Orders faster than the broker takes them.", pacing_violation),
+    Vector(
+        "CV_S33_14_PACING_VIOLATION",
+        6,
+        "Orders faster than the broker takes them.",
+        one_after_the_other(pacing_violation, gateway_pacing),
+        BOTH,
+    ),
     Vector("CV_S33_15_PARAM_CHANGE_REVALIDATE", 6, "A parameter of the strategy changes.", param_change),
 )

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal
+from typing import Final
 
 from returns.pipeline import is_successful
 
-from phoenix_adapters.brokers.mock.chaos import Reject
 from phoenix_cli.wiring.bunny.s32_broker import raised
-from phoenix_cli.wiring.bunny.stage import PAIR, Stage
-from phoenix_cli.wiring.bunny.witness import Vector, Witness
+from phoenix_cli.wiring.bunny.stage import PAIR, PAIRS, Stage
+from phoenix_cli.wiring.bunny.witness import GATEWAY, Vector, Witness
 from phoenix_cli.wiring.signing import screen_of
 from phoenix_core.acts.operate import Observe, RaiseKill, kill_flag
 from phoenix_core.beads import (
@@ -18,6 +18,7 @@ from phoenix_core.beads import (
     Alert,
     AlertEvent,
     Evidence,
+    IbkrSession,
     KillEvent,
     KillFlag,
     KillKind,
@@ -27,6 +28,7 @@ from phoenix_core.beads import (
     Position,
     PositionEvent,
     ReconciliationDrift,
+    SessionEvent,
     StateConflict,
     T2Token,
 )
@@ -36,6 +38,8 @@ from phoenix_core.refusals import Reason, Refusal
 from phoenix_core.rulings import granted
 from phoenix_core.values import Severity, State, text_hash
 from phoenix_core.watch.codes import Code
+
+UNLISTED: Final = "XXXYYY"
 
 
 async def stale_during_approval(witness: Witness) -> None:
@@ -59,22 +63,28 @@ async def stale_during_approval(witness: Witness) -> None:
 
 
 async def order_reject(witness: Witness) -> None:
-    """A symbol that nobody knows: refused at intake; one that the broker refuses: REJECTED, told, no crash."""
-    desk = await witness.desk()
-    unknown = await desk.propose(pair="XXXYYY")
-    blank = screen_of(desk.desk, unknown, desk.clock.now())
-    witness.holds("a symbol without a contract has no screen to approve on", isinstance(blank, Refusal))
-    witness.never(desk, "and no evidence", Evidence)
-    desk.broker.script(Reject(200, "No security definition has been found for the request"))
-    intent = await desk.enter()
-    witness.holds("REJECTED", desk.state(intent) is State.REJECTED)
-    witness.once(desk, "POSITION REJECTED", Position, lambda p: p.event is PositionEvent.REJECTED)
-    _ = witness.shown(desk, "an alert", Alert, lambda a: raised(Code.ORDER_REJECTED, a) and "200" in a.text)
-    sent = desk.sent
-    await desk.watch(60)
-    witness.holds("no retry", desk.sent == sent)
-    twin = await desk.enter()
-    witness.holds("no crash: the next order goes", desk.state(twin) is State.MANAGED)
+    """A symbol that nobody lists: no card, nothing to sign; one that the broker refuses: REJECTED, told, no crash."""
+    async with witness.gateway(symbols=(*PAIRS, UNLISTED)) as desk:
+        witness.holds("asked for its card, the gateway said 200", bool(desk.said(200)))
+        unknown = await desk.hand_in(pair=UNLISTED)
+        await desk.watch(5, 1)
+        blank = screen_of(desk.desk, unknown, desk.clock.now())
+        witness.holds("a symbol without a contract has no screen to approve on", isinstance(blank, Refusal))
+        witness.never(desk, "and no evidence", Evidence)
+        witness.holds("the gateway read no order", desk.sent == 0)
+        desk.server.fault("reject_symbol")
+        intent = await desk.enter()
+        witness.holds("REJECTED", await desk.reaches(intent, State.REJECTED))
+        witness.holds("the gateway said 200 of the order itself", bool(desk.refused(200)))
+        witness.once(desk, "POSITION REJECTED", Position, lambda p: p.event is PositionEvent.REJECTED)
+        _ = witness.shown(desk, "an alert", Alert, lambda a: raised(Code.ORDER_REJECTED, a) and "200" in a.text)
+        await desk.watch(60)
+        witness.holds("no retry: the gateway read one bracket and no more", desk.sent == 3)
+        witness.holds("nothing is held there, and nothing works", desk.held() == 0 and not desk.left())
+        desk.server.clear("reject_symbol")
+        twin = await desk.enter()
+        witness.holds("no crash: the next order goes", await desk.reaches(twin, State.MANAGED))
+        witness.never(desk, "over the same session", IbkrSession, lambda s: s.event is not SessionEvent.CONNECT)
 
 
 async def runbook_drill(witness: Witness) -> None:
@@ -150,7 +160,7 @@ async def recon_drift_live(witness: Witness) -> None:
 
 VECTORS = (
     Vector("CV_S33_9_STALE_DURING_APPROVAL", 4, "The human takes more than 15 minutes.", stale_during_approval),
-    Vector("CV_S33_10_PAPER_ORDER_REJECT", 4, "An order for a symbol that does not exist.", order_reject),
+    Vector("CV_S33_10_PAPER_ORDER_REJECT", 4, "An order for a symbol that does not exist.", order_reject, GATEWAY),
     Vector("CV_S33_11_RUNBOOK_DRILL", 5, "RB-004, emergency halt, is drilled.", runbook_drill),
     Vector("CV_S33_12_RECON_DRIFT_LIVE", 5, "The broker's position is not ours.", recon_drift_live),
 )

@@ -60,6 +60,7 @@ C = TypeVar("C", bound=Clock)
 START: Final = datetime.fromisoformat("2026-11-18T14:00:00-05:00")
 ACCOUNT: Final = Account("a" * 64, "MOCK")
 PAIR: Final = "EURUSD"
+PAIRS: Final = (PAIR, "GBPUSD")
 
 
 class Pen(Signs, Protocol):

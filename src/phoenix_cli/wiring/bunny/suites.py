@@ -10,6 +10,7 @@ from attrs import frozen
 
 from phoenix_cli.wiring.bunny import (
     s32_broker,
+    s32_gateway,
     s32_life,
     s32_tokens,
     s33_gateway,
@@ -35,7 +36,7 @@ S32: Final = Suite(
     "s32",
     "S32, the execution path",
     "BUNNY_REPORT_S32.md",
-    (*s32_tokens.VECTORS, *s32_broker.VECTORS, *s32_life.VECTORS),
+    (*s32_tokens.VECTORS, *s32_gateway.VECTORS, *s32_broker.VECTORS, *s32_life.VECTORS),
 )
 S33: Final = Suite(
     "s33",
@@ -67,7 +68,7 @@ def document(verdict: Verdict) -> dict[str, object]:
         "duration_ms": verdict.duration_ms,
         "beads": list(verdict.evidence),
         "log": verdict.log,
-        "claims": [{"says": c.says, "holds": c.holds, "beads": list(c.beads)} for c in verdict.claims],
+        "claims": [{"says": c.says, "holds": c.holds, "beads": list(c.beads), "log": c.log} for c in verdict.claims],
         "failures": list(verdict.failures),
     }
 
@@ -83,7 +84,8 @@ def report(suite: Suite, verdicts: list[Verdict], when: str, version: str) -> st
         f"{green} of {len(verdicts)} vectors green{not_run(verdicts)}.",
         f"Seed {seeds}, {took:.1f} s, Phoenix {version}, {when}.",
         "Each vector walks a production desk (engine, kernel, SQLite log) and says what it stands before; numbers are",
-        f"places in the vector's own log. Again: `phoenix bunny --suite {suite.name} --seed {seeds}`.",
+        "places in the vector's own log, or, where it walks two desks, in the log that is named.",
+        f"Again: `phoenix bunny --suite {suite.name} --seed {seeds}`.",
         "",
         "| wave | vector | verdict | ms | log |",
         "|--:|---|---|--:|---|",
@@ -96,7 +98,8 @@ def report(suite: Suite, verdicts: list[Verdict], when: str, version: str) -> st
         if v.not_run:
             lines.append(f"- **NOT RUN:** {v.not_run}")
         for claim in v.claims:
-            beads = f" [{spans(claim.beads)}]" if claim.beads else ""
+            log = f"log {claim.log}: " if claim.log > 1 else ""
+            beads = f" [{log}{spans(claim.beads)}]" if claim.beads else ""
             lines.append(f"- {'' if claim.holds else '**NOT SO:** '}{claim.says}{beads}")
         if v.trouble:
             lines.append(f"- **BROKE:** {v.trouble}")

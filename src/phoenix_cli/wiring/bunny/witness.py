@@ -8,7 +8,7 @@ from contextlib import ExitStack, asynccontextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 from attrs import Factory, define, frozen
 
@@ -16,7 +16,7 @@ from phoenix_adapters.beads.sqlite import SqliteStore
 from phoenix_adapters.brokers.ibkr.library import LIBRARIES
 from phoenix_adapters.brokers.mock.chaos import ChaosMode
 from phoenix_adapters.wire import VERSION_MAX
-from phoenix_cli.wiring.bunny.stage import Floor, Stage, stage
+from phoenix_cli.wiring.bunny.stage import PAIRS, Floor, Stage, stage
 from phoenix_core.beads import Body, Policy
 from phoenix_core.ports import Notifier
 
@@ -28,11 +28,13 @@ B = TypeVar("B", bound=Body)
 
 @frozen
 class Claim:
-    """One sentence that a vector stands for, whether it held, and where in the desk's log that can be read."""
+    """One sentence that a vector stands for, whether it held, and where in the desk's log that can be read; a vector
+    that walks several desks counts their logs from 1."""
 
     says: str
     holds: bool
     beads: tuple[int, ...] = ()
+    log: int = 1
 
 
 @define
@@ -61,11 +63,11 @@ class Witness:
         return made
 
     @asynccontextmanager
-    async def gateway(self, version: int = VERSION_MAX) -> AsyncIterator[LiveStage]:
+    async def gateway(self, version: int = VERSION_MAX, symbols: tuple[str, ...] = PAIRS) -> AsyncIterator[LiveStage]:
         """A production desk before the real client library and our own gateway, started, connected and reconciled."""
         from phoenix_cli.wiring.bunny.live import live_stage
 
-        async with live_stage(self._store(), self.seed, version) as made:
+        async with live_stage(self._store(), self.seed, version, symbols) as made:
             self.desks.append(made)
             yield made
 
@@ -75,8 +77,8 @@ class Witness:
         return store
 
     def holds(self, says: str, true: bool, beads: list[int] | None = None) -> None:
-        """Claim that something is so."""
-        self.claims.append(Claim(says, true, tuple(beads or ())))
+        """Claim that something is so; what beads are cited stand in the log of the desk that was set up last."""
+        self.claims.append(Claim(says, true, tuple(beads or ()), max(1, len(self.desks))))
 
     def shown(
         self, desk: Floor[Any], says: str, cls: type[B], so: Callable[[B], bool] = lambda body: True
@@ -97,6 +99,9 @@ class Witness:
         self.holds(says, not found, found)
 
 
+Walk: TypeAlias = Callable[[Witness], Awaitable[None]]
+
+
 @frozen
 class Over:
     """What a vector's desk stands before, and which installed modules that takes, one of them at least."""
@@ -113,9 +118,20 @@ class Over:
 
 MOCK: Final = Over("the mock broker")
 GATEWAY: Final = Over("the real client library and our own gateway, on a loopback socket", LIBRARIES, "ibkr")
+BOTH: Final = Over(f"{MOCK.says}; then {GATEWAY.says}", GATEWAY.modules, GATEWAY.extra)
 MESSENGER: Final = Over(
     "the mock broker; the messenger's real client and an HTTP server on loopback", ("httpx",), "notify"
 )
+
+
+def one_after_the_other(*walks: Walk) -> Walk:
+    """The same story before several brokers, each walk on a desk of its own, under one verdict."""
+
+    async def walked(witness: Witness) -> None:
+        for walk in walks:
+            await walk(witness)
+
+    return walked
 
 
 @frozen
@@ -125,7 +141,7 @@ class Vector:
     id: str
     wave: int
     says: str
-    walk: Callable[[Witness], Awaitable[None]]
+    walk: Walk
     over: Over = MOCK
 
 
@@ -138,7 +154,7 @@ class Verdict:
     says: str
     seed: int
     claims: tuple[Claim, ...]
-    log: str  # the head of the vector's log: how many beads, and the last one's leaf
+    log: str  # the head of each of the vector's logs: how many beads, and the last one's leaf
     duration_ms: int
     trouble: str = ""
     over: str = MOCK.says
@@ -163,7 +179,7 @@ class Verdict:
 
 async def run(vector: Vector, seed: int) -> Verdict:
     """Run one vector in a throw-away folder. A vector that breaks has failed, and says on what."""
-    began, trouble, log = time.monotonic(), "", ""
+    began, trouble = time.monotonic(), ""
     missing = vector.over.missing()
     if missing:
         return Verdict(vector.id, vector.wave, vector.says, seed, (), "", 0, over=vector.over.says, not_run=missing)
@@ -173,9 +189,8 @@ async def run(vector: Vector, seed: int) -> Verdict:
             await vector.walk(witness)
         except Exception as error:  # noqa: BLE001 - the boundary of a vector: whatever breaks in it is its verdict
             trouble = f"{type(error).__name__}: {error}"
-        if witness.desks:
-            head = witness.desks[0].store.head()
-            log = f"{head.size} beads, {head.leaf[:12]}"
+        heads = [desk.store.head() for desk in witness.desks]
+        log = "; ".join(f"{head.size} beads, {head.leaf[:12]}" for head in heads)
     took = round((time.monotonic() - began) * 1000)
     claims = tuple(witness.claims)
     return Verdict(vector.id, vector.wave, vector.says, seed, claims, log, took, trouble, vector.over.says)
