@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 def bunny_command(ctx: click.Context, suite: str, report: Path | None, seed: int, gates: bool) -> None:
     """Run the chaos vectors in wave order and write their reports; inside a desk's home each leaves its scar.
 
-    The waves of the link and of the messenger take the clients themselves: where an extra is not installed, its vectors
-    are said to be not run, and the command exits with 3.
+    What is about the link, the broker or the messenger takes the clients themselves: where an extra is not installed,
+    its vectors are said to be not run, and the command exits with 3.
 
     Example: phoenix bunny --suite s32 --report BUNNY_REPORT_S32.md
     """

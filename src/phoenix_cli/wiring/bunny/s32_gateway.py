@@ -21,6 +21,7 @@ from phoenix_core.beads import (
     ExecutionEvent,
     KillFlag,
     KillKind,
+    Observation,
     Order,
     OrderEvent,
     Position,
@@ -130,13 +131,13 @@ async def gateway_partial_drift(witness: Witness) -> None:
     """Half is filled and the gateway tells 60 %: a drift bead, an alert, a kill, and no correction."""
     async with witness.gateway() as desk:
         intent = await _half(witness, desk)
+        await _looked(desk)
         witness.never(desk, "its honest twin: with the truth there is no drift", ReconciliationDrift)
         sent, working = desk.sent, desk.left()
         desk.server.act("misreport", symbol="EURUSD", quantity=60_000)
-        _ = desk.act(Observe(desk.fresh(), About.DEMAND, "reconciliation", {})).unwrap()
-        await desk.watch(15, 1)
+        await _looked(desk)
         witness.holds("found", await desk.until(lambda: bool(desk.where(ReconciliationDrift))))
-        await desk.watch(15, 5)
+        await _looked(desk)
         witness.once(
             desk,
             "RECONCILIATION_DRIFT with both sides",
@@ -152,6 +153,18 @@ async def gateway_partial_drift(witness: Witness) -> None:
         witness.holds("as does the gateway's book", desk.held() == HALF)
         witness.holds("nothing was corrected: the gateway read no order since", desk.sent == sent)
         witness.holds("and the same orders work there", desk.left() == working)
+
+
+async def _looked(desk: LiveStage) -> None:
+    """A picture is demanded, and time given for the second one that confirms what is not as it should be."""
+    _ = desk.act(Observe(desk.fresh(), About.DEMAND, "reconciliation", {})).unwrap()
+    before = len(desk.where(Observation, _picture))
+    assert await desk.until(lambda: len(desk.where(Observation, _picture)) > before), "no picture was taken"
+    await desk.watch(15, 1)
+
+
+def _picture(observation: Observation) -> bool:
+    return observation.about is About.SNAPSHOT
 
 
 async def _half(witness: Witness, desk: LiveStage) -> str:
