@@ -254,8 +254,14 @@ def merged(orders: dict[int, OrderSaid], said: OrderSaid) -> None:
 
 
 def symbol_of(record: Mapping[str, str]) -> str:
-    """The desk's name of an instrument: both currencies of a pair, the symbol of everything else."""
-    return record["symbol"] + record["currency"] if record["secType"] == SecType.CASH.value else record["symbol"]
+    """The desk's name of an instrument: both currencies of a pair, the symbol of a stock in dollars. Anything else is
+    named apart, by its kind or its currency: an option on a stock, or a combination, is not more of the stock."""
+    symbol, currency, kind = record["symbol"], record["currency"], record["secType"]
+    if kind == SecType.CASH.value:
+        return symbol + currency
+    if kind == SecType.STOCK.value:
+        return symbol if currency == "USD" else f"{symbol}.{currency}"
+    return f"{symbol}.{kind}"
 
 
 def line_of(record: Mapping[str, str], account: str) -> Line | None:

@@ -1,4 +1,4 @@
-"""A whole desk before the real client library and our own gateway, on a loopback socket, for the waves of link and broker.
+"""A whole desk before the real client and our own gateway, on a loopback socket, for the waves of link and broker.
 
 Between the engine and the socket nothing is played. The clock runs with the host's and leaps where a vector would wait;
 what the gateway holds, works and has read is asked of the gateway itself.
