@@ -211,7 +211,7 @@ def test_the_broker_wave_stands_before_the_mock_and_before_the_gateway() -> None
     for vector in wave:
         verdict = verdict_on(vector.id)
         assert {claim.log for claim in verdict.claims if claim.beads} == {1, 2}
-        assert len(verdict.log.split("; ")) == 2
+        assert len(verdict.log.split("; ")) == len(verdict.evidence) == 2 and all(verdict.evidence)
         assert "[log 2: " in report(S32, [verdict], "today", "0")
 
 

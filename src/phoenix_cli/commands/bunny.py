@@ -32,7 +32,10 @@ def bunny_command(ctx: click.Context, suite: str, report: Path | None, seed: int
     from phoenix_cli.wiring.bunny.suites import SUITES, document, not_run, run_all
 
     def tell(verdict: Verdict) -> None:
-        beads = ", ".join(map(str, verdict.evidence[:8])) + (", ..." if len(verdict.evidence) > 8 else "")
+        beads = "; ".join(
+            (f"log {log}: " if log > 1 else "") + ", ".join(map(str, cited[:8])) + (", ..." if len(cited) > 8 else "")
+            for log, cited in enumerate(verdict.evidence, 1)
+        )
         word = "pass" if verdict.passed else "----" if verdict.not_run else "FAIL"
         click.echo(f"{word}  {verdict.id:<38} {verdict.duration_ms:>6} ms  beads {beads}", err=wants_json(ctx))
         if verdict.not_run:

@@ -66,7 +66,7 @@ def document(verdict: Verdict) -> dict[str, object]:
         "over": verdict.over,
         "seed": verdict.seed,
         "duration_ms": verdict.duration_ms,
-        "beads": list(verdict.evidence),
+        "beads": [list(beads) for beads in verdict.evidence],
         "log": verdict.log,
         "claims": [{"says": c.says, "holds": c.holds, "beads": list(c.beads), "log": c.log} for c in verdict.claims],
         "failures": list(verdict.failures),

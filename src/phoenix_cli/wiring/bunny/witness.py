@@ -166,9 +166,11 @@ class Verdict:
         return not self.trouble and not self.not_run and bool(self.claims) and all(claim.holds for claim in self.claims)
 
     @property
-    def evidence(self) -> tuple[int, ...]:
-        """Every bead that a claim cites, in order, each once."""
-        return tuple(sorted({seq for claim in self.claims for seq in claim.beads}))
+    def evidence(self) -> tuple[tuple[int, ...], ...]:
+        """Of each log that a claim cites, every bead that is cited, in order, each once; nothing where none is."""
+        cited = {(claim.log, seq) for claim in self.claims for seq in claim.beads}
+        last = max((log for log, _ in cited), default=0)
+        return tuple(tuple(sorted(seq for log, seq in cited if log == n)) for n in range(1, last + 1))
 
     @property
     def failures(self) -> tuple[str, ...]:
