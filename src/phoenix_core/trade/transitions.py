@@ -60,10 +60,15 @@ WORKING_LIFE: Final = timedelta(seconds=90)
 
 def move(state: State, event: PositionEvent) -> Result[State, Refusal]:
     """The state that an event leads to; everything that is not in the table is refused and changes nothing."""
-    to = TRANSITIONS.get((state, event))
-    if to is None:
+    answer = _ANSWERS.get((state, event))
+    if answer is None:
         return Failure(refusal(Reason.ILLEGAL_TRANSITION, detail=f"{event} while {state}"))
-    return Success(to)
+    return answer
+
+
+_ANSWERS: Final[Mapping[tuple[State, PositionEvent], Result[State, Refusal]]] = {
+    step: Success(to) for step, to in TRANSITIONS.items()
+}
 
 
 class Ending(Named):
