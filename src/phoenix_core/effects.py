@@ -155,7 +155,7 @@ class Owed(MutableMapping[Key, Effect]):
 
     def of(self, kind: type[E]) -> Mapping[Key, E]:
         """The effects of one kind, oldest first."""
-        return cast(Mapping[Key, E], self._kinds[kind])
+        return cast("Mapping[Key, E]", self._kinds[kind])
 
     def oldest(self, *kinds: type[Effect]) -> list[tuple[Key, Effect]]:
         """The effects of several kinds, oldest first."""

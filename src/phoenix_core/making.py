@@ -31,9 +31,13 @@ def maker(cls: type[R]) -> type[R]:
     return cast(type[R], _maker(record))
 
 
+@cache
 def evolver(cls: object, *changed: str) -> Callable[..., object]:
     """What makes a record of the class from another and its changed fields, in the order of their names here."""
-    return cast(Callable[..., object], _evolver(cls, *changed))
+    names = _names(cls)
+    assert set(changed) <= set(names), f"{cls} has no field {min(set(changed) - set(names))}"
+    values = {name: name if name in changed else f"old.{name}" for name in names}
+    return _filled(cls, ["old", *changed], values)
 
 
 @cache
@@ -42,14 +46,7 @@ def _maker(cls: object) -> object:
     return _filled(cls, names, {name: name for name in names})
 
 
-@cache
-def _evolver(cls: object, *changed: str) -> object:
-    names = _names(cls)
-    assert set(changed) <= set(names), f"{cls} has no field {min(set(changed) - set(names))}"
-    return _filled(cls, ["old", *changed], {name: name if name in changed else f"old.{name}" for name in names})
-
-
-def _filled(cls: object, arguments: list[str], values: dict[str, str]) -> object:
+def _filled(cls: object, arguments: list[str], values: dict[str, str]) -> Callable[..., object]:
     lines = [f"def made({', '.join(arguments)}):", "new = create(open)"]
     lines += [f"new.{name} = {value}" for name, value in values.items()]
     if hasattr(cls, _HASH):
@@ -58,7 +55,8 @@ def _filled(cls: object, arguments: list[str], values: dict[str, str]) -> object
     if hasattr(cls, "__attrs_post_init__"):
         lines.append("new.__attrs_post_init__()")
     lines.append("return new")
-    return made("\n ".join(lines), {"create": object.__new__, "open": _open(cls), "cls": cls})
+    source, names = "\n ".join(lines), {"create": object.__new__, "open": _open(cls), "cls": cls}
+    return cast(Callable[..., object], made(source, names))
 
 
 def _names(cls: object) -> list[str]:

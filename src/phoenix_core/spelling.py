@@ -215,6 +215,7 @@ _PATTERNS: Final[dict[object, tuple[str, object]]] = {
 
 _Match = Callable[[str], re.Match[str] | None]
 _Groups = Callable[[tuple[str, ...]], object]  # from the groups of a pattern to what they say
+_Record = Callable[[tuple[str, ...]], tuple[object, ...]]
 _GROUP: Final = re.compile(r"(?<!\\)\((?!\?)")  # where a group begins that is kept
 
 
@@ -323,14 +324,14 @@ def reader(cls: object, *extra: tuple[str, bool, str]) -> Read:
     """
 
     @cache
-    def among(words: _Words) -> tuple[_Match, _Groups]:
+    def among(words: _Words) -> tuple[_Match, _Record]:
         source = _Source(words)
         pattern, code = source.record(cls, {key: (optional, text) for key, optional, text in extra})
-        return re.compile(pattern).fullmatch, source.reading(code)
+        return re.compile(pattern).fullmatch, cast(_Record, source.reading(code))
 
     def read(text: str) -> tuple[object, ...] | None:
         match, read_off = among(_PRINTED if text.isprintable() and "\\" not in text else _ESCAPED)
         found = match(text)
-        return None if found is None else cast(tuple[object, ...], read_off(found.groups()))
+        return None if found is None else read_off(found.groups())
 
     return read

@@ -332,7 +332,7 @@ class SqliteStore:
 
     def _rows(self, sql: str, values: tuple[apsw.SQLiteValue, ...] = ()) -> list[tuple[object, ...]]:
         try:
-            return cast(list[tuple[object, ...]], self._db.execute(sql, values).fetchall())
+            return cast("list[tuple[object, ...]]", self._db.execute(sql, values).fetchall())
         except apsw.Error as error:
             raise self._fault(error) from error
 
