@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import textwrap
 from typing import TYPE_CHECKING
 
 import click
@@ -105,7 +106,7 @@ def _tell(outcome: Outcome, story: Story, as_json: bool, shrink: bool) -> None:
 
 def _tell_all(outcomes: list[Outcome]) -> None:
     """What the seeds came to together, and which corners none of them saw."""
-    from phoenix_cli.wiring.sim import met, never_seen
+    from phoenix_cli.wiring.sim import BESIDE, met, never_seen
 
     count = len(outcomes)
     approved, filled = (
@@ -117,4 +118,10 @@ def _tell_all(outcomes: list[Outcome]) -> None:
     for row in met(outcomes):
         click.echo(f"  {row}")
     missed = never_seen(outcomes)
-    click.echo("every corner was seen" if not missed else "never seen: " + ", ".join(missed))
+    if not missed:
+        click.echo("every corner was seen")
+        return
+    corners = [name for name in missed if name not in BESIDE]
+    click.echo(f"{len(missed) - len(corners)} pairs of this table were never seen")
+    for line in textwrap.wrap("nor: " + ", ".join(corners), 100, subsequent_indent="  ") if corners else ():
+        click.echo(line)

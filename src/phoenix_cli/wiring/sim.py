@@ -46,11 +46,13 @@ FAULTS: Final = tuple(act.__name__.strip("_") for act, _ in MISFORTUNE)
 
 # Of so many positions it is asked what a fault finds them in.
 LATEST: Final = 12
+# Each fault beside a position in each state.
+BESIDE: Final = tuple(f"{fault} while {state}" for fault in FAULTS for state in State)
 # A corner that no storm ever visits proves nothing about itself.
 MUST_SEE: Final = (
     *(str(state) for state in State),
     *(f"{before} {event}" for before, event in TRANSITIONS),
-    *(f"{fault} while {state}" for fault in FAULTS for state in State),
+    *BESIDE,
     *(f"token {event}" for event in ("USED", "EXPIRED", "REJECTED")),
     *(f"execution {event}" for event in ("FILL", "CORRECTION")),
     *(f"picture {verdict}" for verdict in ("AGREES", "DIFFERS", "MOVING", "UNKNOWN")),

@@ -263,6 +263,7 @@ def world_of(seed: int, home: str | None = None, begins: str = "", limits: Limit
 
     store = opened()
     broker = WatchedBroker(clock, ACCOUNT, {pair: CARDS[pair] for pair in PAIRS}, Random(random.random()))
+    broker.groups_hold = Random(f"groups of {seed}").random() < 0.5  # decision 0020: a close waits where they do not
     broker.numbers = Accounts(lambda number: ACCOUNT)
     _ = broker.numbers.of(NUMBER)
     ledger = Ledger(opened(), clock, Wire(broker.truth))
