@@ -76,7 +76,6 @@ class DeskMachine(RuleBasedStateMachine):
         self.store = store
         self.seen = Seen(store)
         self.runs = 1
-        self.stage: Stage
         self.interrupts: list[RaiseKill] = []
         honest, held, seen = MockBroker.hand_over, MemoryStore.hold, self.seen
 
@@ -92,6 +91,7 @@ class DeskMachine(RuleBasedStateMachine):
         self.patches = ExitStack()
         _ = self.patches.enter_context(mock.patch.object(MockBroker, "hand_over", witnessed))
         _ = self.patches.enter_context(mock.patch.object(MemoryStore, "hold", interrupted))
+        self.stage: Stage = stage(store)  # here and not in a step: an example may be over before its first one
 
     def teardown(self) -> None:
         """At the end the log replays to exactly this desk."""
@@ -123,7 +123,6 @@ class DeskMachine(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         """Open the desk."""
-        self.stage = stage(self.store)
         self.runner.run(self.stage.start())
 
     @rule(
