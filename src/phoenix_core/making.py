@@ -68,9 +68,7 @@ def _names(cls: object) -> list[str]:
 
 
 def _open(cls: object) -> type:
-    """A subclass with the same layout that may be filled; a class that is not frozen is open as it is."""
+    """A subclass with the same layout that may be filled."""
     assert isinstance(cls, type)
-    if vars(cls).get("__setattr__") is None:
-        return cls
     door = {"__slots__": (), "__setattr__": object.__setattr__, "__delattr__": object.__delattr__}
     return type(cls)(cls.__name__, (cls,), door)

@@ -18,7 +18,7 @@ from decimal import Decimal
 from enum import Enum
 from functools import cache, lru_cache
 from json.encoder import encode_basestring
-from typing import Final, NewType, cast
+from typing import Final, NewType, TypeAlias, cast
 
 import attrs
 from attrs import Factory, define, frozen
@@ -28,7 +28,7 @@ from phoenix_core.records import INTEGER_MAX, MICROSECOND, key_of
 from phoenix_core.values import exact, instant_of, plain, utc_text
 
 # A text that fits its pattern may still name a number, a day or a word that there is not; it ends in one of these.
-MISFITS: Final = (LookupError, ValueError, ArithmeticError)
+MISFITS: Final = (LookupError, ValueError)
 
 # --- what is written ---
 
@@ -213,9 +213,9 @@ _PATTERNS: Final[dict[object, tuple[str, object]]] = {
 }
 
 
-_Match = Callable[[str], re.Match[str] | None]
-_Groups = Callable[[tuple[str, ...]], object]  # from the groups of a pattern to what they say
-_Record = Callable[[tuple[str, ...]], tuple[object, ...]]
+_Match: TypeAlias = "Callable[[str], re.Match[str] | None]"
+_Groups: TypeAlias = "Callable[[tuple[str, ...]], object]"  # from the groups of a pattern to what they say
+_Record: TypeAlias = "Callable[[tuple[str, ...]], tuple[object, ...]]"
 _GROUP: Final = re.compile(r"(?<!\\)\((?!\?)")  # where a group begins that is kept
 
 
@@ -242,7 +242,7 @@ class _Source:
         """The function from the groups to what this code makes of them."""
         unpacked = "".join(f"g{n}, " for n in range(self.groups))
         source = f"def made(groups):\n {unpacked}= groups\n return {code}"
-        return cast(_Groups, made(source, self.names))
+        return cast("_Groups", made(source, self.names))
 
     def value(self, hint: object) -> tuple[str, str]:
         """(pattern, code) of a value of this annotation. All but a record is one group."""
@@ -263,10 +263,11 @@ class _Source:
         assert isinstance(hint, type), f"{hint} has no spelling in a bead"
         if issubclass(hint, Enum):
             return '"([^"]*)"', self.read_by({member.value: member for member in hint}, self.group())
-        return self.record(hint, {})
+        pattern, codes = self.record(hint, {})
+        return pattern, codes[0]
 
-    def record(self, cls: object, more: Mapping[str, tuple[bool, str]]) -> tuple[str, str]:
-        """(pattern, code) of a record; the code of one with `more` keys makes a tuple: the record, then their texts."""
+    def record(self, cls: object, more: Mapping[str, tuple[bool, str]]) -> tuple[str, list[str]]:
+        """(pattern, codes) of a record: the code of itself, then those of the texts of its further keys."""
         fields = {key: (optional, hint) for _, key, optional, hint in _fields(cls)}
         code: dict[str, str] = {}
         pattern, comma = "", ""
@@ -279,7 +280,7 @@ class _Source:
             pattern += f'(?:{comma}"{key}":{piece})?' if optional else f'{comma}"{key}":{piece}'
             comma = _COMMA if optional and comma != "," else ","
         record = self.read_by(maker(cast(type, cls)), ", ".join(code[key] for key in fields))
-        return rf"\{{{pattern}\}}", f"({', '.join((record, *(code[key] for key in more)))})" if more else record
+        return rf"\{{{pattern}\}}", [record, *(code[key] for key in more)]
 
     def member(self, optional: bool, hint: object) -> tuple[str, str]:
         """(pattern, code) of a value that may be left out: one group says whether it is there."""
@@ -326,8 +327,8 @@ def reader(cls: object, *extra: tuple[str, bool, str]) -> Read:
     @cache
     def among(words: _Words) -> tuple[_Match, _Record]:
         source = _Source(words)
-        pattern, code = source.record(cls, {key: (optional, text) for key, optional, text in extra})
-        return re.compile(pattern).fullmatch, cast(_Record, source.reading(code))
+        pattern, codes = source.record(cls, {key: (optional, text) for key, optional, text in extra})
+        return re.compile(pattern).fullmatch, cast("_Record", source.reading(f"({', '.join(codes)},)"))
 
     def read(text: str) -> tuple[object, ...] | None:
         match, read_off = among(_PRINTED if text.isprintable() and "\\" not in text else _ESCAPED)

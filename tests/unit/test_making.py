@@ -96,16 +96,23 @@ def test_what_cannot_be_made_so_is_a_bug() -> None:
     @frozen
     class Converts:
         name: str = field(converter=str)
+        other: str
 
     @frozen
     class Checks:
+        other: str
         name: str = field(validator=attrs.validators.instance_of(str))
+
+    @frozen
+    class Knows:
+        other: str
+        name: str = field(init=False, default="")
 
     @frozen
     class Hides:
         _name: str
 
-    for cls in (Converts, Checks):
+    for cls in (Converts, Checks, Knows):
         with pytest.raises(AssertionError, match="does more than to take its fields"):
             _ = maker(cls)
     with pytest.raises(AssertionError, match="hides a field"):

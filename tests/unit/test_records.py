@@ -6,11 +6,12 @@ import json
 import re
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
 from typing import NewType
+from unittest import mock
 from uuid import uuid4
 
 import attrs
@@ -41,6 +42,7 @@ from phoenix_core.beads import (
 )
 from phoenix_core.canonical import decode, encode
 from phoenix_core.records import INTEGER_MAX, Json, of_json, schema_of, shape_of, to_json
+from phoenix_core.spelling import reader, writer
 from phoenix_core.values import BadInput, Side
 from tests.showing import shows
 
@@ -80,6 +82,24 @@ def anything(hint: object, at_once: bool = False) -> st.SearchStrategy[object]:
     hints = typing.get_type_hints(hint)
     fields = attrs.fields(typing.cast(type[attrs.AttrsInstance], hint))
     return st.builds(hint, **{a.name: anything(hints[a.name], at_once) for a in fields})
+
+
+def lacking(cls: type, whole: Mapping[str, Json]) -> Iterator[tuple[dict[str, Json], bool]]:
+    """A record's values without one key, its own or a record's within it, and whether that one may be left out."""
+    hints = typing.get_type_hints(cls)
+    for each in attrs.fields(typing.cast(type[attrs.AttrsInstance], cls)):
+        key, hint = each.name.rstrip("_"), hints[each.name]
+        if key in whole:
+            optional = type(None) in typing.get_args(hint)
+            yield {name: value for name, value in whole.items() if name != key}, optional
+            inner = next(
+                (arg for arg in (hint, *typing.get_args(hint)) if isinstance(arg, type) and attrs.has(arg)), None
+            )
+            value = whole[key]
+            if inner is not None and isinstance(value, dict):
+                yield from (({**whole, key: cut}, may) for cut, may in lacking(inner, value))
+            elif inner is not None and isinstance(value, list) and value and isinstance(value[-1], dict):
+                yield from (({**whole, key: [*value[:-1], cut]}, may) for cut, may in lacking(inner, value[-1]))
 
 
 @pytest.mark.parametrize("kind", list(Kind))
@@ -139,6 +159,19 @@ class TestEveryKind:
             if found is not None:
                 strict = typing.cast(dict[str, Json], decode(candidate.encode()).unwrap())
                 assert body_of(kind.value, strict) == (found.body, found.bead_id, found.settles)
+
+    @given(data=st.data())
+    @settings(max_examples=5)
+    @shows("I20")
+    def test_what_lacks_a_key_is_not_read_at_once(self, kind: Kind, data: st.DataObject) -> None:
+        """Each that must be there, of the body and of every record within it."""
+        body = typing.cast(Body, data.draw(anything(BODIES[kind], at_once=True)))
+        whole = body_json(Draft(body), str(uuid4()))
+        assert said_in(kind.value, encode(whole).decode()) is not None
+        for cut, optional in lacking(BODIES[kind], whole):
+            assert (said_in(kind.value, encode(cut).decode()) is not None) is optional
+        del whole["bead_id"]
+        assert said_in(kind.value, encode(whole).decode()) is None
 
     @given(data=st.data())
     @settings(max_examples=10)
@@ -285,6 +318,43 @@ def test_the_shapes_of_snapshots_come_back() -> None:
     assert written == {"pair": ["a", "1.5"], "many": [["b", 2], ["a", 1]], "those": ["x", "y"], "list": ["SELL"]}
     assert of_json(Pair, json.loads(json.dumps(written))) == record
     assert list(of_json(Pair, written).many) == ["b", "a"]
+
+
+@frozen
+class Ordered:
+    """Fields that must be there before and after one that need not."""
+
+    first: str
+    last: str
+    known: str | None = None
+
+
+def test_a_pattern_asks_no_more_than_it_must() -> None:
+    """Where a comma must stand one is asked for, and nothing is asked of escapes before a text has one."""
+    cls: object = Ordered
+    with mock.patch.object(re, "compile", wraps=re.compile) as compiled:
+        read = reader(cls)
+        assert read('{"first":"a","known":"c","last":"b"}') == (Ordered("a", "b", "c"),)
+        assert read('{"first":"a","last":"b"}') == (Ordered("a", "b"),)
+        (made,) = [call.args[0] for call in compiled.call_args_list]
+        assert "(?<" not in made and "u00" not in made
+        assert read('{"first":"\\n","last":"b"}') == (Ordered("\n", "b"),)
+        assert "u00" in compiled.call_args.args[0]
+
+
+@frozen
+class Sides:
+    """What a slice keeps of each side."""
+
+    at: dict[Side, Decimal]
+    of: dict[str, Side]
+
+
+def test_a_slice_is_spelt_in_a_straight_line_too() -> None:
+    """Keys and values of a dictionary, each in its own spelling."""
+    sides: object = Sides
+    record = Sides({Side.SELL: Decimal("1.5"), Side.BUY: Decimal(0)}, {"a": Side.BUY})
+    assert writer(sides)(record).encode() == encode(to_json(record))
 
 
 @frozen
