@@ -266,7 +266,7 @@ def _closed(
         risk=thesis.risk if thesis is not None else None,
         exited_by=role.value if role is not None else "",
         proposed_at=position.born_at,
-        approved_at=position.submitted_at,
+        approved_at=position.approved_at,
         filled_at=position.filled_at,
         closed_at=world.now.wall,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -25,6 +26,7 @@ from phoenix_core.beads import (
     OrderEvent,
     Outcome,
     Position,
+    PositionEvent,
     ReconciliationDrift,
     SessionEvent,
     Signal,
@@ -108,6 +110,28 @@ def test_a_close_is_looked_back_on_at_once(bid: str, outcome: Outcome) -> None:
         evidence = desk.desk.evidence.thesis(intent)
         assert autopsy.outcome is outcome
         assert evidence is not None and autopsy.entry_evidence_hash == evidence.leaf
+
+    asyncio.run(walk())
+
+
+@shows("S32-AUT-02")
+def test_an_autopsy_tells_how_long_the_human_took_and_not_how_long_the_order_waited() -> None:
+    """From the proposal to the signature: what the engine then waited for is no part of it."""
+
+    async def walk() -> None:
+        desk = stage()
+        await desk.start()
+        intent = await desk.propose()
+        await desk.tick(20)
+        _ = desk.approve(intent).unwrap()
+        await desk.tick(7)
+        desk.price("1.09105", "1.09115")
+        await desk.tick(1)
+        await desk.tick(5)
+        at = {b.body.event: b.ts for b in desk.beads() if isinstance(b.body, Position)}
+        (autopsy,) = desk.bodies(Autopsy)
+        assert at[PositionEvent.SUBMITTED] - at[PositionEvent.APPROVED] == timedelta(seconds=7)
+        assert autopsy.approval_took == at[PositionEvent.APPROVED] - at[PositionEvent.PROPOSED]
 
     asyncio.run(walk())
 
