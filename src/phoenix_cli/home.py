@@ -98,6 +98,11 @@ class Home:
         return self.path / "HALT"
 
     @property
+    def halt_flags(self) -> tuple[Path, Path]:
+        """Both places of the latch: either of them stops entries, for one of them may not take a file."""
+        return self.halt_flag, self.path / "run" / "HALT"
+
+    @property
     def pid(self) -> Path:
         """Where the engine says which process it is."""
         return self.path / "run" / "engine.pid"

@@ -98,6 +98,7 @@ def doctor_command(ctx: click.Context) -> None:
 
 
 def _checks(home: Home) -> list[tuple[str, str, str]]:
+    from phoenix_cli.wiring.opening import is_latched
     from phoenix_core.gate.guards import PORTS, PREFIXES
 
     if not home.config.exists():
@@ -118,7 +119,7 @@ def _checks(home: Home) -> list[tuple[str, str, str]]:
         _key(home, settings),
         *_log(home),
         _disk(home),
-        ("halt", "warn" if home.halt_flag.exists() else "ok", "the latch is up" if home.halt_flag.exists() else "down"),
+        ("halt", "warn", "the latch is up") if is_latched(home) else ("halt", "ok", "down"),
     ]
     if mode.value != "MOCK":
         found.append(_gateway(settings))

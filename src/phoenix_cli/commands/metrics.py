@@ -52,10 +52,11 @@ def metrics_command(ctx: click.Context, port: int, host: str, once: bool) -> Non
 def told(session: Session) -> str:
     """The numbers as of now."""
     from phoenix_cli.metrics import exposition
+    from phoenix_cli.wiring.opening import is_latched
 
     _ = session.recorder.catch_up()
     runs = session.store.leaseholder() is not None
-    return exposition(session.desk, session.clock.now().wall, engine_runs=runs, halted=session.home.halt_flag.exists())
+    return exposition(session.desk, session.clock.now().wall, engine_runs=runs, halted=is_latched(session.home))
 
 
 def _handler(session: Session) -> type[BaseHTTPRequestHandler]:

@@ -24,16 +24,19 @@ def halt_command(ctx: click.Context, reason: str) -> None:
     """
     home = home_of(ctx)
     held = {
-        "flag": raise_latch(home.halt_flag),
-        "runtime_flag": raise_latch(home.path / "run" / "HALT"),
+        "flag": raise_latch(home.halt_flags[0]),
+        "runtime_flag": raise_latch(home.halt_flags[1]),
         "signal": _signal_engine(home),
         "log": raise_in_log(home, "desk", reason, False),
     }
     latched = held["flag"] or held["runtime_flag"] or held["log"]
-    words = "HALTED: no entry leaves. " + ", ".join(name for name, done in held.items() if done)
-    emit(ctx, {"halted": latched, "held": held}, words if latched else "")
     if not latched:
-        fail(ctx, UNREACHABLE, "nothing held: stop the engine's process by hand and pull the network")
+        words = "nothing held: stop the engine's process by hand and pull the network"
+        emit(ctx, {"halted": False, "held": held, "error": words})
+        click.echo(f"error: {words}", err=True)
+        ctx.exit(UNREACHABLE)
+    words = "HALTED: no entry leaves. " + ", ".join(name for name, done in held.items() if done)
+    emit(ctx, {"halted": True, "held": held}, words)
 
 
 def raise_latch(flag: Path) -> bool:
@@ -42,7 +45,7 @@ def raise_latch(flag: Path) -> bool:
         descriptor = os.open(flag, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         os.close(descriptor)
     except OSError:
-        return flag.exists()
+        return os.path.lexists(flag)  # as the engine sees it: also a link that leads nowhere
     return True
 
 
@@ -121,7 +124,7 @@ def kill_clear(ctx: click.Context, flag: str | None, scope: str | None, reason: 
     """
     from returns.pipeline import is_successful
 
-    from phoenix_cli.wiring.opening import opened
+    from phoenix_cli.wiring.opening import is_latched, opened
     from phoenix_core.gate.statements import ClearKill
     from phoenix_core.values import BadInput, text_hash
 
@@ -130,7 +133,7 @@ def kill_clear(ctx: click.Context, flag: str | None, scope: str | None, reason: 
         chosen = [f for f in standing.values() if f.flag.startswith(flag or "") and (scope is None or f.scope == scope)]
         if flag is None and scope is None:
             raise BadInput("FLAG", "", "name a flag or a --scope; see `phoenix kill list`")
-        latched = scope in (None, "desk") and session.home.halt_flag.exists()
+        latched = scope in (None, "desk") and is_latched(session.home)
         if not chosen and not latched:
             raise BadInput("FLAG", flag or scope or "", "name a flag that stands; see `phoenix kill list`")
         for one in chosen:
@@ -139,8 +142,8 @@ def kill_clear(ctx: click.Context, flag: str | None, scope: str | None, reason: 
             if not is_successful(said):
                 refuse_with(ctx, said.failure())
         if scope == "desk" or not session.desk.kill_flags.standing:
-            session.home.halt_flag.unlink(missing_ok=True)
-            (session.home.path / "run" / "HALT").unlink(missing_ok=True)
+            for place in session.home.halt_flags:
+                place.unlink(missing_ok=True)
         cleared = [one.flag for one in chosen]
         emit(ctx, {"cleared": cleared}, "\n".join(f"cleared {name}" for name in cleared) or "the latch is down")
 
@@ -152,7 +155,7 @@ def kill_list(ctx: click.Context) -> None:
 
     Example: phoenix kill list
     """
-    from phoenix_cli.wiring.opening import opened
+    from phoenix_cli.wiring.opening import is_latched, opened
     from phoenix_core.values import utc_text
 
     with opened(home_of(ctx)) as session:
@@ -168,7 +171,7 @@ def kill_list(ctx: click.Context) -> None:
             }
             for f in session.desk.kill_flags.standing.values()
         ]
-        latch = session.home.halt_flag.exists()
+        latch = is_latched(session.home)
         words = [f"{f['type']:<10} {f['scope']:<24} {f['reason']}  {f['flag']}" for f in flags]
         words += ["HALT latch is up"] if latch else []
         emit(ctx, {"flags": flags, "latch": latch}, "\n".join(words) or "no kill flag stands")

@@ -108,6 +108,7 @@ def picture_of(session: Session) -> Row:
     """The whole desk as one document."""
     from decimal import Decimal
 
+    from phoenix_cli.wiring.opening import is_latched
     from phoenix_core.values import Severity, State, plain, utc_text
     from phoenix_core.watch.codes import CODES
     from phoenix_core.watch.market_hours import fx_day
@@ -133,7 +134,7 @@ def picture_of(session: Session) -> Row:
             "agreement": run.agreement.value if run is not None else None,
             "age_s": int((now - run.ts).total_seconds()) if run is not None else None,
         },
-        "halted": is_latched(session),
+        "halted": is_latched(session.home),
         "kill_flags": [{"flag": f.flag, "scope": f.scope, "type": f.type.value} for f in _flags(session)],
         "stalled": [row for row in shown if row["state"] == "STALLED"],
         "positions": [row for row in shown if row["state"] != "STALLED"],
@@ -180,14 +181,6 @@ def _open_pnl(session: Session, positions: list[Open]) -> str | None:
 def is_running(session: Session) -> bool:
     """Whether an engine holds the lease, by the operating system's word."""
     return session.store.leaseholder() is not None and not session.desk.tenure.released
-
-
-def is_latched(session: Session) -> bool:
-    """Whether the halt latch is up, or cannot be read, which counts as up."""
-    from phoenix_cli.wiring.opening import latch_of
-
-    home = session.home
-    return latch_of(home.halt_flag, home.path / "run" / "HALT")() is not False
 
 
 def _flags(session: Session) -> list[Any]:

@@ -115,6 +115,11 @@ def _broken(flag: Path) -> bool:
     return False
 
 
+def is_latched(home: Home) -> bool:
+    """Whether the halt latch of a home is up, as its engine reads it; that it cannot be read counts as up."""
+    return latch_of(*home.halt_flags)() is not False
+
+
 @frozen
 class Session:
     """A home opened by a command: its settings, clock, store and desk."""
@@ -151,7 +156,7 @@ def opened(home: Home) -> Iterator[Session]:
     if not home.log.exists():
         raise BadInput("home", str(home.path), "there is no desk here yet; run `phoenix init` first")
     clock = clock_of(settings, home)
-    latch = latch_of(home.halt_flag, home.path / "run" / "HALT")
+    latch = latch_of(*home.halt_flags)
     store = SqliteStore(home.log)
     try:
         mode = mode_of(settings)
@@ -203,7 +208,7 @@ def engine_of(session: Session, say: Callable[[str], None]) -> Engine:
             home.path / "intents/quarantine",
             home.path / "responses",
         ),
-        latch=latch_of(home.halt_flag, home.path / "run" / "HALT"),
+        latch=latch_of(*home.halt_flags),
         raise_latch=lambda: raise_flag(home.halt_flag),
         restart_window=restart_window_of(settings),
         reconcile_every=timedelta(seconds=settings.reconcile_interval_sec),

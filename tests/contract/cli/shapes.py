@@ -20,6 +20,7 @@ FAILED: Final[Shape] = (
     {"error": str, "field": str, "value": str, "mend": str},
 )
 
+HELD: Final[Shape] = {"flag": bool, "runtime_flag": bool, "signal": bool, "log": bool}
 POSITION: Final[Shape] = {
     "position": str,
     "intent": str,
@@ -239,7 +240,10 @@ SHAPES: Final[dict[str, Shape]] = {
     "kill raise": {"flag": str, "scope": str, "raised": True},
     "kill clear": {"cleared": [str]},
     "kill list": {"flags": [FLAG], "latch": bool},
-    "halt": {"halted": bool, "held": {"flag": bool, "runtime_flag": bool, "signal": bool, "log": bool}},
+    "halt": (
+        {"halted": True, "held": HELD},
+        {"halted": False, "held": HELD, "error": str},
+    ),
     "anchor refresh": {"strategy": str, "regime": str, "refreshed": True},
     "policy show": {"policy": dict, "signed": bool},
     "policy set": {"policy": str, "signed": True},

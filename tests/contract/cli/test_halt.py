@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import resource
 import signal
 import subprocess
@@ -18,6 +19,7 @@ import pytest
 from attrs import Factory, define
 
 from phoenix_adapters.beads.sqlite import SqliteStore
+from phoenix_cli.commands import safety
 from phoenix_cli.commands.safety import raise_latch
 from phoenix_cli.wiring.opening import latch_of
 from phoenix_core.acts.operate import RaiseKill, kill_flag
@@ -108,6 +110,70 @@ class TestSomethingIsDead:
             assert said.code == 0, said
             assert said.document["held"] == ALL_HELD | {"log": False}
             no_entry_goes(seat)
+
+
+class TestTheLatch:
+    """It stands in two places, and whoever asks is told what the engine sees: that either of them is up."""
+
+    @pytest.fixture
+    def seat(self, tmp_path: Path) -> Seat:
+        """A desk that nobody runs."""
+        sits = Seat(tmp_path / "home")
+        assert sits.json("init").code == 0
+        return sits
+
+    @staticmethod
+    def told(seat: Seat) -> set[bool]:
+        """What everybody who shows the latch says of it."""
+        levels = {row["name"]: row["level"] for row in seat.json("doctor").document["checks"]}
+        numbers = seat.json("metrics", "--once").document["metrics"]
+        return {
+            seat.json("kill", "list").document["latch"],
+            seat.json("status").document["halted"],
+            levels["halt"] == "warn",
+            "phoenix_halted 1" in numbers,
+        }
+
+    @pytest.mark.parametrize("place", ["HALT", "run/HALT"])
+    @pytest.mark.parametrize("link", [False, True], ids=["a file", "a link that leads nowhere"])
+    def test_either_place_is_seen_by_all_and_comes_down(self, seat: Seat, place: str, link: bool) -> None:
+        """Also where the other place never took the file; and a human who clears the desk clears both."""
+        assert self.told(seat) == {False}
+        flag = seat.home / place
+        flag.symlink_to(seat.home / "nowhere" / "HALT") if link else flag.touch()
+        assert raise_latch(flag)
+        assert self.told(seat) == {True}
+        assert seat.json("kill", "clear", "--scope", "desk", "--reason", "looked at it").code == 0
+        assert self.told(seat) == {False}
+
+    def test_a_scope_is_cleared_and_no_other(self, seat: Seat) -> None:
+        """The flag on the desk stands, and with it the latch, while the flag on an instrument comes down."""
+        for scope in ("desk", "instrument:EURUSD"):
+            assert seat.json("kill", "raise", "--scope", scope).code == 0
+        assert raise_latch(seat.home / "HALT")
+        assert seat.json("kill", "clear", "--scope", "instrument:EURUSD", "--reason", "it is calm").code == 0
+        left = seat.json("kill", "list").document
+        assert ([flag["scope"] for flag in left["flags"]], left["latch"]) == (["desk"], True)
+
+    def test_a_latch_that_its_place_does_not_take_does_not_stand(self, tmp_path: Path) -> None:
+        """The folder is gone, or is none: nobody is told that entries stop."""
+        (tmp_path / "file").touch()
+        assert [raise_latch(tmp_path / folder / "HALT") for folder in ("gone", "file", ".")] == [False, False, True]
+
+    def test_a_knock_at_the_engines_door_alone_holds_nothing(self, seat: Seat, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The engine that is woken reads the latch, and there is none: that is no halt, and is said in one document."""
+        knocked: list[int] = []
+        before = signal.signal(signal.SIGUSR1, lambda number, frame: knocked.append(number))
+        monkeypatch.setattr(safety, "raise_latch", lambda flag: False)
+        monkeypatch.setattr(safety, "raise_in_log", lambda *words: False)
+        (seat.home / "run" / "engine.pid").write_text(f"{os.getpid()}\n", encoding="ascii")
+        try:
+            said = seat.json("halt")
+        finally:
+            signal.signal(signal.SIGUSR1, before)
+        assert (said.code, knocked) == (3, [signal.SIGUSR1])
+        assert (said.document["halted"], said.document["held"]["signal"]) == (False, True)
+        assert "nothing held" in said.document["error"]
 
 
 # --- the last look ----------------------------------------------------------------------------------------------------
