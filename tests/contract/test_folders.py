@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import errno
+import os
+import stat
 from pathlib import Path
 
+import pytest
 from attrs import Factory, define
 
 from phoenix_adapters.engine.folders import Folders
-from phoenix_adapters.seams.files import FileSeam
+from phoenix_adapters.seams.files import FileSeam, write_whole
 from phoenix_core.acts.propose import Propose, Quarantine
 from phoenix_core.effects import ArchiveInput, WriteResponse
 from tests.stage import stage
@@ -113,3 +116,22 @@ def test_what_belongs_to_nobody_is_put_aside_even_where_no_reason_can_be_written
     (command,) = folders.take()
     assert isinstance(command, Propose | Quarantine)
     assert not (incoming / "a.yaml").is_symlink()
+
+
+def test_a_note_that_must_last_is_forced_out_with_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bytes before they have their name, then the folder that has it; what need not last waits for nothing. A share
+    that cannot force out a folder keeps the note all the same."""
+    place, synced = tmp_path / "note", list[tuple[int, bool]]()
+
+    def noted(descriptor: int) -> None:
+        synced.append((stat.S_IFMT(os.fstat(descriptor).st_mode), place.exists()))
+        if synced[-1][0] == stat.S_IFDIR and len(synced) > 2:
+            raise OSError(errno.EINVAL, "Invalid argument")
+
+    monkeypatch.setattr(os, "fsync", noted)
+    write_whole(place, "one", durable=True)
+    assert synced == [(stat.S_IFREG, False), (stat.S_IFDIR, True)]
+    write_whole(place, "two", durable=True)
+    assert (len(synced), place.read_text("utf-8")) == (4, "two")
+    write_whole(place, "three")
+    assert (len(synced), place.read_text("utf-8")) == (4, "three")

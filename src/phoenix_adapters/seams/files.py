@@ -123,3 +123,15 @@ def write_whole(path: Path, text: str, durable: bool = False) -> None:
             file.flush()
             os.fsync(file.fileno())
     os.replace(beside, path)
+    if durable:
+        with suppress(OSError):  # some shares know no such thing; the bytes are there, and the name follows
+            _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Force the names in a folder to the disk: until then a power cut may bring the old file back, or none."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
