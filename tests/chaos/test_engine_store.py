@@ -9,17 +9,22 @@ from datetime import timedelta
 from itertools import pairwise
 from unittest import mock
 
+import pytest
 from attrs import define, field
 from returns.result import Result
 
 from phoenix_adapters.beads.memory import MemoryStore
 from phoenix_adapters.brokers.mock.broker import MockBroker
 from phoenix_adapters.brokers.mock.chaos import Fill
-from phoenix_core.beads import Execution, ExecutionEvent
+from phoenix_core.acts.operate import Observe
+from phoenix_core.beads import About, Execution, ExecutionEvent, Heartbeat, IbkrSession, Observation
 from phoenix_core.chain import Conflict, Fault, Head, Sealed, StoreFault
+from phoenix_core.facts import ErrorSaid, LinkEvent, LinkSaid
 from phoenix_core.gate.statements import Close
+from phoenix_core.records import evolve
 from phoenix_core.values import State
 from phoenix_core.watch.alerts import Message
+from phoenix_core.watch.session import ReconnectState
 from tests.showing import shows
 from tests.stage import Stage, stage
 from tests.unit.desk.walks import WORDS
@@ -29,6 +34,7 @@ class FailingStore(MemoryStore):
     """A real store whose appends fail while `failing` says how."""
 
     failing: Fault | None = None
+    appends_failing: int = 0  # so many appends to come find the disk full
     looks_failing: int = 0  # so many holds to come are refused
     ends_failing: bool = False  # or the hold breaks when it is over
 
@@ -47,6 +53,9 @@ class FailingStore(MemoryStore):
         self, expected: Head, beads: Sequence[Sealed], texts: Mapping[str, str] | None = None
     ) -> Result[Head, Conflict]:
         """Fail as the disk would, before anything is written; after UNKNOWN it may be there: here it is."""
+        if self.appends_failing:
+            self.appends_failing -= 1
+            raise StoreFault(Fault.FULL, "planted")
         if self.failing is Fault.UNKNOWN:
             _ = super().append(expected, beads, texts or {})
         if self.failing is not None:
@@ -109,6 +118,66 @@ def test_a_full_disk_stops_entries_and_loses_no_fill() -> None:
         _ = desk.approve(second)
         await desk.tick()
         assert len(desk.broker.truth.book) == sent
+
+    asyncio.run(walk())
+
+
+@shows("I10", "I23")
+def test_what_the_log_took_late_it_takes_in_the_order_in_which_it_was_heard() -> None:
+    """The link went and came back within one round, and the disk was full for the first word only: the second waits
+    behind it, or the log would end with a link that is down, and would have to be told again."""
+
+    async def walk() -> None:
+        store = FailingStore()
+        desk = _desk(store, Ear(), [])
+        await desk.start()
+        said = LinkSaid(LinkEvent.DEGRADED, desk.broker.session(), (desk.broker.account,))
+        before = len(desk.bodies(IbkrSession))
+        store.appends_failing = 1
+        desk.broker.tell(said, evolve(said, event=LinkEvent.RESTORED))
+        await desk.tick(1)
+        await desk.tick(1)
+        assert [bead.outcome for bead in desk.bodies(IbkrSession)[before:]] == ["DEGRADED", "RESTORED"]
+        assert desk.desk.sessions.state is ReconnectState.CONNECTED
+
+    asyncio.run(walk())
+
+
+@shows("I10", "I19")
+def test_what_the_log_refuses_twice_is_kept_and_no_beat_overtakes_it() -> None:
+    """The disk is full when it is tried again, too: the word is still there; a beat that fell due waits behind it."""
+
+    async def walk(times: int) -> None:
+        store = FailingStore()
+        desk = _desk(store, Ear(), [])
+        await desk.start()
+        desk.clock.advance(timedelta(seconds=40))
+        before = desk.store.head().size
+        store.appends_failing = times
+        desk.broker.tell(ErrorSaid("m-1", desk.broker.session(), 9_999, "whatever that is"))
+        for _ in range(3):
+            await desk.tick(1)
+        since = [bead.body for bead in desk.beads()[before:]]
+        warned = [n for n, body in enumerate(since) if isinstance(body, Observation) and body.subject == "code 9999"]
+        beats = [n for n, body in enumerate(since) if isinstance(body, Heartbeat)]
+        assert len(warned) == 1 and beats and warned[0] < beats[0]
+
+    for times in (1, 2):
+        asyncio.run(walk(times))
+
+
+@shows("I19")
+def test_what_breaks_in_the_background_breaks_the_engine() -> None:
+    """A broken promise while a picture is fetched is raised at the next step: an engine that is half there sends
+    nothing."""
+
+    async def walk() -> None:
+        desk = _desk(FailingStore(), Ear(), [])
+        await desk.start()
+        _ = desk.act(Observe(desk.fresh(), About.DEMAND, "operator", {}))
+        broken = mock.patch.object(MockBroker, "snapshot", side_effect=AssertionError("a promise"))
+        with broken, pytest.raises(AssertionError, match="a promise"):
+            await desk.tick(10)
 
     asyncio.run(walk())
 

@@ -66,6 +66,9 @@ def test_a_new_key_survives_a_power_cut(tmp_path: Path, monkeypatch: pytest.Monk
         real(descriptor)
 
     monkeypatch.setattr(os, "fsync", noted)
+    create_secret(tmp_path / "secret", 32)
+    assert synced == [(stat.S_IFREG, 32), (stat.S_IFDIR, tmp_path.stat().st_size)]
+    synced.clear()
     create(tmp_path / "anna")
     files = [(stat.S_IFREG, (tmp_path / name).stat().st_size) for name in ("anna", "anna.pub")]
     assert synced[:2] == files

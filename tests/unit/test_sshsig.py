@@ -29,6 +29,7 @@ from phoenix_adapters.keys.openssh import (
 )
 from phoenix_adapters.keys.sshsig import (
     NAMESPACE,
+    VERIFIED,
     Signature,
     by_authenticator,
     ed25519_verifies,
@@ -391,6 +392,7 @@ class TestThePort:
         ("text", "reason"),
         [
             (hardware_pen("bruno").sign(STATEMENT, flags=0), Reason.PRESENCE_MISSING),
+            (hardware_pen("bruno").sign(STATEMENT, flags=VERIFIED), Reason.PRESENCE_MISSING),
             (ANNA.sign(STATEMENT, namespace="git"), Reason.SIGNATURE_NAMESPACE),
             (ANNA.sign(b"another"), Reason.SIGNATURE_WRONG),
             ("-----BEGIN", Reason.SIGNATURE_MALFORMED),

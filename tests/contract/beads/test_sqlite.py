@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import subprocess
 import sys
@@ -434,6 +435,34 @@ class TestBallastAndLease:
             assert (first.alive(), second.alive()) == (False, True)
             first.release()
             second.release()
+
+    @shows("F65", "I21")
+    def test_a_lease_file_that_is_replaced_before_it_is_locked_guards_nothing(
+        self, path: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Somebody puts another file in its place between opening and locking: what was locked nobody looks at."""
+        real = fcntl.flock
+
+        def replaced(descriptor: int, how: int) -> None:
+            real(descriptor, how)
+            Path(path + ".lease").unlink()
+            Path(path + ".lease").touch()
+
+        with SqliteStore(path) as store:
+            monkeypatch.setattr(fcntl, "flock", replaced)
+            assert store.lease("one") is None
+            monkeypatch.setattr(fcntl, "flock", real)
+            with store.lease("two") or pytest.fail("the lease was free") as lease:
+                assert lease.alive()
+
+    @shows("I21")
+    def test_two_that_ask_do_not_take_each_other_for_an_engine(self, path: str) -> None:
+        """Who asks whether the lease is held locks it shared for a moment; whoever else asks then sees no engine."""
+        with SqliteStore(path) as store:
+            (store.lease("gone") or pytest.fail("the lease was free")).release()
+            with open(path + ".lease", "rb") as other:
+                fcntl.flock(other, fcntl.LOCK_SH)
+                assert store.leaseholder() is None
 
     @shows("F65", "I21")
     def test_the_lease_dies_with_its_process(self, path: str) -> None:

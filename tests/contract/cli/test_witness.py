@@ -18,6 +18,7 @@ from phoenix_adapters.beads.memory import MemoryStore
 from phoenix_adapters.beads.sqlite import SqliteStore
 from phoenix_adapters.keys import create_log_key, load_log_key, note_verifier
 from phoenix_cli.home import Home
+from phoenix_cli.wiring import keeping
 from phoenix_cli.wiring.keeping import home_troubles, keeps_its_word
 from phoenix_cli.wiring.opening import opened
 from phoenix_cli.wiring.outside import OutsideNote
@@ -200,6 +201,19 @@ class TestTheNoteItself:
             with pytest.raises(StoreFault, match="FORKED"):
                 _ = mine.put(ours)
 
+    def test_what_somebody_else_put_there_since_is_looked_at(self, tmp_path: Path) -> None:
+        """This process wrote there before; meanwhile another one, on a log that forked, did too."""
+        key, place = create_log_key(tmp_path / "key"), tmp_path / "note"
+        with SqliteStore(tmp_path / "a.db", ballast_bytes=0) as ours, SqliteStore(tmp_path / "b.db") as theirs:
+            _ = grow(ours, 1), grow(theirs, 1)
+            mine = OutsideNote(str(place), ORIGIN, key)
+            assert mine.put(ours) == ""
+            _ = grow(theirs, 2)
+            assert OutsideNote(str(place), ORIGIN, key).put(theirs) == ""
+            _ = grow(ours, 3, 4)
+            with pytest.raises(StoreFault, match="FORKED"):
+                _ = mine.put(ours)
+
     def test_it_follows_its_own_log(self, tmp_path: Path) -> None:
         """The honest twin: from bead to bead, also when a new process goes on."""
         key, place = create_log_key(tmp_path / "key"), tmp_path / "note"
@@ -242,6 +256,19 @@ def test_a_copy_made_by_hand_brings_its_write_ahead_file(seat: Seat, tmp_path: P
     assert seat.json("beads", "restore", str(tmp_path / "copy.db")).document["beads"] == before
     assert size_of(seat) == before
     assert seat.json("beads", "verify").code == 0
+
+
+def test_what_is_brought_back_lasts_and_is_its_owners_alone(seat: Seat, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stick keeps no modes, so that its files are everybody's. The copy is forced out before it has the log's name,
+    and the folder after it has."""
+    backup_of(seat).chmod(0o644)
+    log, synced = seat.home / "beads.db", list[tuple[str, bool]]()
+    coming = seat.home / "beads.db.restoring"
+    monkeypatch.setattr(keeping, "sync", lambda path: synced.append((Path(path).name, coming.exists())))
+    assert seat.json("beads", "restore", str(backup_of(seat))).code == 0
+    assert log.stat().st_mode & 0o777 == 0o600
+    assert (synced[0], synced[-1]) == (("beads.db.restoring", True), (seat.home.name, False))
+    assert any(name.startswith("beads.db.replaced-") and there for name, there in synced[1:-1])
 
 
 @shows("I4", "I21")

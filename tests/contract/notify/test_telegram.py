@@ -167,6 +167,23 @@ def test_what_fits_is_not_touched() -> None:
     """4096 units pass as they are; 4097 do not."""
     assert fitted("y" * 4096) == "y" * 4096
     assert fitted("y" * 4097) != "y" * 4097
+    assert fitted("\U0001f6d1" * 2048) == "\U0001f6d1" * 2048
+    assert fitted("\U0001f6d1" * 2049) != "\U0001f6d1" * 2049, "two units each"
+
+
+async def test_a_message_that_was_taken_ends_the_patience(server: BotServer) -> None:
+    """Three failures make the pause eight times as long; after a success the next failure is the first again."""
+    ticks = Ticks()
+    notifier = notifier_for(server, ticks)
+    for _ in range(3):
+        server.script.append(refusal(400))
+        assert not await notifier.send(HELLO)
+        ticks.at_s += 61
+    assert await notifier.send(HELLO)
+    server.script.append(refusal(400))
+    assert not await notifier.send(HELLO)
+    ticks.at_s += 1.01
+    assert await notifier.send(HELLO)
 
 
 async def test_messages_leave_in_the_order_in_which_they_were_handed_in(server: BotServer) -> None:

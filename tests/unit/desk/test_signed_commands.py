@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal
+from unittest import mock
 
 import pytest
 from attrs import evolve as changed
 from returns.pipeline import is_successful
 
+from phoenix_adapters.brokers.mock.broker import MockBroker
 from phoenix_adapters.brokers.mock.chaos import Silence
+from phoenix_core.acts.carry import ABSENT_FOR
 from phoenix_core.acts.exits import Carry
 from phoenix_core.acts.operate import RaiseKill, ReleaseLease
 from phoenix_core.beads import (
@@ -31,7 +34,7 @@ from phoenix_core.beads import (
     Verdict,
 )
 from phoenix_core.effects import CarryOut
-from phoenix_core.facts import BrokerStatus
+from phoenix_core.facts import BrokerStatus, LinkEvent, LinkSaid, Snapshot
 from phoenix_core.gate.statements import (
     Adopt,
     CancelOrphans,
@@ -243,6 +246,7 @@ class TestResolveStalled:
             says = ResolveStalled(intent, end, WORDS)
             if await answered(desk, says) == ():
                 pytest.fail("without two pictures nothing is proven")
+            assert timedelta(seconds=30) == ABSENT_FOR
             for _ in range(3):
                 await desk.tick(301)
             assert await answered(desk, says) == ()
@@ -329,6 +333,25 @@ class TestDeskWide:
             desk.broker.mute()
             await desk.tick(6)
             assert await answered(desk, RefreshAnchor("trend", "4f1d", Regime.NEWS)) == (Reason.NOT_RECONCILED,)
+
+        _ = walked(walk)
+
+    def test_no_anchor_is_refreshed_on_a_picture_of_before_the_link_was_lost(self) -> None:
+        """The session is the same one: the broker behind the gateway was away, and no picture was taken since."""
+
+        async def walk(desk: Stage) -> None:
+            degraded = LinkSaid(LinkEvent.DEGRADED, desk.broker.session(), (desk.broker.account,))
+            real = MockBroker.snapshot
+
+            async def torn(broker: MockBroker) -> Snapshot:
+                return changed(await real(broker), complete=False, missing=("positions",))
+
+            with mock.patch.object(MockBroker, "snapshot", torn):
+                desk.broker.tell(degraded, changed(degraded, event=LinkEvent.RESTORED))
+                await desk.tick(1)
+                assert await answered(desk, RefreshAnchor("trend", "4f1d", Regime.NEWS)) == (Reason.NOT_RECONCILED,)
+            await desk.tick(301)
+            assert await answered(desk, RefreshAnchor("trend", "4f1d", Regime.NEWS)) == ()
 
         _ = walked(walk)
 

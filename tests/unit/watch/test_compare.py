@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import timedelta
 from decimal import Decimal
 from typing import Final
 
@@ -458,6 +459,10 @@ class TestHonestSnapshot:
         assert "session 2" in why_unknown(book(), in_session(whole, 2))
         other_boot = evolve(whole, ended=evolve(whole.ended, boot="another"))
         assert "clocks that cannot be compared" in why_unknown(book(), other_boot)
+        backwards = evolve(whole, ended=evolve(whole.ended, ticks=whole.began.ticks - timedelta(microseconds=1)))
+        assert "clocks that cannot be compared" in why_unknown(book(), backwards)
+        wall_set_back = evolve(whole, ended=evolve(whole.ended, wall=whole.began.wall - timedelta(minutes=1)))
+        assert why_unknown(book(), wall_set_back) == ""
         assert why_unknown(book(), evolve(whole, account="somebody else's")) == "of another account"
 
 

@@ -1,0 +1,62 @@
+"""What a home is opened with: its latch, its clock, and the account as beads carry it."""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from phoenix_cli.home import Settings
+from phoenix_cli.wiring.opening import account_of, clock_of, latch_of
+from phoenix_core.values import BadInput
+from tests.showing import shows
+
+LATER = "2026-11-18T14:00:00-05:00"
+
+
+@shows("I14")
+def test_a_latch_that_cannot_be_read_is_not_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mount that is gone, or a folder that is nobody's to look into: nobody knows, which is not a no."""
+    latch = latch_of(tmp_path / "HALT", tmp_path / "run" / "HALT")
+    assert latch() is None, "the second folder is not there"
+    (tmp_path / "run").mkdir()
+    assert latch() is False
+
+    def denied(path: object) -> bool:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os.path, "lexists", denied)
+    assert latch() is None
+
+
+@pytest.mark.parametrize(
+    ("mode", "host", "may"),
+    [
+        ("mock", "10.0.0.5", True),
+        ("paper", "127.0.0.1", True),
+        ("paper", "10.0.0.5", False),
+        ("live", "127.0.0.1", False),
+        ("live", "10.0.0.5", False),
+    ],
+)
+@shows("I17")
+def test_a_shifted_clock_is_for_play(mode: str, host: str, may: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Never where money is, and on paper only before a gateway of this machine."""
+    monkeypatch.setenv("PHOENIX_CLOCK", LATER)
+    settings = Settings(mode=mode, host=host)
+    if may:
+        assert clock_of(settings).shift != timedelta(0)
+    else:
+        with pytest.raises(BadInput, match="PHOENIX_CLOCK"):
+            _ = clock_of(settings)
+
+
+@shows("I24")
+def test_an_account_is_hashed_under_the_desks_own_key_and_masked() -> None:
+    """Account numbers are few enough to try them all: a hash that anybody can make hides nothing."""
+    one, two = account_of("DU1234567", b"1" * 32), account_of("DU1234567", b"2" * 32)
+    assert one.tag != two.tag and len(one.tag) == 64
+    assert one.mask == "DU...567" and "1234" not in one.tag
+    assert account_of("DU1234567", b"1" * 32) == one

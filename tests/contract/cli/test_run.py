@@ -1,0 +1,87 @@
+"""`run` at its two ends: what it looks at before it begins, and what it leaves behind."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import IO, cast
+
+import apsw
+import pytest
+
+from phoenix_adapters.engine.loop import Engine
+from phoenix_cli.commands import engine as engine_command
+from phoenix_cli.commands.engine import line_writer
+from phoenix_core.values import Account
+from tests.contract.cli.operator import Seat
+from tests.showing import shows
+from tests.stage import stage
+
+
+@pytest.fixture
+def seat(tmp_path: Path) -> Seat:
+    """A desk that has run once, so that its state is kept beside its log."""
+    sits = Seat(tmp_path / "home")
+    assert sits.json("init").code == 0
+    assert sits.run("run", "--once").code == 0
+    return sits
+
+
+@shows("I7")
+def test_an_old_bead_that_was_changed_stops_a_start(seat: Seat) -> None:
+    """The kept state needs that bead no more, and would be read without it: a start reads the whole log."""
+    db = apsw.Connection(str(seat.home / "beads.db"))
+    for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'trigger'").fetchall():
+        _ = db.execute(f"DROP TRIGGER {name}")
+    _ = db.execute("UPDATE beads SET leaf = zeroblob(32) WHERE seq = 1")
+    (before,) = db.execute("SELECT size FROM frontier").fetchall()
+    db.close()
+    ran = seat.run("run", "--once")
+    assert ran.code == 4 and "RB-004" in ran.err
+    db = apsw.Connection(str(seat.home / "beads.db"))
+    assert db.execute("SELECT size FROM frontier").fetchall() == [before]
+    db.close()
+
+
+def test_an_engine_that_ended_leaves_no_number_to_knock_at(seat: Seat) -> None:
+    """The number of its process may be anybody's tomorrow: a halt must not signal a stranger."""
+    assert not (seat.home / "run" / "engine.pid").exists()
+    assert seat.json("halt").document["held"]["signal"] is False
+
+
+@shows("S33-GRD-05")
+def test_a_login_of_another_account_ends_the_run_with_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lease is given back, the session closed, and nobody waits for orders that no guard would let out."""
+    made = stage()
+    other = Account("b" * 64, "MOCK")
+    monkeypatch.setattr(type(made.broker), "accounts", lambda broker: (other,))
+    said = asyncio.run(engine_command._live(made.engine, once=True))
+    assert "ACCOUNT_MISMATCH" in said
+    assert made.desk.tenure.released
+
+
+def test_what_is_held_gets_its_protection_before_the_engine_says_goodbye(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last round is for protection that is still owed; after the shutdown bead no frame leaves."""
+    made, released = stage(), list[bool]()
+
+    async def finishing(engine: Engine) -> None:
+        released.append(engine.recorder.desk.tenure.released)
+
+    monkeypatch.setattr(engine_command, "_finish_protection", finishing)
+    assert asyncio.run(engine_command._live(made.engine, once=True)) == ""
+    assert (released, made.desk.tenure.released) == ([False], True)
+
+
+def test_a_disk_that_takes_no_lines_stops_the_lines_and_nothing_else() -> None:
+    """What is shipped to a log of logs is a courtesy; the audit record is the log of beads."""
+
+    class Full:
+        """A file on a full disk."""
+
+        def write(self, text: str) -> int:
+            """No room."""
+            raise OSError(28, "No space left on device")
+
+    made = stage()
+    for bead in made.beads():
+        line_writer(cast("IO[str]", Full()))(bead)

@@ -1,0 +1,248 @@
+"""Single messages, without a socket: whose they are, what they say of quantities, and when they were."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from phoenix_adapters.brokers.ibkr.contracts import Board, card_of
+from phoenix_adapters.brokers.ibkr.hearing import Hearing
+from phoenix_adapters.brokers.ibkr.picture import Picture, _figures
+from phoenix_adapters.brokers.ibkr.times import hours
+from phoenix_adapters.brokers.ibkr.translate import Names, merged
+from phoenix_adapters.clock import ManualClock, manual_clock
+from phoenix_adapters.wire import Message
+from phoenix_core.facts import BrokerStatus, OrderSaid
+from tests.contract.ibkr.single import NOON, OTHER, OURS, REF, UNSET, said, translator
+from tests.showing import shows
+
+
+class TestWhose:
+    """An order id is a name within one client and one session; the permanent id is one for ever."""
+
+    @shows("F20", "F50")
+    def test_another_clients_order_id_is_not_ours(self) -> None:
+        """The same number, counted by somebody else: nobody can say which order that is, and so nobody does."""
+        names = Names(OURS)
+        names.bind(5, REF)
+        assert [names.ref_of(client, 5, 0) for client in (OURS, None, 0, 18)] == [REF, REF, "", ""]
+
+    @shows("F20")
+    def test_no_order_id_outlives_its_session(self) -> None:
+        """Neither whose it was, nor which one an order had, nor on which parent or in which group it hung."""
+        names = Names(OURS)
+        names.bind(5, REF, parent_id=4, group="one")
+        names.perms[77] = REF
+        names.new_session()
+        assert (names.orders, names.ids, names.parents, names.groups) == ({}, {}, {}, {})
+        assert (names.ref_of(OURS, 5, 0), names.ref_of(0, 9, 77)) == ("", REF)
+
+    @pytest.mark.parametrize("teacher", ["execution", "openOrder", "completedOrder"])
+    @shows("F20")
+    def test_whoever_names_both_teaches_the_permanent_id(self, teacher: str) -> None:
+        """From then on a status that carries another client's id, and no reference, is known all the same."""
+        made = translator()
+        record = said(
+            orderRef=REF,
+            permId=77,
+            clientId=OURS,
+            orderId=0,
+            execId="e.01",
+            side="BOT",
+            shares=1,
+            price=2,
+            totalQuantity=1,
+        )
+        if teacher == "execution":
+            _ = made.execution(record, NOON)
+        elif teacher == "openOrder":
+            _ = made.open_order(record)
+        else:
+            _ = made.completed_order(record)
+        assert made.order_status(said(permId=77, clientId=0, orderId=3, status="Cancelled")).ref == REF
+
+
+class TestHowMuch:
+    """What filled is what the message says that filled, and never what was ordered."""
+
+    @shows("L4")
+    def test_a_completed_order_filled_what_it_filled(self) -> None:
+        """Cancelled with a part of it done."""
+        word = translator().completed_order(
+            said(permId=77, orderRef=REF, status="Cancelled", totalQuantity=100, filledQuantity=30)
+        )
+        assert (word.filled, word.status, word.completed) == (Decimal(30), BrokerStatus.CANCELLED, True)
+
+    @shows("L4")
+    def test_of_an_open_order_only_filled_is_an_end(self) -> None:
+        """It does not say what filled: a cancel is told by the status beside it; FILLED is the whole."""
+        made = translator()
+        record = said(permId=77, orderRef=REF, clientId=OURS, orderId=5, totalQuantity=100, status="Cancelled")
+        assert made.open_order(record).status is BrokerStatus.UNKNOWN
+        done = made.open_order(said(**(record | {"status": "Filled"})))
+        assert (done.status, done.filled) == (BrokerStatus.FILLED, Decimal(100))
+
+    def test_a_rebate_is_a_cost_below_zero(self) -> None:
+        """Some venues pay for an order; a report without an amount says nothing yet."""
+        made = translator()
+        cost = made.commission(said(execId="e.01", commission="-0.35", currency="USD", realizedPNL=UNSET))
+        assert cost is not None and (cost.amount, cost.realized) == (Decimal("-0.35"), None)
+        assert made.commission(said(execId="e.01", commission=UNSET)) is None
+
+    @shows("F20")
+    def test_two_words_on_one_order_are_one_picture(self) -> None:
+        """An openOrder has the terms, a status the quantities: whichever comes first, nothing of either is lost."""
+        terms = said(
+            permId=77, orderRef=REF, clientId=OURS, orderId=5, totalQuantity=100, status="PendingSubmit", ocaGroup="g",
+            account="DU1234567", orderType="LMT", lmtPrice="1.1", action="BUY", secType="CASH", symbol="EUR",
+            currency="USD",
+        )  # fmt: skip
+        status = said(permId=77, clientId=0, orderId=0, status="Submitted", filled=30, remaining=70, whyHeld="locate")
+        unheard = said(permId=77, clientId=0, orderId=0, status="ApiUpdate", filled=30, remaining=70)
+        for order in ((terms, status), (status, terms), (terms, status, said(**(terms | {"status": "Cancelled"})))):
+            made, known = translator(), dict[int, OrderSaid]()
+            for record in order:
+                merged(known, made.order_status(record) if "remaining" in record else made.open_order(record))
+            (word,) = known.values()
+            assert word.echo is not None and (word.ref, word.group, word.remaining) == (REF, "g", Decimal(70))
+            assert word.held and word.filled == 30
+        made, known = translator(), {}
+        merged(known, made.order_status(status))
+        merged(known, made.open_order(said(**(terms | {"status": "ApiUpdate"}))))
+        assert known[77].status is BrokerStatus.SUBMITTED
+        assert made.order_status(unheard).held is False
+
+    def test_a_reference_is_kept_where_a_status_cannot_say_it(self) -> None:
+        """Another client's order without a permanent id yet: its openOrder named it, its status does not."""
+        made, known = translator(), dict[int, OrderSaid]()
+        merged(known, made.open_order(said(orderRef=OTHER, clientId=18, orderId=5, status="Submitted")))
+        merged(known, made.order_status(said(clientId=18, orderId=5, status="Submitted", filled=0, remaining=1)))
+        assert [word.ref for word in known.values()] == [OTHER]
+
+    @pytest.mark.parametrize(
+        ("why", "held"),
+        [("", False), ("trigger", False), ("child, trigger", False), ("locate", True), ("margin", True)],
+    )
+    def test_whatever_holds_an_order_holds_it(self, why: str, held: bool) -> None:
+        """A stop that waits for its trigger, a child for its parent: both do what they are for; all else holds."""
+        assert translator().order_status(said(permId=77, status="PreSubmitted", whyHeld=why)).held is held
+
+    def test_the_days_result_is_not_what_is_still_open(self) -> None:
+        """Realised and unrealised stand in rows of their own, and the base currency's beside the account's own."""
+        picture = Picture()
+        rows = [("NetLiquidation", "CHF", "1000"), ("RealizedPnL", "BASE", "-7"), ("UnrealizedPnL", "BASE", "11")]
+        _figures(picture, [said(key=key, currency=currency, value=value) for key, currency, value in rows])
+        found = (picture.equity, picture.currency, picture.realized, picture.unrealized)
+        assert found == (Decimal(1000), "CHF", Decimal(-7), Decimal(11))
+
+
+class TestWhen:
+    """An instant is read in the zone of the session's own gateway, and a clock is measured without a bias."""
+
+    @shows("I17", "F10")
+    def test_an_execution_without_a_zone_was_in_the_gateways(self) -> None:
+        """The handshake named Zurich: noon there is no noon in New York."""
+        record = said(execId="e.01", side="BOT", shares=1, price=2, time="20261118  12:00:00")
+        assert translator("Europe/Zurich").execution(record, NOON).at == datetime(2026, 11, 18, 11, 0, tzinfo=UTC)
+        assert translator().execution(record, NOON).at == NOON
+
+    @pytest.mark.parametrize(("ahead_s", "skew_s"), [(0, 0), (7, 7), (-7, -7)])
+    @shows("I17")
+    def test_the_brokers_clock_is_measured_without_a_bias(self, ahead_s: int, skew_s: int) -> None:
+        """It counts whole seconds, so that on average half of one is missing; ahead of ours is above zero."""
+        clock = manual_clock(NOON + timedelta(milliseconds=500))
+        made = Hearing(clock, translator(), Board(clock), 4002, lambda: None)
+        made.hear(Message("currentTime", said(time=int(NOON.timestamp()) + ahead_s)))
+        assert made.skew == timedelta(seconds=skew_s)
+
+
+def board(clock: ManualClock) -> Board:
+    """A board with one line that has quoted both sides, live."""
+    made = Board(clock)
+    made.lines["1"] = "EURUSD"
+    made.heard("tickPrice", said(reqId=1, tickType=1, price="1.0849"))
+    made.heard("tickPrice", said(reqId=1, tickType=2, price="1.0851"))
+    return made
+
+
+class TestQuotes:
+    """A quote is two-sided, live and of now, or it says that it is not."""
+
+    @shows("F42")
+    def test_a_side_that_is_gone_takes_the_quote_with_it(self) -> None:
+        """The bid is withdrawn: what stood before is no quote of now."""
+        made = board(manual_clock(NOON))
+        assert set(made.quotes) == {"EURUSD"}
+        made.heard("tickPrice", said(reqId=1, tickType=1, price="-1"))
+        assert made.quotes == {}
+
+    @pytest.mark.parametrize("kind", ["2", "3", "4"])
+    @shows("F42")
+    def test_frozen_and_delayed_lines_say_so_until_they_are_live(self, kind: str) -> None:
+        """Whatever tick comes on such a line; only the line's own word makes it live again."""
+        made = board(manual_clock(NOON))
+        assert not made.quotes["EURUSD"].delayed
+        for word, delayed in ((kind, True), ("1", False)):
+            made.heard("marketDataType", said(reqId=1, marketDataType=word))
+            made.heard("tickPrice", said(reqId=1, tickType=2, price="1.0852"))
+            assert made.quotes["EURUSD"].delayed is delayed
+
+    @shows("F42")
+    def test_a_delayed_tick_marks_the_line(self) -> None:
+        """Ticks of the delayed kind are delayed, and so is a size of the live kind behind them."""
+        made = board(manual_clock(NOON))
+        made.heard("tickPrice", said(reqId=1, tickType=66, price="1.0849"))
+        made.heard("tickSize", said(reqId=1, tickType=0, size="5"))
+        assert made.quotes["EURUSD"].delayed
+
+
+def test_the_hours_of_a_card_are_those_in_which_it_is_liquid() -> None:
+    """A stock trades before and after its session too; an entry waits for the session."""
+    made = Board(manual_clock(NOON))
+    card = said(
+        symbol="AAPL", currency="USD", secType="STK", minTick="0.01", conId=265598, timeZoneId="US/Eastern",
+        liquidHours="20261118:0930-20261118:1600", tradingHours="20261118:0400-20261118:2000",
+    )  # fmt: skip
+    _ = made.take_card(card, "SMART")
+    opens = datetime(2026, 11, 18, 14, 30, tzinfo=UTC)
+    assert made.spans["AAPL"] == ((opens, opens + timedelta(hours=6, minutes=30)),)
+
+
+@pytest.mark.parametrize(
+    ("base", "stated", "least"), [("EUR", "1", 20_000), ("EUR", "50000", 50_000), ("XAU", "1", 2_500_000)]
+)
+def test_a_pair_has_the_venues_least_size_whatever_its_card_says(base: str, stated: str, least: int) -> None:
+    """The card says one unit; less than the venue's least goes elsewhere, at worse prices. An unknown base takes the
+    largest."""
+    record = said(symbol=base, currency="USD", secType="CASH", minTick="0.00005", conId=1, minSize=stated)
+    assert card_of(record, "IDEALPRO").minimum == least
+
+
+def test_hours_of_the_older_form_name_the_day_on_which_they_end() -> None:
+    """`1715-1700` of a Wednesday is the session that began on Tuesday evening."""
+    ((opens, closes),) = hours("20261118:1715-1700", "US/Eastern")
+    assert (opens, closes) == (datetime(2026, 11, 17, 22, 15, tzinfo=UTC), datetime(2026, 11, 18, 22, 0, tzinfo=UTC))
+
+
+async def test_a_question_about_margin_is_no_order_and_is_answered_by_its_error() -> None:
+    """Its openOrder is no fact; a refusal ends it at once, and nobody waits for the rest of five seconds."""
+    clock = manual_clock(NOON)
+    made = Hearing(clock, translator(), Board(clock), 4002, lambda: None)
+    told, refused = (asyncio.get_running_loop().create_future() for _ in range(2))
+    made.margins.update({8: told, 9: refused})
+    made.hear(Message("openOrder", said(orderId=8, whatIf=1, initMarginChange="12.5", orderRef=REF, clientId=OURS)))
+    assert told.result() == Decimal("12.5") and not made.inbox and made.translator.names.ids == {}
+    made.hear(Message("error", said(id=9, code=201, message="no")))
+    assert refused.done() and refused.result() is None
+
+
+@shows("I24")
+def test_a_number_that_begins_another_one_is_masked_whole() -> None:
+    """An account and its sub-account: the longer number is not left with its end showing."""
+    made = translator()
+    for number in ("DU123", "DU123456"):
+        _ = made.accounts.of(number)
+    assert made.accounts.masked("DU123456 and DU123") == "DU...456 and DU...123"

@@ -1,0 +1,115 @@
+"""Who is told, on which channel, and when it is tried again: the teller alone, beside a desk with something to say."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from pathlib import Path
+
+from attrs import define, field
+
+from phoenix_adapters.engine.recorder import Recorder
+from phoenix_adapters.engine.telling import RETRY_AFTER, Teller
+from phoenix_adapters.engine.turn import Turn
+from phoenix_adapters.engine.watching import Engine, Watchdog
+from phoenix_core.acts.operate import Observe, RaiseKill
+from phoenix_core.beads import About
+from phoenix_core.values import CommandId
+from phoenix_core.watch.alerts import Message
+from phoenix_core.world import World
+from tests.showing import shows
+from tests.stage import Stage, stage
+
+
+@define
+class Channel:
+    """A channel that takes what it is given, or breaks."""
+
+    name: str
+    broken: bool = False
+    heard: list[str] = field(factory=list)
+
+    async def send(self, message: Message) -> bool:
+        """Take it, or break."""
+        if self.broken:
+            raise OSError("no route to host")
+        self.heard.append(message.text)
+        return True
+
+
+def alarmed() -> Stage:
+    """A desk with an alert that no channel has taken: it has none."""
+    made = stage()
+
+    async def walk() -> None:
+        await made.start()
+        _ = made.act(RaiseKill(made.fresh(), "desk", "drawn", "operator")).unwrap()
+        await made.tick()
+
+    asyncio.run(walk())
+    assert made.desk.alerts.urgent
+    return made
+
+
+async def told(teller: Teller, made: Stage) -> int:
+    """Let what is due now be delivered; answers how many messages that was."""
+    due = teller.due(made.desk, made.clock.now().wall)
+    for work in due:
+        await work
+    return len(due)
+
+
+@shows("I18")
+def test_a_channel_that_breaks_does_not_keep_the_next_one_from_being_asked() -> None:
+    """The first raises what a network raises; the second takes the alert, and is the one that is recorded."""
+    first, second, taken = Channel("first", broken=True), Channel("second"), list[str]()
+    teller = Teller((first, second), lambda message, channel: taken.append(channel))
+    made = alarmed()
+    assert asyncio.run(told(teller, made)) == len(made.desk.alerts.urgent)
+    assert set(taken) == {"second"} and second.heard and teller.responds
+
+
+@shows("I17", "I18")
+def test_a_wall_that_was_set_back_mutes_nobody() -> None:
+    """A channel that failed is left alone for some seconds, and not for the hour by which a clock was wrong."""
+    made, channel = alarmed(), Channel("only", broken=True)
+    teller = Teller((channel,), lambda message, name: None)
+    assert asyncio.run(told(teller, made)) >= 1
+    assert asyncio.run(told(teller, made)) == 0
+    made.clock.step_wall(-timedelta(hours=1))
+    channel.broken = False
+    assert asyncio.run(told(teller, made)) >= 1 and channel.heard
+
+
+@shows("I18")
+def test_who_could_tell_nobody_gives_the_turn_back(tmp_path: Path) -> None:
+    """While the engine leaves its dead channel alone, the watchdog may try its own."""
+    made, turn = alarmed(), Turn(tmp_path / "lock")
+    teller = Teller((Channel("dead", broken=True),), lambda message, name: None, turn)
+    assert asyncio.run(told(teller, made)) >= 1
+    other = Turn(tmp_path / "lock")
+    assert other.take()
+    other.give()
+    made.clock.advance(RETRY_AFTER[-1])
+    assert asyncio.run(told(teller, made)) >= 1
+
+
+def test_an_engine_that_comes_up_is_not_one_that_stopped() -> None:
+    """It holds the lock already and has not written its lease yet: the last bead still says goodbye."""
+    made = stage()
+    recorder = Recorder(made.store, lambda desk: World(made.clock.now(), made.engine.run))
+    _ = recorder.catch_up()
+    assert recorder.desk.tenure.released
+    assert Watchdog(recorder, made.clock, (), lambda: True, "run-1").look().engine is Engine.BEATS
+    assert Watchdog(recorder, made.clock, (), lambda: False, "run-2").look().engine is Engine.STOPPED
+
+
+@shows("I20")
+def test_a_command_that_landed_before_is_answered_and_not_written_again() -> None:
+    """Whoever lost the answer asks again with the same id: done already, and the log is as it was."""
+    made = stage()
+    command = Observe(CommandId("5f0c7b7e-0000-4000-8000-000000000001"), About.DEMAND, "operator", {})
+    _ = made.act(command).unwrap()
+    before = made.store.head()
+    assert dict(made.act(command).unwrap().facts) == {"landed": "before"}
+    assert made.store.head() == before
