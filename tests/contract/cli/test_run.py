@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import IO, cast
+from types import SimpleNamespace
+from typing import IO, Any, cast
 
 import apsw
 import pytest
 
 from phoenix_adapters.engine.loop import Engine
 from phoenix_cli.commands import engine as engine_command
+from phoenix_cli.commands.approval import whole_intent
 from phoenix_cli.commands.engine import line_writer
 from phoenix_core.values import Account
 from tests.contract.cli.operator import Seat
@@ -85,3 +87,32 @@ def test_a_disk_that_takes_no_lines_stops_the_lines_and_nothing_else() -> None:
     made = stage()
     for bead in made.beads():
         line_writer(cast("IO[str]", Full()))(bead)
+
+
+@shows("I2")
+def test_less_than_the_screen_shows_is_not_approved_either(seat: Seat) -> None:
+    """A quantity is typed to prove that the screen was read: half of it was read wrongly, and nothing is sent."""
+    with seat.engine():
+        intent = seat.proposes("EURUSD")
+        shown = int(seat.quantity_of(intent))
+        for typed in (shown // 2, shown - 1, shown + 1):
+            assert seat.json("approve", intent, "--quantity", str(typed), "--yes").code != 0
+        assert seat.json("executions").document == {"executions": []}
+
+
+def test_a_beginning_that_two_intents_share_names_neither() -> None:
+    """Whoever types too little is asked again, and does not decide on the older of two."""
+    session: Any = SimpleNamespace(desk=SimpleNamespace(signals=SimpleNamespace(open=("abc1", "abc2", "b"))))
+    assert [whole_intent(session, name) for name in ("abc", "abc2", "b", "c")] == ["abc", "abc2", "b", "c"]
+    assert whole_intent(session, "abc1"[:4]) == "abc1"
+
+
+def test_an_export_is_verified_by_the_verifier_and_by_nothing_beside_it(seat: Seat, tmp_path: Path) -> None:
+    """A module of a name that the verifier imports lies where Python would look first: it is not asked."""
+    (tmp_path / "early").mkdir()
+    (tmp_path / "early" / "hashlib.py").write_text("raise SystemExit(0)\n", encoding="utf-8")
+    export, roots = tmp_path / "log.jsonl", str(seat.home / "roots.json")
+    assert seat.json("beads", "export", str(export)).code == 0
+    export.write_bytes(export.read_bytes().replace(b"operator", b"Operator"))
+    seat.more["PYTHONPATH"] = str(tmp_path / "early")
+    assert seat.json("beads", "verify", str(export), "--roots", roots).code == 4

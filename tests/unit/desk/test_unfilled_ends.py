@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
@@ -27,4 +27,14 @@ def test_an_end_is_proven_only_where_nothing_traded(filled: int, exited: int, pr
     position.submitted_at = ENDED
     at = SimpleNamespace(wall=ENDED)
     picture: Any = SimpleNamespace(complete=True, began=at, ended=at, executions=())
+    assert _is_proven(position, Over(End.CANCELLED, ENDED, Quantity(Decimal(0))), picture) is proven
+
+
+@pytest.mark.parametrize(("began_s", "ended_s", "proven"), [(0, 1, True), (-1, 1, False), (-2, -1, False)])
+def test_an_end_is_proven_only_by_a_picture_that_began_after_it(began_s: int, ended_s: int, proven: bool) -> None:
+    """One that was under way when the end was told may have asked for executions before there was one."""
+    position: Any = SimpleNamespace(filled_quantity=Decimal(0), exited_quantity=Decimal(0), order_ref="ref")
+    position.submitted_at = ENDED
+    began, ended = (SimpleNamespace(wall=ENDED + timedelta(seconds=seconds)) for seconds in (began_s, ended_s))
+    picture: Any = SimpleNamespace(complete=True, began=began, ended=ended, executions=())
     assert _is_proven(position, Over(End.CANCELLED, ENDED, Quantity(Decimal(0))), picture) is proven

@@ -477,6 +477,23 @@ class TestResizing:
         bought(log, 3, "B")
         assert [(each.ref, each.line.quantity) for each in resizes(log.stake)] == [(ref, quantity(7)) for ref in refs]
 
+    def test_what_an_exit_executed_is_part_of_the_total_that_it_grows_to(self) -> None:
+        """The stop sold 1 of 4, 3 more were bought: 6 are held; its total is 7, the target's is 6."""
+        log = filled(4)
+        for ref in (STOP_REF, TARGET_REF):
+            log.append(*news(log.order(ref), order_said(ref, B.CANCELLED)))
+        stop, target = exit_lines(4)
+        frames = (frame(exit_ref(REF, Role.STOP, 2), stop), frame(exit_ref(REF, Role.TARGET, 2), target))
+        refs = record(log, *frames, mandate=MANDATE)
+        for name in refs:
+            tell(log, name, size=4)
+        sold(log, 1, ref=refs[0])
+        bought(log, 3, "B")
+        assert [(each.ref, each.line.quantity) for each in resizes(log.stake)] == [
+            (refs[0], quantity(7)),
+            (refs[1], quantity(6)),
+        ]
+
     def test_what_an_exit_executed_stays_part_of_its_total(self) -> None:
         """The stop sold 3 of the 10 that are held: its total stays 10, the target's becomes 7."""
         log = held()

@@ -1,0 +1,92 @@
+"""What follows from a fact in the same append: ends that are asked for, and what an autopsy says of how it went."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from phoenix_adapters.brokers.mock.chaos import Partial, Silence
+from phoenix_core.beads import Alert, AlertEvent, Autopsy, Order, OrderEvent
+from phoenix_core.facts import BrokerStatus, CommissionSaid, LinkEvent, LinkSaid
+from phoenix_core.gate.statements import Close
+from phoenix_core.orders import exit_ref
+from phoenix_core.trade.positions import Open
+from phoenix_core.values import Money, Role, Side, State
+from phoenix_core.watch.codes import Code
+from tests.showing import shows
+from tests.stage import Stage
+from tests.unit.desk.walks import WORDS, filled, hear, ref_of, said_of, walked
+
+
+@pytest.mark.parametrize(
+    ("bid", "by"), [("1.09105", "left by TARGET"), ("1.08150", "left by STOP"), ("", "left by CLOSE")]
+)
+@shows("S32-AUT-02")
+def test_an_autopsy_names_the_exit_that_executed(bid: str, by: str) -> None:
+    """Of three that stood there, the one that took it out."""
+
+    async def walk(desk: Stage) -> None:
+        intent = await desk.enter()
+        if bid:
+            desk.price(bid, str(Decimal(bid) + Decimal("0.0001")))
+        else:
+            _ = desk.sign(Close(intent, WORDS)).unwrap()
+        await desk.watch(6, 2)
+        (autopsy,) = desk.bodies(Autopsy)
+        assert [finding for finding in autopsy.findings if finding.startswith("left by")] == [by]
+
+    _ = walked(walk)
+
+
+@shows("S32-AUT-02")
+def test_a_cost_in_another_currency_is_not_added_to_ours() -> None:
+    """Two dollars and five francs are two dollars, in a desk that counts dollars."""
+
+    async def walk(desk: Stage) -> None:
+        intent = await desk.enter()
+        position = desk.position(intent)
+        assert isinstance(position, Open)
+        (bought,) = desk.desk.fills.of(position.position_id)
+        await hear(desk, CommissionSaid("m-1", f"{bought.family}.99", Money(Decimal(5)), "CHF"))
+        desk.price("1.09105", "1.09115")
+        await desk.watch(6, 2)
+        (autopsy,) = desk.bodies(Autopsy)
+        costs = dict(desk.desk.fills.totals(autopsy.position_id).commissions)
+        assert costs["CHF"] == 5 and autopsy.commission == costs.get("USD", Decimal(0))
+
+    _ = walked(walk)
+
+
+@shows("F34")
+def test_the_first_exit_asks_for_the_end_of_an_entry_that_still_works() -> None:
+    """Half of it is in, and a part of that is out again: nothing more is to be bought, although something is held."""
+
+    async def walk(desk: Stage) -> None:
+        desk.broker.script(Partial(Decimal("0.5")))
+        intent = await desk.enter()
+        ref = ref_of(desk, intent)
+        position = desk.position(intent)
+        assert isinstance(position, Open) and position.entry_working
+        await hear(desk, filled(desk, exit_ref(ref, Role.TARGET, 1), str(position.held // 2), Side.SELL))
+        asked = [(body.ref, body.reason) for body in desk.bodies(Order) if body.event is OrderEvent.CANCEL_REQUESTED]
+        assert (ref, "an exit executed") in asked
+
+    _ = walked(walk)
+
+
+@shows("I9")
+def test_an_order_that_has_ended_is_not_doubted_with_its_link() -> None:
+    """Cancelled by the broker's word, and then the link is gone: nothing of it is unknown, its proof is awaited."""
+
+    async def walk(desk: Stage) -> None:
+        desk.broker.script(Silence())
+        intent = await desk.enter()
+        lost = LinkSaid(LinkEvent.LOST, desk.broker.session(), (desk.broker.account,))
+        desk.broker.tell(said_of(desk, ref_of(desk, intent), BrokerStatus.CANCELLED), lost)
+        await desk.engine.step()
+        assert desk.state(intent) is State.SUBMITTED
+        raised = [alert for alert in desk.bodies(Alert) if alert.event is AlertEvent.RAISED]
+        assert not [alert for alert in raised if alert.code == Code.POSITION_STALLED.value]
+
+    _ = walked(walk)
