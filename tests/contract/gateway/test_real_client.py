@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
-import importlib.util
 import logging
-import warnings
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
-from types import ModuleType
 
 import pytest
 import pytest_asyncio
 
+from phoenix_adapters.brokers.ibkr.library import load
 from phoenix_adapters.gateway import Frame, GatewayServer, Setup
 from phoenix_adapters.wire import from_server
 from tests.contract.gateway.reader import read
@@ -23,16 +20,7 @@ from tests.showing import shows
 PATIENCE_S = 10.0
 
 
-def _library() -> ModuleType:
-    """The client library that this environment has; the two exclude each other."""
-    name = "ib_insync" if importlib.util.find_spec("ib_insync") else "ib_async"
-    with warnings.catch_warnings():
-        # eventkit asks for a current event loop while it is imported.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        return importlib.import_module(name)
-
-
-lib = _library()
+lib = load()
 
 
 class Shifted:

@@ -11,7 +11,8 @@ import importlib
 import importlib.util
 import logging
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Final, Protocol, cast
 
@@ -101,13 +102,33 @@ def installed() -> str:
     raise ModuleNotFoundError("install phoenix-desk[ibkr] (ib_insync) or phoenix-desk[ib-async]")
 
 
-def _load() -> ModuleType:
+def load() -> ModuleType:
+    """The client library itself, silent about what it sends."""
     name = installed()
     # Its log lines show whole orders, account number included; what matters of them arrives as facts.
     logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # eventkit asks for a current event loop at import
-        return importlib.import_module(name)
+        warnings.simplefilter("ignore", DeprecationWarning)
+        with _a_current_loop():
+            return importlib.import_module(name)
+
+
+@contextmanager
+def _a_current_loop() -> Iterator[None]:
+    """eventkit asks for a current event loop while it is imported. Whoever ran one to its end before, or is in another
+    thread, has none: for the moment of the import there is one."""
+    try:
+        _ = asyncio.get_event_loop_policy().get_event_loop()
+    except RuntimeError:
+        loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(loop)
+        try:
+            yield
+        finally:
+            asyncio.set_event_loop(None)
+            loop.close()
+    else:
+        yield
 
 
 def _without_destructor(library: ModuleType) -> type:
@@ -117,7 +138,7 @@ def _without_destructor(library: ModuleType) -> type:
 
 def new_client(client_id: int) -> IB:
     """A fresh client. Its throttle is off: one first-in-first-out queue would hold a cancel behind data requests."""
-    made = cast(IB, _without_destructor(_load())())
+    made = cast(IB, _without_destructor(load())())
     made.client.MaxRequests = 0
     made.wrapper.clientId = client_id
     return made
