@@ -152,8 +152,7 @@ def _due_to_orders(desk: Desk, now: Moment) -> Iterator[Due]:
 def _is_beyond_pictures(entry: Known, now: Moment) -> bool:
     """Whether no picture will soon prove an order's end unfilled: it tells of a fill that no execution backed for a
     while, or the wall was set back since, and what begins now seems to have begun before it."""
-    if entry.ended_at is None:
-        return False
+    assert entry.ended_at is not None, "an end has its moment"
     told, since = entry.end is End.FILLED or entry.filled > 0, now.wall - entry.ended_at
     return (told and since > STALLED_AFTER) or since < -WALL_BACK_MAX
 
