@@ -26,6 +26,8 @@ from phoenix_core.beads import (
     Alert,
     AlertEvent,
     Draft,
+    Execution,
+    ExecutionEvent,
     KillFlag,
     KillKind,
     Position,
@@ -367,6 +369,27 @@ def _free(patch: Patch) -> None:
     patch.setattr(Totals, "commission", lambda self, currency: Money(Decimal(0)))
 
 
+def _rich(patch: Patch) -> None:
+    """A position came to more than its executions brought in."""
+    honest = after._in_account
+    patch.setattr(after, "_in_account", lambda *said: Money(honest(*said) + Decimal("0.05")))
+
+
+def _other_price(patch: Patch) -> None:
+    """An execution is recorded at a price of our own liking."""
+
+    def change(desk: Any, command: Any, world: Any, ruling: Any) -> Any:
+        drafts = tuple(
+            evolve(draft, body=evolve(draft.body, price=Price((draft.body.price or Decimal(0)) + Decimal("0.0001"))))
+            if isinstance(draft.body, Execution) and draft.body.event is ExecutionEvent.FILL
+            else draft
+            for draft in ruling.drafts
+        )
+        return evolve(ruling, drafts=drafts)
+
+    _judged(patch, change)
+
+
 # --- drift, alerts, checkpoints ---------------------------------------------------------------------------------------
 
 
@@ -433,6 +456,8 @@ MORE_PLANTS: Final = (
     Plant("late-words", "words after an end are dropped", ("I10",), _late_words),
     Plant("unnoticed", "an overfill is not noticed", ("I8", "I12"), _unnoticed, 63),
     Plant("free", "an autopsy without its costs", ("S26",), _free),
+    Plant("rich", "an autopsy of more than its executions came to", ("S26",), _rich),
+    Plant("other-price", "an execution at another price than it had", ("I8",), _other_price),
     Plant("heals", "drift closes itself", ("I12",), _heals, 4),
     Plant("deduplicated", "a critical alert is told once in a life", ("I18",), _deduplicated, 3),
     Plant("other-root", "a checkpoint of another log", ("I7",), _other_root),

@@ -66,6 +66,7 @@ class Counted:
     side: Side
     entry: bool
     quantity: Decimal
+    price: Decimal
     stated: bool  # a human's word, which gives way to the executions of the same order that come later
 
 
@@ -151,6 +152,11 @@ class Ledger:
         fills = self.families.get(name, {}).values()
         return sum((fill.quantity for fill in fills if fill.entry is entries), Decimal(0))
 
+    def cash(self, name: str) -> Decimal:
+        """What came in by a position's executions, less what they cost, in the currency of their prices."""
+        fills = self.families.get(name, {}).values()
+        return -sum((fill.quantity * fill.price * fill.side.sign for fill in fills), Decimal(0))
+
     def held(self, name: str) -> Decimal:
         """The same with its sign, entries and exits together."""
         fills = self.families.get(name, {}).values()
@@ -221,8 +227,9 @@ def _execution(ledger: Ledger, body: Execution, bead: Bead) -> Found:
     place = ledger.wire.executed(body.exec_id)
     if place is not None:
         true = ledger.wire.truth.executions[place]
-        if (true.quantity, true.side, true.symbol, true.ref) != (body.quantity, body.side, body.symbol, body.ref):
-            yield "I8", f"bead {bead.seq}: execution {body.exec_id} was {true.side} {true.quantity}, not so recorded"
+        was = (true.quantity, true.price, true.side, true.symbol, true.ref)
+        if was != (body.quantity, body.price, body.side, body.symbol, body.ref):
+            yield "I8", f"bead {bead.seq}: execution {body.exec_id} was {was}, not so recorded"
         if body.at != true.at:
             yield "I17", f"bead {bead.seq}: execution {body.exec_id} was at {true.at}, not at {body.at}"
     name = body.position_id
@@ -238,7 +245,8 @@ def _execution(ledger: Ledger, body: Execution, bead: Bead) -> Found:
             if known.stated and (known.ref, known.side) == (body.ref or "", body.side):
                 less = min(known.quantity, covered)
                 known.quantity, covered = known.quantity - less, covered - less
-    family[body.family] = Counted(body.ref or "", body.side, body.role is Role.ENTRY, body.quantity, stated)
+    price = body.price or Decimal(0)
+    family[body.family] = Counted(body.ref or "", body.side, body.role is Role.ENTRY, body.quantity, price, stated)
     ledger.nets[body.symbol] = ledger.nets.get(body.symbol, Decimal(0)) + ledger.held(name) - before
 
 

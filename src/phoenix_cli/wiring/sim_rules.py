@@ -48,6 +48,7 @@ NEW_YORK: Final = ZoneInfo("America/New_York")
 RESERVED: Final = (State.APPROVED, State.SUBMITTED, State.STALLED, State.FILLED, State.MANAGED)
 # What is lost is placed again once by the desk itself.
 PLACED_MAX: Final = 2
+CENT: Final = Decimal("0.01")
 TEMPORARY_FOR: Final = timedelta(minutes=5)
 ROLLS_AT: Final = timedelta(hours=17)
 OPENS_AT: Final = timedelta(hours=17, minutes=15)
@@ -212,13 +213,16 @@ def _order(rules: Rules, body: Order, bead: Bead) -> Found:
 
 
 def _autopsy(rules: Rules, body: Autopsy, bead: Bead) -> Found:
-    """What a position cost is what the log knows of its executions' commissions by then."""
+    """What a position cost is what the log knows of its commissions by then; what it came to, its executions' cash."""
     families = rules.ledger.families.get(body.position_id, {})
     cost = sum((rules.charges[family][1] for family in families if family in rules.charges), Decimal(0))
     day = fx_day(bead.ts)
     rules.realized[day] = rules.realized.get(day, Decimal(0)) + body.realized
     if cost != body.commission:
         yield "S26", f"bead {bead.seq}: the autopsy says {body.commission}, the executions cost {cost}"
+    came = rules.ledger.cash(body.position_id)
+    if rules.ledger.held(body.position_id) == 0 and abs(came - body.realized) > CENT:
+        yield "S26", f"bead {bead.seq}: the autopsy says {body.realized}, the executions came to {came}"
 
 
 _TAKE: Final[dict[type, Callable[[Rules, Any, Bead], Found]]] = {
