@@ -11,8 +11,7 @@ import importlib
 import importlib.util
 import logging
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from types import ModuleType
 from typing import Final, Protocol, cast
 
@@ -109,26 +108,16 @@ def load() -> ModuleType:
     logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        with _a_current_loop():
-            return importlib.import_module(name)
-
-
-@contextmanager
-def _a_current_loop() -> Iterator[None]:
-    """eventkit asks for a current event loop while it is imported. Whoever ran one to its end before, or is in another
-    thread, has none: for the moment of the import there is one."""
-    try:
-        _ = asyncio.get_event_loop_policy().get_event_loop()
-    except RuntimeError:
-        loop = asyncio.new_event_loop()
-        asyncio.set_event_loop(loop)
         try:
-            yield
-        finally:
-            asyncio.set_event_loop(None)
-            loop.close()
-    else:
-        yield
+            return importlib.import_module(name)
+        except RuntimeError:  # eventkit asks for a current event loop: who ran one to its end, or is a thread, has none
+            loop = asyncio.new_event_loop()
+            asyncio.set_event_loop(loop)
+            try:
+                return importlib.import_module(name)
+            finally:
+                asyncio.set_event_loop(None)
+                loop.close()
 
 
 def _without_destructor(library: ModuleType) -> type:
