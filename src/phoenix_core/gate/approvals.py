@@ -29,7 +29,6 @@ from phoenix_core.values import WALL_BACK_MAX, BadInput, Mode, Moment
 SOFTWARE: Final = "software"
 # Nobody signs 256 statements within the five minutes that one may live; what is older cannot come back anyway.
 REMEMBERED: Final = 256
-# What a wall clock may step back without anybody having set it.
 # The screen reads the quote's age at one instant and the statement's `at` at another.
 AGE_TOLERANCE: Final = timedelta(seconds=1)
 

@@ -463,8 +463,9 @@ class TestResizing:
             tell(log, ref, size=4)
         assert resizes(log.stake) == ()
 
-    def test_grown_with_later_fills(self) -> None:
-        """A pair that is not the broker's own child grows with each fill."""
+    @staticmethod
+    def placed_again() -> tuple[Log, tuple[str, ...]]:
+        """A position of 4 whose pair is not the broker's own child but a second one, and that pair's references."""
         log = filled(4)
         for ref in (STOP_REF, TARGET_REF):
             log.append(*news(log.order(ref), order_said(ref, B.CANCELLED)))
@@ -473,20 +474,18 @@ class TestResizing:
         refs = record(log, *frames, mandate=MANDATE)
         for name in refs:
             tell(log, name, size=4)
+        return log, refs
+
+    def test_grown_with_later_fills(self) -> None:
+        """A pair that is not the broker's own child grows with each fill."""
+        log, refs = self.placed_again()
         assert resizes(log.stake) == ()
         bought(log, 3, "B")
         assert [(each.ref, each.line.quantity) for each in resizes(log.stake)] == [(ref, quantity(7)) for ref in refs]
 
     def test_what_an_exit_executed_is_part_of_the_total_that_it_grows_to(self) -> None:
         """The stop sold 1 of 4, 3 more were bought: 6 are held; its total is 7, the target's is 6."""
-        log = filled(4)
-        for ref in (STOP_REF, TARGET_REF):
-            log.append(*news(log.order(ref), order_said(ref, B.CANCELLED)))
-        stop, target = exit_lines(4)
-        frames = (frame(exit_ref(REF, Role.STOP, 2), stop), frame(exit_ref(REF, Role.TARGET, 2), target))
-        refs = record(log, *frames, mandate=MANDATE)
-        for name in refs:
-            tell(log, name, size=4)
+        log, refs = self.placed_again()
         sold(log, 1, ref=refs[0])
         bought(log, 3, "B")
         assert [(each.ref, each.line.quantity) for each in resizes(log.stake)] == [
