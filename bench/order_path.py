@@ -24,7 +24,6 @@ from phoenix_core.acts.propose import Assemble
 from phoenix_core.beads import Decision
 from phoenix_core.chain import Sealed
 from phoenix_core.facts import Fact
-from phoenix_core.gate.screen import render_facts, render_hash
 from phoenix_core.kernel import ClearedOrder, decide
 from phoenix_core.orders import order_hash
 from phoenix_core.ports import Broker
@@ -134,8 +133,7 @@ def one_order(path: Path) -> OneOrder:
     assert decide(desk.desk, assembled, rehearsed).drafts, "the evidence can be assembled"
     _ = desk.approve(intent).unwrap()
     # Whoever approves is another process: what it remembers of the screen and the order is not the engine's.
-    for remembered in (render_facts, render_hash, order_hash):
-        remembered.cache_clear()
+    order_hash.cache_clear()
     watch = StopWatch(desk.broker, desk)
     desk.engine.broker = cast(Broker, watch)  # a proxy: what it does not know, the mock answers
     return OneOrder(loop, desk, watch, store.head().size, lambda: decide(desk.desk, assembled, rehearsed))

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Final
 
-from attrs import Factory, define
+from attrs import Factory, define, field, frozen
 
 from phoenix_core.beads import Bead, Genesis, Kind, Lease, LeaseEvent
 from phoenix_core.chain import EMPTY, Head
@@ -27,6 +27,7 @@ from phoenix_core.gate.stale_gate import Anchors
 from phoenix_core.gate.tokens import Tokens
 from phoenix_core.making import maker
 from phoenix_core.records import of_json, shape_of
+from phoenix_core.refusals import Refusal
 from phoenix_core.spelling import writer
 from phoenix_core.trade.autopsy import Autopsies
 from phoenix_core.trade.fills import Fills
@@ -64,6 +65,14 @@ class Tenure:
                 self.epoch, self.run, self.boot, self.taken_at = bead.seq, body.run, body.boot, bead.ts
 
 
+@frozen
+class Stands:
+    """What was found of a recorded decision when it was judged again; good until any of what that rests on moves."""
+
+    grounds: tuple[object, ...]
+    found: Refusal | None
+
+
 @define
 class Desk:
     """Everything Phoenix knows, slice by slice, and what it still owes the world."""
@@ -89,6 +98,8 @@ class Desk:
     promotions: Promotions = Factory(Promotions)
     changes: Changes = Factory(Changes)
     owed: Owed = Factory(Owed)
+    moved: dict[str, int] = field(factory=dict, eq=False)  # slice -> the last bead that this process folded into it
+    stands: dict[int, Stands] = field(factory=dict, eq=False)  # decision -> what was found of it; no part of the state
 
     @property
     def genesis(self) -> Genesis:
@@ -135,7 +146,9 @@ def evolve(desk: Desk, bead: Bead) -> Desk:
     assert bead.seq == desk.head.size, f"bead {bead.seq} does not follow a head of {desk.head.size}"
     for settled in bead.settles:
         desk.owed.settle((settled.seq, settled.index))
-    getattr(desk, OWNERS[bead.body.kind]).fold(bead)
+    owner = OWNERS[bead.body.kind]
+    getattr(desk, owner).fold(bead)
+    desk.moved[owner] = bead.seq
     for index, effect in enumerate(react(bead)):
         desk.owed[bead.seq, index] = effect
     desk.head = _HEAD_AT(bead.seq + 1, bead.leaf)

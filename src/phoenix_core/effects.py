@@ -159,12 +159,19 @@ class Owed(MutableMapping[Key, Effect]):
 
     def oldest(self, *kinds: type[Effect]) -> list[tuple[Key, Effect]]:
         """The effects of several kinds, oldest first."""
-        return sorted((pair for kind in kinds for pair in self._kinds[kind].items()), key=itemgetter(0))
+        found: list[tuple[Key, Effect]] = []
+        for kind in kinds:
+            found += self._kinds[kind].items()
+        return sorted(found, key=itemgetter(0))
 
     def settle(self, key: Key) -> None:
         """What was owed under this key, if anything was, is owed no more."""
         if key in self._all:
             del self[key]
+
+    def owes(self, key: Key, effect: Effect) -> bool:
+        """Whether exactly this is owed under this key."""
+        return self._all.get(key) == effect
 
     def __getitem__(self, key: Key) -> Effect:
         return self._all[key]

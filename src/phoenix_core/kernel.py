@@ -12,7 +12,7 @@ from typing import Any, Final
 from phoenix_core.acts import approve, broker_said, exits, operate, propose, submit, take_back, timed, vital
 from phoenix_core.acts import due as asked
 from phoenix_core.acts.last_look import ClearedOrder, clear
-from phoenix_core.beads import Bead, Said, bead_id_of, body_of, body_text
+from phoenix_core.beads import Bead, Kind, Said, bead_id_of, body_of, body_text
 from phoenix_core.chain import Head, Sealed, seal_texts
 from phoenix_core.desk import Desk, evolve
 from phoenix_core.effects import react
@@ -78,12 +78,14 @@ def sealed(head: Head, ts: datetime, command_id: CommandId, ruling: Ruling) -> t
     """A ruling's beads in the places they would have on this head. A retry of the command makes the same ids."""
     texts: list[tuple[str, str, str, Said]] = []
     for n, draft in enumerate(ruling.drafts):
-        said = Said(draft.body, bead_id_of(command_id, n), draft.settles)
-        texts.append((draft.body.kind.value, said.bead_id, body_text(said), said))
+        said = _SAID(draft.body, bead_id_of(command_id, n), draft.settles)
+        texts.append((_NAMES[draft.body.kind], said.bead_id, body_text(said), said))
     return seal_texts(head, utc_text(ts), texts)
 
 
 _BEAD: Final = maker(Bead)
+_SAID: Final = maker(Said)
+_NAMES: Final = {kind: kind.value for kind in Kind}
 
 
 def bead_of(record: Sealed) -> Bead:

@@ -188,9 +188,9 @@ def refusal(*reasons: Reason, detail: str = "") -> Refusal:
     return Refusal(tuple(sorted(set(reasons), key=PRECEDENCE.__getitem__)), detail)
 
 
-def merged(refusals: Iterable[Refusal]) -> Refusal | None:
-    """One refusal out of many: all reasons, all sentences; None where nobody objected."""
-    said = tuple(refusals)
+def merged(refusals: Iterable[Refusal | None]) -> Refusal | None:
+    """One refusal out of many answers: all reasons, all sentences; None where nobody objected."""
+    said = tuple(filter(None, refusals))
     if not said:
         return None
     detail = "; ".join(dict.fromkeys(r.detail for r in said if r.detail))

@@ -224,8 +224,7 @@ class Engine:
         """Others wrote: of what they approved, work out now what deciding and the last look will ask for again."""
         desk = self.recorder.desk
         for position in desk.positions.in_state(State.APPROVED):
-            _ = self._roots()
-            rehearse(desk, position)
+            rehearse(desk, position, self.world())
 
     def _stop_entries(self, fault: StoreFault) -> None:
         """Fail-stop for entries: the latch goes up, people are told without the log; exits and cancels go on."""

@@ -79,11 +79,8 @@ class Recorder:
                     continue  # it may have landed: the next round looks for its bead id before anything else
                 raise
             if is_successful(landed):
-                for record, draft in zip(records, ruling.drafts, strict=True):
-                    bead = Bead(
-                        record.seq, world.now.wall, record.bead_id, draft.body, record.leaf.hex(), draft.settles
-                    )
-                    self._fold(bead, mine=True)
+                for record in records:
+                    self._fold(bead_of(record), mine=True)
                 return ruling.result
         raise AssertionError(f"{TRIES_MAX} conflicts in a row: somebody writes without end")
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from phoenix_core.acts.approve import grounds_for
 from phoenix_core.acts.exits import Carry, ClearAway, LeaveOnTime, Resize, Restore, leaves_on_time, left_over
-from phoenix_core.acts.lights import policy_of
+from phoenix_core.acts.lights import policy_of, traded_on
 from phoenix_core.acts.propose import Assemble
 from phoenix_core.acts.reconcile import reaches_back
 from phoenix_core.acts.submit import Submit
@@ -53,7 +53,6 @@ from phoenix_core.trade.protection import Protection, protection_of, resizes
 from phoenix_core.trade.transitions import STALLED_AFTER, SUBMIT_TIMEOUT, WORKING_LIFE
 from phoenix_core.values import (
     WALL_BACK_MAX,
-    ZERO,
     CommandId,
     Moment,
     Money,
@@ -215,11 +214,11 @@ def _due_to_intents(desk: Desk, now: Moment) -> Iterator[Due]:
         if shown is None or now.wall >= shown.evidence.expires_at:
             version = desk.evidence.next_version(position.intent_id)
             yield Assemble(_id("assemble", position.intent_id, str(version)), position.intent_id)
-    held = (p.pair for state in (State.FILLED, State.MANAGED) for p in desk.positions.in_state(state))
+    held = [p.pair for state in (State.FILLED, State.MANAGED) for p in desk.positions.in_state(state)]
     asked = [*((s, QUOTES_EVERY) for s in waiting), *((s, WORTH_EVERY) for s in held)]
-    stale = tuple(dict.fromkeys(symbol for symbol, every in asked if _quote_is_old(desk, symbol, now, every)))
+    stale = dict.fromkeys([symbol for symbol, every in asked if _quote_is_old(desk, symbol, now, every)])
     if stale:
-        yield ObserveQuotes(_id("quotes", str(desk.head.size)), stale)
+        yield ObserveQuotes(_id("quotes", str(desk.head.size)), tuple(stale))
 
 
 def _quote_is_old(desk: Desk, symbol: str, now: Moment, every: timedelta) -> bool:
@@ -234,8 +233,7 @@ def _due_to_watch(desk: Desk, now: Moment) -> Iterator[Due]:
     if proof is not None and proven(desk.drifts, proof[0], proof[1]):
         yield Prove(_id("prove", str(proof[1])))
     policy = policy_of(desk)
-    day = fx_day(now.wall)
-    lost = Money(-sum((item.realized for item in desk.positions.lately if fx_day(item.at) == day), ZERO))
+    lost = Money(traded_on(desk, fx_day(now.wall))[1].copy_negate())
     if daily_loss_reached(policy, lost) and not any(
         f.raised_by == "daily_loss" for f in desk.kill_flags.standing.values()
     ):

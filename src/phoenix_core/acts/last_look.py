@@ -49,7 +49,7 @@ class ClearedOrder:
 
 def clear(desk: Desk, key: tuple[int, int], send: SendOrder, world: World) -> Result[ClearedOrder, Refusal]:
     """Judge an owed hand-over now, on the desk as it stands at the head that is held."""
-    if desk.owed.get(key) != send:
+    if not desk.owed.owes(key, send):
         return Failure(refusal(Reason.NOTHING_TO_DO, detail="this order is not owed"))
     position = desk.positions.open.get(send.position_id)
     if position is None:
@@ -65,16 +65,11 @@ def _entry_refusal(desk: Desk, position: Open, send: SendOrder, world: World) ->
         return refusal(Reason.WRONG_STATE, detail=f"{position.state} is no state to send an entry in")
     shown = desk.evidence.latest(position.intent_id)
     approved = shown.evidence.order_hash if shown is not None else ""
-    found: list[Refusal] = []
-    if order_hash(tuple(frame.line for frame in send.frames)) != approved:
-        found.append(refusal(Reason.TOKEN_WRONG_ORDER, detail="these frames are not the order that was approved"))
+    other, words = None, "these frames are not the order that was approved"
+    if order_hash(tuple([frame.line for frame in send.frames])) != approved:
+        other = refusal(Reason.TOKEN_WRONG_ORDER, detail=words)
     whole = exits.bracket_refusal(send.frames)
-    if whole is not None:
-        found.append(whole)
-    lights = verdict(entry_lights(desk, position, world, spent=True))
-    if lights is not None:
-        found.append(lights)
-    return merged(found)
+    return merged((other, whole, verdict(entry_lights(desk, position, world, spent=True))))
 
 
 def exit_lights(desk: Desk, world: World) -> tuple[Refusal | None, ...]:
@@ -95,7 +90,7 @@ def placeable(desk: Desk, stake: Stake, frames: tuple[Frame, ...], world: World,
     there = shown_of(desk, stake, world)
     typed = typed and (there is None or bool(blocking(desk.drifts, stake.position.pair)))
     judged = (*exit_lights(desk, world), exits.x4_refusal(stake, frames, there, typed))
-    return merged(no for no in judged if no is not None)
+    return merged(judged)
 
 
 def shown_of(desk: Desk, stake: Stake, world: World) -> Decimal | None:

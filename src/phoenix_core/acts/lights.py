@@ -24,7 +24,20 @@ from phoenix_core.refusals import Reason, Refusal, merged, refusal
 from phoenix_core.trade.positions import Open
 from phoenix_core.trust.promotion import in_force
 from phoenix_core.trust.revalidation import open_changes
-from phoenix_core.values import Account, Instrument, Mode, Moment, Money, Price, Quantity, State, divide, times
+from phoenix_core.values import (
+    ARITHMETIC,
+    ZERO,
+    Account,
+    Instrument,
+    Mode,
+    Moment,
+    Money,
+    Price,
+    Quantity,
+    State,
+    divide,
+    times,
+)
 from phoenix_core.watch.drift import blocking
 from phoenix_core.watch.market_hours import fx_day, market_status, session_refusal
 from phoenix_core.watch.observations import is_reconciled
@@ -65,8 +78,7 @@ def account_rate(desk: Desk, symbol: str, world: World) -> Decimal | None:
 def exposure_of(desk: Desk, world: World, intent_id: str) -> Exposure:
     """What the desk holds or has promised, this intent left out."""
     quantities: dict[str, Quantity] = {}
-    gross = Decimal(0)
-    count = 0
+    gross, count = ZERO, 0
     busy: list[str] = []
     for position in desk.positions.open.values():
         if position.intent_id == intent_id or position.state not in RESERVED:
@@ -74,14 +86,14 @@ def exposure_of(desk: Desk, world: World, intent_id: str) -> Exposure:
         count += 1
         busy.append(position.pair)
         most = position.requested_quantity if position.entry_may_fill else position.filled_quantity
-        held = max(Decimal(0), most - position.exited_quantity)
-        quantities[position.pair] = Quantity(quantities.get(position.pair, Decimal(0)) + held)
+        held = max(ZERO, ARITHMETIC.subtract(most, position.exited_quantity))
+        quantities[position.pair] = Quantity(ARITHMETIC.add(quantities.get(position.pair, ZERO), held))
         rate = account_rate(desk, position.pair, world)
         last = position.last
         price = last.average_entry if last.average_entry is not None else last.entry_price
-        gross += times(times(held, price), rate if rate is not None else Decimal(1))
+        gross = ARITHMETIC.add(gross, times(times(held, price), rate if rate is not None else Decimal(1)))
     day = fx_day(world.now.wall)
-    today = [item for item in desk.positions.lately if fx_day(item.at) == day]
+    entries, realized = traded_on(desk, day)
     own = desk.positions.open_of_intent(intent_id)
     sent_at = own.submitted_at if own is not None else None
     counted = 1 if sent_at is not None and fx_day(sent_at) == day else 0  # in the last look its own entry stands there
@@ -89,12 +101,21 @@ def exposure_of(desk: Desk, world: World, intent_id: str) -> Exposure:
         quantities=quantities,
         gross=Money(gross),
         open_positions=count,
-        entries_today=sum(item.entries for item in today) - counted,
-        loss_today=Money(-sum((item.realized for item in today), Decimal(0))),
+        entries_today=entries - counted,
+        loss_today=Money(realized.copy_negate()),
         busy=tuple(busy),
-        drifting=tuple(symbol for symbol in desk.drifts.by_instrument if symbol),
+        drifting=tuple(filter(None, desk.drifts.by_instrument)),
         foreign=foreign_of(desk, world),
     )
+
+
+def traded_on(desk: Desk, day: str) -> tuple[int, Money]:
+    """What a trading day has seen so far: entries that left, and the money that was realised."""
+    entries, realized = 0, ZERO
+    for item in desk.positions.lately:
+        if fx_day(item.at) == day:
+            entries, realized = entries + item.entries, ARITHMETIC.add(realized, item.realized)
+    return entries, Money(realized)
 
 
 def foreign_of(desk: Desk, world: World) -> tuple[str, ...]:
@@ -102,10 +123,14 @@ def foreign_of(desk: Desk, world: World) -> tuple[str, ...]:
     seen = world.snapshot
     if seen is None:
         return ()
-    holdings = (one for one in seen.positions if one.quantity and seen.is_own(one.account))
-    held = (one.symbol for one in holdings if not desk.positions.by_pair.get(one.symbol))
-    others = (order.echo for order in seen.orders if seen.is_own(order.account) and not parsed_ref(order.ref))
-    return tuple(dict.fromkeys((*held, *(echo.symbol for echo in others if echo is not None))))
+    found: dict[str, bool] = {}
+    for one in seen.positions:
+        if one.quantity and seen.is_own(one.account) and not desk.positions.by_pair.get(one.symbol):
+            found[one.symbol] = True
+    for order in seen.orders:
+        if order.echo is not None and seen.is_own(order.account) and not parsed_ref(order.ref):
+            found[order.echo.symbol] = True
+    return tuple(found)
 
 
 def entry_lights_before(desk: Desk, world: World, intent_id: str) -> Refusal | None:
@@ -124,7 +149,7 @@ def entry_lights_before(desk: Desk, world: World, intent_id: str) -> Refusal | N
         policy, exposure_of(desk, world, intent_id), desk.genesis.mode, signal.pair, sizing.quantity, sizing.notional
     )
     earned = strategy_refusal(desk, signal.strategy)
-    return merged(light for light in (earned, kill, stale, limits) if light is not None)
+    return merged((earned, kill, stale, limits))
 
 
 def _stale(desk: Desk, policy: Policy | None, proposal: Proposal, world: World) -> Refusal | None:
@@ -173,7 +198,7 @@ def _mode_light(desk: Desk, strategy: str, world: World) -> Refusal | None:
     said = guards.mode_light(desk.genesis.mode, world.run.mode, world.run.allow_live, paper_validated(desk, world))
     closed = world.run.exits_only or not desk.approvals.can_sign()
     only = refusal(Reason.EXITS_ONLY, detail="no new entries: see status") if closed else None
-    return merged(light for light in (said, strategy_refusal(desk, strategy), only) if light is not None)
+    return merged((said, strategy_refusal(desk, strategy), only))
 
 
 def strategy_refusal(desk: Desk, strategy: str) -> Refusal | None:
@@ -247,7 +272,7 @@ def _token_light(desk: Desk, position: Open, shown: Shown, world: World, spent: 
     token = desk.tokens.spent.get(use.token_id) if spent else desk.tokens.live.get(use.token_id)
     issued = token.issued if token is not None else world.now
     unsigned = approval_refusal(desk, position.intent_id, issued, world)
-    return merged(light for light in (said, unsigned) if light is not None)
+    return merged((said, unsigned))
 
 
 def flags_for(

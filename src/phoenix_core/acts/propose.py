@@ -72,14 +72,12 @@ def _propose(desk: Desk, command: Propose, world: World) -> Ruling:
     context = context_of(signal)
     stale_after = policy.stale_after if policy is not None else None
     no = merged(
-        found
-        for found in (
+        (
             judge_signal(desk.signals, incoming, world.now, order_types, world.instruments.get(signal.pair)),
             strategy_refusal(desk, signal.strategy),
             refusal(Reason.POLICY_MISSING, detail="LIVE needs a signed policy") if policy is None else None,
             stale_refusal(desk.anchors, context, stale_after, world.now) if stale_after is not None else None,
         )
-        if found is not None
     )
     if no is not None:
         return denied(no, _signal(command, SignalEvent.REFUSED, no), texts=incoming.texts)

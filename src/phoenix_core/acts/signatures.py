@@ -11,9 +11,9 @@ from typing import Final
 
 from returns.pipeline import is_successful
 
-from phoenix_core.desk import Desk
-from phoenix_core.facts import Quote
-from phoenix_core.gate.approvals import Expected, ExpectedIntent, judge_decision, judge_statement
+from phoenix_core.desk import Desk, Stands
+from phoenix_core.facts import Checked, Quote
+from phoenix_core.gate.approvals import REMEMBERED, Expected, ExpectedIntent, judge_decision, judge_statement
 from phoenix_core.gate.evidence import Shown
 from phoenix_core.gate.limits import policy_in_force
 from phoenix_core.gate.screen import Live, render_facts, render_hash
@@ -26,9 +26,9 @@ RENDERER: Final = "term-1"
 
 
 def expected(desk: Desk, root: str | None, session: str | None = None, recorded: int | None = None) -> Expected:
-    """What the frame of a statement must say on this desk."""
-    genesis = desk.genesis
-    return Expected(genesis.origin, genesis.mode, genesis.account, desk.head.size, root, session, recorded)
+    """What the frame of a statement must say on this desk; a recorded one co-signs no history later than its place."""
+    genesis, size = desk.genesis, desk.head.size if recorded is None else recorded
+    return Expected(genesis.origin, genesis.mode, genesis.account, size, root, session, recorded)
 
 
 def expected_intent(desk: Desk, says: Decide) -> ExpectedIntent:
@@ -65,17 +65,39 @@ def _render(desk: Desk, shown: Shown | None, live: Live | None) -> Render | None
     return Render(RENDERER, render_hash(lines))
 
 
+# The slices that an approval is judged by when it is judged again. It is judged as of its own place in the log and of
+# the moment its token was issued: nothing but these, its bytes and its root can change what is found.
+GROUNDS: Final = ("approvals", "evidence", "observations", "policies", "signals")
+
+
 def approval_refusal(desk: Desk, intent_id: str, issued: Moment, world: World) -> Refusal | None:
-    """Whether the recorded approval of an intent stands, judged again as of the moment its token was issued."""
+    """Whether the recorded approval of an intent stands, judged again as of the moment its token was issued.
+
+    The engine asks when it meets the approval, at the decision and in the last look; it is judged anew whenever a bead
+    came to what the answer rests on.
+    """
     decided = desk.approvals.decided.get(intent_id)
     if decided is None or not desk.approvals.is_approved(intent_id, decided.seq):
         return refusal(Reason.TOKEN_SIGNATURE, detail="no approval stands")
-    checked, recorded = world.verified.get(decided.seq), desk.approvals.recent.get(decided.seq)
-    if checked is None or recorded is None:
+    place = decided.seq
+    checked, root = world.verified.get(place), world.roots.get(place)
+    grounds = (checked, root, issued, *map(desk.moved.get, GROUNDS))
+    known = desk.stands.get(place)
+    if known is None or known.grounds != grounds:
+        known = desk.stands[place] = Stands(grounds, _approval_refusal(desk, place, checked, root, issued))
+        if len(desk.stands) > REMEMBERED:
+            del desk.stands[next(iter(desk.stands))]
+    return known.found
+
+
+def _approval_refusal(
+    desk: Desk, place: int, checked: Checked | None, root: str | None, issued: Moment
+) -> Refusal | None:
+    if checked is None or place not in desk.approvals.recent:
         return refusal(Reason.TOKEN_SIGNATURE, detail="the stored signature does not verify")
     says = read_statement(checked.statement).says
-    wanted = expected(desk, world.roots.get(decided.seq), recorded=decided.seq)
     assert isinstance(says, Decide), "a verdict is a decision"
+    wanted = expected(desk, root, recorded=place)
     judged = judge_decision(desk.approvals, checked, wanted, expected_intent(desk, says), issued)
     return None if is_successful(judged) else _again(Reason.TOKEN_SIGNATURE, judged.failure())
 

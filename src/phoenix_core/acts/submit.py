@@ -12,8 +12,8 @@ from typing import Any, Final
 from attrs import frozen
 
 from phoenix_core.acts.approve import stale_beads
-from phoenix_core.acts.lights import entry_lights, signed_decision
-from phoenix_core.acts.signatures import expected_intent
+from phoenix_core.acts.lights import entry_lights
+from phoenix_core.acts.signatures import approval_refusal
 from phoenix_core.beads import (
     Body,
     Order,
@@ -113,7 +113,7 @@ def _present(desk: Desk, command: Present, world: World) -> Ruling:
         found = entry_lights(desk, position, world, spent=False)
         # Of a token that may be used, the approval behind it must stand too.
         lights = verdict(evolve(found, token=said if said is not None else found.token))
-    no = merged(found for found in (lights, said, wrong) if found is not None)
+    no = merged((lights, said, wrong))
     if no is None:
         assert position is not None, "green lights mean an approved position"
         return _send(desk, position, world.now)
@@ -144,16 +144,17 @@ def _send(desk: Desk, position: Open, now: Moment) -> Ruling:
     )
 
 
-def rehearse(desk: Desk, position: Open) -> None:
-    """Make and remember what follows from an approval alone: the screen that was signed, the hashes of the frames.
+def rehearse(desk: Desk, position: Open, world: World) -> None:
+    """Make and remember what follows from an approval alone: whether it stands, the hashes of the frames.
 
-    Nothing is judged by it. It is the same work a moment earlier, so that none of it waits between the decision and the
-    frame, where the log is held.
+    Nothing is decided by it. It is the same work a moment earlier, so that none of it waits between the decision and
+    the frame, where the log is held; and it is done once: whoever asks later finds it as long as nothing of it moved.
     """
-    shown, signed = desk.evidence.latest(position.intent_id), signed_decision(desk, position.intent_id)
-    if shown is not None and signed is not None:
+    token, shown = desk.tokens.live_for(position.intent_id), desk.evidence.latest(position.intent_id)
+    if token is not None and shown is not None:
         lines = shown.evidence.lines
-        _ = expected_intent(desk, signed), bracket_frames(position.order_ref, lines), order_hash(lines)
+        _ = approval_refusal(desk, position.intent_id, token.issued, world)
+        _ = bracket_frames(position.order_ref, lines), order_hash(lines)
 
 
 def bracket_frames(ref: OrderRef, lines: tuple[Line, ...]) -> tuple[Frame, ...]:

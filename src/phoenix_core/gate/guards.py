@@ -107,7 +107,7 @@ def account_light(mode: Mode, expected: Account, reported: tuple[Account, ...]) 
     """The desk's account is among those that the broker reports, and it is of the kind that the mode trades."""
     if not reported:
         return refusal(Reason.ACCOUNT_UNKNOWN, detail="the broker has not said whose account this is")
-    found = tuple(account for account in reported if account.tag == expected.tag)
+    found = [account for account in reported if account.tag == expected.tag]
     if not found:
         shown = ", ".join(account.mask for account in reported)
         return refusal(Reason.ACCOUNT_MISMATCH, detail=f"the desk trades {expected.mask}, the broker reports {shown}")

@@ -22,12 +22,16 @@ def mid(bid: Price, ask: Price) -> Price:
 
 def spread_bps(bid: Price, ask: Price) -> Decimal:
     """How wide a two-sided price is, in basis points of its middle."""
-    return divide(times(ARITHMETIC.subtract(ask, bid), _BPS), mid(bid, ask))
+    return _in_bps(ARITHMETIC.subtract(ask, bid), mid(bid, ask))
+
+
+def _in_bps(part: Decimal, of: Price) -> Decimal:
+    return divide(times(part, _BPS), of)
 
 
 def drift_bps(reference: Price, price: Price) -> Decimal:
     """How far a price is from its reference, in basis points of the reference, with its sign."""
-    return divide(times(ARITHMETIC.subtract(price, reference), _BPS), reference)
+    return _in_bps(ARITHMETIC.subtract(price, reference), reference)
 
 
 def price_refusal(
@@ -56,10 +60,11 @@ def price_refusal(
     if age is None or age > QUOTE_AGE_MAX[sec_type]:
         old = "of an unknown age" if age is None else f"{age // timedelta(milliseconds=1)} ms old"
         said.append(refusal(Reason.QUOTE_STALE, detail=f"the quote is {old}"))
-    width = spread_bps(quote.bid, quote.ask)
+    middle = mid(quote.bid, quote.ask)
+    width = _in_bps(ARITHMETIC.subtract(quote.ask, quote.bid), middle)
     if width > spread_bps_max:
         said.append(refusal(Reason.SPREAD_TOO_WIDE, detail=f"the spread is above {spread_bps_max} bps"))
-    if drift_bps(reference, mid(quote.bid, quote.ask)).copy_abs() > drift_bps_max:
+    if drift_bps(reference, middle).copy_abs() > drift_bps_max:
         said.append(refusal(Reason.PRICE_MOVED, detail=f"the price moved by more than {drift_bps_max} bps"))
     # A stop is triggered by what the market pays for the way out: the bid of what was bought, the ask of what was sold.
     if quote.bid <= stop if side is Side.BUY else quote.ask >= stop:

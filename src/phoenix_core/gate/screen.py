@@ -10,7 +10,6 @@ import hashlib
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
-from functools import lru_cache
 from textwrap import wrap
 from typing import Final
 
@@ -39,7 +38,6 @@ class Live:
     age_ms: int
 
 
-@lru_cache(64)  # what was signed is rendered again by the decision, and once more by the last look
 def render_facts(evidence: Evidence, leaf: str, live: Live, mode: Mode, account_mask: str) -> tuple[str, ...]:
     """The fact block: ASCII only, every line at most 80 columns; at most 20 lines, unless lights need more (`fits`)."""
     return (
@@ -61,7 +59,6 @@ def fits(lines: tuple[str, ...]) -> bool:
     return len(lines) <= LINES_MAX and all(len(line) <= COLUMNS for line in lines)
 
 
-@lru_cache(64)
 def render_hash(lines: tuple[str, ...]) -> str:
     """SHA-256 of the exact text shown: the lines, each ended by a newline."""
     return hashlib.sha256("".join(line + "\n" for line in lines).encode("ascii")).hexdigest()

@@ -166,14 +166,12 @@ def judge_signal(
     signal = incoming.signal
     grid = grid_refusal(signal, instrument) if instrument is not None else None
     return merged(
-        said
-        for said in (
+        (
             _ready_refusal(signals, signal),
             _time_refusal(signal, now),
             _order_type_refusal(incoming.order_type, order_types),
             grid,
         )
-        if said is not None
     )
 
 

@@ -64,8 +64,8 @@ class Anchors:
 
 def last_refresh(anchors: Anchors, strategy: str) -> Anchored | None:
     """The latest refresh that covers the strategy, by its own name or by `*`."""
-    found = [anchors.refreshed[name] for name in (EVERY, strategy) if name in anchors.refreshed]
-    return max(found, key=lambda anchor: anchor.seq, default=None)
+    named, every = anchors.refreshed.get(strategy), anchors.refreshed.get(EVERY)
+    return every if named is None or (every is not None and every.seq > named.seq) else named
 
 
 def context_limit(regime: Regime, threshold: timedelta) -> timedelta:
@@ -75,7 +75,10 @@ def context_limit(regime: Regime, threshold: timedelta) -> timedelta:
 
 def limit_for(anchors: Anchors, strategy: str, threshold: timedelta) -> timedelta:
     """The limit in the weather that the strategy's last refresh named; DEFAULT where none did."""
-    anchor = last_refresh(anchors, strategy)
+    return _limit(last_refresh(anchors, strategy), threshold)
+
+
+def _limit(anchor: Anchored | None, threshold: timedelta) -> timedelta:
     return context_limit(anchor.regime if anchor is not None else Regime.DEFAULT, threshold)
 
 
@@ -85,7 +88,10 @@ def context_age(anchors: Anchors, context: Context, now: Moment) -> timedelta | 
     Of a signal's own instant only its proposer's wall clock is known. What was old when it was taken in stays so much
     older; a clock that ran ahead of ours (intake bounds by how much) makes nothing younger than its arrival.
     """
-    anchor = last_refresh(anchors, context.strategy)
+    return _age(last_refresh(anchors, context.strategy), context, now)
+
+
+def _age(anchor: Anchored | None, context: Context, now: Moment) -> timedelta | None:
     if anchor is not None and anchor.state_hash in (EVERY, context.state_hash) and anchor.at.wall > context.created_at:
         return elapsed(anchor.at, now)
     if context.taken is None:
@@ -101,7 +107,8 @@ def stale_refusal(
     """STATE_CONFLICT once the context has reached its limit, or nobody can say how old it is; never for exits."""
     if role.is_exit:
         return None
-    age, limit = context_age(anchors, context, now), limit_for(anchors, context.strategy, threshold)
+    anchor = last_refresh(anchors, context.strategy)
+    age, limit = _age(anchor, context, now), _limit(anchor, threshold)
     if age is not None and age < limit:
         return None
     old = "of an age that the clocks cannot tell" if age is None else f"{_minutes(age)} old"

@@ -17,6 +17,7 @@ from typing import Final
 from attrs import Factory, define, frozen
 
 from phoenix_core.beads import Bead, T2Token, TokenEvent
+from phoenix_core.making import maker
 from phoenix_core.refusals import Reason, Refusal, refusal
 from phoenix_core.values import Mode, Moment, Named, is_over
 
@@ -259,10 +260,13 @@ def refused_use(tokens: Tokens, use: Use, no: Refusal, now: Moment) -> T2Token:
     return _body(presented, TokenEvent.REJECTED, used=was_used, reasons=reasons)
 
 
+_TOKEN: Final = maker(T2Token)
+
+
 def _body(
     token: Token, event: TokenEvent, used: bool = False, reasons: tuple[str, ...] = (), final: bool = False
 ) -> T2Token:
-    return T2Token(
+    return _TOKEN(
         event=event,
         id=token.id,
         intent_id=token.intent_id,

@@ -193,7 +193,7 @@ def x4_refusal(stake: Stake, frames: Iterable[Frame], there: Decimal | None, typ
 
     `typed`: a close by hand whose size a human typed, under an open drift or without a picture; it takes that size.
     """
-    return merged(no for frame in frames if (no := _x4(stake, frame, there, typed)) is not None)
+    return merged(_x4(stake, frame, there, typed) for frame in frames)
 
 
 def _x4(stake: Stake, frame: Frame, there: Decimal | None, typed: bool) -> Refusal | None:
@@ -252,7 +252,7 @@ def exit_refusal(
         x2_refusal(stake.position, mandate, signed, now),
         x4_refusal(stake, frames, there, typed),
     )
-    return merged(light for light in judged if light is not None)
+    return merged(judged)
 
 
 # --- closes -----------------------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from attrs import Factory, define
 from phoenix_core.beads import Bead, Order, OrderEvent
 from phoenix_core.orders import REF_LENGTH, Frame, parsed_ref
 from phoenix_core.trade.order_life import End, Known, Over, Standing, applied, instant_of, over, revised
-from phoenix_core.values import ARITHMETIC, ZERO, Quantity, Role, exact, plain, utc_of, utc_text
+from phoenix_core.values import ARITHMETIC, ZERO, Moment, Quantity, Role, exact, plain, utc_of, utc_text
 
 # A resynchronisation tells the orders of the day again; these many positions without working orders answer whole.
 QUIET_KEPT: Final = 256
@@ -45,8 +45,9 @@ class Orders:
         if not isinstance(body, Order):
             return
         if body.event is OrderEvent.RECORDED:
+            at = instant_of(bead)
             for frame in body.frames:
-                self._record(bead, body, frame)
+                self._record(bead, body, frame, at)
             _ = self.quiet.pop(body.position_id, None)
             return
         known = self.find(body.ref)
@@ -80,7 +81,7 @@ class Orders:
         while at - self.touched[oldest := next(iter(self.touched))] >= TOUCHED_FOR:
             del self.touched[oldest]
 
-    def _record(self, bead: Bead, body: Order, frame: Frame) -> None:
+    def _record(self, bead: Bead, body: Order, frame: Frame, at: Moment) -> None:
         known = self.open.get(frame.ref)
         if known is not None:
             self.open[frame.ref] = revised(known, frame, bead)
@@ -95,7 +96,7 @@ class Orders:
             mandate=body.mandate or "",
             native=role.is_exit and body.token_id is not None,
             frames=(frame,),
-            recorded=instant_of(bead),
+            recorded=at,
             recorded_seq=bead.seq,
         )
         self.of_position.setdefault(body.position_id, []).append(frame.ref)

@@ -227,7 +227,8 @@ class Positions:
 
     def in_state(self, state: State) -> tuple[Open, ...]:
         """The open positions in a state, longest there first."""
-        return tuple(self.open[name] for name in self.by_state.get(state, {}))
+        names = self.by_state.get(state)
+        return tuple([self.open[name] for name in names]) if names else ()
 
     def net(self, pair: str) -> Decimal:
         """What the desk holds of an instrument by its own executions, signed."""

@@ -246,6 +246,8 @@ def blocking(drifts: Drifts, instrument: str) -> tuple[OpenDrift, ...]:
 
     An acknowledged drift stays visible and does not block; the P&L of the desk is a WARNING that names no instrument.
     """
+    if not drifts.open:
+        return ()
     here = (drifts.open[identity] for identity in drifts.by_instrument.get(instrument, ()))
     return tuple(d for d in here if not d.acknowledged) + tuple(
         d for d in desk_wide(drifts) if d.severity is Severity.CRITICAL and not d.acknowledged
