@@ -231,6 +231,18 @@ def the_core_knows_no_floats(source: Source) -> Iterator[str]:
             yield f"{node.lineno}: {node.value} is a float; write Decimal('{node.value}')"
 
 
+ROUNDS: Final = frozenset({"quantize", "to_integral_value", "to_integral_exact", "sqrt", "normalize", "scaleb", "fma"})
+
+
+def the_core_rounds_by_itself(source: Source) -> Iterator[str]:
+    """What rounds a Decimal asks the thread for its context, which is the host's, unless it is told whose."""
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in ROUNDS:
+            told = (node.func.value, *node.args, *(word.value for word in node.keywords))  # or it is asked itself
+            if not any(_name(one) == "ARITHMETIC" for one in told):
+                yield f"{_line(node)}: {node.func.attr} rounds as the host does; hand ARITHMETIC in"
+
+
 def _line(node: ast.AST) -> int:
     line = getattr(node, "lineno", 1)
     assert isinstance(line, int)

@@ -31,7 +31,7 @@ class Ruling:
 
 def drafted(bodies: Iterable[Body | Draft | None]) -> tuple[Draft, ...]:
     """Bodies as drafts; None for what is not called for."""
-    return tuple(b if isinstance(b, Draft) else Draft(b) for b in bodies if b is not None)
+    return tuple([b if isinstance(b, Draft) else Draft(b) for b in bodies if b is not None])
 
 
 def granted(

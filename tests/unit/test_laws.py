@@ -124,6 +124,13 @@ LAWS: Final = (
         ),
     ),
     law(
+        laws.the_core_rounds_by_itself,
+        (CORE,),
+        (CORE + "desk.py", "x.quantize(CENT)", "x.quantize(CENT, context=ARITHMETIC)"),
+        (CORE + "desk.py", "x.quantize(CENT, ROUND_FLOOR)", "x.quantize(CENT, ROUND_FLOOR, ARITHMETIC)"),
+        (CORE + "desk.py", "x.to_integral_value()", "x.to_integral_value(context=ARITHMETIC)"),
+    ),
+    law(
         laws.the_core_knows_no_floats,
         (CORE,),
         (CORE + "desk.py", "x: float = y", "isinstance(x, (bool, float)) or type(x) is float"),

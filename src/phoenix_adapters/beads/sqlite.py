@@ -10,10 +10,10 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from hashlib import sha256
 from types import TracebackType
-from typing import Final, Self, cast
+from typing import Final, Self
 
 import apsw
 from returns.pipeline import is_successful
@@ -22,7 +22,7 @@ from returns.result import Failure, Result, Success
 from phoenix_adapters.beads import ballast, lease
 from phoenix_adapters.beads.columns import exactly, frontier_of, key_bytes
 from phoenix_adapters.beads.files import copy_whole, fault_of, grow_wal, lay_out, open_connection
-from phoenix_adapters.beads.transaction import Transaction
+from phoenix_adapters.beads.transaction import Hold, Transaction
 from phoenix_core.chain import (
     EMPTY,
     ChainFault,
@@ -236,11 +236,9 @@ class SqliteStore:
         with self._transaction():
             return grow_wal(self.path) if self._vfs is None else False
 
-    @contextmanager
-    def hold(self) -> Iterator[Head]:
+    def hold(self) -> AbstractContextManager[Head]:
         """Keep every other writer out for the moment of the last look. Writes nothing: a full disk is no hindrance."""
-        with self._transaction():
-            yield self._tip()[0]
+        return Hold(self._transaction(), self.head)
 
     def checkpoint(self, origin: str, *signers: Signer) -> Result[str, Standing]:
         """The signed note of the present log, kept. Never one that does not follow from the last one kept."""
@@ -330,9 +328,9 @@ class SqliteStore:
             if head != (EMPTY if last is None else self._head_at(exactly(int, last) + 1)):
                 raise StoreFault(Fault.CORRUPT, f"the frontier ends at {head.size}, the beads do not")
 
-    def _rows(self, sql: str, values: tuple[apsw.SQLiteValue, ...] = ()) -> list[tuple[object, ...]]:
+    def _rows(self, sql: str, values: tuple[apsw.SQLiteValue, ...] = ()) -> Sequence[tuple[object, ...]]:
         try:
-            return cast("list[tuple[object, ...]]", self._db.execute(sql, values).fetchall())
+            return self._db.execute(sql, values).fetchall()
         except apsw.Error as error:
             raise self._fault(error) from error
 

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import apsw
 
-from phoenix_core.chain import Fault, StoreFault
+from phoenix_core.chain import Fault, Head, StoreFault
 
 
 class Transaction:
@@ -61,3 +61,26 @@ class Transaction:
         if self._pen.connection.in_transaction:
             with suppress(apsw.Error):
                 _ = self._pen.execute("ROLLBACK")
+
+
+class Hold:
+    """A `with` over the log while nobody else may write to it; it yields where the log ends, and commits nothing."""
+
+    __slots__ = ("_head", "_lock")
+
+    def __init__(self, lock: Transaction, head: Callable[[], Head]) -> None:
+        """`head` is asked when the lock is held."""
+        self._lock, self._head = lock, head
+
+    def __enter__(self) -> Head:
+        """Lock, and look."""
+        _ = self._lock.__enter__()
+        try:
+            return self._head()
+        except BaseException as error:  # whatever it was, nobody else stays locked out
+            self._lock.__exit__(type(error), error, None)
+            raise
+
+    def __exit__(self, kind: object, error: BaseException | None, at: object) -> None:
+        """Let the others write again."""
+        self._lock.__exit__(kind, error, at)

@@ -295,11 +295,11 @@ class Engine:
 
     def _roots(self) -> dict[int, str]:
         """This log's root at the size that each statement co-signs which is still to be acted on."""
-        desk = self.recorder.desk
+        desk, rooted = self.recorder.desk, self._rooted
         places = [owed.decision for owed in desk.owed.of(CarryOut).values()]
-        permitted = (*desk.tokens.live.values(), *desk.tokens.spent.values())
-        places += [desk.approvals.decided[token.intent_id].seq for token in permitted]
-        self._rooted = {seq: self._rooted.get(seq) or self._root_of(seq) for seq in places if seq in self._verified}
+        for token in (*desk.tokens.live.values(), *desk.tokens.spent.values()):
+            places.append(desk.approvals.decided[token.intent_id].seq)
+        self._rooted = {seq: rooted.get(seq) or self._root_of(seq) for seq in places if seq in self._verified}
         return self._rooted
 
     def _root_of(self, seq: int) -> str:

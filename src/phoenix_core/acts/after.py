@@ -20,6 +20,7 @@ from phoenix_core.beads import (
 )
 from phoenix_core.desk import Desk
 from phoenix_core.facts import ExecutionSaid
+from phoenix_core.gate.sizing import CENT
 from phoenix_core.records import evolve
 from phoenix_core.trade.answers import EntrySaid, entry_answer, entry_said
 from phoenix_core.trade.autopsy import Life, autopsy, outcome_of
@@ -30,7 +31,7 @@ from phoenix_core.trade.order_life import End, Known, applied
 from phoenix_core.trade.positions import Open, changed
 from phoenix_core.trade.protection import Protection, protection_of
 from phoenix_core.trade.transitions import Ending, ending
-from phoenix_core.values import Moment, Money, Quantity, Role, State, plain, times
+from phoenix_core.values import ARITHMETIC, Moment, Money, Quantity, Role, State, plain, times
 from phoenix_core.watch.alerts import may_raise, resolved
 from phoenix_core.watch.codes import Code, alert, drift_alert
 from phoenix_core.watch.drift import drift_bead, is_news, overfilled
@@ -278,4 +279,5 @@ def _closed(
 def _in_account(desk: Desk, position: Open, totals: Totals, world: World) -> Money:
     """Profit and loss in the account's currency, to the cent; in the instrument's own where no rate is known."""
     rate = account_rate(desk, position.pair, world)
-    return Money(times(totals.realized, rate if rate is not None else Decimal(1)).quantize(Decimal("0.01")))
+    realized = times(totals.realized, rate if rate is not None else Decimal(1))
+    return Money(realized.quantize(CENT, context=ARITHMETIC))

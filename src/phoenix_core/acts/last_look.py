@@ -7,6 +7,7 @@ For an entry all thirteen lights are read again; for an exit X1 to X4. What it c
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import reduce
 from typing import Final
 
 from attrs import field, frozen
@@ -24,7 +25,7 @@ from phoenix_core.refusals import Reason, Refusal, merged, refusal
 from phoenix_core.trade import exits
 from phoenix_core.trade.exits import Stake
 from phoenix_core.trade.positions import Open
-from phoenix_core.values import Account, Moment, State, instant
+from phoenix_core.values import ARITHMETIC, ZERO, Account, Moment, State, instant
 from phoenix_core.watch.drift import blocking
 from phoenix_core.world import World
 
@@ -120,7 +121,7 @@ def _exit_refusal(desk: Desk, position: Open, send: SendOrder, world: World) -> 
 
 def baseline_of(desk: Desk, symbol: str) -> Decimal:
     """What was held in an instrument before Phoenix was."""
-    return sum((h.quantity for h in desk.genesis.baseline if h.symbol == symbol), Decimal(0))
+    return reduce(ARITHMETIC.add, (h.quantity for h in desk.genesis.baseline if h.symbol == symbol), ZERO)
 
 
 def signed_moment(recorded: Decision, statement: Statement) -> Moment:

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from attrs import frozen
 
+from phoenix_core.acts.lights import traded_on
 from phoenix_core.beads import Body, Draft, PositionEvent, Proof, ProofKind, Settlement, Settles
 from phoenix_core.desk import Desk
 from phoenix_core.effects import Reconcile
@@ -21,7 +22,7 @@ from phoenix_core.trade.fills import Answer
 from phoenix_core.trade.order_book import Orders
 from phoenix_core.trade.order_life import End, Known, Over, Standing
 from phoenix_core.trade.positions import Open, changed
-from phoenix_core.values import ZERO, Money, SecType, State
+from phoenix_core.values import SecType, State
 from phoenix_core.watch.alerts import may_raise, resolved
 from phoenix_core.watch.codes import Code, alert, drift_alert
 from phoenix_core.watch.compare import MOTION_AFTER_MAX, UNKNOWN_MAX, Agreement, Book, OrderRow, compare
@@ -92,8 +93,7 @@ def book_of(desk: Desk, snapshot: Snapshot, world: World) -> Book:
     """What Phoenix believes, as plain values."""
     rows = {ref: _row(order) for ref, order in desk.orders.open.items()}
     cash = tuple(symbol for symbol, card in world.instruments.items() if card.sec_type is SecType.CASH)
-    day = fx_day(world.now.wall)
-    realized = Money(sum((item.realized for item in desk.positions.lately if fx_day(item.at) == day), ZERO))
+    _, realized = traded_on(desk, fx_day(world.now.wall))
     return Book(
         account=desk.genesis.account,
         session=desk.sessions.session,

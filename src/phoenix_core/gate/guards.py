@@ -92,9 +92,9 @@ def verdict(lights: Lights) -> Refusal | None:
     The order is the guards' own, not that of `Reason`: a token made for another account says ACCOUNT_MISMATCH too, and
     still speaks in the token's place.
     """
-    red = red_lights(lights)
-    if not red:
+    if not any(_lights_in_order(lights)):
         return None
+    red = red_lights(lights)
     ordered = (r for _, light in red for r in sorted(light.reasons, key=PRECEDENCE.__getitem__))
     details = (light.detail for _, light in red if light.detail)
     return Refusal(tuple(dict.fromkeys(ordered)), "; ".join(dict.fromkeys(details)))

@@ -225,13 +225,14 @@ def _live_parent(stake: Stake, frame: Frame) -> Known | None:
 def bracket_refusal(frames: tuple[Frame, ...]) -> Refusal | None:
     """X4 of a native bracket: one entry, and children of its size on the other side."""
     entries = [frame.line for frame in frames if frame.line.role is Role.ENTRY]
-    children = [frame.line for frame in frames if frame.line.role.is_exit]
     if len(entries) != 1:
         return refusal(Reason.EXIT_WRONG_SIZE, detail="a bracket has one entry")
-    entry = entries[0]
-    if all(child.quantity == entry.quantity and child.side is entry.side.other for child in children):
-        return None
-    return refusal(Reason.EXIT_WRONG_SIZE, detail="a child has its parent's size, on the other side")
+    quantity, other = entries[0].quantity, entries[0].side.other
+    for frame in frames:
+        child = frame.line
+        if child.role is not Role.ENTRY and (child.quantity != quantity or child.side is not other):
+            return refusal(Reason.EXIT_WRONG_SIZE, detail="a child has its parent's size, on the other side")
+    return None
 
 
 def exit_refusal(

@@ -13,12 +13,11 @@ from functools import lru_cache
 from typing import Final, TypedDict, Unpack
 
 from attrs import Factory, define, frozen
-from returns.pipeline import is_successful
 
 from phoenix_core.beads import Bead, Outcome, Position, PositionEvent, Proof
 from phoenix_core.orders import REF_LENGTH
 from phoenix_core.records import evolve
-from phoenix_core.trade.transitions import BIRTHS, SENT, TERMINAL, TRANSITIONS, move
+from phoenix_core.trade.transitions import BIRTHS, SENT, TERMINAL, TRANSITIONS
 from phoenix_core.values import (
     ARITHMETIC,
     ZERO,
@@ -343,9 +342,8 @@ def changed(
     last = position.last
     state = last.state
     if event is not None:
-        moved = move(state, event)
-        assert is_successful(moved), f"ask `move` before: {event} while {state}"
-        state = moved.unwrap()
+        assert (state, event) in TRANSITIONS, f"ask `move` before: {event} while {state}"
+        state = TRANSITIONS[state, event]
     filled = last.filled_quantity if filled is None else filled
     exited = last.exited_quantity if exited is None else exited
     assert event is not PositionEvent.FILLED or filled > 0, "only an execution fills"

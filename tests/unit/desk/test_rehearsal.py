@@ -155,7 +155,7 @@ def other_of(checked: Checked) -> Checked:
     return evolve(checked, counter=checked.counter + 1)
 
 
-@shows("INV-T2-TOKEN-1", "I1")
+@shows("INV-T2-GATE-1", "I2")
 @pytest.mark.parametrize("change", OTHER)
 async def test_what_was_found_of_one_signature_says_nothing_of_another(
     judged: list[int], change: Callable[[World, int, Moment], tuple[World, Moment]]
