@@ -8,9 +8,8 @@ from collections.abc import Callable
 from bench.order_path import Orders, bench_folder
 from bench.rows import Effort, Measured
 from bench.timing import race, timed
-from phoenix_core.beads import Bead
 from phoenix_core.effects import SendOrder
-from phoenix_core.kernel import clear, decide, due, evolve, sealed
+from phoenix_core.kernel import bead_of, clear, decide, due, evolve, sealed
 
 
 def ours(orders: Orders) -> Callable[[], float]:
@@ -27,9 +26,8 @@ def ours(orders: Orders) -> Callable[[], float]:
         def way() -> None:
             ruling = decide(desk, command, world)
             records = sealed(desk.head, world.now.wall, command.command_id, ruling)
-            for record, draft in zip(records, ruling.drafts, strict=True):
-                bead = Bead(record.seq, world.now.wall, record.bead_id, draft.body, record.leaf.hex(), draft.settles)
-                _ = evolve(desk, bead)
+            for record in records:
+                _ = evolve(desk, bead_of(record))
             key, send = next((k, owed) for k, owed in desk.owed.items() if isinstance(owed, SendOrder))
             _ = clear(desk, key, send, world).unwrap()
 
