@@ -106,9 +106,10 @@ def _answer(session: Session, decided: int) -> Answer | None:
         if answer is not None and answer.outcome is Settlement.FAILED:
             reasons = tuple(facts.get("reasons", "REFUSED").split())
             return Answer(decided, facts, reasons, facts.get("detail", ""), REFUSED)
-        # A close whose protection has to end first is answered when the engine asks for that end.
-        if isinstance(body, Order) and body.event is OrderEvent.CANCEL_REQUESTED:
-            if body.role is not None and body.role.is_exit and (body.position_id, body.reason) == (about, "close"):
+        # A close whose protection has to end, or to shrink, first is answered when the engine asks for that.
+        if isinstance(body, Order) and body.position_id == about:
+            ends = body.event is OrderEvent.CANCEL_REQUESTED and body.reason == "close"
+            if (ends and body.role is not None and body.role.is_exit) or any(f.revision > 1 for f in body.frames):
                 return Answer(decided)
     return None
 

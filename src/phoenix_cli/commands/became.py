@@ -47,7 +47,7 @@ def became(session: Session, position_id: str, since: int, *, closing: bool) -> 
         _ = session.recorder.catch_up()
         for record in session.store.read(looked):
             looked = record.seq + 1
-            said = _said(bead_of(record), position_id)
+            said = _said(bead_of(record), position_id, closing)
             if said == ():
                 sent_at = sent_at or time.monotonic()
             elif said is not None:
@@ -62,13 +62,16 @@ def became(session: Session, position_id: str, since: int, *, closing: bool) -> 
         _ = session.store.wait(looked, 0.1)
 
 
-def _said(bead: Bead, position_id: str) -> tuple[str, ...] | None:
-    """Reasons why a frame did not leave, none where it did; None where the bead is about something else."""
+def _said(bead: Bead, position_id: str, closing: bool) -> tuple[str, ...] | None:
+    """Reasons why a frame did not leave, none where it did; None where the bead is about something else: a new size of
+    its protection is no close."""
     from phoenix_core.beads import Alert, AlertEvent, Order, OrderEvent
+    from phoenix_core.values import Role
     from phoenix_core.watch.codes import Code
 
     body = bead.body
-    if isinstance(body, Order) and body.position_id == position_id and body.role is not None and body.role.is_exit:
+    roles = (Role.CLOSE,) if closing else (Role.STOP, Role.TARGET)
+    if isinstance(body, Order) and body.position_id == position_id and body.role in roles:
         if body.event is OrderEvent.SENT:
             return ()
         if body.event is OrderEvent.DROPPED:

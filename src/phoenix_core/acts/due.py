@@ -45,6 +45,7 @@ from phoenix_core.desk import Desk
 from phoenix_core.effects import CarryOut, SendOrder
 from phoenix_core.gate import kill_flags, tokens
 from phoenix_core.gate.limits import daily_loss_reached
+from phoenix_core.gate.statements import Close
 from phoenix_core.refusals import Reason
 from phoenix_core.trade.exits import stake_of
 from phoenix_core.trade.order_life import End, Known
@@ -183,12 +184,18 @@ def _due_to_protection(desk: Desk, position: Open, now: Moment) -> Iterator[Due]
     stands = protection_of(stake, now)
     if position.state is State.FILLED and stands.stands and stake.held > 0:
         yield Manage(_id("manage", position.position_id), position.position_id)
-    elif resizes(stake):
+    elif resizes(stake) and not _is_being_left(desk, position):
         yield Resize(_id("resize", position.position_id, str(desk.head.size)), position.position_id)
     elif stands is Protection.NONE and not stake.exits and stake.held > 0:
         yield Restore(_id("restore", position.position_id, str(desk.head.size)), position.position_id)
     if is_bare(desk, stake, stands, now):
         yield Alarm(_id("bare", position.position_id, str(desk.head.size)), position.position_id)
+
+
+def _is_being_left(desk: Desk, position: Open) -> bool:
+    """Whether a human's close waits to be sent: its protection was made smaller for it, and is not grown back."""
+    asked = (owed.subject for owed in desk.owed.of(CarryOut).values() if owed.type == Close.type)
+    return any(desk.positions.find(subject) is position for subject in asked)
 
 
 def _due_to_signatures(desk: Desk) -> Iterator[Due]:

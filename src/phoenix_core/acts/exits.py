@@ -22,7 +22,7 @@ from phoenix_core.beads import About, Decision, Draft, Observation, Order, Order
 from phoenix_core.desk import Desk
 from phoenix_core.effects import CarryOut
 from phoenix_core.gate import statements as says
-from phoenix_core.orders import Line, exit_ref, group_of
+from phoenix_core.orders import Frame, Line, exit_ref, group_of
 from phoenix_core.refusals import Reason, Refusal, refusal
 from phoenix_core.rulings import Ruling, denied, granted, settling
 from phoenix_core.trade import exits, protection
@@ -80,6 +80,8 @@ Command = Carry | Resize | Restore | LeaveOnTime | ClearAway
 # A session's first whole picture is on its way: a close without a size waits for it, and for less time than the command
 # line waits for its answer, so that a human hears why nothing was sent and can type the size.
 PICTURE_WITHIN: Final = timedelta(milliseconds=1500)
+# What a close does before it is sent.
+STAGED: Final = (exits.Step.CANCEL_FIRST, exits.Step.SHRINK_FIRST, exits.Step.WAIT)
 # The broker ends the rest of a group with the member that filled, in milliseconds; where it does not, we ask.
 GROUP_ENDS_WITHIN: Final = timedelta(seconds=2)
 
@@ -110,12 +112,12 @@ def _waiting(desk: Desk, said: says.Close, signed: carry.Signed, patient: bool, 
 
     A young session shows no picture yet to size it by; or its protection has to end first.
     """
-    way = _way_out(desk, said.position, world)
+    way = _way_out(desk, said.position, world, _part(said, signed))
     if isinstance(way, Refusal):
         return None
     if said.quantity is None and patient and world.link.up and shown_of(desk, way.stake, world) is None:
         return denied(refusal(Reason.SNAPSHOTS_MISSING, detail="this session's first whole picture is on its way"))
-    if way.plan.step not in (exits.Step.CANCEL_FIRST, exits.Step.WAIT) or _no_close(desk, said, way, world) is not None:
+    if way.plan.step not in STAGED or _no_close(desk, said, way, world) is not None:
         return None
     return _staged(desk, way, "close", signed.command_id, world)
 
@@ -152,20 +154,24 @@ class WayOut:
     entry: Line
 
 
-def _way_out(desk: Desk, name: str, world: World) -> WayOut | Refusal:
-    """A close joins the group of its protection where the broker holds such groups; else that ends first."""
+def _part(said: says.Close, signed: carry.Signed) -> exits.Part | None:
+    return None if said.quantity is None else exits.Part(said.quantity, signed.seq)
+
+
+def _way_out(desk: Desk, name: str, world: World, part: exits.Part | None = None) -> WayOut | Refusal:
+    """A close joins the group of its protection where the broker holds such groups; else that ends or shrinks first."""
     position = carry.held_position(desk, name)
     if isinstance(position, Refusal):
         return position
     stake = exits.stake_of(position, desk.orders, desk.fills)
-    planned, entry = exits.close_plan(stake, world.groups_hold, world.now), exits.entry_line(stake)
+    planned, entry = exits.close_plan(stake, world.groups_hold, world.now, part), exits.entry_line(stake)
     if entry is None:
         return refusal(Reason.UNKNOWN_POSITION, detail="its orders are not known")
     return WayOut(position, stake, planned.unwrap(), entry) if is_successful(planned) else planned.failure()
 
 
 def _close(desk: Desk, said: says.Close, signed: carry.Signed, world: World) -> Ruling:
-    way = _way_out(desk, said.position, world)
+    way = _way_out(desk, said.position, world, _part(said, signed))
     if isinstance(way, Refusal):
         return denied(way)
     no = _no_close(desk, said, way, world)
@@ -198,9 +204,11 @@ def _staged(desk: Desk, way: WayOut, why: str, command_id: CommandId, world: Wor
     """A close that the group of its protection does not take in: that ends first, and the close is sent once the broker
     confirmed it; three seconds later nothing is sent, and a human is asked (D6)."""
     position = way.position.position_id
-    no = refusal(Reason.PROTECTION_STILL_WORKS, detail="its protection has to end first")
-    if way.plan.step in (exits.Step.CANCEL_FIRST, exits.Step.WAIT):
+    no = refusal(Reason.PROTECTION_STILL_WORKS, detail="its protection has to end, or to shrink, first")
+    if way.plan.step in STAGED:
         asked = _cancels(desk, way.plan, why, world.now)
+        if way.plan.step is exits.Step.SHRINK_FIRST:
+            asked = (_resizing(way.position, protection.sized(way.stake, way.plan.keeps), way.stake, world.now), *asked)
         return granted(position, *asked) if asked else denied(no)
     if f"{Code.CLOSE_NOT_SENT}|{position}" in desk.alerts.by_subject:
         return denied(no)
@@ -275,19 +283,19 @@ def _resize(desk: Desk, command: Resize, world: World) -> Ruling:
     no = placeable(desk, stake, frames, world) if frames else refusal(Reason.NOTHING_TO_DO)
     if no is not None:
         return denied(no)
-    known = desk.orders.find(frames[0].ref)
-    return granted(
-        position.position_id,
-        Order(
-            event=OrderEvent.RECORDED,
-            position_id=position.position_id,
-            ref=frames[0].ref,
-            frames=frames,
-            group=known.group if known is not None else None,
-            mandate=exits.exit_mandate(position),
-            ticks=world.now.ticks,
-            boot=world.now.boot,
-        ),
+    return granted(position.position_id, _resizing(position, frames, stake, world.now))
+
+
+def _resizing(position: Open, frames: tuple[Frame, ...], stake: exits.Stake, now: Moment) -> Order:
+    return Order(
+        event=OrderEvent.RECORDED,
+        position_id=position.position_id,
+        ref=frames[0].ref,
+        frames=frames,
+        group=next(order.group for order in stake.pair if order.ref == frames[0].ref),
+        mandate=exits.exit_mandate(position),
+        ticks=now.ticks,
+        boot=now.boot,
     )
 
 

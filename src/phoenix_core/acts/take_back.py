@@ -48,18 +48,19 @@ def _take_back(desk: Desk, command: TakeBack, world: World) -> Ruling:
 
 
 def _unasked(desk: Desk, command: TakeBack, owed: CarryOut) -> Ruling:
-    """A signed command that waits. A close whose protection is being ended for it is answered, though not done."""
-    if owed.type == Close.type and _makes_room(desk, owed.subject):
+    """A signed command that waits. A close whose protection makes way for it is answered, though not done."""
+    if owed.type == Close.type and _makes_room(desk, owed.subject, command.decision):
         return denied(refusal(Reason.PROTECTION_STILL_WORKS, detail="the close is under way"))
     seen = Observation(About.EFFECT, owed.subject, {"type": owed.type, "outcome": "taken back"})
     return settling(granted(owed.subject, seen), Settles(command.decision, 0, Settlement.DROPPED))
 
 
-def _makes_room(desk: Desk, name: str) -> bool:
-    """Whether the end of a position's exits was asked for."""
+def _makes_room(desk: Desk, name: str, since: int) -> bool:
+    """Whether the end of a position's exits was asked for, or a new size since this command."""
     position = desk.positions.find(name)
     known = desk.orders.of(position.position_id) if isinstance(position, Open) else ()
-    return any(order.role.is_exit and order.cancel_requested is not None for order in known)
+    exits = [order for order in known if order.role.is_exit]
+    return any(order.cancel_requested is not None or order.recorded_seq > since for order in exits)
 
 
 def _unapproved(desk: Desk, token: tokens.Token) -> Ruling:

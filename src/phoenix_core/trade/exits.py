@@ -36,6 +36,7 @@ from phoenix_core.trade.order_life import Known
 from phoenix_core.trade.positions import Open
 from phoenix_core.values import (
     ARITHMETIC,
+    NO_QUANTITY,
     ZERO,
     Moment,
     Named,
@@ -51,6 +52,8 @@ from phoenix_core.values import (
 SIGNED_FOR: Final = timedelta(seconds=60)
 # How long a close waits for the ends of the protection that it replaces.
 PROTECTION_ENDS_WITHIN: Final = timedelta(seconds=3)
+# How long a close of a part waits for its protection's new size; what is not confirmed by then has to end.
+SHRINKS_WITHIN: Final = timedelta(milliseconds=1500)
 PAIR: Final = (Role.STOP, Role.TARGET)
 
 
@@ -264,7 +267,8 @@ class Step(Named):
 
     SEND = "SEND"
     CANCEL_FIRST = "CANCEL_FIRST"  # the protection, and then look again
-    WAIT = "WAIT"  # for the ends that were asked for
+    SHRINK_FIRST = "SHRINK_FIRST"  # the protection, to what will be left, and then look again
+    WAIT = "WAIT"  # for the ends, or the new size, that were asked for
     GIVE_UP = "GIVE_UP"  # nothing is sent; a human is asked
 
 
@@ -273,13 +277,23 @@ class ClosePlan:
     """How a position is closed: what is cancelled now, and what is sent, if anything is."""
 
     step: Step
-    quantity: Quantity
+    quantity: Quantity  # all that is held
     group: str = ""  # of the protection, where the broker lets a close share it; empty: a group of its own
     cancels: tuple[str, ...] = ()
+    keeps: Quantity = NO_QUANTITY  # what the protection is shrunk to
 
 
-def close_plan(stake: Stake, shares_group: bool, now: Moment) -> Result[ClosePlan, Refusal]:
-    """One live close per position. It shares the group of its protection where it can, else that ends first.
+@frozen
+class Part:
+    """A close of less than is held, and the place of the command that asked for it in the log."""
+
+    quantity: Quantity
+    seq: int
+
+
+def close_plan(stake: Stake, shares_group: bool, now: Moment, part: Part | None = None) -> Result[ClosePlan, Refusal]:
+    """One live close per position. It shares the group of its protection where it can, else that ends first; for a
+    part it is shrunk to the rest first, and goes on standing.
 
     It can where the broker keeps such groups, and only under the name that the broker's echo has, too. Either way the
     rest of the entry is asked to end: an approval to leave is none to buy more.
@@ -294,12 +308,41 @@ def close_plan(stake: Stake, shares_group: bool, now: Moment) -> Result[ClosePla
     one = len(groups) == 1 and all(order.echo is None or order.echo_group in groups for order in stake.pair)
     if not groups or (shares_group and one):
         return Success(ClosePlan(Step.SEND, quantity, stake.pair[0].group if groups else "", rest))
+    step = None if part is None else _shrinking(stake, part, now)
+    if part is not None and step is not None:
+        keeps = Quantity(ARITHMETIC.subtract(stake.held, part.quantity))
+        return Success(ClosePlan(step, quantity, cancels=rest, keeps=keeps))
     unasked = tuple(order.ref for order in stake.pair if order.cancel_requested is None)
     if unasked:
         return Success(ClosePlan(Step.CANCEL_FIRST, quantity, cancels=(*rest, *unasked)))
     asked = (order.cancel_requested for order in stake.pair if order.cancel_requested is not None)
     late = any(is_over(since, now, PROTECTION_ENDS_WITHIN) for since in asked)
     return Success(ClosePlan(Step.GIVE_UP if late else Step.WAIT, quantity, cancels=rest))
+
+
+def _shrinking(stake: Stake, part: Part, now: Moment) -> Step | None:
+    """What a close of a part does about its protection; None: that cannot be shrunk, or was not in time, and ends.
+
+    A native pair keeps its parent's size while that may fill, and what was asked to end is not brought back. The new
+    size is asked for once.
+    """
+    pair, keeps = stake.pair, ARITHMETIC.subtract(stake.held, part.quantity)
+    hangs = any(order.native for order in pair) and stake.entry_rest > 0
+    whole = {order.role for order in pair} == set(PAIR) and len(pair) == len(PAIR)
+    if keeps <= 0 or hangs or not whole or any(order.cancel_requested is not None for order in pair):
+        return None
+    asked = [order.recorded for order in pair if order.recorded_seq > part.seq]
+    if not all(order.answered for order in pair):
+        return Step.WAIT if asked and not any(is_over(since, now, SHRINKS_WITHIN) for since in asked) else None
+    if all(stake.rest_of(order) <= keeps for order in pair):
+        return Step.SEND
+    return None if asked else Step.SHRINK_FIRST
+
+
+def makes_room(stake: Stake, now: Moment) -> bool:
+    """Whether protection was given another size a moment ago, by us: until the close that it makes room for had its
+    time, what it no longer covers is no loss."""
+    return any(order.revision > 1 and not is_over(order.recorded, now, PROTECTION_ENDS_WITHIN) for order in stake.pair)
 
 
 def makes_way(stake: Stake, now: Moment) -> bool:

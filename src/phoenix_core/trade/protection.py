@@ -15,7 +15,7 @@ from phoenix_core.facts import BrokerStatus, OrderSaid, Snapshot
 from phoenix_core.orders import Frame, Line, order_hash
 from phoenix_core.records import evolve
 from phoenix_core.refusals import Reason, Refusal, refusal
-from phoenix_core.trade.exits import PAIR, Stake, makes_way, pictured
+from phoenix_core.trade.exits import PAIR, Stake, makes_room, makes_way, pictured
 from phoenix_core.trade.order_life import Known, Standing
 from phoenix_core.values import (
     ARITHMETIC,
@@ -86,7 +86,7 @@ def protection_of(stake: Stake, now: Moment) -> Protection:
         return Protection.NONE
     rests = [stake.rest_of(order) for order in orders]
     if min(rests) < stake.held:
-        return Protection.SHORT
+        return Protection.PENDING if makes_room(stake, now) else Protection.SHORT
     most = ARITHMETIC.add(stake.held, stake.entry_rest)
     return Protection.EXCESS if max(rests) > most or len(stake.pair) > len(PAIR) else Protection.FULL
 
@@ -181,5 +181,10 @@ def resizes(stake: Stake) -> tuple[Frame, ...]:
     hangs = any(order.native for order in pair) and stake.entry_rest > 0
     if stake.held <= 0 or hangs or not all(order.answered for order in pair):
         return ()
-    wrong = (order for order in pair if stake.rest_of(order) != stake.held)
-    return tuple(resized(order, Quantity(ARITHMETIC.add(stake.held, stake.executed(order.ref)))) for order in wrong)
+    return sized(stake, Quantity(stake.held))
+
+
+def sized(stake: Stake, rest: Quantity) -> tuple[Frame, ...]:
+    """The revisions after which each order of a standing pair may still execute so much."""
+    wrong = (order for order in stake.pair if stake.rest_of(order) != rest)
+    return tuple(resized(order, Quantity(ARITHMETIC.add(rest, stake.executed(order.ref)))) for order in wrong)

@@ -113,6 +113,12 @@ async def closed_half(desk: Scene) -> None:
     await rounds(desk, 0.5, 1, 3)
 
 
+async def closed_half_beside(desk: Scene) -> None:
+    """The same where no close joins a group: stop and target get the size of what is left, then the close goes."""
+    desk.broker.groups_hold = False
+    await closed_half(desk)
+
+
 async def closed_while_filling(desk: Scene) -> None:
     """A close while half of the entry still works: first its cancel, then what is held."""
     await desk.start()
@@ -349,6 +355,7 @@ LIVES: Final[tuple[Scenario, ...]] = (
     target_met,
     closed_by_hand,
     closed_half,
+    closed_half_beside,
     closed_while_filling,
     stop_races_close,
     closed_while_away,

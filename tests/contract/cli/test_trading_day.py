@@ -132,8 +132,11 @@ def wednesday(room: Floor) -> None:
 
 
 def thursday(room: Floor) -> None:
-    """One more trade, closed by hand."""
+    """One more trade, closed by hand: a part of it first, and then the rest."""
     third = room.trades("EURUSD")
+    until(lambda: room.position(third)["protection"] == "FULL")
+    room.json("close", third, "--quantity", "1000", "--reason", "half the risk")
+    until(lambda: room.position(third)["protection"] == "FULL")
     room.json("close", third, "--reason", "the week is over")
     room.json("report")
     until(lambda: room.seat.json("alerts", "list").document["unsent"] == 0)
@@ -141,6 +144,21 @@ def thursday(room: Floor) -> None:
 
 class TestTwoDays:
     """What the gates of phase 1 ask for, by query of the log that the two days left."""
+
+    @shows("X1", "X4")
+    def test_what_was_left_of_a_part_was_never_bare(self, floor: Floor) -> None:
+        """Stop and target were made smaller before the part was closed; only the close of the rest ended them."""
+        third = floor.intents[-1]
+        told = [b for b in floor.beads("ORDER") if b["position_id"] == floor.position(third)["position"]]
+        words = ("RECORDED", "CANCEL_REQUESTED")
+        asked = [(b["event"], b["ref"].rpartition(".")[2]) for b in told if b["event"] in words and "." in b["ref"]]
+        assert [(event, role[:1]) for event, role in asked] == [
+            ("RECORDED", "S"),
+            ("RECORDED", "C"),
+            ("CANCEL_REQUESTED", "S"),
+            ("CANCEL_REQUESTED", "T"),
+            ("RECORDED", "C"),
+        ]
 
     @shows("S33-SEAM-04", "S33-SEAM-05", "S33-SEAM-06", "S33-GAT-09")
     def test_three_trades_ended_with_an_autopsy(self, floor: Floor) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -192,3 +193,40 @@ async def test_a_close_in_the_second_after_a_reconnection_is_not_refused(
             desk.scene.server.clear("snapshot_never_ends")
         await desk.reaches(State.CLOSED, RECONNECTED_S)
         assert desk.nets == [0, APPROVED, 0] and not desk.working() and len(desk.placed()) == 4
+
+
+PART = Decimal(4000)
+
+
+@pytest.mark.parametrize("broker", ["as it is", "renames", "misnames", "is silent"])
+@shows("X1", "X4")
+async def test_a_part_is_closed_beside_protection_that_stands(broker: str, tmp_path: Path) -> None:
+    """On the wire: both exits get the size of what will be left, the close follows their echo, and none is cancelled,
+    whatever the broker calls the group. Where it does not confirm the new size, the protection ends first."""
+    async with at_work(tmp_path) as desk:
+        if broker in ("renames", "misnames"):
+            desk.scene.server.fault("oca_renamed@child" if broker == "renames" else "oca_misnamed@child")
+        await managed(desk)
+        if broker == "is silent":
+            desk.scene.server.fault("never_ack@STP")
+        stops: list[Decimal] = []
+
+        def stands() -> Decimal:
+            """What the broker's own book has as protection now."""
+            found = [one.quantity for one in desk.working() if one.kind == "STP"]
+            stops.append(Decimal(str(found[0])) if found else Decimal(0))
+            return stops[-1]
+
+        desk.sign(Close(desk.stake.position.position_id, WORDS, Quantity(PART)))
+        if broker == "is silent":
+            await desk.until(lambda: len(desk.placed()) == 5)
+            assert not desk.scene.sent("cancelOrder") and desk.held() == APPROVED == stands()
+            await desk.leap(1.5)
+            await desk.until(lambda: desk.held() == APPROVED - PART)
+            assert len(desk.scene.sent("cancelOrder")) == 2 and desk.nets == [0, APPROVED, APPROVED - PART]
+            return
+        await desk.until(lambda: stands() >= 0 and desk.held() == APPROVED - PART)
+        await desk.until(lambda: stands() == APPROVED - PART and protection(desk) is Protection.FULL)
+        assert desk.nets == [0, APPROVED, APPROVED - PART] and desk.is_owned()
+        assert not desk.scene.sent("cancelOrder") and len(desk.placed()) == 6 and min(stops) == APPROVED - PART
+        assert not desk.alerted(Code.PROTECTION_LOST) and not desk.alerted(Code.CLOSE_NOT_SENT)

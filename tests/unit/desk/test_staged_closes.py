@@ -7,15 +7,19 @@ from decimal import Decimal
 from unittest import mock
 
 import pytest
+from returns.result import Failure
 
-from phoenix_core.beads import Alert, Limits, Observation, Order, OrderEvent, Policy
+from phoenix_adapters.engine import loop
+from phoenix_core.beads import Alert, Execution, Limits, Observation, Order, OrderEvent, Policy
 from phoenix_core.effects import CarryOut
 from phoenix_core.facts import BrokerStatus
 from phoenix_core.gate.statements import Close
+from phoenix_core.kernel import clear
 from phoenix_core.orders import exit_ref
-from phoenix_core.refusals import Reason
+from phoenix_core.refusals import Reason, refusal
 from phoenix_core.trade import exits
 from phoenix_core.trade.exits import stake_of
+from phoenix_core.trade.order_life import Known
 from phoenix_core.trade.positions import Open
 from phoenix_core.trade.protection import Protection, protection_of
 from phoenix_core.values import Quantity, Role, State
@@ -226,3 +230,112 @@ def test_a_time_exit_whose_protection_ended_late_is_a_humans() -> None:
         assert isinstance(desk.position(intent), Open) and "PROTECTION_LOST" in alerts(desk)
 
     _ = walked(walk, stage(policy=TEN_MINUTES))
+
+
+# --- a part is closed: protection shrinks and goes on standing --------------------------------------------------------
+
+PART = Quantity(Decimal(40_000))
+
+
+def pair_of(desk: Stage, intent: str) -> dict[Role, Known]:
+    """Its protection, as far as it works."""
+    position = desk.position(intent)
+    assert isinstance(position, Open)
+    return {order.role: order for order in stake_of(position, desk.desk.orders, desk.desk.fills).pair}
+
+
+def sizes(desk: Stage) -> list[tuple[str, Decimal]]:
+    """What was asked of each exit, and for how much, in order."""
+    asked = [o for o in desk.bodies(Order) if o.event is OrderEvent.RECORDED]
+    return [(f.line.role.value, f.line.quantity) for o in asked for f in o.frames if f.line.role.is_exit]
+
+
+def held_by(desk: Stage, intent: str) -> Decimal:
+    """What is held of it."""
+    position = desk.position(intent)
+    assert isinstance(position, Open)
+    return position.held
+
+
+@shows("X1", "X4")
+def test_protection_shrinks_before_a_part_is_closed_and_never_ends() -> None:
+    """Two new sizes, both confirmed, and only then the close; at no moment does what will be left stand bare."""
+
+    async def walk(desk: Stage) -> None:
+        intent = await held(desk)
+        whole = held_by(desk, intent)
+        assert await answered(desk, Close(intent, WORDS, PART)) == ()
+        await desk.tick(1)
+        rest = whole - PART
+        assert sizes(desk) == [("STOP", whole), ("TARGET", whole), ("STOP", rest), ("TARGET", rest), ("CLOSE", PART)]
+        assert not asked_to_end(desk) and not waits(desk)
+        assert held_by(desk, intent) == rest and {o.rest for o in pair_of(desk, intent).values()} == {rest}
+        position = desk.position(intent)
+        assert isinstance(position, Open) and position.state is State.MANAGED
+        stake = stake_of(position, desk.desk.orders, desk.desk.fills)
+        assert protection_of(stake, desk.clock.now()) is Protection.FULL
+        await desk.watch(30, 5)
+        assert len(sizes(desk)) == 5, "nothing else was asked"
+        assert not {"PROTECTION_LOST", "CLOSE_NOT_SENT"} & set(alerts(desk))
+
+    _ = walked(walk)
+
+
+@shows("X1")
+def test_a_new_size_that_is_not_confirmed_in_time_ends_instead() -> None:
+    """A second and a half without an answer: both are asked to end, and nothing is sent on top of what may execute."""
+
+    async def walk(desk: Stage) -> None:
+        intent = await held(desk)
+        desk.broker.hush()
+        _ = await answered(desk, Close(intent, WORDS, PART))
+        await desk.tick(1.4)
+        assert waits(desk) and not asked_to_end(desk) and "PROTECTION_LOST" not in alerts(desk)
+        await desk.tick(0.1)
+        assert waits(desk) and asked_to_end(desk)
+        await desk.watch(3.5, 0.5)
+        assert not waits(desk) and alerts(desk).count("CLOSE_NOT_SENT") == 1
+        assert "CLOSE" not in {role for role, _ in sizes(desk)} and len(sizes(desk)) == 4
+
+    _ = walked(walk)
+
+
+@pytest.mark.parametrize("turns", range(7))
+@shows("X1", "X4")
+def test_the_market_may_come_at_any_turn_of_it(turns: int) -> None:
+    """The stop is reached before, between or after the new size, its confirmation and the close: what was bought is
+    sold once, and no more."""
+
+    async def walk(desk: Stage) -> None:
+        intent = await held(desk)
+        whole = held_by(desk, intent)
+        _ = desk.sign(Close(intent, WORDS, PART)).unwrap()
+        for _ in range(turns):
+            await desk.engine.step()
+        desk.price("1.0815", "1.0816")
+        await desk.watch(10, 0.5)
+        await desk.watch(60, 5)
+        sold = sum((b.quantity or Decimal(0) for b in desk.bodies(Execution) if b.role is not Role.ENTRY), Decimal(0))
+        assert sold == whole and desk.state(intent) is State.CLOSED
+        assert not desk.desk.drifts.open and desk.broker.truth.held["EURUSD"] == 0
+
+    _ = walked(walk)
+
+
+@shows("X1")
+def test_a_new_size_that_did_not_leave_is_asked_once_and_the_protection_ends_instead() -> None:
+    """It is not asked for again by the same signature: the close goes the way that a whole one goes."""
+
+    async def walk(desk: Stage) -> None:
+        intent = await held(desk)
+        whole = held_by(desk, intent)
+        answers = iter([Failure(refusal(Reason.LINK_DOWN))])
+        with mock.patch.object(loop, "clear", lambda *about: next(answers, None) or clear(*about)):
+            _ = desk.sign(Close(intent, WORDS, PART)).unwrap()
+            await desk.watch(400, 0.5)
+        rest = whole - PART
+        both = [("STOP", rest), ("TARGET", rest)]
+        assert sizes(desk)[2:] == [*both, ("CLOSE", PART), *both], "the second pair is the one that is placed again"
+        assert asked_to_end(desk) and not waits(desk) and held_by(desk, intent) == rest
+
+    _ = walked(walk)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 
 import pytest
 from returns.result import Result
@@ -14,7 +15,7 @@ from phoenix_core.gate.statements import CancelOrphans, Close, Protect, Resume, 
 from phoenix_core.refusals import Reason, Refusal
 from phoenix_core.rulings import Accepted
 from phoenix_core.trade.positions import position_id_of
-from phoenix_core.values import State
+from phoenix_core.values import Quantity, State
 from tests.showing import shows
 from tests.stage import Stage
 from tests.unit.desk.test_amends import apart
@@ -133,6 +134,22 @@ class TestCommand:
             _ = desk.sign(Close(intent, WORDS)).unwrap()
             await desk.engine.step()
             assert [o.event for o in desk.bodies(Order) if o.reason == "close"] == [OrderEvent.CANCEL_REQUESTED] * 2
+            assert taken_back(desk).failure().reasons == (Reason.PROTECTION_STILL_WORKS,)
+            assert any(isinstance(effect, CarryOut) for effect in desk.desk.owed.values())
+
+        _ = walked(walk)
+
+    @shows("X1")
+    def test_a_close_whose_protection_shrinks_for_it_is_under_way(self) -> None:
+        """Taken back now it would leave protection that is too small: it goes on, and that is said."""
+
+        async def walk(desk: Stage) -> None:
+            desk.broker.groups_hold = False
+            intent = await desk.enter()
+            desk.broker.hush()
+            _ = desk.sign(Close(intent, WORDS, Quantity(Decimal(40_000)))).unwrap()
+            await desk.engine.step()
+            assert not [o for o in desk.bodies(Order) if o.reason == "close"]
             assert taken_back(desk).failure().reasons == (Reason.PROTECTION_STILL_WORKS,)
             assert any(isinstance(effect, CarryOut) for effect in desk.desk.owed.values())
 

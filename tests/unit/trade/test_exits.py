@@ -17,8 +17,10 @@ from phoenix_core.refusals import Reason, Refusal, refusal
 from phoenix_core.trade.births import adopted
 from phoenix_core.trade.exits import (
     PROTECTION_ENDS_WITHIN,
+    SHRINKS_WITHIN,
     SIGNED_FOR,
     ClosePlan,
+    Part,
     Stake,
     Step,
     bracket_refusal,
@@ -41,7 +43,7 @@ from phoenix_core.trade.exits import (
 )
 from phoenix_core.trade.fills import Answer, execution
 from phoenix_core.trade.order_words import news
-from phoenix_core.trade.protection import resized
+from phoenix_core.trade.protection import resized, sized
 from phoenix_core.values import WALL_BACK_MAX, Moment, OrderType, Role, SecType, Side, Tif
 from tests.showing import shows
 from tests.unit.trade.samples import (
@@ -104,6 +106,11 @@ def held(size: int = 10, filled: int = 10, sec_type: SecType = SecType.STOCK, si
     if filled == size:
         tell(log, REF, B.FILLED, filled, size)
     return log
+
+
+def a_part(log: Log, size: int) -> Part:
+    """A close of so much, asked for by a command that is the last bead of the log."""
+    return Part(quantity(size), len(log.beads) - 1)
 
 
 def close_frame(size: int, ref: str = CLOSE_REF, revision: int = 1) -> Frame:
@@ -686,6 +693,61 @@ class TestAClose:
         assert entry_to_cancel(log.stake) == ()
         assert entry_to_cancel(held().stake) == ()
         assert entry_to_cancel(adopted_stake()) == ()
+
+    def test_for_a_part_the_protection_shrinks_first(self) -> None:
+        """Asked, answered, and only then the close, in a group of its own; a second command asks for a size itself."""
+        log = held()
+        part = a_part(log, 4)
+        plan = close_plan(log.stake, False, log.moment, part).unwrap()
+        assert plan == ClosePlan(Step.SHRINK_FIRST, quantity(10), keeps=quantity(6))
+        frames = sized(log.stake, plan.keeps)
+        assert [(frame.ref, frame.revision, frame.line.quantity) for frame in frames] == [
+            (STOP_REF, 2, quantity(6)),
+            (TARGET_REF, 2, quantity(6)),
+        ]
+        record(log, *frames, mandate=MANDATE)
+        asked = log.moment
+        assert close_plan(log.stake, False, asked, part).unwrap().step is Step.WAIT
+        tell(log, STOP_REF, size=6)
+        last = asked.plus(SHRINKS_WITHIN - timedelta(microseconds=1))
+        assert close_plan(log.stake, False, last, part).unwrap().step is Step.WAIT
+        late = close_plan(log.stake, False, asked.plus(SHRINKS_WITHIN), part).unwrap()
+        assert late == ClosePlan(Step.CANCEL_FIRST, quantity(10), cancels=(STOP_REF, TARGET_REF))
+        tell(log, TARGET_REF, size=6)
+        plan = close_plan(log.stake, False, asked.plus(SHRINKS_WITHIN), part).unwrap()
+        assert plan == ClosePlan(Step.SEND, quantity(10), keeps=quantity(6))
+        assert close_plan(log.stake, False, log.moment, a_part(log, 5)).unwrap().step is Step.SHRINK_FIRST
+
+    def test_a_new_size_that_did_not_leave_is_not_asked_for_again(self) -> None:
+        """It was withheld: its protection ends first, as for a whole close."""
+        log = held()
+        part = a_part(log, 4)
+        for ref in record(log, *sized(log.stake, quantity(6)), mandate=MANDATE):
+            log.append(order_bead(log.order(ref), E.DROPPED))
+        plan = close_plan(log.stake, False, log.moment, part).unwrap()
+        assert plan == ClosePlan(Step.CANCEL_FIRST, quantity(10), cancels=(STOP_REF, TARGET_REF))
+
+    @pytest.mark.parametrize("why", ["all", "more", "native", "one", "twice", "ending", "unanswered"])
+    def test_what_cannot_shrink_ends_first(self, why: str) -> None:
+        """All of it; a native pair whose entry may still fill; half a pair, or more than one; what is asked to end."""
+        log = held(filled=4) if why == "native" else held()
+        if why == "one":
+            tell(log, TARGET_REF, B.CANCELLED)
+        if why == "twice":
+            record(log, frame(exit_ref(REF, Role.STOP, 2), exit_lines()[0]), mandate=MANDATE)
+        if why == "ending":
+            log.append(order_bead(log.order(STOP_REF), E.CANCEL_REQUESTED))
+        if why == "unanswered":
+            record(log, *sized(log.stake, quantity(9)), mandate=MANDATE)
+        size = {"all": 10, "more": 11, "native": 3}.get(why, 4)
+        plan = close_plan(log.stake, False, log.moment, a_part(log, size)).unwrap()
+        assert plan.step is Step.CANCEL_FIRST
+
+    def test_a_part_joins_the_group_where_that_holds(self) -> None:
+        """The broker takes what it executes from the pair: nothing is asked to shrink."""
+        log = held()
+        plan = close_plan(log.stake, True, log.moment, a_part(log, 4)).unwrap()
+        assert plan == ClosePlan(Step.SEND, quantity(10), group_of(REF, 1))
 
     def test_without_protection_it_goes_at_once(self) -> None:
         """In a group of its own."""
