@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from phoenix_core.beads import About, Beat, Body, Checks, Health, Heartbeat, Ibk
 from phoenix_core.kernel import sealed
 from phoenix_core.rulings import granted
 from phoenix_core.values import Mode
-from tests.contract.cli.operator import AFTERNOON, Seat
+from tests.contract.cli.operator import AFTERNOON, Seat, until
 from tests.showing import shows
 
 
@@ -45,6 +46,29 @@ def beat(health: Health) -> Heartbeat:
 def session(event: SessionEvent, outcome: str) -> IbkrSession:
     """A change of the link."""
     return IbkrSession(event, Mode.MOCK, "tag", "MOCK", 0, 1, outcome=outcome)
+
+
+def places(said: str) -> list[int]:
+    """The numbers of the beads that were printed."""
+    return [json.loads(line)["seq"] for line in said.splitlines()]
+
+
+def test_the_tail_is_as_long_as_was_asked_for(seat: Seat) -> None:
+    """The last beads and no others, in their order; the whole log where it is shorter than that."""
+    size = seat.json("beads", "verify").document["beads"]
+    assert places(seat.run("beads", "tail", "-n", "2").out) == [size - 2, size - 1]
+    assert places(seat.run("beads", "tail", "-n", "0").out) == []
+    assert places(seat.run("beads", "tail", "-n", "99").out) == list(range(size))
+
+
+def test_who_follows_hears_each_bead_once(seat: Seat) -> None:
+    """What stands is told, then what comes, and nothing a second time."""
+    size = seat.json("beads", "verify").document["beads"]
+    with seat.process("beads", "tail", "-n", "1", "--follow", ready='"seq"') as tail:
+        for scope in ("desk", "instrument:EURUSD"):
+            assert seat.json("kill", "raise", "--scope", scope).code == 0
+        until(lambda: "instrument:EURUSD" in tail.said())
+        assert places(tail.said()) == [size - 1, size, size + 1]
 
 
 @shows("S33-QRY-02")

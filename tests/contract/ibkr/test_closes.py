@@ -161,6 +161,25 @@ async def test_a_time_exit_whose_link_is_down_waits_for_it(tmp_path: Path) -> No
         assert desk.nets == [0, APPROVED, 0] and not desk.working() and len(desk.placed()) == 4
 
 
+@shows("X2")
+async def test_a_time_exit_that_the_broker_rejected_is_not_asked_for_again(tmp_path: Path) -> None:
+    """One try: the close is rejected for want of margin, protection is placed again, and from then on only a human
+    closes, also when the broker would take it."""
+    async with at_work(tmp_path) as desk:
+        policy = Policy(limits=Limits(), time_exit=timedelta(hours=1))
+        desk.sign(SetPolicy(policy_hash(policy)), policy)
+        await managed(desk)
+        desk.scene.server.fault("reject_margin@MKT")
+        await desk.leap(3650)
+        await desk.until(lambda: len(desk.placed()) == 6 and protection(desk) is Protection.FULL)
+        desk.scene.server.clear("reject_margin")
+        await desk.leap(600)
+        await desk.leap(600)
+        assert desk.nets == [0, APPROVED] and len(desk.placed()) == 6 and len(desk.working()) == 2
+        desk.sign(Close(desk.stake.position.position_id, WORDS))
+        await desk.reaches(State.CLOSED)
+
+
 @pytest.mark.parametrize("deaf", [False, True])
 @shows("X3", "X4", "I13")
 async def test_a_close_in_the_second_after_a_reconnection_is_not_refused(

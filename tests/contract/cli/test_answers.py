@@ -1,0 +1,87 @@
+"""What a command that waits for the engine makes of the log: its own answer, a late one, an order that is in doubt."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import click
+import pytest
+
+from phoenix_cli.commands import acting
+from phoenix_cli.commands.acting import _answer, taken_back
+from phoenix_cli.commands.approval import _watch
+from phoenix_core.gate.statements import RefreshAnchor, Resume
+from phoenix_core.values import Regime
+from tests.contract.cli.operator import Seat, until
+from tests.contract.cli.test_silent_engine import asleep
+from tests.showing import shows
+from tests.stage import Stage
+from tests.unit.desk.test_signed_commands import stuck
+from tests.unit.desk.walks import walked
+
+
+@pytest.fixture
+def seat(tmp_path: Path) -> Seat:
+    """A desk that is founded."""
+    made = Seat(tmp_path / "home")
+    assert made.json("init").code == 0
+    return made
+
+
+def session_of(made: Stage) -> Any:
+    """What a command opens, over the log of a stage."""
+    return SimpleNamespace(recorder=made.engine.recorder, store=made.store, desk=made.desk)
+
+
+def test_the_answer_to_another_decision_is_none_to_this_one() -> None:
+    """Two people sign in one moment; the first is refused, the second is done, and each hears what became of theirs."""
+    decisions: list[int] = []
+
+    async def walk(desk: Stage) -> None:
+        for says in (Resume(), RefreshAnchor("*", "*", Regime.DEFAULT)):
+            _ = desk.sign(says).unwrap()
+            _ = desk.engine.recorder.catch_up()
+            decisions.append(max(desk.desk.approvals.recent))
+        assert [_answer(session_of(desk), seq) for seq in decisions] == [None, None]
+        await desk.tick()
+
+    made = walked(walk)
+    refused, done = (_answer(session_of(made), seq) for seq in decisions)
+    assert refused is not None and done is not None
+    assert (refused.decided, refused.code, bool(refused.reasons)) == (decisions[0], 1, True)
+    assert (done.decided, done.code, done.reasons) == (decisions[1], 0, ())
+
+
+@shows("I2")
+def test_an_order_in_doubt_was_sent() -> None:
+    """STALLED means that it left and nobody knows more: SENT is said of it, and never that it was taken back."""
+    intents: list[str] = []
+
+    async def walk(desk: Stage) -> None:
+        intents.append(await stuck(desk))
+
+    made = walked(walk)
+    context = click.Context(click.Command("approve"))
+    assert _watch(context, session_of(made), intents[0]) == ("SENT", "SENT, STALLED", ())
+
+
+@shows("I2")
+def test_what_was_answered_while_it_was_taken_back_is_what_is_said(seat: Seat, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine wakes up a moment before the command gives up: the close was carried out, and nothing else is said."""
+    with seat.engine() as engine:
+        intent = seat.proposes("EURUSD")
+        assert seat.json("approve", intent, "--quantity", seat.quantity_of(intent), "--yes").code == 0
+        until(lambda: seat.json("positions", intent).document["state"] == "MANAGED")
+
+        def late(session: Any, decided: int) -> str:
+            engine.signal(signal.SIGCONT)
+            until(lambda: _answer(session, decided) is not None)
+            return taken_back(session, decided)
+
+        monkeypatch.setattr(acting, "taken_back", late)
+        with asleep(seat, engine):
+            said = seat.json("close", intent, "--reason", "why")
+        assert (said.code, said.document["closed"][0]["outcome"]) == (0, "CLOSED"), said

@@ -1,0 +1,76 @@
+"""A desk's home: who may look into it, what a second `init` leaves alone, and who has the last word on a setting."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from phoenix_cli.home import FOLDERS, Home, home_at, load_settings
+from phoenix_cli.wiring.founding import desk_key, make_keys
+from tests.contract.cli.operator import Seat
+
+
+@pytest.fixture
+def seat(tmp_path: Path) -> Seat:
+    """A desk that nobody runs."""
+    made = Seat(tmp_path / "home")
+    assert made.json("init").code == 0
+    return made
+
+
+def mode_of(path: Path) -> int:
+    """The permission bits of a path."""
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022])
+def test_a_new_home_is_for_its_owner_alone(tmp_path: Path, umask: int) -> None:
+    """Every folder 0700 and every secret 0600, whatever the umask lets through: who can write there can propose, and
+    who can read there knows what is traded."""
+    before = os.umask(umask)
+    try:
+        home = Home(tmp_path / "home")
+        _ = make_keys(home, "MOCK")
+    finally:
+        _ = os.umask(before)
+    assert {folder: mode_of(home.path / folder) for folder in ("", *FOLDERS)} == dict.fromkeys(("", *FOLDERS), 0o700)
+    secrets = [home.operator_key, home.log_key, home.desk_key]
+    assert [mode_of(secret) for secret in secrets] == [0o600, 0o600, 0o600]
+
+
+def test_keys_that_are_there_are_never_made_again(tmp_path: Path) -> None:
+    """An `init` that a crash cut short goes on with the keys it made: the account's hash, the log's name and whoever
+    was enrolled hang on them."""
+    home = Home(tmp_path / "home")
+    first, secret = make_keys(home, "MOCK"), desk_key(home)
+    again = make_keys(home, "MOCK")
+    assert (again.operator, again.account) == (first.operator, first.account)
+    assert again.log.public_text == first.log.public_text
+    assert desk_key(home) == secret
+
+
+def test_the_environment_has_the_last_word_over_the_file(seat: Seat) -> None:
+    """What the file says counts until a variable says otherwise; an empty one says nothing, as in a shell script that
+    exports what it has not set."""
+    home = Home(seat.home)
+    text = home.config.read_text("utf-8")
+    assert "reconcile_interval_sec = 300\n" in text and 'host = "127.0.0.1"\n' in text
+    home.config.write_text(text.replace("= 300\n", "= 45\n").replace('"127.0.0.1"', '"::1"'), "utf-8")
+    assert load_settings(home, {}).reconcile_interval_sec == 45
+    found = load_settings(home, {"RECONCILE_INTERVAL_SEC": "90", "IBKR_HOST": ""})
+    assert (found.reconcile_interval_sec, found.host) == (90, "::1")
+
+
+def test_the_command_line_has_the_last_word_over_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`--home` before PHOENIX_HOME before the platform's folder: an order must not leave from another desk."""
+    monkeypatch.setenv("PHOENIX_HOME", str(tmp_path / "theirs"))
+    assert home_at(str(tmp_path / "mine")).path == tmp_path / "mine"
+    assert home_at(None).path == tmp_path / "theirs"
+    monkeypatch.delenv("PHOENIX_HOME")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    assert home_at(None).path not in (tmp_path / "mine", tmp_path / "theirs")
