@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -30,9 +30,9 @@ def orders_command(ctx: click.Context, all_: bool) -> None:
     from phoenix_cli.wiring.opening import opened
 
     with opened(home_of(ctx)) as session:
-        orders = session.desk.orders
+        orders, fills = session.desk.orders, session.desk.fills
         found = [*orders.open.values(), *(orders.done.values() if all_ else ())]
-        rows = [order_row(order) for order in found]
+        rows = [order_row(order, fills.executed(order.position_id)) for order in found]
         words = [
             f"{row['standing']:<10} {row['role']:<8} {row['side']:<4} {row['quantity']:>10} {row['instrument']:<7}"
             f" {row['type']} {row['price'] or ''}  filled {row['filled']}  {row['ref']}"
@@ -41,8 +41,9 @@ def orders_command(ctx: click.Context, all_: bool) -> None:
         emit(ctx, {"orders": rows}, "\n".join(words) or "no order works")
 
 
-def order_row(order: Known) -> dict[str, object]:
-    """One order as people and programs see it."""
+def order_row(order: Known, executed: Mapping[str, Decimal]) -> dict[str, object]:
+    """One order as people and programs see it: filled is what its executions say, for the broker's word on an order may
+    never have said how much."""
     from phoenix_core.values import plain, utc_text
 
     line = order.line
@@ -57,7 +58,7 @@ def order_row(order: Known) -> dict[str, object]:
         "type": line.order_type.value,
         "quantity": plain(line.quantity),
         "price": plain(price) if price is not None else None,
-        "filled": plain(order.filled),
+        "filled": plain(executed.get(order.ref, Decimal(0))),
         "acknowledged": order.acknowledged,
         "perm_ids": list(order.perm_ids),
         "recorded_at": utc_text(order.recorded.wall),
