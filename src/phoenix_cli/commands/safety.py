@@ -131,9 +131,11 @@ def kill_clear(ctx: click.Context, flag: str | None, scope: str | None, reason: 
     with opened(home_of(ctx)) as session:
         standing = session.desk.kill_flags.standing
         chosen = [f for f in standing.values() if f.flag.startswith(flag or "") and (scope is None or f.scope == scope)]
-        if flag is None and scope is None:
+        if not flag and scope is None:
             raise BadInput("FLAG", "", "name a flag or a --scope; see `phoenix kill list`")
-        latched = scope in (None, "desk") and is_latched(session.home)
+        if flag is not None and len(chosen) > 1:
+            raise BadInput("FLAG", flag, "name one flag, by more of its letters; see `phoenix kill list`")
+        latched = scope == "desk" and is_latched(session.home)
         if not chosen and not latched:
             raise BadInput("FLAG", flag or scope or "", "name a flag that stands; see `phoenix kill list`")
         for one in chosen:
@@ -141,7 +143,9 @@ def kill_clear(ctx: click.Context, flag: str | None, scope: str | None, reason: 
             said = sign_and_act(ctx, session, says, {text_hash(reason): reason})
             if not is_successful(said):
                 refuse_with(ctx, said.failure())
-        if scope == "desk" or not session.desk.kill_flags.standing:
+        # The latch stops the whole desk: it stays up while an instrument is let go, or a name names nothing.
+        cleared_desk = scope == "desk" or any(one.scope == "desk" for one in chosen)
+        if cleared_desk and all(one.scope != "desk" for one in session.desk.kill_flags.standing.values()):
             for place in session.home.halt_flags:
                 place.unlink(missing_ok=True)
         cleared = [one.flag for one in chosen]

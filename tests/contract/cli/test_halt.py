@@ -26,7 +26,7 @@ from phoenix_core.acts.operate import RaiseKill, kill_flag
 from phoenix_core.chain import Head
 from phoenix_core.kernel import sealed
 from phoenix_core.rulings import granted
-from phoenix_core.values import CommandId, State, derived_id
+from phoenix_core.values import BadInput, CommandId, State, derived_id
 from tests.contract.cli.operator import PATIENCE_S, Ran, Seat, until
 from tests.contract.notify.bot_server import bot_server
 from tests.showing import shows
@@ -154,6 +154,43 @@ class TestTheLatch:
         assert seat.json("kill", "clear", "--scope", "instrument:EURUSD", "--reason", "it is calm").code == 0
         left = seat.json("kill", "list").document
         assert ([flag["scope"] for flag in left["flags"]], left["latch"]) == (["desk"], True)
+
+    def test_the_last_flag_of_an_instrument_leaves_the_latch_up(self, seat: Seat) -> None:
+        """Halted while the log took nothing: letting one pair go is no word about the desk."""
+        assert seat.json("kill", "raise", "--scope", "instrument:EURUSD").code == 0
+        assert raise_latch(seat.home / "HALT")
+        said = seat.json("kill", "clear", "--scope", "instrument:EURUSD", "--reason", "it is calm")
+        assert (said.code, len(said.document["cleared"])) == (0, 1)
+        assert self.told(seat) == {True}
+
+    @pytest.mark.parametrize("named", [("0b6c",), ("--scope", "instrument:EURUSD")], ids=["a flag", "a scope"])
+    def test_a_name_that_names_nothing_leaves_the_latch_up(self, seat: Seat, named: tuple[str, ...]) -> None:
+        """A typing error starts no entries."""
+        assert raise_latch(seat.home / "HALT")
+        with pytest.raises(BadInput, match="name a flag that stands"):
+            _ = seat.json("kill", "clear", *named, "--reason", "why")
+        assert self.told(seat) == {True}
+
+    def test_a_flag_of_the_desk_takes_the_latch_along_once_it_is_the_last(self, seat: Seat) -> None:
+        """Two of them stand beside one of an instrument: the latch waits for both, and not for the instrument's."""
+        for scope in ("desk", "desk", "instrument:EURUSD"):
+            assert seat.json("kill", "raise", "--scope", scope).code == 0
+        assert raise_latch(seat.home / "HALT")
+        first, second = (f["flag"] for f in seat.json("kill", "list").document["flags"] if f["scope"] == "desk")
+        assert seat.json("kill", "clear", first, "--reason", "looked at it").code == 0
+        assert self.told(seat) == {True}
+        assert seat.json("kill", "clear", second, "--reason", "looked at it").code == 0
+        assert seat.json("kill", "list").document["latch"] is False
+
+    @pytest.mark.parametrize("named", [(), ("",), ("", "--scope", "instrument:EURUSD")], ids=["none", "empty", "all"])
+    def test_a_kill_clear_that_names_no_flag_clears_none(self, seat: Seat, named: tuple[str, ...]) -> None:
+        """A reason alone is no choice among the flags that stand, nor is the variable of a script that was never set;
+        what fits several is no name of one."""
+        for _ in range(2):
+            assert seat.json("kill", "raise", "--scope", "instrument:EURUSD").code == 0
+        with pytest.raises(BadInput, match=r"name (a|one) flag"):
+            _ = seat.json("kill", "clear", *named, "--reason", "why")
+        assert len(seat.json("kill", "list").document["flags"]) == 2
 
     def test_a_latch_that_its_place_does_not_take_does_not_stand(self, tmp_path: Path) -> None:
         """The folder is gone, or is none: nobody is told that entries stop."""

@@ -203,4 +203,7 @@ class TestCommandsRun:
 
 def is_no_flag(seat: Seat, words: list[str]) -> bool:
     """Whether a command clears a flag that is not up."""
-    return words[:2] == ["kill", "clear"] and not seat.json("kill", "list").document["flags"]
+    if words[:2] != ["kill", "clear"]:
+        return False
+    flags = [row["flag"] for row in seat.json("kill", "list").document["flags"]]
+    return not flags or ("--scope" not in words and not any(flag.startswith(words[2]) for flag in flags))
