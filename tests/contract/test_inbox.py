@@ -26,6 +26,14 @@ def seam(tmp_path: Path) -> FileSeam:
     return FileSeam(tmp_path / "incoming", tmp_path / "archive", tmp_path / "quarantine", tmp_path / "responses")
 
 
+def test_an_answer_stands_under_its_intent_and_as_the_last_one(seam: FileSeam) -> None:
+    """A program looks for its own intent, a person at a desk for the newest; repeating is harmless."""
+    for intent, document in (("one", "first\n"), ("two", "second\n"), ("two", "second\n")):
+        seam.respond(intent, document)
+    found = {file.name: file.read_text("utf-8") for file in seam.responses.iterdir()}
+    assert found == {"one.md": "first\n", "two.md": "second\n", "response.md": "second\n"}
+
+
 def reasons(seam: FileSeam) -> dict[str, str]:
     """What lies in quarantine, with what is said of it."""
     kept = {file.name: file.read_text("utf-8") for file in seam.quarantine_to.glob("*.reason")}

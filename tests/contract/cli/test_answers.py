@@ -13,8 +13,9 @@ import pytest
 from phoenix_cli.commands import acting
 from phoenix_cli.commands.acting import _answer, taken_back
 from phoenix_cli.commands.approval import _watch
+from phoenix_core.acts.operate import RaiseKill
 from phoenix_core.gate.statements import RefreshAnchor, Resume
-from phoenix_core.values import Regime
+from phoenix_core.values import CommandId, Regime
 from tests.contract.cli.operator import Seat, until
 from tests.contract.cli.test_silent_engine import asleep
 from tests.showing import shows
@@ -85,3 +86,22 @@ def test_what_was_answered_while_it_was_taken_back_is_what_is_said(seat: Seat, m
         with asleep(seat, engine):
             said = seat.json("close", intent, "--reason", "why")
         assert (said.code, said.document["closed"][0]["outcome"]) == (0, "CLOSED"), said
+
+
+@shows("I2")
+def test_an_approval_that_a_rule_stopped_says_which() -> None:
+    """Signed, and a kill came before the engine's turn: NOT SENT, with the reason of the last word on it."""
+    intents: list[str] = []
+
+    async def walk(desk: Stage) -> None:
+        intent = await desk.propose()
+        intents.append(intent)
+        _ = desk.approve(intent).unwrap()
+        _ = desk.act(RaiseKill(CommandId("k"), "desk", "test", "operator")).unwrap()
+        await desk.tick()
+
+    made = walked(walk)
+    context = click.Context(click.Command("approve"))
+    outcome, words, reasons = _watch(context, session_of(made), intents[0])
+    assert (outcome, reasons) == ("NOT_SENT", ("KILL_FLAG_ACTIVE",))
+    assert "KILL_FLAG_ACTIVE" in words

@@ -11,6 +11,7 @@ import pytest
 from phoenix_cli.home import FOLDERS, Home, home_at, load_settings
 from phoenix_cli.wiring.founding import desk_key, make_keys
 from tests.contract.cli.operator import Seat
+from tests.contract.cli.test_refusals import tamper
 
 
 @pytest.fixture
@@ -74,3 +75,40 @@ def test_the_command_line_has_the_last_word_over_the_environment(
     monkeypatch.delenv("PHOENIX_HOME")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     assert home_at(None).path not in (tmp_path / "mine", tmp_path / "theirs")
+
+
+def test_a_second_init_changes_nothing(seat: Seat) -> None:
+    """Refused with its reason, and settings, roots, keys and log are what they were: a desk does not change its mode
+    because somebody typed a command twice."""
+    kept = {path: path.read_bytes() for path in sorted(seat.home.rglob("*")) if path.is_file()}
+    said = seat.json("init", "--mode", "paper", "--account", "DU1234567")
+    assert (said.code, said.document["refused"]) == (1, ["DESK_EXISTS_ALREADY"])
+    assert {path: path.read_bytes() for path in kept} == kept
+
+
+@pytest.mark.parametrize(
+    ("name", "line"), [("port", "port = 4001"), ("account", 'account = "U1234567"')], ids=["port", "account"]
+)
+def test_doctor_finds_what_belongs_to_another_mode(tmp_path: Path, name: str, line: str) -> None:
+    """A paper desk with the port, or with an account, of real money: that line fails, and so does the command."""
+    seat = Seat(tmp_path / "home")
+    assert seat.json("init", "--mode", "paper", "--account", "DU1234567").code == 0
+
+    def levels() -> dict[str, str]:
+        return {row["name"]: row["level"] for row in seat.json("doctor").document["checks"]}
+
+    assert levels()[name] == "ok"
+    config = seat.home / "phoenix.toml"
+    kept = [each for each in config.read_text("utf-8").splitlines() if not each.startswith(f"{name} =")]
+    config.write_text("\n".join([*kept, line, ""]), "utf-8")
+    assert levels()[name] == "fail"
+    assert seat.json("doctor").code == 1
+
+
+def test_doctor_finds_a_log_that_was_changed(seat: Seat) -> None:
+    """One limit in one bead: doctor sees it without an engine, and names the runbook."""
+    tamper(seat.home / "beads.db")
+    said = seat.json("doctor")
+    assert said.code == 1
+    assert [row["level"] for row in said.document["checks"] if row["name"] == "log"] == ["fail"]
+    assert "RB-004" in next(row["detail"] for row in said.document["checks"] if row["name"] == "log")

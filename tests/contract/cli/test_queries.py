@@ -86,6 +86,24 @@ def test_gaps_of_heartbeats_and_of_health(seat: Seat) -> None:
     assert seat.json("beads", "query", "--kind", "HEARTBEAT", "--since", "5m", "--gaps").document["gaps"] == []
 
 
+@shows("S33-QRY-02")
+def test_beats_that_stopped_are_missing_until_now(seat: Seat) -> None:
+    """The engine died an hour ago, and nobody wrote anything since."""
+    write(seat, *((ago, beat(Health.HEALTHY)) for ago in (3660, 3630, 3600)))
+    (gap,) = seat.json("beads", "query", "--kind", "HEARTBEAT", "--gaps").document["gaps"]
+    assert gap["what"] == "no heartbeat" and 3600 <= gap["seconds"] < 3660
+
+
+@shows("S33-QRY-01")
+def test_a_second_word_on_the_same_loss_begins_no_new_gap(seat: Seat) -> None:
+    """Lost, and said to be lost once more before it came back: from the first word on."""
+    told = ((600, "CONNECT", "CONNECTED"), (500, "DISCONNECT", "LOST"), (450, "DISCONNECT", "LOST"))
+    write(seat, *((ago, session(SessionEvent(event), outcome)) for ago, event, outcome in told))
+    write(seat, (400, session(SessionEvent.RECONNECT, "CONNECTED")))
+    (gap,) = seat.json("beads", "query", "--kind", "IBKR_SESSION", "--gaps").document["gaps"]
+    assert gap["seconds"] == 100
+
+
 @shows("S33-QRY-01")
 def test_gaps_of_the_connection(seat: Seat) -> None:
     """From the loss to the next connection; one that has not ended reaches until now."""
@@ -110,6 +128,7 @@ def test_scars_of_the_chaos_vectors(seat: Seat) -> None:
         for vector, verdict in (("CV_S32_TOKEN_REPLAY", "pass"), ("CV_S32_TOKEN_RACE", "fail")):
             said = Observe(fresh_id(), About.BUNNY, vector, {"verdict": verdict})
             _ = opened_desk.recorder.act(said).unwrap()
+        _ = opened_desk.recorder.act(Observe(fresh_id(), About.DEMAND, "reconciliation", {"by": "operator"})).unwrap()
     scars = seat.json("beads", "query", "--kind", "OBSERVATION", "--about", "BUNNY", "--since", "7d").document["beads"]
     told = [(scar["body"]["subject"], scar["body"]["facts"]["verdict"]) for scar in scars]
     assert told == [("CV_S32_TOKEN_REPLAY", "pass"), ("CV_S32_TOKEN_RACE", "fail")]

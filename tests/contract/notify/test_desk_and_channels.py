@@ -13,7 +13,7 @@ from attrs import Factory, define
 from click.testing import CliRunner
 
 from phoenix_adapters.engine.inputs import proposal_of
-from phoenix_adapters.notify.console import ConsoleNotifier
+from phoenix_adapters.notify.console import SAID_MAX, ConsoleNotifier
 from phoenix_adapters.notify.telegram import TelegramNotifier
 from phoenix_cli.__main__ import cli
 from phoenix_cli.home import Home
@@ -320,6 +320,23 @@ class TestWhichChannels:
         assert not await quiet.send(message)
         assert not await quiet.send(message)
         assert lines == ["WARNING words"] * 2
+
+    async def test_the_only_console_says_it_as_often_as_it_is_asked(self) -> None:
+        """It took the message each time: whoever offers it again has a reason, such as a log that kept no SENT."""
+        lines: list[str] = []
+        only, message = ConsoleNotifier(lines.append), Message(Severity.WARNING, ("a",), "WARNING words")
+        assert await only.send(message) and await only.send(message)
+        assert lines == ["WARNING words"] * 2
+
+    async def test_a_console_beside_others_remembers_so_much_and_no_more(self) -> None:
+        """A channel that is down for months: what was said two thousand alerts ago is said again, and nothing grows."""
+        lines: list[str] = []
+        quiet = ConsoleNotifier(lines.append, settles=False)
+        for n in (*range(SAID_MAX + 1), 0):
+            _ = await quiet.send(Message(Severity.WARNING, (str(n),), f"WARNING {n}"))
+        assert len(lines) == SAID_MAX + 2
+        _ = await quiet.send(Message(Severity.WARNING, (str(SAID_MAX),), "WARNING again"))
+        assert len(lines) == SAID_MAX + 2, "the newest are remembered"
 
 
 class TestSixSteps:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 from attrs import define
 
-from phoenix_adapters.notify.telegram import POINTER, TelegramNotifier, api_url_of, fitted, telegram_of
+from phoenix_adapters.notify.telegram import ANSWER_MAX, POINTER, TelegramNotifier, api_url_of, fitted, telegram_of
+from phoenix_cli.wiring.bunny.bot_server import listening
 from phoenix_core.values import BadInput, Severity
 from phoenix_core.watch.alerts import Message
 from tests.contract.notify.bot_server import CHAT, TOKEN, BotServer, bot_server, refusal
@@ -123,6 +126,54 @@ async def test_a_hang_ends_by_our_own_clock(server: BotServer) -> None:
     assert notifier.trouble == "no answer in time"
     ticks.at_s += 2
     notifier.within_s = 5
+    assert await notifier.send(HELLO)
+
+
+async def test_an_answer_without_an_end_is_read_no_further_than_any_answer_goes() -> None:
+    """It promises a gigabyte and keeps on: what is read by then is no answer, and nobody waits for the rest."""
+    let_go = threading.Event()
+
+    class Endless(BaseHTTPRequestHandler):
+        """One request."""
+
+        def do_POST(self) -> None:
+            """More than an answer ever has, and then nothing."""
+            _ = self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(200)
+            self.send_header("Content-Length", str(10**9))
+            self.end_headers()
+            _ = self.wfile.write(b"x" * (ANSWER_MAX + 1))
+            _ = let_go.wait(60)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Say nothing: paths hold the token."""
+
+    with listening(Endless, let_go) as place:
+        notifier = TelegramNotifier(TOKEN, CHAT, f"http://{place}", Ticks(), 5.0)
+        assert not await notifier.send(HELLO)
+    assert notifier.trouble == "Telegram answered 200"
+
+
+async def test_a_server_of_this_machine_is_asked_without_a_proxy(
+    server: BotServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The proxy of an office knows no loopback of ours, and a message with the token goes to no third party."""
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    assert await notifier_for(server, Ticks()).send(HELLO)
+
+
+async def test_a_pause_of_more_than_an_hour_is_not_believed(server: BotServer) -> None:
+    """Whatever a server asks for: a channel is tried again after an hour, or it would be mute for ever."""
+    ticks = Ticks()
+    notifier = notifier_for(server, ticks)
+    server.script.append(refusal(429, retry_after=10**9))
+    assert not await notifier.send(HELLO)
+    ticks.at_s += 3599
+    assert not await notifier.send(HELLO)
+    ticks.at_s += 2
     assert await notifier.send(HELLO)
 
 

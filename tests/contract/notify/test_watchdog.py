@@ -184,6 +184,18 @@ class TestEngineStopped:
         assert not desk.bodies(Heartbeat) or all(b.status is not Beat.MISSED for b in desk.bodies(Heartbeat))
         assert [message.alerts for message in paper.messages] == [(left.alert,)]
 
+    async def test_a_goodbye_counts_once_its_process_is_gone(self) -> None:
+        """It said that it stops, and its process is still there: not stopped yet, so nobody speaks in its place."""
+        desk, paper = stage(), Paper()
+        await desk.start()
+        raise_alerts(desk, alert(Code.FAIL_STOP, "the desk", "k"))
+        _ = desk.engine.recorder.catch_up()
+        desk.engine.stop("SIGTERM")
+        beside = kennel(desk, [paper])
+        assert beside.dog.look().engine is Engine.BEATS
+        await beside.look(1)
+        assert paper.messages == []
+
     async def test_a_start_after_a_night_is_no_alarm(self) -> None:
         """The night without an engine owes no beats: only what it does not do since its start counts."""
         desk = stage()
@@ -293,6 +305,10 @@ async def test_where_the_log_takes_nothing_it_is_said_straight_out() -> None:
         "CRITICAL The log takes no beads",
         "CRITICAL The engine's process is gone",
     ]
+    await beside.look(590)
+    assert len(paper.messages) == 4, "after ten minutes both are said once more"
+    await beside.look()
+    assert len(paper.messages) == 4
     store.full = False
     await beside.look()
     assert len(raised(desk, Code.PROCESS_DEAD)) == 1, "once the disk is back it is recorded too"

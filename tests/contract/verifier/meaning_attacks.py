@@ -756,6 +756,7 @@ ROWS: Final[list[tuple[str, str, Callable[[], Story]]]] = [
     ("a token used after a reject that left it alone", "TOKEN_REJECTED", after(rejected_and_sent)),
     ("a token used under the next policy", "TOKEN_OTHER_POLICY", after(sent_under_the_next_policy)),
     ("a token used too late", "TOKEN_TOO_OLD", day(waits={"submit one": 299})),
+    ("a token used before it was there", "TOKEN_TOO_OLD", day(waits={"submit one": -10})),
     ("a token spent without an order", "TOKEN_SPENT_FOR_NOTHING", edit("submit one", drop("ORDER"))),
     ("a token spent without a submit", "TOKEN_SPENT_FOR_NOTHING", edit("submit one", drop("POSITION"))),
     *[(f"a token used under a kill of {scope}", "KILL_FLAG_ACTIVE",
@@ -766,6 +767,9 @@ ROWS: Final[list[tuple[str, str, Callable[[], Story]]]] = [
      day(edits={"clear": body("DECISION", subject="flag-2")},
          says={"clear": lambda said: said.update({"flag": "flag-2"})})),
     ("a one-way kill lifted before it was signed", "KILL_LIFTED_UNSIGNED", edit("clear", lambda drafts: drafts[::-1])),
+    ("a one-way kill raised again as one that a rule may lift", "KILL_LIFTED_UNSIGNED",
+     day(edits={"kill": plus(("KILL_FLAG", FLAG | {"flag": "flag-1", "type": "DRIFT", "scope": "desk"})),
+                "clear": drop("DECISION")})),
     # positions
     ("a position born twice", "POSITION_BIRTH", edit("signal one", twice("POSITION"))),
     ("a position of no signal", "POSITION_BIRTH", edit("lease", plus(born("x", "PROPOSED", "Proposed")))),

@@ -166,6 +166,14 @@ class TestSweep:
         assert still == [proof(*beside).sweep_id, proof(*second).sweep_id]
         assert changes.total == 3
 
+    def test_two_strategies_that_change_the_same_parameter_are_both_swept(self) -> None:
+        """A later change of somebody else's moots nothing: both wait, each for its own sweep."""
+        first, other = changed(), changed("command-2", strategy="breakout")
+        changes, _ = followed(*first, *other)
+        for strategy, bodies in (("meanrev", first), ("breakout", other)):
+            (still,) = revalidation.open_changes(changes, strategy, {})
+            assert still.sweep_id == proof(*bodies).sweep_id
+
     def test_what_is_followed_of_a_change(self) -> None:
         """Its place, its parts, its sweep."""
         made = proof(*changed())

@@ -1,0 +1,140 @@
+"""What options mean to the letter: one of two that belong together is not both, and half a name is nobody's."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from phoenix_adapters.keys import create
+from phoenix_cli.home import Home
+from phoenix_cli.wiring.opening import opened, version_of
+from phoenix_cli.wiring.startup import live_problems, start_problems
+from phoenix_core.values import BadInput
+from tests.contract.cli.operator import AFTERNOON, Seat
+from tests.showing import shows
+
+
+@pytest.fixture
+def seat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Seat:
+    """A desk that nobody runs."""
+    monkeypatch.setenv("PHOENIX_CLOCK", AFTERNOON)
+    made = Seat(tmp_path / "home")
+    assert made.json("init").code == 0
+    return made
+
+
+def bodies(seat: Seat, kind: str) -> list[dict[str, object]]:
+    """Every body of a kind in the log."""
+    return [bead["body"] for bead in seat.json("beads", "query", "--kind", kind).document["beads"]]
+
+
+def test_a_quantity_alone_approves_nothing(seat: Seat) -> None:
+    """`--quantity` without `--yes` is half of an approval: usage, and the intent goes on waiting."""
+    with seat.engine():
+        intent = seat.proposes("EURUSD")
+        for half in (("--quantity", seat.quantity_of(intent)), ("--yes",)):
+            said = seat.json("approve", intent, *half)
+            assert (said.code, "--quantity and --yes go together" in said.document["error"]) == (2, True)
+        assert seat.json("positions", intent).document["state"] == "PROPOSED"
+    assert bodies(seat, "DECISION") == []
+
+
+def test_half_a_name_of_two_alerts_is_none_of_them(seat: Seat) -> None:
+    """Two are open, and the beginning fits both: neither is acknowledged. A whole one is, as the false alarm it was."""
+    for scope in ("desk", "instrument:EURUSD"):
+        assert seat.json("kill", "raise", "--scope", scope).code == 0
+    assert seat.run("run", "--once").code == 0
+    told = [row["alert"] for row in seat.json("alerts", "list").document["alerts"]]
+    assert len(told) >= 2
+    said = seat.json("alerts", "ack", "")
+    assert (said.code, said.document["refused"]) == (1, ["UNKNOWN_ALERT"])
+    assert not [one for one in bodies(seat, "ALERT") if one["event"] == "ACKNOWLEDGED"]
+    assert seat.json("alerts", "ack", told[0], "--false-alarm").code == 0
+    (seen,) = (one for one in bodies(seat, "ALERT") if one["event"] == "ACKNOWLEDGED")
+    assert (seen["alert"], seen["text"]) == (told[0], "false alarm")
+
+
+def test_half_a_name_of_two_keys_revokes_neither(seat: Seat, tmp_path: Path) -> None:
+    """A revoked key never comes back, so that a guess would be for ever."""
+    other = tmp_path / "other"
+    _ = create(other)
+    assert seat.json("operator", "enrol", f"{other}.pub", "--name", "second").code == 0
+    with pytest.raises(BadInput, match="name one key"):
+        _ = seat.json("operator", "revoke", "SHA256:", "--reason", "lost")
+    rows = seat.json("operator", "list").document["operators"]
+    assert [row["revoked"] for row in rows] == [None, None]
+
+
+def test_a_policy_file_brings_no_signature_of_its_own(seat: Seat, tmp_path: Path) -> None:
+    """What stands in a file is nobody's word: the signature is made by `policy set`, or there is none."""
+    policy = seat.json("policy", "show").document["policy"]
+    file = tmp_path / "policy.json"
+    file.write_text(json.dumps(policy | {"signed": {"key": "SHA256:x"}}), "utf-8")
+    with pytest.raises(BadInput, match="leave the signature out"):
+        _ = seat.json("policy", "set", str(file))
+    file.write_text(json.dumps(policy), "utf-8")
+    assert seat.json("policy", "set", str(file)).code == 0
+    assert seat.json("policy", "show").document["signed"] is True
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_a_kill_says_whether_working_entries_end_too(seat: Seat, asked: bool) -> None:
+    """The flag in the log carries it, for the engine to do."""
+    more = ("--cancel-working",) if asked else ()
+    assert seat.json("kill", "raise", "--scope", "instrument:EURUSD", *more).code == 0
+    (flag,) = bodies(seat, "KILL_FLAG")
+    assert flag["cancel_working"] is asked
+
+
+def test_a_flag_comes_down_for_the_reason_that_was_given(seat: Seat) -> None:
+    """The words are hashed into what is signed, and kept under that hash."""
+    flag = seat.json("kill", "raise", "--scope", "instrument:EURUSD", "--reason", "central bank").document["flag"]
+    assert seat.json("kill", "clear", flag, "--reason", "it spoke").code == 0
+    (decision,) = bodies(seat, "DECISION")
+    signed = decision["signed"]
+    assert isinstance(signed, dict)
+    with opened(Home(seat.home)) as session:
+        assert session.store.text(json.loads(signed["statement"])["reason"]) == "it spoke"
+
+
+def test_an_anchor_is_refreshed_as_it_was_said(seat: Seat) -> None:
+    """Strategy, context and regime are those of the command."""
+    with seat.engine():
+        line = ("--strategy", "mock_cse", "--state-hash", "4f1d", "--regime", "NEWS")
+        assert seat.json("anchor", "refresh", *line).code == 0
+    anchor = bodies(seat, "STATE_ANCHOR")[-1]
+    assert (anchor["strategy"], anchor["state_hash"], anchor["regime"]) == ("mock_cse", "4f1d", "NEWS")
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"), [("port = 4001", "PORT_MISMATCH"), ('account = "U1234567"', "ACCOUNT_MISMATCH")]
+)
+@shows("S33-GRD-06")
+def test_no_engine_starts_on_what_belongs_to_another_mode(tmp_path: Path, line: str, reason: str) -> None:
+    """A paper desk with the port, or an account, of real money: said at the door, before anything is connected."""
+    seat = Seat(tmp_path / "home")
+    assert seat.json("init", "--mode", "paper", "--account", "DU1234567").code == 0
+    config = seat.home / "phoenix.toml"
+    name = line.split(" ", maxsplit=1)[0]
+    kept = [each for each in config.read_text("utf-8").splitlines() if not each.startswith(f"{name} =")]
+    config.write_text("\n".join([*kept, line, ""]), "utf-8")
+    with opened(Home(seat.home)) as session:
+        (problem,) = start_problems(session, version_of())
+    assert problem.startswith(reason)
+    said = seat.run("run", "--once")
+    assert said.code == 2 and reason in said.err
+
+
+@pytest.mark.parametrize("missing", ["TELEGRAM_BOT_TOKEN", "APPRISE_URLS", "PHOENIX_DEADMAN_URL"])
+@shows("S33-GRD-06")
+def test_live_asks_for_each_way_to_reach_somebody(seat: Seat, missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two channels and somebody outside who hears the silence: with one of them gone, that one is named."""
+    for name in ("TELEGRAM_BOT_TOKEN", "APPRISE_URLS", "PHOENIX_DEADMAN_URL"):
+        monkeypatch.setenv(name, "https://127.0.0.1/")
+    with opened(Home(seat.home)) as session:
+        before = set(live_problems(session))
+        monkeypatch.delenv(missing)
+        (problem,) = set(live_problems(session)) - before
+    assert missing in problem
