@@ -14,6 +14,7 @@ from rich.console import Console
 from phoenix_cli.__main__ import cli
 from phoenix_cli.commands.drawing import ago, countdown, dashboard, status_lines
 from phoenix_cli.commands.positions import named, row_of
+from phoenix_cli.commands.status import _open_pnl
 from phoenix_cli.commands.worth import Worth, worth_of
 from phoenix_cli.wiring.opening import Session
 from phoenix_core.gate.statements import Close
@@ -161,6 +162,7 @@ class TestWorth:
             assert (worth.pnl, worth.r) == (None, None) and worth.price is not None
             shown = row_of(session, the_position(desk))
             assert (shown["pnl"], shown["r"], shown["state"]) == (None, None, State.MANAGED.value)
+            assert _open_pnl(session, [the_position(desk)]) is None, "nor does it count as nothing in the sum"
 
         _ = walked(walk, with_yen(stage()))
 

@@ -147,6 +147,17 @@ def test_executions_are_as_old_as_was_asked_for(played: tuple[Home, Stage]) -> N
     assert seat.json("executions", "--since", "1h").document["executions"] == rows[2:]
 
 
+def test_what_was_traded_is_not_proposed_again(played: tuple[Home, Stage]) -> None:
+    """Only what ended without an order is over and done with: a trade that was closed is another trade."""
+    seat = seat_of(*played)
+    rows = seat.json("positions", "--all").document["positions"]
+    intents = {row["state"]: row["intent"] for row in rows}
+    assert {"CLOSED", "CANCELLED", "MANAGED"} <= set(intents)
+    for state in ("CLOSED", "MANAGED"):
+        said = seat.json("propose", "--again", intents[state])
+        assert (said.code, said.document["refused"]) == (1, ["UNKNOWN_INTENT"])
+
+
 def test_status_says_what_belongs_to_today(played: tuple[Home, Stage]) -> None:
     """What was earned yesterday is not what was earned today."""
     today = seat_of(*played).json("status").document["today"]

@@ -6,13 +6,15 @@ import json
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 
 from phoenix_cli.home import Home
-from phoenix_cli.wiring.opening import fresh_id, opened
+from phoenix_cli.wiring.opening import Session, fresh_id, opened
 from phoenix_core.acts.operate import Observe
 from phoenix_core.beads import About
-from phoenix_core.values import BadInput
+from phoenix_core.values import BadInput, Mode
 from tests.contract.cli.operator import AFTERNOON, Seat, shaped, until
+from tests.contract.cli.test_screen import Terminal
 from tests.showing import shows
 
 STRATEGY = "mock_cse"
@@ -74,6 +76,7 @@ def test_a_strategy_is_promoted_on_whole_evidence(tmp_path: Path, monkeypatch: p
     assert (other.code, other.document["refused"]) == (1, ["PROMOTION_NOT_APPROVED"])
     piped = seat.json("promote", "run", STRATEGY)
     assert piped.code == 2
+    not_asked_for(seat, bundle["hash"], monkeypatch)
     made = seat.json("promote", "run", STRATEGY, "--evidence", bundle["hash"], "--yes")
     assert made.code == 0, made
     shaped(made.document, {"strategy": STRATEGY, "from": "SHADOW", "to": "LIVE", "evidence": str, "bead": int})
@@ -83,6 +86,23 @@ def test_a_strategy_is_promoted_on_whole_evidence(tmp_path: Path, monkeypatch: p
     assert "PROMOTED" in {alert["code"] for alert in alerts}
     told = next(alert["alert"] for alert in alerts if alert["code"] == "PROMOTED")
     assert seat.json("alerts", "ack", told[:8]).document == {"alert": told, "open": False}
+
+
+def not_asked_for(seat: Seat, evidence: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half of what a script says, all of it on a LIVE desk, and another name at the terminal: nobody is promoted."""
+    for half in (("--evidence", evidence), ("--yes",)):
+        said = seat.json("promote", "run", STRATEGY, *half)
+        assert (said.code, "--evidence and --yes go together" in said.document["error"]) == (2, True)
+    with monkeypatch.context() as patch:
+        patch.setattr(Session, "genesis", property(lambda session: evolve(session.desk.genesis, mode=Mode.LIVE)))
+        scripted = seat.json("promote", "run", STRATEGY, "--evidence", evidence, "--yes")
+    assert (scripted.code, "typed by a human" in scripted.document["error"]) == (2, True)
+    for typed in ("", "another"):
+        terminal = Terminal(seat, ("promote", "run", STRATEGY))
+        terminal.waits_for("type the strategy's name")
+        terminal.types(typed + "\n")
+        assert (terminal.ends(), "declined: nothing was signed" in terminal.shown) == (1, True)
+    assert seat.json("beads", "query", "--kind", "PROMOTION").document["beads"] == []
 
 
 class TestShadow:

@@ -8,6 +8,8 @@ from random import Random
 
 from attrs import define, evolve, field
 
+from phoenix_adapters.gateway.accounts import Account
+from phoenix_adapters.gateway.instruments import BY_NAME
 from tests.contract.gateway.stage import AAPL, CALM, EURUSD, Client, Stage
 
 USDJPY = {**EURUSD, "symbol": "USD", "currency": "JPY"}
@@ -132,3 +134,24 @@ def test_positions_and_commissions_lag_the_execution() -> None:
     assert client.position() == 0
     stage.wait(0.1)
     assert client.position() == 20_000
+
+
+def test_what_is_claimed_is_told_until_it_is_withdrawn() -> None:
+    """A lie about a holding stands in the reports and nowhere else; withdrawn, the truth is told again."""
+    account, listing = Account("DU1", {"USD": Decimal(0)}), BY_NAME["EURUSD"]
+    _ = account.book(listing, Decimal(10), Decimal(1), Decimal(0))
+    for claimed, told in ((Decimal(7), 7), (Decimal(0), 0), (None, 10)):
+        account.claim(listing, claimed)
+        assert account.report(listing.con_id)[0] == told and account.position(listing) == 10
+
+
+def test_a_new_day_mentions_nothing_that_was_flat() -> None:
+    """What is held is told on; what was sold again is told once more, and not tomorrow."""
+    account = Account("DU1", {"USD": Decimal(0)})
+    for name, left in (("EURUSD", 0), ("GBPUSD", 5)):
+        _ = account.book(BY_NAME[name], Decimal(5), Decimal(1), Decimal(0))
+        _ = account.book(BY_NAME[name], Decimal(left - 5), Decimal(1), Decimal(0))
+        _ = account.report(BY_NAME[name].con_id)
+    assert set(account.reported) == {BY_NAME["EURUSD"].con_id, BY_NAME["GBPUSD"].con_id}
+    account.forget_flat()
+    assert set(account.reported) == {BY_NAME["GBPUSD"].con_id}

@@ -11,8 +11,9 @@ from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from phoenix_adapters.gateway.sessions import Close
-from phoenix_adapters.wire import CLIENT, VERSION_MIN, hello
+from phoenix_adapters.gateway.faults import Faults
+from phoenix_adapters.gateway.sessions import Close, Send, Session, Switchboard
+from phoenix_adapters.wire import CLIENT, VERSION_MAX, VERSION_MIN, hello
 from tests.contract.gateway.stage import CALM, EURUSD, WEDNESDAY, Stage
 from tests.showing import shows
 
@@ -380,3 +381,29 @@ def test_over_a_weekend_the_price_gaps() -> None:
     assert min(gaps) < -5
     assert max(gaps) > 5
     assert 7 < sum(abs(gap) for gap in gaps) / len(gaps) < 20
+
+
+def spoken(board: Switchboard) -> list[int]:
+    """To which sessions something waits to be written."""
+    return [one.session for one in board.outputs if isinstance(one, Send)]
+
+
+def test_a_figure_that_did_not_change_is_not_told_again() -> None:
+    """As TWS does it: who subscribed hears what moved, and silence means that nothing did."""
+    session = Session(1, VERSION_MAX, 7, updates={"DU1": {}})
+    board = Switchboard(Faults(), sessions={1: session})
+    for value, told in (("5", 1), ("5", 1), ("6", 2)):
+        board.account_values(session, "DU1", [("NetLiquidation", value, "USD")])
+        assert len(spoken(board)) == told
+
+
+def test_what_a_mute_gateway_held_back_for_a_client_that_left_is_gone() -> None:
+    """It runs again: the one that stayed is told what it missed, and nothing is written to a socket that is closed."""
+    stays, leaves = Session(1, VERSION_MAX, 7), Session(2, VERSION_MAX, 8)
+    board = Switchboard(Faults(), sessions={1: stays, 2: leaves})
+    board.faults.switch_on("mute")
+    board.broadcast(1100, "Connectivity has been lost")
+    board.close(leaves)
+    board.faults.switch_off("mute")
+    board.resume()
+    assert spoken(board) == [1]

@@ -30,6 +30,7 @@ from phoenix_adapters.wire import (
     to_client,
     to_server,
     versions,
+    whole,
 )
 from phoenix_adapters.wire.layout import Field, If, Item, Rows
 from tests.contract.gateway.test_real_client import lib
@@ -50,6 +51,36 @@ def test_messages_survive_any_cutting_of_the_stream(messages: list[list[str]], c
         read += unframer.feed(stream[at : at + step])
         at += step
     assert read == [tuple(one) for one in messages]
+
+
+def test_digits_of_another_script_are_no_number() -> None:
+    """Python reads them, TWS does not, and an id that only one side understands is nobody's."""
+    assert (whole("123"), whole("-5"), whole("")) == (123, -5, None)
+    for written in ("\u0661\u0662\u0663", "\uff11", "1\u0663", "--5", "1" * 30):
+        assert whole(written) is None
+
+
+def test_a_count_below_nothing_is_no_count() -> None:
+    """Rows that are fewer than none would shift every field behind them."""
+    fields = list(to_client("contractDetails", VERSION_MAX, secIdList="0", minSize="1"))
+    place = fields.index("0", next(n for n, one in enumerate(fields) if n > 25))
+    good = from_server(tuple(fields), VERSION_MAX)
+    assert good.record["secIdList"] == "0"
+    refused = 0
+    for at in range(place, len(fields)):
+        try:
+            _ = from_server((*fields[:at], "-1", *fields[at + 1 :]), VERSION_MAX)
+        except WireError as error:
+            refused += "secIdList is a count" in str(error)
+    assert refused == 1
+
+
+@pytest.mark.parametrize(("name", "gone"), [("faProfile", 177)])
+def test_a_field_is_there_up_to_the_version_that_dropped_it(name: str, gone: int) -> None:
+    """One version later everything behind it stands one place further on."""
+    before, after = (to_server("placeOrder", version) for version in (gone - 1, gone))
+    assert len(before) == len(after) + 1
+    assert name in from_client(before, gone - 1).record and name not in from_client(after, gone).record
 
 
 def test_a_stream_that_is_no_tws_stream_is_refused() -> None:
@@ -145,6 +176,8 @@ def test_an_order_sent_and_its_echo_have_the_same_words() -> None:
     """What of a place frame an openOrder also carries, under the same names."""
     sent = {"orderRef": "r", "tif": "GTC", "transmit": "1", "secIdType": "", "hedgeType": "", "lmtPrice": "1.1"}
     assert echo("openOrder", sent) == {"orderRef": "r", "tif": "GTC", "lmtPrice": "1.1"}
+    rows = {"algoStrategy": "Adaptive", "algoParams": "1", "algoParams.0.tag": "adaptivePriority"}
+    assert echo("openOrder", rows | {"nothing.0.tag": "x"}) == rows, "with the rows of a group that it carries"
 
 
 def sent_by_the_library(version: int, order: object, contract: object) -> tuple[str, ...]:

@@ -50,6 +50,28 @@ async def test_what_a_picture_subscribed_to_is_given_back() -> None:
     assert session.asked["reqExecutions"] == {"account": "DU1234567"}
 
 
+class Figured(Asked):
+    """A login whose account trades in two currencies, told as newer gateways tell it."""
+
+    async def ask(
+        self, name: str, rows: tuple[str, ...], end: str, within_s: float, numbered: bool = False, /, **values: object
+    ) -> list[dict[str, str]]:
+        """Profit in each currency, and all of it in the account's own."""
+        figures = [("NetLiquidation", "USD", 1), ("InitMarginReq", "USD", 2)]
+        figures += [("RealizedPnL", "USD", 3), ("RealizedPnL", "BASE", 7)]
+        figures += [("$LEDGER-UnrealizedPnL", "EUR", 4), ("$LEDGER-UnrealizedPnL", "BASE", 5)]
+        told = [said(reqId=9, key=key, currency=currency, value=value) for key, currency, value in figures]
+        return told if "AccountUpdates" in name else []
+
+
+async def test_profit_is_that_of_the_whole_account() -> None:
+    """Not of the one currency in which its worth is told, and also where the key has a prefix."""
+    picture = await picture_of(cast("Session", Figured()), translator(), "DU1234567", 1, NOON)
+    assert picture.currency == "USD"
+    assert [picture.equity, picture.margin_used] == [Decimal(1), Decimal(2)]
+    assert [picture.realized, picture.unrealized] == [Decimal(7), Decimal(5)]
+
+
 class Shared(Asked):
     """A login with two accounts, which hold the same instrument."""
 

@@ -291,6 +291,29 @@ class FullDisk(MemoryStore):
         return super().append(expected, beads, texts)
 
 
+async def test_a_mute_engine_beside_a_full_disk_is_told_too() -> None:
+    """Its process is there and its beats are not: whoever hears of the disk hears of that as well."""
+    store = FullDisk()
+    desk, paper = stage(store), Paper()
+    await desk.start()
+    await desk.tick(30)
+    beside = kennel(desk, [Deaf()])
+    beside.desk.clock.advance(timedelta(seconds=46))
+    assert beside.dog.look().engine is Engine.SILENT
+    store.full = True
+    beside.dog.teller.notifiers = (paper,)
+    beside.desk.clock.advance(timedelta(seconds=60))
+    seen = beside.dog.look()
+    assert (seen.engine, seen.log_failed) == (Engine.SILENT, True)
+    while len(paper.messages) < 2:
+        await asyncio.sleep(0)
+    assert {message.text.split(":")[0] for message in paper.messages} >= {
+        "CRITICAL The log takes no beads",
+        "CRITICAL Three heartbeats are missing",
+    }
+    await end(desk)
+
+
 async def test_where_the_log_takes_nothing_it_is_said_straight_out() -> None:
     """Disk full and the engine dead: both are told without the log, once, and not at every look."""
     store = FullDisk()

@@ -6,6 +6,7 @@ import base64
 import json
 import subprocess
 import sys
+from contextlib import suppress
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
@@ -51,6 +52,37 @@ class TestTheHonestDay:
         assert isinstance(counts, dict)
         assert (counts["approvals"], counts["tokens issued"], counts["tokens used"]) == (4, 4, 2)
         assert (counts["rejections"], counts["operators enrolled"], counts["operators revoked"]) == (1, 2, 1)
+
+    def test_what_is_told_beside_the_verdict(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """Which screens can be made again, how far the largest signed history reaches whoever signed last, and what has
+        no end: neither more nor less than the export bears out."""
+        day = honest()
+        older: Record = {"tree_size": 10, "tree_root": base64.b64encode(day.root(10)).decode()}
+        late = Story(says={"revoke": lambda said: said.update(older)}).told()
+        late.append("rejected", late.position("four", "REJECTED", "Rejected", "SUBMITTED"))
+        _, found = told(tmp_path, late.export(), late.roots(), capsys)
+        last = [place for step, place in day.places.items() if step in ("clear", "approve four")]
+        assert (found["verdict"], found["signed_by_operators_to"], found["positions_open"]) == ("TRUE", max(last), 0)
+        fewer = Story(beads=day.beads, notes=day.notes, texts=dict(list(day.texts.items())[1:]))
+        _, found = told(tmp_path, fewer.export(), day.roots(), capsys)
+        assert (found["verdict"], found["screens_carried"], found["positions_open"]) == ("TRUE", "3 of 4", 1)
+        assert found["signed_by_operators_to"] == day.places["revoke"]
+
+    def test_what_nobody_could_read_was_not_told(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A full disk where the verdict was to be kept: an empty file and exit 0 would be a yes that nobody said."""
+        words = written(tmp_path, honest().export(), honest().roots())
+        with suppress(OSError), open("/dev/full", "w", encoding="utf-8") as full:  # closing it fails as well
+            monkeypatch.setattr(sys, "stdout", full)
+            code = phoenix_verify.main(words)
+        assert code == 2
+
+    def test_people_are_told_of_the_tail(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """In so many words where nobody outside bears witness to the end, and not a word where somebody does."""
+        words = written(tmp_path, honest().export(), honest().roots())
+        assert phoenix_verify.main(words) == 0
+        assert "UNWITNESSED: the last 63 of 63 beads" in capsys.readouterr().out
+        assert phoenix_verify.main([*words, "--seen", f"63:{honest().root().hex()[:8]}"]) == 0
+        assert "UNWITNESSED" not in capsys.readouterr().out
 
     def test_a_stores_export_is_the_same(self) -> None:
         """The story writes what a store writes, byte for byte: the attacks are made on real exports."""
