@@ -234,6 +234,9 @@ def test_health_gets_worse_with_every_beat_that_does_not_come(tmp_path: Path) ->
             asyncio.run(made.watch(60, 5))
             assert looked(0)[1]["health"] == "HEALTHY"
             assert numbers(seat_of(home, made))["heartbeats_missed_total"] == 1
+            made.engine.stop("SIGTERM")
+            code, found = looked(0)
+            assert (code, found["health"], found["checks"]["process_alive"]) == (1, "CRITICAL", False)
 
 
 WORSE = ((0, 0, "HEALTHY", 0), (40, 0, "HEALTHY", 0), (61, 1, "DEGRADED", 2), (95, 1, "CRITICAL", 3))

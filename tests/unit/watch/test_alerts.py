@@ -155,6 +155,13 @@ class TestRaising:
             desk.tell(QUIET, f"subject-{n}", n * 60)
         assert len(desk.alerts.warned) == 60
 
+    def test_a_warning_that_is_said_again_keeps_no_older_one_in_memory(self) -> None:
+        """What is said each hour is young; what was said once before it is forgotten all the same."""
+        desk = Desk()
+        for subject, seconds in (("again", 0), ("once", 60), ("again", 3601), ("now", 3700)):
+            desk.tell(QUIET, subject, seconds)
+        assert {name.partition("|")[2] for name in desk.alerts.warned} == {"again", "now"}
+
     def test_info_is_not_kept_open(self) -> None:
         """It is told and forgotten."""
         desk = Desk()
