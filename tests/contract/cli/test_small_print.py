@@ -9,7 +9,7 @@ import pytest
 
 from phoenix_adapters.keys import create
 from phoenix_cli.home import Home
-from phoenix_cli.wiring.opening import opened, version_of
+from phoenix_cli.wiring.opening import opened, outside_of, version_of
 from phoenix_cli.wiring.startup import live_problems, start_problems
 from phoenix_core.values import BadInput
 from tests.contract.cli.operator import AFTERNOON, Seat
@@ -138,3 +138,11 @@ def test_live_asks_for_each_way_to_reach_somebody(seat: Seat, missing: str, monk
         monkeypatch.delenv(missing)
         (problem,) = set(live_problems(session)) - before
     assert missing in problem
+
+
+def test_a_witness_that_cannot_be_read_is_not_a_witness_that_agrees(seat: Seat, tmp_path: Path) -> None:
+    """Something lies at the place, and it is no file: no engine starts on a note that nobody could look at."""
+    with opened(Home(seat.home)) as session:
+        outside = outside_of(session.home, session.settings, session.genesis.origin)
+        outside.place = str(tmp_path)
+        assert "cannot be read" in outside.absent(session.store)
