@@ -203,7 +203,7 @@ def learn_pairs(figures: Figures, said: str) -> None:
 
 
 def next_worlds(figures: Figures) -> Round | None:
-    """The abstract model, on from where it stopped, up to ten million worlds; other rules begin anew."""
+    """The abstract model, on from where it stopped, each walk up to ten million worlds; other rules begin anew."""
     from tests.chaos.model.explore import rules_hash
 
     rules = rules_hash().hex()
@@ -215,10 +215,13 @@ def next_worlds(figures: Figures) -> Round | None:
 
 
 def learn_worlds(figures: Figures, said: str) -> None:
-    """How far the walk came, and how many questions the production desk answered as the model does."""
-    found = re.search(r"^(\d+) worlds, (\d+) steps, .* (\d+) distinct questions", said, re.MULTILINE)
-    if found:
-        figures["worlds"], figures["steps"], figures["questions"] = (int(number) for number in found.groups())
+    """How far both walks came, and how many questions the production desk answered as the model does."""
+    line = r"^(\d+) worlds, (\d+) steps, (\d+) not yet looked at, (\d+) distinct questions"
+    walks = [tuple(map(int, found)) for found in re.findall(line, said, re.MULTILINE)]
+    if walks:  # the shorter walk says how far it is; one that has been everywhere is not waited for
+        figures["worlds"] = min(worlds if waiting else WORLDS_MAX for worlds, _, waiting, _ in walks)
+        figures["steps"] = sum(steps for _, steps, _, _ in walks)
+        figures["questions"] = sum(questions for *_, questions in walks)
 
 
 def boxes() -> tuple[Box, ...]:

@@ -150,6 +150,10 @@ def test_the_model_is_walked_until_its_ten_millionth_world() -> None:
     assert night.next_worlds(figures) is not None
     night.learn_worlds(figures, "1217881 worlds, 7515868 steps, 731481 not yet looked at, 3840 distinct questions\n")
     assert (figures["worlds"], figures["steps"], figures["questions"]) == (1217881, 7515868, 3840)
+    shorter = "1000 worlds, 5000 steps, 12 not yet looked at, 300 distinct questions\n"
+    everywhere = "2000 worlds, 5000 steps, 0 not yet looked at, 300 distinct questions\n"
+    night.learn_worlds(figures, f"{everywhere}compared 300 questions\n{shorter}")
+    assert (figures["worlds"], figures["steps"], figures["questions"]) == (1000, 10000, 600)
     figures["worlds"] = 10_000_000
     assert night.next_worlds(figures) is None
     figures["rules"] = "those of another day"

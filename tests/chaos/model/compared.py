@@ -7,14 +7,14 @@ it stands a second intent, in another instrument, which no question about the fi
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 from attrs import Factory, define
 
+from tests.chaos.model.explore import Question
 from tests.chaos.model.played import Played, founded, intent_of, shared_of
 from tests.chaos.model.rules import Command, Intent, Shared, judge, older
 
-Question = tuple[Shared, Intent, Command]
 View = tuple[Shared, Intent]
 
 # Where the other intent is meanwhile, and how it came there.
@@ -35,6 +35,7 @@ class Compared:
     views: int = 0
     differ: list[str] = Factory(list)
     unreached: int = 0
+    desks: dict[View, Played] = Factory(dict)  # a production desk in each view that was reached
 
 
 def beside(state: str) -> Played:
@@ -53,7 +54,8 @@ def compare(asked: Iterable[Question], bystander: str, differences_max: int = 20
     for shared, intent, command in asked:
         by_view[shared, intent].append(command)
     start = (Shared(), Intent())
-    desks, waiting, found = {start: beside(bystander)}, deque([start]), Compared()
+    desks, waiting = {start: beside(bystander)}, deque([start])
+    found = Compared(desks=desks)
     while waiting and len(found.differ) < differences_max:
         view = waiting.popleft()
         found.views += 1
@@ -68,6 +70,17 @@ def compare(asked: Iterable[Question], bystander: str, differences_max: int = 20
                 waiting.append((verdict.shared, verdict.intent))
     found.unreached = sum(map(len, by_view.values()))
     return found
+
+
+def first_difference(asked: Iterable[Question], desks: Mapping[View, Played], names: Collection[str]) -> str:
+    """The first question by one of these names that the production desk, brought to each view while its rules were
+    whole, answers otherwise now; nothing where there is none."""
+    for shared, intent, command in asked:
+        if command.name in names:
+            _, difference = _asked(desks[shared, intent], (shared, intent), command)
+            if difference:
+                return difference
+    return ""
 
 
 def _asked(desk: Played, view: View, command: Command) -> tuple[Played, str]:

@@ -1,4 +1,4 @@
-"""Breadth first over the model's worlds, twins counted once. A world waits as 36 bytes and is remembered as 8.
+"""Breadth first over the model's worlds, twins counted once. A world waits as 40 bytes and is remembered as 8.
 
 Two processes, and two operators, are interchangeable: of worlds that differ by a swap only the first is looked at.
 """
@@ -12,22 +12,39 @@ from array import array
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from attrs import Factory, define, field
 
 from tests.chaos.model.rules import Command, Intent, Shared
-from tests.chaos.model.world import Log, Process, Signature, Truth, World, broken_by, steps
+from tests.chaos.model.world import Around, Log, Process, Signature, Truth, World, broken_by, steps
 
-Part = Shared | Intent | Truth | Process | Signature | None
+Question = tuple[Shared, Intent, Command]
+Part = Shared | Intent | Truth | Process | Signature | Around | None
 
 
-def opening(*labels: str) -> World:
+class Opening(NamedTuple):
+    """Where a walk begins, and what the desk was asked on the way there."""
+
+    world: World
+    asked: tuple[Question, ...]
+
+
+_CALM: Final = Around()
+
+
+def opening(*labels: str, around: Around = _CALM) -> Opening:
     """The world at the end of these steps, each the first whose label begins so."""
-    world = World()
+    world, asked = World(around=around), []
     for label in labels:
-        world = next(step.after for step in steps(world) if step.label.startswith(label))
-    return world
+        step = next(step for step in steps(world) if step.label.startswith(label))
+        asked += [] if step.asked is None else [_question(world, *step.asked)]
+        world = step.after
+    return Opening(world, tuple(asked))
+
+
+def _question(world: World, i: int, command: Command) -> Question:
+    return world.log.shared, world.log.intents[i], command
 
 
 _WAIT: Final = ("start 0", "propose 0", "propose 1", "assemble 0", "assemble 1")
@@ -57,6 +74,43 @@ OPENINGS: Final = tuple(
     )
 )
 
+_LOTS: Final = Around(alone=True, parts=True)
+_HOURS: Final = Around(alone=True, market="OPEN")
+_YES: Final = ("start 0", "propose 0", "assemble 0", *_APPROVED[len(_WAIT) :])
+_WORKS: Final = (*_YES, "0 lands submit 0", "0 sends 0: OUT", "frame_sent 0", "the broker has 0 WORKING", "ack 0")
+_PART: Final = (*_WORKS, "the broker has 0 PART", "part 0", "pair_stands 0")
+_SHRINKS: Final = (*_PART, "the broker has 0 CANCELLED", "rest_over 0", "0 resizes 0")
+_PART_OVER: Final = (*_WORKS, "the broker has 0 PART", "part 0", "the broker has 0 CANCELLED", "rest_over 0")
+_LATE: Final = (*_PART_OVER, "pair_stands 0", "0 resizes 0")
+_FULL: Final = (*_WORKS, "the broker has 0 FILLED", "fill 0", "pair_stands 0")
+_SIGNED: Final = ("0 signs Signature(intent=0, says='close'", "0 hands in")
+# The second walk: one intent that fills, and is left, lot by lot; then one in a market that opens and closes.
+OPENINGS_BY_LOTS: Final = (
+    *(
+        opening(*labels, around=_LOTS)
+        for labels in (
+            (),
+            _WORKS,
+            _PART,
+            (*_PART, *_SIGNED),
+            _SHRINKS,
+            (*_SHRINKS, "0 sends a change of 0", "resize_sent 0", "resized 0"),
+            (*_SHRINKS, "the broker has 0 FILLED", "0 loses a lot at its stop", "stop_lot 0"),
+            (*_LATE, "0 sends a change of 0", "resize_sent 0", "the broker has 0 FILLED", "fill 0", "resized 0"),
+            (*_PART, "0 loses a lot at its stop", "stop_lot 0"),
+            _FULL,
+            (*_FULL, "0 loses a lot at its stop", "stop_lot 0", "0 resizes 0"),
+            (*_FULL, *_SIGNED, "0 carries a close of 0", "0 sends a close of 0"),
+        )
+    ),
+    *(opening(*labels, around=_HOURS) for labels in ((), _YES, (*_YES, "0 lands submit 0"), _FULL)),
+    *(
+        opening("the market is SOON", "the market is SHUT", *labels, around=_LOTS._replace(market="OPEN"))
+        for labels in (("start 0", "propose 0", "assemble 0"),)
+    ),
+    *(opening(*labels, "the market is SOON", around=_LOTS._replace(market="OPEN")) for labels in (_PART, _SHRINKS)),
+)
+
 
 @define
 class Parts:
@@ -75,16 +129,16 @@ class Parts:
 
     def pack(self, world: World) -> bytes:
         """A world as numbers, its interchangeable parts in order."""
-        number, (log, truths, engines, people) = self.number, world
+        number, (log, truths, engines, people, around) = self.number, world
         first, second = number(engines[0]), number(engines[1])
         one, other = number(people[0]), number(people[1])
         if second < first:
             first, second = second, first
-        if other < one:
+        if other < one and not around.alone:
             one, other = other, one
         packed = array("I", (
             number(log.shared), number(log.intents[0]), number(log.intents[1]), number(truths[0]), number(truths[1]),
-            first, second, one, other,
+            first, second, one, other, number(around),
         ))  # fmt: skip
         return packed.tobytes()
 
@@ -92,8 +146,8 @@ class Parts:
         """The world of these numbers."""
         whole = array("I")
         whole.frombytes(packed)
-        shared, one, two, t1, t2, e1, e2, p1, p2 = (self.parts[n] for n in whole)
-        return World(Log(shared, (one, two)), (t1, t2), (e1, e2), (p1, p2))  # type: ignore[arg-type]  # by place
+        shared, one, two, t1, t2, e1, e2, p1, p2, around = (self.parts[n] for n in whole)
+        return World(Log(shared, (one, two)), (t1, t2), (e1, e2), (p1, p2), around)  # type: ignore[arg-type]  # by place
 
 
 @define
@@ -129,7 +183,8 @@ class Exploration:
     parts: Parts = Factory(Parts)
     seen: Seen = field(default=Factory(lambda: Seen(20)))
     frontier: deque[bytes] = Factory(deque)
-    asked: dict[tuple[Shared, Intent, Command], None] = Factory(dict)  # what the desk was asked, and as what
+    openings: tuple[Opening, ...] = OPENINGS
+    asked: dict[Question, None] = Factory(dict)  # what the desk was asked, and as what
     compared: int = 0  # how many of these questions the production desk has answered alike
     steps: int = 0
     looked_at: int = 0
@@ -139,8 +194,9 @@ class Exploration:
 
     def walk(self, states_max: int, until: Callable[[], bool] = lambda: False) -> None:
         """Look at worlds until so many are known, all are, a promise is broken, or time is up."""
-        for world in OPENINGS if not self.seen.size else ():
-            first = self.parts.pack(world)
+        for begins in self.openings if not self.seen.size else ():
+            self.asked.update(dict.fromkeys(begins.asked))
+            first = self.parts.pack(begins.world)
             _ = self.seen.add(first)
             self.frontier.append(first)
         while self.frontier and self.seen.size < states_max and not self.broken:
@@ -154,8 +210,7 @@ class Exploration:
         for step in steps(world):
             self.steps += 1
             if step.asked is not None:
-                i, command = step.asked
-                self.asked[world.log.shared, world.log.intents[i], command] = None
+                self.asked[_question(world, *step.asked)] = None
             after = self.parts.pack(step.after)
             if not self.seen.add(after):
                 continue
@@ -191,18 +246,18 @@ def rules_hash() -> bytes:
     return hashlib.sha256(b"".join(texts)).digest()
 
 
-def exploration(told: bool = False, bits: int = 20) -> Exploration:
+def exploration(told: bool = False, bits: int = 20, openings: tuple[Opening, ...] = OPENINGS) -> Exploration:
     """A walk at its beginning; one that can tell how it came to a broken promise remembers more."""
-    return Exploration(seen=Seen(bits), parents={} if told else None)
+    return Exploration(seen=Seen(bits), openings=openings, parents={} if told else None)
 
 
-def resumed(path: Path, bits: int) -> Exploration:
+def resumed(path: Path, bits: int, openings: tuple[Opening, ...] = OPENINGS) -> Exploration:
     """The walk that was kept there, or a new one where there is none, or its rules were others."""
     if not path.exists():
-        return exploration(bits=bits)
+        return exploration(bits=bits, openings=openings)
     with path.open("rb") as file:
         if file.read(len(rules_hash())) != rules_hash():
-            return exploration(bits=bits)
+            return exploration(bits=bits, openings=openings)
         kept = pickle.load(file)  # written by `keep`, on this machine, by whoever runs the tests
     assert isinstance(kept, Exploration)
     return kept

@@ -1,4 +1,4 @@
-"""The model by night: `python -m tests.chaos.model.night SECONDS [FILE]` goes on with the walk that a file keeps."""
+"""The model by night: `python -m tests.chaos.model.night SECONDS [FILE]` goes on with the walks that files keep."""
 
 from __future__ import annotations
 
@@ -8,20 +8,30 @@ from pathlib import Path
 from typing import Final
 
 from tests.chaos.model.compared import BYSTANDERS, compare
-from tests.chaos.model.explore import for_seconds, report, resumed
+from tests.chaos.model.explore import OPENINGS, OPENINGS_BY_LOTS, Opening, for_seconds, report, resumed
 from tests.showing import REPOSITORY
 
 KEPT: Final = REPOSITORY / ".night" / "model.walk"
 WORLDS: Final = 10_000_000
 BITS: Final = 24  # sixteen million places
+WALKS: Final = {"": OPENINGS, "-by-lots": OPENINGS_BY_LOTS}
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Walk for so long, keep the walk, ask the production desk what it was not asked before; 0 if all is well."""
+    """Walk both for so long together, keep them, ask the production desk what it was not asked before; 0 if all is
+    well."""
     seconds, *more = arguments
     path = Path(more[0]) if more else KEPT
-    walk = resumed(path, BITS)
-    walk.walk(WORLDS, for_seconds(float(seconds)))
+    share = float(seconds) / len(WALKS)
+    went_well = [
+        _goes_on(path.with_stem(path.stem + name), openings, share) for name, openings in WALKS.items()
+    ]  # fmt: skip
+    return 0 if all(went_well) else 1
+
+
+def _goes_on(path: Path, openings: tuple[Opening, ...], seconds: float) -> bool:
+    walk = resumed(path, BITS, openings)
+    walk.walk(WORLDS, for_seconds(seconds))
     _ = sys.stdout.write(report(walk) + "\n")
     sys.stdout.flush()
     said: list[str] = []
@@ -39,7 +49,7 @@ def main(arguments: Sequence[str]) -> int:
     if well:
         walk.keep(path)  # with what was compared; what differs is compared again by the next night, and told again
     _ = sys.stdout.write("\n".join(said) + "\n")
-    return 0 if well else 1
+    return well
 
 
 if __name__ == "__main__":

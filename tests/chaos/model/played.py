@@ -10,9 +10,10 @@ import copy
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from decimal import Decimal
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypedDict
+from zlib import crc32
 
-from attrs import Factory, define
+from attrs import Factory, define, evolve
 from returns.pipeline import is_successful
 
 from phoenix_adapters.brokers.mock.market import CARDS, MIDS
@@ -44,7 +45,7 @@ from phoenix_core.kernel import Command as Asked
 from phoenix_core.kernel import bead_of, clear, decide, sealed
 from phoenix_core.kernel import evolve as fold
 from phoenix_core.refusals import Reason, Refusal
-from phoenix_core.trade.order_life import End, Known
+from phoenix_core.trade.order_life import End, Known, Standing
 from phoenix_core.trade.positions import Ended, Open, position_id_of
 from phoenix_core.values import (
     Account,
@@ -62,7 +63,7 @@ from phoenix_core.values import (
     utc_text,
 )
 from phoenix_core.world import Link, Run, World
-from tests.chaos.model.rules import Command, Intent, Shared
+from tests.chaos.model.rules import WHOLE, Command, Intent, Shared
 
 NOW: Final = Moment(utc_of("2026-11-18T19:00:00.000000Z", "now"), timedelta(hours=9), "boot")
 TOKEN_OVER: Final = timedelta(seconds=301)
@@ -73,12 +74,19 @@ KEY: Final = "SHA256:operator"
 PAIRS: Final = ("EURUSD", "GBPUSD")
 INTENTS: Final = tuple(derived_id("model", pair) for pair in PAIRS)
 WORDS: Final = text_hash("because")
+# The contract's own hours, as they make the market what a command says it is; the FX week is open on this Wednesday.
+HOURS: Final = {
+    "OPEN": ((NOW.wall - timedelta(days=1), NOW.wall + timedelta(days=1)),),
+    "SOON": ((NOW.wall - timedelta(days=1), NOW.wall + timedelta(minutes=4)),),
+    "SHUT": ((NOW.wall + timedelta(hours=1), NOW.wall + timedelta(days=1)),),
+}
 
 # What the model calls a refusal, by what heads it.
 FAMILIES: Final[tuple[tuple[str, str], ...]] = (
     ("LEASE_LOST ENGINE_NOT_RUNNING", "LEASE"),
     ("KILL_FLAG_ACTIVE", "KILL"),
     ("INSTRUMENT_BUSY DRIFT_OPEN", "DRIFT"),
+    ("MARKET_ HOURS_UNKNOWN", "MARKET"),
     ("TOKEN_", "TOKEN"),
     ("EXIT_", "EXIT"),
     ("STATEMENT_ DECIDED_ALREADY EVIDENCE_ SAME_PERSON_TWICE", "DECIDED"),
@@ -131,7 +139,7 @@ class Played:
             link=Link(session=1, up=True, synchronised=True, round_trip_age=timedelta(0)),
             accounts=(ACCOUNT,),
             instruments={pair: CARDS[pair] for pair in PAIRS},
-            hours={pair: ((NOW.wall - timedelta(days=1), NOW.wall + timedelta(days=1)),) for pair in PAIRS},
+            hours={pair: HOURS[command.market] for pair in PAIRS if command.market != "UNKNOWN"},
             quotes=quotes,
             snapshot=self.picture(),
             equity=Money(Decimal(100_000)),
@@ -208,20 +216,18 @@ class Played:
         found = [k for k in self.desk.orders.of(position_id_of(INTENTS[i])) if k.role is role]
         return found[-1] if found else None
 
-    def owed(self, i: int, entry: bool) -> tuple[tuple[int, int], SendOrder] | None:
-        """The hand-over that is owed for it."""
-        for key, effect in self.desk.owed.items():
-            mine = isinstance(effect, SendOrder) and effect.position_id == position_id_of(INTENTS[i])
-            if mine and isinstance(effect, SendOrder) and effect.is_entry is entry:
+    def owed(self, i: int, what: Role) -> tuple[tuple[int, int], SendOrder] | None:
+        """The hand-over that is owed for it: of its entry, of its close, or of another size for its pair."""
+        for key, effect in self.desk.owed.of(SendOrder).items():
+            roles = {frame.line.role for frame in effect.frames}
+            if effect.position_id == position_id_of(INTENTS[i]) and _is_of(roles, what):
                 return key, effect
         return None
 
     def _word(self, known: Known, status: BrokerStatus, completed: bool = False) -> OrderSaid:
-        full = known.line.quantity if status is BrokerStatus.FILLED else Quantity(Decimal(0))
-        perm_id = known.recorded_seq * 10 + len(known.role.value)
         return OrderSaid(
-            message=self.fresh("message"), session=1, ref=known.ref, account=ACCOUNT.tag, perm_id=perm_id,
-            order_id=1, status=status, filled=full, echo=known.line, group=known.group,
+            message=self.fresh("message"), session=1, ref=known.ref, account=ACCOUNT.tag, perm_id=_perm_id(known),
+            order_id=1, status=status, filled=self.did(known), echo=known.line, group=known.group,
         )  # fmt: skip
 
     def word(self, i: int, role: Role, status: BrokerStatus) -> list[Asked]:
@@ -233,18 +239,62 @@ class Played:
         """A fact as a command."""
         return Said(self.fresh("fact"), fact)
 
-    def executed(self, i: int, role: Role) -> list[Asked]:
-        """The whole of one order executes, at its place in the market."""
+    def did(self, known: Known) -> Quantity:
+        """What an order executed, as far as the desk was told of it."""
+        return self.desk.fills.executed(known.position_id).get(known.ref, Quantity(Decimal(0)))
+
+    def lot(self, i: int) -> Quantity:
+        """The least that an order of an intent fills at once: half of its entry."""
+        entry = self.order(i, Role.ENTRY)
+        assert entry is not None, "an intent whose order was recorded"
+        return Quantity(entry.line.quantity / WHOLE)
+
+    def execution(self, known: Known, name: str, quantity: Quantity) -> Asked:
+        """One execution of an order, at its place in the market."""
+        line = known.line
+        said = ExecutionSaid(
+            self.fresh("message"), 1, f"{known.ref}.{name}.01", known.ref, ACCOUNT.tag,
+            _perm_id(known), line.symbol, line.side, quantity, Price(MIDS[line.symbol]), NOW.wall,
+        )  # fmt: skip
+        return self.say(said)
+
+    def one_lot(self, i: int, role: Role) -> list[Asked]:
+        """The first lot of an order executes; where that was told, it is told again."""
         known = self.order(i, role)
         if known is None:
             return []
-        line = known.line
-        name = f"{known.ref}.01"
-        said = ExecutionSaid(
-            self.fresh("message"), 1, name, known.ref, ACCOUNT.tag, known.recorded_seq * 10 + len(role.value),
-            line.symbol, line.side, line.quantity, Price(MIDS[line.symbol]), NOW.wall,
-        )  # fmt: skip
-        return [self.say(said), *self.word(i, role, BrokerStatus.FILLED)]
+        return self._again(known) or [self.execution(known, "first", self.lot(i))]
+
+    def _again(self, known: Known) -> list[Asked]:
+        told = (fill for fill in self.desk.fills.of(known.position_id) if fill.ref == known.ref)
+        return [self.execution(known, fill.family.rpartition(".")[2], fill.quantity) for fill in told]
+
+    def executed(self, i: int, role: Role, most: Quantity | None = None) -> list[Asked]:
+        """All of an order executes, or as much as there is to leave: the second lot where its first was told, and what
+        was told is told again. It ends as filled only where that is all that it says."""
+        known = self.order(i, role)
+        if known is None:
+            return []
+        said, did = self._again(known), self.did(known)
+        left = known.line.quantity - did if most is None else min(most, known.quantity_at_most - did)
+        if left > 0:
+            said.append(self.execution(known, "second" if said else "whole", Quantity(left)))
+        full = did + max(left, Decimal(0))
+        status = BrokerStatus.FILLED if full == known.line.quantity else BrokerStatus.CANCELLED
+        return [*said, self.say(evolve(self._word(known, status), filled=Quantity(full)))]
+
+    def held(self, i: int) -> Quantity:
+        """What is left of a position, as far as the desk was told."""
+        totals = self.desk.fills.totals(position_id_of(INTENTS[i]))
+        return Quantity(totals.entered - totals.exited)
+
+
+def _perm_id(known: Known) -> int:
+    return crc32(known.ref.encode()) + 1
+
+
+def _is_of(roles: set[Role], what: Role) -> bool:
+    return what in roles if what is not Role.STOP else roles <= {Role.STOP, Role.TARGET}
 
 
 # --- each command of the model as commands of production --------------------------------------------------------------
@@ -294,19 +344,19 @@ def _token(p: Played, i: int) -> str:
     return derived_id("token", "none")
 
 
-def _look(p: Played, i: int, c: Command, entry: bool = True) -> Asks:
-    owed = p.owed(i, entry)
+def _look(p: Played, i: int, c: Command, what: Role = Role.ENTRY) -> Asks:
+    owed = p.owed(i, what)
     if owed is None:
         return ["STATE"]
     cleared = clear(p.desk, *owed, p.world(c))
     return ["" if is_successful(cleared) else family(cleared.failure())]
 
 
-def _withhold(p: Played, i: int, c: Command, entry: bool = True) -> Asks:
-    owed = p.owed(i, entry)
+def _withhold(p: Played, i: int, c: Command, what: Role = Role.ENTRY) -> Asks:
+    owed = p.owed(i, what)
     if owed is None:
         return ["STATE"]
-    why = Refusal((Reason.KILL_FLAG_ACTIVE if entry else Reason.EXIT_EXPIRED,))
+    why = Refusal((Reason.KILL_FLAG_ACTIVE if what is Role.ENTRY else Reason.EXIT_EXPIRED,))
     return [submit.Withhold(p.fresh("withhold"), *owed, why)]
 
 
@@ -315,8 +365,13 @@ def _frame(p: Played, i: int, sent: bool, *roles: Role) -> Asks:
     return [p.say(FrameSaid(order.ref, 1, sent, 1)) for order in known]
 
 
-def _unknown(p: Played, i: int, c: Command, entry: bool = True) -> Asks:
-    owed = p.owed(i, entry)
+def _change_sent(p: Played, i: int, c: Command) -> Asks:
+    known = [order for role in (Role.STOP, Role.TARGET) if (order := p.order(i, role)) is not None]
+    return [p.say(FrameSaid(order.ref, order.revision, True, 1)) for order in known]
+
+
+def _unknown(p: Played, i: int, c: Command, what: Role = Role.ENTRY) -> Asks:
+    owed = p.owed(i, what)
     if owed is None:
         return ["STATE"]
     return [timed.Stall(p.fresh("unknown"), position_id_of(INTENTS[i]), "OUTCOME_UNKNOWN", owed[0])]
@@ -331,6 +386,13 @@ def _refused(p: Played, i: int, c: Command) -> Asks:
 
 def _ended(p: Played, i: int, *roles: Role) -> list[Asked]:
     return [said for role in roles for said in p.word(i, role, BrokerStatus.CANCELLED)]
+
+
+def _rest_ended(p: Played, i: int) -> list[Asked]:
+    """The entry's rest is cancelled: one lot of it had executed, whether or not that was told."""
+    known = p.order(i, Role.ENTRY)
+    assert known is not None
+    return [p.say(evolve(p._word(known, BrokerStatus.CANCELLED), filled=p.lot(i)))]
 
 
 def _carry(p: Played, i: int, c: Command) -> Asks:
@@ -373,13 +435,27 @@ PLAYS: Final[Mapping[str, Callable[[Played, int, Command], Asks]]] = {
         *p.word(i, Role.TARGET, BrokerStatus.SUBMITTED),
     ],
     "manage": lambda p, i, c: [timed.Manage(p.fresh("manage"), position_id_of(INTENTS[i]))],
-    "stopped": lambda p, i, c: [*p.executed(i, Role.STOP), *_ended(p, i, Role.TARGET, Role.CLOSE)],
+    "part": lambda p, i, c: [*p.one_lot(i, Role.ENTRY)],
+    "rest": lambda p, i, c: [timed.CancelRest(p.fresh("rest"), position_id_of(INTENTS[i]))],
+    "rest_over": lambda p, i, c: [*_rest_ended(p, i)],
+    "resize": lambda p, i, c: [leaving.Resize(p.fresh("resize"), position_id_of(INTENTS[i]))],
+    "look_resize": lambda p, i, c: _look(p, i, c, Role.STOP),
+    "withhold_resize": lambda p, i, c: _withhold(p, i, c, Role.STOP),
+    "resize_sent": _change_sent,
+    "resize_unknown": lambda p, i, c: _unknown(p, i, c, Role.STOP),
+    "resized": lambda p, i, c: [
+        *p.word(i, Role.STOP, BrokerStatus.SUBMITTED),
+        *p.word(i, Role.TARGET, BrokerStatus.SUBMITTED),
+    ],
+    "stop_lot": lambda p, i, c: [*p.one_lot(i, Role.STOP)],
+    "close_lot": lambda p, i, c: [*p.one_lot(i, Role.CLOSE)],
+    "stopped": lambda p, i, c: [*p.executed(i, Role.STOP, p.held(i)), *_ended(p, i, Role.TARGET, Role.CLOSE)],
     "close": lambda p, i, c: [p.sign(Close(position_id_of(INTENTS[i]), WORDS), p.desk.head.size)],
     "carry": _carry,
-    "look_close": lambda p, i, c: _look(p, i, c, False),
-    "withhold_close": lambda p, i, c: _withhold(p, i, c, False),
+    "look_close": lambda p, i, c: _look(p, i, c, Role.CLOSE),
+    "withhold_close": lambda p, i, c: _withhold(p, i, c, Role.CLOSE),
     "close_sent": lambda p, i, c: _frame(p, i, True, Role.CLOSE),
-    "close_unknown": lambda p, i, c: _unknown(p, i, c, False),
+    "close_unknown": lambda p, i, c: _unknown(p, i, c, Role.CLOSE),
     "close_filled": lambda p, i, c: [*p.executed(i, Role.CLOSE), *_ended(p, i, Role.STOP, Role.TARGET)],
     "kill": lambda p, i, c: [operate.RaiseKill(p.fresh("kill"), "desk", "test", "operator")],
     "clear": _clear,
@@ -434,19 +510,76 @@ def intent_of(played: Played, i: int) -> Intent:
         of_run=token is not None and token.epoch == desk.tenure.epoch,
         order="" if entry is None else _standing(entry),
         acked=entry is not None and entry.acknowledged,
-        owed=_owed(played, i, True),
+        owed=_owed(played, i, Role.ENTRY),
         pair=_pair(played, i),
         close=_close(played, i),
         drift=any(drift.instrument == PAIRS[i] for drift in desk.drifts.open.values()),
+        amber=shown is not None and any("market" in flag for flag in shown.evidence.flags),
+        **(_NO_LOTS if entry is None else _lots(played, i, entry)),
     )
+
+
+class Lots(TypedDict):
+    """What fills, and leaves, in parts."""
+
+    got: int
+    out: int
+    rest: bool
+    stop: int
+    target: int
+    change: str
+    size: int
+    then: int
+    closing: int
+
+
+_NO_LOTS: Final = Lots(got=0, out=0, rest=False, stop=0, target=0, change="", size=0, then=0, closing=0)
+
+
+def _lots(played: Played, i: int, entry: Known) -> Lots:
+    stop, target, close = (played.order(i, role) for role in (Role.STOP, Role.TARGET, Role.CLOSE))
+    totals = played.desk.fills.totals(position_id_of(INTENTS[i]))
+
+    def lots(quantity: Decimal) -> int:
+        counted = quantity / played.lot(i)
+        assert counted == int(counted), "whole lots alone are traded here"
+        return int(counted)
+
+    def rest(known: Known | None) -> int:
+        return 0 if known is None else lots(known.rest_after(played.did(known)))
+
+    change = _change(played, i, stop, target)
+    asked = Decimal(0) if stop is None or stop.end is not None else stop.line.quantity - played.did(stop)
+    return Lots(
+        got=lots(totals.entered),
+        out=lots(totals.exited),
+        rest=entry.cancel_requested is not None and entry.end is None,
+        stop=rest(stop),
+        target=rest(target),
+        change=change,
+        size=lots(target.line.quantity) if target is not None and change else 0,
+        then=max(0, lots(asked)) if change else 0,
+        closing=0 if close is None else lots(close.line.quantity),
+    )
+
+
+def _change(played: Played, i: int, *pair: Known | None) -> str:
+    """A revision of the pair: owed, or sent and not echoed, or not known to have left."""
+    owed = _owed(played, i, Role.STOP)
+    revised = [known for known in pair if known is not None and known.revision > 1 and known.end is None]
+    if owed:
+        return owed
+    if any(known.standing is Standing.UNKNOWN for known in revised):
+        return "UNKNOWN"
+    return "" if all(known.answered for known in revised) else "SENT"
 
 
 def _standing(known: Known) -> str:
     return known.end.value if known.end is not None else known.standing.value
 
 
-def _owed(played: Played, i: int, entry: bool) -> str:
-    owed = played.owed(i, entry)
+def _owed(played: Played, i: int, what: Role) -> str:
+    owed = played.owed(i, what)
     return "" if owed is None else "MINE" if owed[0][0] > played.desk.tenure.epoch else "OLD"
 
 
@@ -457,6 +590,8 @@ def _pair(played: Played, i: int) -> str:
     assert (stop.end is None) == (target.end is None), "a pair ends together"
     if stop.end is not None:
         return "GONE"
+    if stop.cancel_requested is not None and target.cancel_requested is not None:
+        return "ENDING"
     return "STANDS" if stop.acknowledged and target.acknowledged else "ASKED"
 
 
@@ -470,4 +605,4 @@ def _close(played: Played, i: int) -> str:
         return "SPENT" if signed else ""
     if known.end is not None:
         return {End.CANCELLED: "GONE"}.get(known.end, known.end.value)
-    return _owed(played, i, False) or known.standing.value
+    return _owed(played, i, Role.CLOSE) or known.standing.value

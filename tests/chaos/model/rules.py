@@ -26,6 +26,33 @@ class Intent(NamedTuple):
     pair: str = ""  # stop and target: ASKED, STANDS, GONE
     close: str = ""  # a close by hand: SIGNED, SPENT, MINE, OLD, SENT, UNKNOWN, DROPPED, FILLED, GONE
     drift: bool = False  # the broker spoke of what was over
+    amber: bool = False  # that version says that the market is not open
+    got: int = 0  # lots that its entry executed
+    out: int = 0  # lots that its exits executed
+    rest: bool = False  # the end of what its entry may still execute was asked for
+    stop: int = 0  # lots that its stop may still execute
+    target: int = 0  # and its target
+    change: str = ""  # another size of its pair: MINE, OLD, SENT, UNKNOWN; nothing once the broker echoed it
+    size: int = 0  # for so many lots
+    then: int = 0  # what its stop may still execute once the broker echoes that
+    closing: int = 0  # lots of the close by hand
+
+    @property
+    def held(self) -> int:
+        """What is left of it."""
+        return self.got - self.out
+
+    @property
+    def works(self) -> bool:
+        """Whether its entry left, or may have, and has no end."""
+        return self.order != "" and self.order not in ORDER_ENDS
+
+    @property
+    def fits(self) -> bool:
+        """Whether its pair is protection: all that is held is covered, and no more than its entry may still add."""
+        most = self.held + (WHOLE - self.got if self.works else 0)
+        stands = self.pair == "STANDS" and not self.change
+        return stands and 0 < self.held <= min(self.stop, self.target) and max(self.stop, self.target) <= most
 
 
 class Shared(NamedTuple):
@@ -42,6 +69,7 @@ class Command(NamedTuple):
     fit: bool = True  # the asking run's epoch is the lease's
     late: bool = False  # the life of what it acts on is over by the clock
     version: int = 0  # of the evidence that was signed
+    market: str = "OPEN"  # or SOON, which closes within minutes; SHUT; UNKNOWN, where nobody knows its hours
 
 
 class Verdict(NamedTuple):
@@ -52,10 +80,12 @@ class Verdict(NamedTuple):
     intent: Intent
 
 
+WHOLE: Final = 2  # lots of an order: the fewest that can fill in two parts
 ENDS: Final = ("CLOSED", "CANCELLED", "REJECTED")
 SENT: Final = ("SUBMITTED", "STALLED")
 HELD: Final = ("FILLED", "MANAGED")
 ORDER_ENDS: Final = ("DROPPED", "FILLED", "CANCELLED", "REJECTED")
+AT_WORK: Final = ("MINE", "OLD", "SENT", "UNKNOWN")  # a close that may execute
 
 Rule = Callable[[Shared, Intent, Command], Verdict]
 
@@ -78,18 +108,19 @@ def _propose(shared: Shared, it: Intent, c: Command) -> Verdict:
 def _assemble(shared: Shared, it: Intent, c: Command) -> Verdict:
     if it.state != "PROPOSED":
         return _no("STATE", shared, it)
-    return _yes(shared, it, evidence=it.evidence + 1, red=shared.kill)
+    return _yes(shared, it, evidence=it.evidence + 1, red=shared.kill, amber=c.market != "OPEN")
 
 
 def _approve(shared: Shared, it: Intent, c: Command) -> Verdict:
-    """One yes, for the evidence that stands, while nothing forbids it and an engine runs."""
+    """One yes, for the evidence that stands, while nothing forbids it and an engine runs. A market that is shut is
+    shown, and forbids no signature: whether the order may leave is asked when it would."""
     if it.verdict or it.state != "PROPOSED" or c.version != it.evidence:
         return _no("DECIDED", shared, it)
     if shared.kill or it.red:
         return _no("KILL", shared, it)
     if not shared.lease:
         return _no("LEASE", shared, it)
-    return _yes(shared, it, state="APPROVED", verdict="YES", token="LIVE", of_run=True, evidence=0)
+    return _yes(shared, it, state="APPROVED", verdict="YES", token="LIVE", of_run=True, evidence=0, amber=False)
 
 
 def _reject(shared: Shared, it: Intent, c: Command) -> Verdict:
@@ -100,7 +131,8 @@ def _reject(shared: Shared, it: Intent, c: Command) -> Verdict:
 
 
 def _withdrawn(it: Intent, token: str) -> dict[str, object]:
-    return {"state": "CANCELLED", "evidence": 0, "red": False, "token": token if it.token else "", "of_run": False}
+    token = token if it.token else ""
+    return {"state": "CANCELLED", "evidence": 0, "red": False, "amber": False, "token": token, "of_run": False}
 
 
 def _token_over(it: Intent, c: Command) -> bool:
@@ -123,11 +155,14 @@ def _withdraw(shared: Shared, it: Intent, c: Command) -> Verdict:
 
 
 def _submit(shared: Shared, it: Intent, c: Command) -> Verdict:
-    """The token is spent in the append that records the order; a red light takes the permission back."""
+    """The token is spent in the append that records the order; a red light takes the permission back. So does a market
+    that is not open: nothing waits for its opening."""
     if it.state != "APPROVED":
         return _no("STATE", shared, it)
     if shared.kill:
         return _no("KILL", shared, it, **_withdrawn(it, "REVOKED"))
+    if c.market != "OPEN":
+        return _no("MARKET", shared, it, **_withdrawn(it, "REVOKED"))
     if _token_over(it, c):
         return _no("TOKEN", shared, it, **_withdrawn(it, "EXPIRED"))
     return _yes(shared, it, **SPENT)
@@ -135,7 +170,11 @@ def _submit(shared: Shared, it: Intent, c: Command) -> Verdict:
 
 SPENT: Final[dict[str, object]] = {
     "state": "SUBMITTED", "token": "USED", "of_run": False, "order": "RECORDED", "owed": "MINE", "pair": "ASKED",
+    "stop": WHOLE, "target": WHOLE,
 }  # fmt: skip
+
+
+_GONE: Final[dict[str, object]] = {"pair": "GONE", "stop": 0, "target": 0, "then": 0}
 
 
 def _present(shared: Shared, it: Intent, c: Command) -> Verdict:
@@ -147,6 +186,8 @@ def _present(shared: Shared, it: Intent, c: Command) -> Verdict:
         return _no("KILL", shared, it)
     if not gone and it.drift:
         return _no("DRIFT", shared, it)
+    if not gone and c.market != "OPEN":
+        return _no("MARKET", shared, it)
     if it.token != "LIVE" or _token_over(it, c):
         return _no("TOKEN", shared, it)
     return _yes(shared, it, **SPENT)
@@ -162,6 +203,8 @@ def _look(shared: Shared, it: Intent, c: Command) -> Verdict:
         return _no("KILL", shared, it)
     if it.drift:
         return _no("DRIFT", shared, it)
+    if c.market != "OPEN":
+        return _no("MARKET", shared, it)
     return _no("TOKEN", shared, it) if c.late else _yes(shared, it)
 
 
@@ -169,7 +212,7 @@ def _withhold(shared: Shared, it: Intent, c: Command) -> Verdict:
     if it.owed != "MINE":
         return _no("STATE", shared, it)
     state = "CANCELLED" if it.state == "SUBMITTED" else it.state
-    return _no("KILL", shared, it, state=state, owed="", order="DROPPED", pair="GONE")
+    return _no("KILL", shared, it, state=state, owed="", order="DROPPED", **_GONE)
 
 
 def _frame_sent(shared: Shared, it: Intent, c: Command) -> Verdict:
@@ -182,7 +225,7 @@ def _frame_dropped(shared: Shared, it: Intent, c: Command) -> Verdict:
     if it.owed != "MINE":
         return _yes(shared, it)
     state = "CANCELLED" if it.state == "SUBMITTED" else it.state
-    return _yes(shared, it, state=state, owed="", order="DROPPED", pair="GONE")
+    return _yes(shared, it, state=state, owed="", order="DROPPED", **_GONE)
 
 
 # --- silence ----------------------------------------------------------------------------------------------------------
@@ -216,26 +259,53 @@ def _ack(shared: Shared, it: Intent, c: Command) -> Verdict:
     return _yes(shared, it, state=state, order="WORKING", acked=True)
 
 
+def _part(shared: Shared, it: Intent, c: Command) -> Verdict:
+    """The first lot of two. Something is held, so it is FILLED; the order works on, and nothing of it has ended."""
+    if it.got:
+        return _yes(shared, it)
+    if it.state in ENDS:
+        return _yes(shared, it, drift=True)
+    return _yes(shared, it, state="FILLED", got=1)
+
+
 def _fill(shared: Shared, it: Intent, c: Command) -> Verdict:
     """An execution moves what was sent; after an end it is a drift. What the log thought ended, drifts too."""
-    over = it.state in ENDS
-    late = (over and it.state != "CLOSED") or (it.state in SENT and it.order in ("CANCELLED", "REJECTED"))
+    over, new = it.state in ENDS, it.got < WHOLE
+    late = new and (over or it.order in ("CANCELLED", "REJECTED"))
     state = "FILLED" if it.state in SENT else it.state
     order = it.order if it.order in ORDER_ENDS else "FILLED"
-    return _yes(shared, it, state=state, order=order, drift=it.drift or late)
+    return _yes(shared, it, state=state, order=order, rest=False, got=it.got if over else WHOLE, drift=it.drift or late)
+
+
+def _rest(shared: Shared, it: Intent, c: Command) -> Verdict:
+    """An approval covers so much working life: what is not filled by then is asked to end, once, and has no end by
+    that."""
+    return _yes(shared, it, rest=True) if it.works and not it.rest else _no("STATE", shared, it)
+
+
+def _rest_over(shared: Shared, it: Intent, c: Command) -> Verdict:
+    """The broker ended an entry that had filled in part: its exits stand. Where nothing is held any more, and nothing
+    works, that is the end; exits that still work beside nothing are asked to end."""
+    if not it.works:
+        return _yes(shared, it)
+    flat = it.state in HELD and it.held == 0
+    if not flat or it.pair != "GONE":
+        asked = "ENDING" if flat else it.pair
+        return _yes(shared, it, order="CANCELLED", rest=False, pair=asked)
+    return _yes(shared, it, order="CANCELLED", rest=False, state="CLOSED")
 
 
 def _refused(shared: Shared, it: Intent, c: Command) -> Verdict:
     """A code of the closed list: an end for what was never acknowledged; the position waits for its proof."""
     if it.order in ORDER_ENDS:
         return _yes(shared, it)
-    return _yes(shared, it, order="REJECTED", pair="GONE")
+    return _yes(shared, it, order="REJECTED", **_GONE)
 
 
 def _cancelled(shared: Shared, it: Intent, c: Command) -> Verdict:
     if it.order in ORDER_ENDS:
         return _yes(shared, it)
-    return _yes(shared, it, order="CANCELLED", pair="GONE")
+    return _yes(shared, it, order="CANCELLED", rest=False, **_GONE)
 
 
 def _picture(shared: Shared, it: Intent, c: Command) -> Verdict:
@@ -251,24 +321,101 @@ def _picture(shared: Shared, it: Intent, c: Command) -> Verdict:
 def _pair_stands(shared: Shared, it: Intent, c: Command) -> Verdict:
     if it.pair != "ASKED":
         return _yes(shared, it)
-    return _yes(shared, it, pair="STANDS", state="MANAGED" if it.state == "FILLED" else it.state)
+    return _settled(shared, it._replace(pair="STANDS"))
+
+
+def _settled(shared: Shared, it: Intent) -> Verdict:
+    """MANAGED begins where what is held has the protection that was approved, neither less of it nor more."""
+    return _yes(shared, it, state="MANAGED" if it.state == "FILLED" and it.fits else it.state)
 
 
 def _manage(shared: Shared, it: Intent, c: Command) -> Verdict:
-    if it.state != "FILLED" or it.pair != "STANDS":
+    if it.state != "FILLED" or not it.fits:
         return _no("STATE", shared, it)
     return _yes(shared, it, state="MANAGED")
 
 
+def _resize(shared: Shared, it: Intent, c: Command) -> Verdict:
+    """Protection follows what is held, once nothing can change that but exits: the entry is over, the last change was
+    answered, no close works. Until the broker answers, the larger of both sizes may be the one."""
+    wrong = it.state in HELD and it.held > 0 and {it.stop, it.target} != {it.held}
+    if not wrong or it.pair != "STANDS" or it.works or it.change or it.close in AT_WORK:
+        return _no("STATE", shared, it)
+    now = {"stop": max(it.stop, it.held), "target": max(it.target, it.held)}
+    return _yes(shared, it, change="MINE", size=it.held, then=it.held, **now)
+
+
+def _look_resize(shared: Shared, it: Intent, c: Command) -> Verdict:
+    """X1 to X4 of a change: no exit for more than is held. Neither a shut market nor a kill keeps an exit back."""
+    if it.change not in ("MINE", "OLD") or it.state not in HELD:
+        return _no("STATE", shared, it)
+    if not (c.fit and shared.lease):
+        return _no("LEASE", shared, it)
+    return _no("EXIT", shared, it) if it.size > it.held else _yes(shared, it)
+
+
+def _withhold_resize(shared: Shared, it: Intent, c: Command) -> Verdict:
+    """No byte of a change left: the pair is as large as it was."""
+    if it.change != "MINE":
+        return _no("STATE", shared, it)
+    now = {"stop": 1, "target": 1} if it.size == WHOLE else {}
+    return _no("EXIT", shared, it, change="", size=0, then=0, **now)
+
+
+def _resize_sent(shared: Shared, it: Intent, c: Command) -> Verdict:
+    return _yes(shared, it, change="SENT") if it.change == "MINE" else _yes(shared, it)
+
+
+def _resize_unknown(shared: Shared, it: Intent, c: Command) -> Verdict:
+    """What an earlier run recorded is not sent again; whether it left, the broker's echo says."""
+    if it.change not in ("MINE", "OLD"):
+        return _no("STATE", shared, it)
+    over = it.pair == "GONE"
+    return _yes(shared, it, change="" if over else "UNKNOWN", size=0 if over else it.size)
+
+
+def _resized(shared: Shared, it: Intent, c: Command) -> Verdict:
+    """The broker echoes the new size: that is the size now."""
+    if it.change not in ("SENT", "UNKNOWN") or it.pair != "STANDS":
+        return _yes(shared, it)
+    now = it._replace(stop=min(it.stop, it.then), target=min(it.target, it.size))
+    return _settled(shared, now._replace(change="", size=0, then=0))
+
+
+def _leaves(it: Intent, **change: object) -> Intent:
+    """An exit executed: no more is entered on this approval."""
+    return it._replace(rest=it.rest or it.works, **change)  # type: ignore[arg-type]  # NamedTuple._replace as above
+
+
+def _stop_lot(shared: Shared, it: Intent, c: Command) -> Verdict:
+    """One lot left at the stop, and the stop works on for what is still held, or may still fill."""
+    if it.out or it.state not in HELD:
+        return _yes(shared, it)
+    return _yes(shared, _leaves(it, out=1, stop=it.stop - 1, then=max(0, it.then - 1)))
+
+
+def _close_lot(shared: Shared, it: Intent, c: Command) -> Verdict:
+    if it.out or it.state not in HELD:
+        return _yes(shared, it)
+    return _yes(shared, _leaves(it, out=1))
+
+
+def _left(it: Intent, close: str) -> Intent:
+    """All that was held has left, and the group ended with it; the position does, once its entry has."""
+    change = it.change if it.change == "OLD" else ""
+    now = _leaves(it, out=it.got, close=close, change=change, size=it.size if change else 0, **_GONE)
+    return now if it.works else now._replace(state="CLOSED")
+
+
 def _close_over(it: Intent) -> str:
-    return "GONE" if it.close in ("MINE", "OLD", "SENT", "UNKNOWN") else it.close
+    return "GONE" if it.close in AT_WORK else it.close
 
 
 def _stopped(shared: Shared, it: Intent, c: Command) -> Verdict:
     """The stop executed; its group takes target and close away with it."""
     if it.state not in HELD:
         return _yes(shared, it)
-    return _yes(shared, it, state="CLOSED", pair="GONE", close=_close_over(it))
+    return _yes(shared, _left(it, _close_over(it)))
 
 
 def _close(shared: Shared, it: Intent, c: Command) -> Verdict:
@@ -283,18 +430,18 @@ def _carry(shared: Shared, it: Intent, c: Command) -> Verdict:
         return _no("STATE", shared, it)
     if c.late:
         return _no("EXIT", shared, it, close="SPENT")
-    if it.state not in HELD:
+    if it.state not in HELD or it.held == 0:
         return _no("STATE", shared, it, close="SPENT")
-    return _yes(shared, it, close="MINE")
+    return _yes(shared, it, close="MINE", closing=it.held, rest=it.rest or it.works)
 
 
 def _look_close(shared: Shared, it: Intent, c: Command) -> Verdict:
-    """X1 to X4: what is held, a young signature, the lease. A kill stops no exit."""
+    """X1 to X4: what is held and no more, a young signature, the lease. A kill stops no exit, nor does the hour."""
     if it.close not in ("MINE", "OLD") or it.state not in HELD:
         return _no("STATE", shared, it)
     if not (c.fit and shared.lease):
         return _no("LEASE", shared, it)
-    return _no("EXIT", shared, it) if c.late else _yes(shared, it)
+    return _no("EXIT", shared, it) if c.late or it.closing > it.held else _yes(shared, it)
 
 
 def _withhold_close(shared: Shared, it: Intent, c: Command) -> Verdict:
@@ -316,7 +463,7 @@ def _close_unknown(shared: Shared, it: Intent, c: Command) -> Verdict:
 def _close_filled(shared: Shared, it: Intent, c: Command) -> Verdict:
     if it.state not in HELD:
         return _yes(shared, it)
-    return _yes(shared, it, state="CLOSED", pair="GONE", close="FILLED")
+    return _yes(shared, _left(it, "FILLED"))
 
 
 # --- what all share ---------------------------------------------------------------------------------------------------
@@ -337,13 +484,19 @@ def _lease(shared: Shared, it: Intent, c: Command) -> Verdict:
 def older(it: Intent) -> Intent:
     """An intent under a new lease: tokens and hand-overs of the earlier one stay behind."""
     close = "OLD" if it.close == "MINE" else it.close
-    return it._replace(of_run=False, owed="OLD" if it.owed else "", close=close)
+    change = "OLD" if it.change == "MINE" else it.change
+    return it._replace(of_run=False, owed="OLD" if it.owed else "", close=close, change=change)
 
 
 def _release(shared: Shared, it: Intent, c: Command) -> Verdict:
     return _yes(shared._replace(lease=False), it)
 
 
+# What is asked where orders fill, and are left, lot by lot.
+BY_LOTS: Final = {
+    "part", "rest", "rest_over", "resize", "look_resize", "withhold_resize", "resize_sent", "resize_unknown",
+    "resized", "stop_lot", "close_lot",
+}  # fmt: skip
 # What only the engine may have recorded; a run whose lease is gone is refused before anything is judged.
 FENCED: Final[dict[str, Rule]] = {
     "assemble": _assemble, "submit": _submit, "withhold": _withhold, "frame_sent": _frame_sent,
@@ -351,11 +504,14 @@ FENCED: Final[dict[str, Rule]] = {
     "refused": _refused, "cancelled": _cancelled, "picture": _picture, "pair_stands": _pair_stands, "manage": _manage,
     "stopped": _stopped, "carry": _carry, "withhold_close": _withhold_close, "close_sent": _close_sent,
     "close_unknown": _close_unknown, "close_filled": _close_filled, "release": _release,
+    "part": _part, "rest": _rest, "rest_over": _rest_over, "resize": _resize, "withhold_resize": _withhold_resize,
+    "resize_sent": _resize_sent,
+    "resize_unknown": _resize_unknown, "resized": _resized, "stop_lot": _stop_lot, "close_lot": _close_lot,
 }  # fmt: skip
 OPEN: Final[dict[str, Rule]] = {
     "propose": _propose, "approve": _approve, "reject": _reject, "expire": _expire, "withdraw": _withdraw,
-    "present": _present, "look": _look, "look_close": _look_close, "close": _close, "kill": _kill, "clear": _clear,
-    "lease": _lease,
+    "present": _present, "look": _look, "look_close": _look_close, "look_resize": _look_resize, "close": _close,
+    "kill": _kill, "clear": _clear, "lease": _lease,
 }  # fmt: skip
 
 

@@ -3,6 +3,9 @@
 The log is the two intents and what they share, as durable. A process has a memory of it, which may be old; what it
 recorded and has not yet handed over, it alone knows, and loses when it dies. Reports of the transport reach only the
 process that sent. The broker's word reaches whoever listens, late or never. Nothing here is drawn: all is tried.
+
+Where `Around` says so, one intent is alone with one operator, orders fill and are left lot by lot, and the market opens
+and closes: each of these multiplies the worlds, so that no walk tries all of it at once.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from functools import cache
 from typing import Final, NamedTuple
 
 from tests.chaos.model import rules
-from tests.chaos.model.rules import ENDS, HELD, Command, Intent, Shared, Verdict, older
+from tests.chaos.model.rules import ENDS, HELD, WHOLE, Command, Intent, Shared, Verdict, older
 
 EVIDENCE_MAX: Final = 2  # versions: one that is signed, one that voids it
 
@@ -27,9 +30,15 @@ class Log(NamedTuple):
 class Truth(NamedTuple):
     """What is true of one intent outside the log: at the broker, on the clock, and what the promises count."""
 
-    broker: str = ""  # PENDING, WORKING, FILLED, REJECTED, CANCELLED
-    left: str = ""  # how it was left: STOPPED or CLOSED
+    broker: str = ""  # PENDING, WORKING, PART, FILLED, REJECTED, CANCELLED
+    lots: int = 0  # how many of its entry executed
+    out: int = 0  # how many left again
+    by: str = ""  # at which exit the first of two left: STOP, CLOSE
+    size: int = 0  # what its stop may still execute
+    revised: int = 0  # the size that was last asked of its pair, where that arrived
+    left: str = ""  # how the last of it was left: STOPPED or CLOSED
     close: bool = False  # a close works
+    closing: int = 0  # for so many lots
     token_old: bool = False
     close_old: bool = False
     frames: int = 0  # entry frames handed to any transport
@@ -46,9 +55,9 @@ class Process(NamedTuple):
     memory: Log
     hands: tuple[str, str] = ("", "")  # entries: RECORDED, then OUT or LOST until the transport has reported
     closes: tuple[str, str] = ("", "")
-    thought: tuple[str, int, bool] | None = (
-        None  # a decision made on the memory, not yet appended: (name, intent, late)
-    )
+    changes: tuple[str, str] = ("", "")  # another size of a pair
+    # A decision made on the memory and the world, not yet appended: (name, intent, late, market).
+    thought: tuple[str, int, bool, str] | None = None
 
 
 class Signature(NamedTuple):
@@ -59,6 +68,19 @@ class Signature(NamedTuple):
     version: int
 
 
+class Around(NamedTuple):
+    """What a walk varies, and where the market stands."""
+
+    alone: bool = False  # one intent and one operator
+    parts: bool = False  # lot by lot
+    market: str = ""  # OPEN, SOON, SHUT or UNKNOWN; nothing: it is open for ever
+
+    @property
+    def hour(self) -> str:
+        """What a guard reads of the market now."""
+        return self.market or "OPEN"
+
+
 class World(NamedTuple):
     """Everything."""
 
@@ -66,6 +88,12 @@ class World(NamedTuple):
     truths: tuple[Truth, Truth] = (Truth(), Truth())
     engines: tuple[Process | None, Process | None] = (None, None)
     people: tuple[Signature | None, Signature | None] = (None, None)
+    around: Around = Around()
+
+    @property
+    def intents(self) -> tuple[int, ...]:
+        """The intents of this walk; its operators are as many."""
+        return (0,) if self.around.alone else (0, 1)
 
 
 class Step(NamedTuple):
@@ -135,11 +163,13 @@ def caught_up(world: World, p: int | None) -> World:
 
 def steps(world: World) -> Iterator[Step]:
     """Everything that may happen next."""
-    for i in (0, 1):
+    for i in world.intents:
         yield from _clocks_and_broker(world, i)
         if world.log.intents[i].state == "NONE":
             yield _asks(world, i, Command("propose"), None)
-    for o in (0, 1):
+    for market in HOURS.get(world.around.market, ()):
+        yield Step(f"the market is {market}", world._replace(around=world.around._replace(market=market)))
+    for o in world.intents:
         yield from _operator(world, o)
     if not world.log.shared.kill:
         yield _asks(world, 0, Command("kill"), None)
@@ -150,6 +180,9 @@ def steps(world: World) -> Iterator[Step]:
         else:
             yield Step(f"crash {p}", engine(world, p, None))
             yield from _engine(world, p, process)
+
+
+HOURS: Final = {"OPEN": ("SOON", "UNKNOWN"), "SOON": ("SHUT",), "SHUT": ("OPEN",), "UNKNOWN": ("OPEN",)}
 
 
 def _asks(world: World, i: int, command: Command, by: int | None) -> Step:
@@ -175,14 +208,18 @@ def _clocks_and_broker(world: World, i: int) -> Iterator[Step]:
         yield Step(f"token {i} grows old", world._replace(truths=put(world.truths, i, token_old=True)))
     if not truth.close_old and intent.close in ("SIGNED", "MINE"):
         yield Step(f"close {i} grows old", world._replace(truths=put(world.truths, i, close_old=True)))
+    if world.around.parts:
+        yield from _broker_by_lots(world, i)
+        return
     for status in BROKER_NEXT.get(truth.broker, ()):
         late = truth.broker == "CANCELLED"
-        truths = put(world.truths, i, broker=status, late_fill=truth.late_fill or late)
+        lots = WHOLE if status == "FILLED" else 0
+        truths = put(world.truths, i, broker=status, lots=lots, late_fill=truth.late_fill or late)
         yield Step(f"the broker has {i} {status}", world._replace(truths=truths))
     if truth.broker == "FILLED" and not truth.left and not truth.late_fill:
-        yield Step(f"{i} is stopped", world._replace(truths=put(world.truths, i, left="STOPPED", close=False)))
+        yield _is_left(world, i, "STOPPED")
         if truth.close:
-            yield Step(f"{i} is closed", world._replace(truths=put(world.truths, i, left="CLOSED", close=False)))
+            yield _is_left(world, i, "CLOSED")
 
 
 BROKER_NEXT: Final = {
@@ -192,13 +229,57 @@ BROKER_NEXT: Final = {
 }
 
 
+def _is_left(world: World, i: int, left: str) -> Step:
+    truths = put(world.truths, i, left=left, out=world.truths[i].lots, close=False, closing=0)
+    return Step(f"{i} is {left}", world._replace(truths=truths))
+
+
+def _broker_by_lots(world: World, i: int) -> Iterator[Step]:
+    """A broker that fills the first of two lots, and the second or never; whose stop, or close, lets one lot go first.
+    Its exits reduce each other, and end together once all is out and the entry is over."""
+    truth = world.truths[i]
+    for status, lots in LOTS_NEXT.get(truth.broker, ()):
+        late = truth.broker == "CANCELLED"
+        if late and (truth.left or truth.out):
+            continue
+        lots = truth.lots if lots is None else lots
+        flat = status == "CANCELLED" and lots > 0 and truth.out == lots
+        size = 0 if status in ("CANCELLED", "REJECTED") and not lots else truth.size
+        truths = put(world.truths, i, broker=status, lots=lots, late_fill=truth.late_fill or late,
+                     left="STOPPED" if flat else truth.left, size=size,
+                     close=truth.close and not flat, closing=0 if flat else truth.closing)  # fmt: skip
+        yield Step(f"the broker has {i} {status}", world._replace(truths=truths))
+    held, over = truth.lots - truth.out, truth.broker in ("FILLED", "CANCELLED")
+    if not held or truth.left:
+        return
+    if over:
+        if truth.size >= held:
+            yield _is_left(world, i, "STOPPED")
+        if truth.close and truth.closing == held:
+            yield _is_left(world, i, "CLOSED")
+    if truth.size == WHOLE and not truth.out and (held == WHOLE or not over):
+        truths = put(world.truths, i, out=1, by="STOP", size=1)
+        yield Step(f"{i} loses a lot at its stop", world._replace(truths=truths))
+    if not truth.out and over and truth.close and held == truth.closing == WHOLE:
+        truths = put(world.truths, i, out=1, by="CLOSE", closing=1)
+        yield Step(f"{i} loses a lot at its close", world._replace(truths=truths))
+
+
+LOTS_NEXT: Final[dict[str, tuple[tuple[str, int | None], ...]]] = {
+    "PENDING": (("WORKING", 0), ("PART", 1), ("FILLED", WHOLE), ("REJECTED", 0)),
+    "WORKING": (("PART", 1), ("FILLED", WHOLE), ("CANCELLED", 0)),
+    "PART": (("FILLED", WHOLE), ("CANCELLED", None)),
+    "CANCELLED": (("FILLED", WHOLE),),
+}
+
+
 def _operator(world: World, o: int) -> Iterator[Step]:
     """An operator signs what the screen shows, and hands it in when it suits: the desk may have moved on."""
     mine = world.people[o]
     if mine is not None:
         yield _hand_in(world, o, mine)
         return
-    for i in (0, 1):
+    for i in world.intents:
         intent = world.log.intents[i]
         if intent.state == "PROPOSED" and intent.evidence:
             yield _sign(world, o, Signature(i, "approve", intent.evidence))
@@ -238,34 +319,38 @@ def _engine(world: World, p: int, process: Process) -> Iterator[Step]:
     if process.thought is not None:
         yield _land(world, p, process, *process.thought)
     else:
-        for i in (0, 1):
+        for i in world.intents:
             if process.memory.intents[i].state == "APPROVED":
-                thought = ("submit", i, world.truths[i].token_old)
+                thought = ("submit", i, world.truths[i].token_old, world.around.hour)
                 yield Step(f"{p} thinks submit {i}", engine(world, p, process._replace(thought=thought)))
     release = Command("release", process.fit)
     yield Step(f"{p} stops", engine(ask(world, 0, release, p)[1], p, None), (0, release))
-    for i in (0, 1):
+    for i in world.intents:
         yield from _hands(world, p, process, i)
         yield from _due(world, p, process, i)
         if process.hands[i] not in ("OUT", "LOST"):
             yield from _hears(world, p, process, i)
-    if all(_agree(world, i) for i in (0, 1)):
-        for i in (0, 1):
-            if world.log.intents[i].order in ("REJECTED", "CANCELLED"):
+    if all(_agree(world, i) for i in world.intents):
+        for i in world.intents:
+            intent = world.log.intents[i]
+            if intent.order in ("REJECTED", "CANCELLED") and not (world.around.parts and intent.got):
                 yield _asks(world, i, Command("picture", process.fit), p)
 
 
 def _agree(world: World, i: int) -> bool:
     """Whether the broker's picture shows of this intent what the log has; else a picture finds drifts."""
-    return world.log.intents[i].order == world.truths[i].broker or world.log.intents[i].order == "DROPPED"
+    intent, truth = world.log.intents[i], world.truths[i]
+    if world.around.parts and intent.got != truth.lots:
+        return False
+    return intent.order == truth.broker or intent.order == "DROPPED"
 
 
-def _land(world: World, p: int, process: Process, name: str, i: int, late: bool) -> Step:
+def _land(world: World, p: int, process: Process, name: str, i: int, late: bool, market: str) -> Step:
     """Append what was decided on the memory: it lands on the head that it was decided on, or not at all."""
     idle = process._replace(thought=None)
     if not process.fresh:
         return Step(f"{p} loses {name} {i} to a conflict", caught_up(engine(world, p, idle), p))
-    command = Command(name, process.fit, late)
+    command = Command(name, process.fit, late, market=market)
     verdict, after = ask(engine(world, p, idle), i, command, p)
     return Step(f"{p} lands {name} {i}", _used(after, p, i) if not verdict.no else after, (i, command))
 
@@ -292,6 +377,12 @@ def _hands(world: World, p: int, process: Process, i: int) -> Iterator[Step]:
         case "OUT":
             yield _asks(engine(world, p, process._replace(closes=mark(process.closes, i, ""))), i,
                         Command("close_sent", process.fit), p)  # fmt: skip
+    match process.changes[i]:
+        case "RECORDED":
+            yield from _send_change(world, p, process, i)
+        case "OUT":
+            empty = engine(world, p, process._replace(changes=mark(process.changes, i, "")))
+            yield _asks(empty, i, Command("resize_sent", process.fit), p)
 
 
 def _send(world: World, p: int, process: Process, i: int) -> Iterator[Step]:
@@ -303,7 +394,7 @@ def _send(world: World, p: int, process: Process, i: int) -> Iterator[Step]:
     if not memory.intents[i].owed:
         yield Step(f"{p} owes {i} no more", engine(world, p, held._replace(hands=mark(held.hands, i, ""))))
         return
-    look = Command("look", held.fit, truth.token_old)
+    look = Command("look", held.fit, truth.token_old, market=world.around.hour)
     verdict = judged(memory.shared, memory.intents[i], look)
     yield Step(f"{p} looks at {i}", world, (i, look))
     if verdict.no:
@@ -313,7 +404,8 @@ def _send(world: World, p: int, process: Process, i: int) -> Iterator[Step]:
     broken = _entry_broken(world, held, i)
     for word, broker in (("OUT", "PENDING"), ("LOST", truth.broker)):
         sent = engine(world, p, held._replace(hands=mark(held.hands, i, word)))
-        truths = put(world.truths, i, frames=min(2, truth.frames + 1), broker=broker)
+        size = WHOLE if broker else 0
+        truths = put(world.truths, i, frames=min(2, truth.frames + 1), broker=broker, size=size)
         yield Step(f"{p} sends {i}: {word}", sent._replace(truths=truths), (i, look), broken)
 
 
@@ -326,6 +418,7 @@ def _entry_broken(world: World, held: Process, i: int) -> str:
         (truth.token_old, "I2 an entry frame after its token's life"),
         (intent.state != "SUBMITTED" or intent.order != "RECORDED", "I4 an entry frame that is not recorded"),
         (world.log.shared.kill, "I14 an entry frame after a durable kill"),
+        (world.around.hour != "OPEN", "C3 an entry frame while the market is not open"),
         (not held.fit or not world.log.shared.lease, "I21 an entry frame of a run without the lease"),
     )
     return next((why for is_so, why in said if is_so), "")
@@ -337,7 +430,7 @@ def _send_close(world: World, p: int, process: Process, i: int) -> Iterator[Step
     assert held is not None
     truth, intent = world.truths[i], world.log.intents[i]
     empty = engine(world, p, held._replace(closes=mark(held.closes, i, "")))
-    look = Command("look_close", held.fit, truth.close_old)
+    look = Command("look_close", held.fit, truth.close_old, market=world.around.hour)
     verdict = judged(held.memory.shared, held.memory.intents[i], look)
     yield Step(f"{p} looks at a close of {i}", world, (i, look))
     if intent.close not in ("MINE", "OLD"):
@@ -349,24 +442,54 @@ def _send_close(world: World, p: int, process: Process, i: int) -> Iterator[Step
             (intent.state not in HELD, "X1 an exit frame where nothing is held"),
             (truth.close_old, "X2 an exit frame without a young signature"),
             (not held.fit or not world.log.shared.lease, "X3 an exit frame of a run without the lease"),
-            (truth.broker != "FILLED", "X4 an exit frame for more than was executed"),
+            (intent.closing > truth.lots, "X4 an exit frame for more than was executed"),
+            (intent.closing > intent.held, "X4 an exit frame for more than is held"),
         )
         out = engine(world, p, held._replace(closes=mark(held.closes, i, "OUT")))
-        taken = out._replace(truths=put(out.truths, i, close=not truth.left))  # a group that is over takes nobody in
+        # A group that is over takes nobody in.
+        works = not truth.left
+        taken = out._replace(truths=put(out.truths, i, close=works, closing=intent.closing if works else 0))
         yield Step(f"{p} sends a close of {i}", taken, (i, look), next((why for so, why in said if so), ""))
+
+
+def _send_change(world: World, p: int, process: Process, i: int) -> Iterator[Step]:
+    """Another size of stop and target: the same last look, and the broker takes it where the pair still stands."""
+    world = caught_up(world, p)
+    held = world.engines[p]
+    assert held is not None
+    truth, intent = world.truths[i], world.log.intents[i]
+    empty = engine(world, p, held._replace(changes=mark(held.changes, i, "")))
+    look = Command("look_resize", held.fit, market=world.around.hour)
+    verdict = judged(held.memory.shared, held.memory.intents[i], look)
+    yield Step(f"{p} looks at a change of {i}", world, (i, look))
+    if intent.change not in ("MINE", "OLD"):
+        yield Step(f"{p} owes no change of {i}", empty)
+    elif verdict.no:
+        yield _asks(empty, i, Command("withhold_resize", held.fit), p)._replace(label=f"{p} withholds a change of {i}")
+    else:
+        said = (
+            (intent.size > intent.held, "X4 a pair for more than is held"),
+            (intent.works, "X4 a pair that is not its parent's size"),
+            (not held.fit or not world.log.shared.lease, "X3 an exit frame of a run without the lease"),
+        )
+        out = engine(world, p, held._replace(changes=mark(held.changes, i, "OUT")))
+        unheard = truth.out - intent.out if truth.by == "STOP" else 0  # left already, of the order that is revised
+        truths = put(out.truths, i, size=max(0, intent.then - unheard), revised=intent.size)
+        taken = out._replace(truths=truths)
+        yield Step(f"{p} sends a change of {i}", taken, (i, look), next((why for so, why in said if so), ""))
 
 
 def _due(world: World, p: int, process: Process, i: int) -> Iterator[Step]:
     """What time, or somebody else's bead, asks of this engine."""
-    intent, truth, fit = world.log.intents[i], world.truths[i], process.fit
+    intent, truth, fit, hour = world.log.intents[i], world.truths[i], process.fit, world.around.hour
     if intent.state == "PROPOSED" and intent.evidence < EVIDENCE_MAX:
-        yield _asks(world, i, Command("assemble", fit), p)
+        yield _asks(world, i, Command("assemble", fit, market=hour), p)
     if intent.token == "LIVE":
         yield _asks(world, i, Command("expire", fit, truth.token_old), p)
     if intent.token and world.log.shared.kill:
         yield _asks(world, i, Command("withdraw", fit), p)
     if intent.token and intent.token != "LIVE":
-        yield _present(world, p, i, Command("present", fit, truth.token_old))
+        yield _present(world, p, i, Command("present", fit, truth.token_old, market=hour))
     if intent.state == "SUBMITTED" and not intent.acked:
         yield _asks(world, i, Command("stall", fit), p)
         yield _asks(world, i, Command("lost", fit), p)
@@ -377,12 +500,31 @@ def _due(world: World, p: int, process: Process, i: int) -> Iterator[Step]:
     if intent.state == "FILLED":
         yield _asks(world, i, Command("manage", fit), p)
     if intent.close == "SIGNED":
-        command = Command("carry", fit, truth.close_old)
+        command = Command("carry", fit, truth.close_old, market=hour)
         verdict, after = ask(world, i, command, p)
         held = after.engines[p]
         if not verdict.no and held is not None:
             after = engine(after, p, held._replace(closes=mark(held.closes, i, "RECORDED")))
         yield Step(f"{p} carries a close of {i}", after, (i, command))
+    if world.around.parts:
+        yield from _due_by_lots(world, p, process, i)
+
+
+def _due_by_lots(world: World, p: int, process: Process, i: int) -> Iterator[Step]:
+    """The end of an entry's rest; a pair that follows what is held, asked for also where the answer is no."""
+    intent, fit = world.log.intents[i], process.fit
+    if intent.acked and intent.works:
+        yield _asks(world, i, Command("rest", fit), p)
+    if intent.change == "OLD":
+        yield _asks(world, i, Command("resize_unknown", fit), p)
+    settled = not intent.owed and intent.change != "OLD"  # what an earlier run left open is answered first
+    if intent.state in HELD and settled and {intent.stop, intent.target} != {intent.held}:
+        command = Command("resize", fit, market=world.around.hour)
+        verdict, after = ask(world, i, command, p)
+        held = after.engines[p]
+        if not verdict.no and held is not None:
+            after = engine(after, p, held._replace(changes=mark(held.changes, i, "RECORDED")))
+        yield Step(f"{p} resizes {i}", after, (i, command))
 
 
 def _present(world: World, p: int, i: int, command: Command) -> Step:
@@ -394,14 +536,51 @@ def _present(world: World, p: int, i: int, command: Command) -> Step:
 def _hears(world: World, p: int, process: Process, i: int) -> Iterator[Step]:
     """The broker's word as it stands now; a word may be heard again, or by nobody."""
     intent, truth, fit = world.log.intents[i], world.truths[i], process.fit
-    word = {"WORKING": "ack", "FILLED": "fill", "REJECTED": "refused", "CANCELLED": "cancelled"}.get(truth.broker)
-    if word is not None and intent.owed != "MINE":
-        yield _asks(world, i, Command(word, fit), p)
-    if truth.broker in ("WORKING", "FILLED") and not truth.left and intent.pair == "ASKED" and intent.owed != "MINE":
+    if intent.owed != "MINE":
+        for word in _words(truth):
+            yield _asks(world, i, Command(word, fit), p)
+    stands = truth.broker in ("WORKING", "PART", "FILLED") or truth.lots > 0
+    if stands and not truth.left and intent.pair == "ASKED" and intent.owed != "MINE":
         yield _asks(world, i, Command("pair_stands", fit), p)
-    if intent.state not in HELD or intent.order != "FILLED" or process.closes[i] == "OUT" or intent.close == "MINE":
+    if intent.state not in HELD or process.closes[i] == "OUT" or intent.close == "MINE":
         return
-    if truth.left:
+    if world.around.parts:
+        yield from _hears_lots(world, p, process, i)
+    elif truth.left and intent.order == "FILLED":
+        yield _asks(world, i, Command("stopped" if truth.left == "STOPPED" else "close_filled", fit), p)
+
+
+def _words(truth: Truth) -> Iterator[str]:
+    """What the broker tells of an entry."""
+    match truth.broker:
+        case "WORKING" | "PART":
+            yield "ack"
+        case "FILLED":
+            yield "fill"
+        case "REJECTED":
+            yield "refused"
+        case "CANCELLED":
+            yield "rest_over" if truth.lots else "cancelled"
+    if truth.broker in ("PART", "CANCELLED") and truth.lots:
+        yield "part"
+
+
+def _hears_lots(world: World, p: int, process: Process, i: int) -> Iterator[Step]:
+    """The broker's word on what protects and what leaves; what left is told once what was entered is known."""
+    intent, truth, fit = world.log.intents[i], world.truths[i], process.fit
+    if process.changes[i] == "OUT":
+        return
+    if truth.by == "STOP" and intent.got:
+        yield _asks(world, i, Command("stop_lot", fit), p)
+    if intent.change == "MINE":
+        return
+    if intent.change in ("SENT", "UNKNOWN") and truth.size and truth.revised == intent.size and not truth.left:
+        yield _asks(world, i, Command("resized", fit), p)
+    if intent.got != truth.lots or intent.close == "OLD":
+        return
+    if truth.by == "CLOSE":
+        yield _asks(world, i, Command("close_lot", fit), p)
+    if truth.left and (not truth.by or truth.left.startswith(truth.by) or intent.out):
         yield _asks(world, i, Command("stopped" if truth.left == "STOPPED" else "close_filled", fit), p)
 
 
@@ -418,15 +597,22 @@ def broken_in(world: World) -> str:
             ((intent.token == "LIVE") != (intent.state == "APPROVED"), "I3 a live token outside APPROVED"),
             (truth.frames > 0 and intent.token != "USED", "I2 a frame whose token is not spent"),
             (intent.state == "REJECTED" and truth.broker != "REJECTED", "I9 REJECTED, and the broker did not"),
-            (intent.state == "CANCELLED" and truth.broker in ("PENDING", "WORKING"), "I9 CANCELLED, and it works"),
-            (intent.state in HELD and truth.broker != "FILLED", "I9 FILLED, and nothing executed"),
+            (intent.state == "CANCELLED" and truth.broker in LIVE, "I9 CANCELLED, and it works"),
+            (intent.state == "CANCELLED" and truth.lots > 0 and not truth.late_fill, "I9 CANCELLED, and it executed"),
+            (intent.state in HELD and not truth.lots, "I9 FILLED, and nothing executed"),
+            (intent.got > truth.lots or intent.out > truth.out, "I8 more in the book than executed"),
+            (intent.order == "FILLED" and truth.lots < WHOLE, "I9 an entry is over, and a part of it works"),
             (intent.state == "CLOSED" and not truth.left, "I9 CLOSED, and something is held"),
+            (intent.state == "CLOSED" and truth.broker in LIVE, "B8 CLOSED, and its entry works"),
             (intent.state == "CLOSED" and truth.close, "X1 a close works for a closed position"),
             (intent.verdict == "NO" and truth.frames > 0, "I22 a frame after a no"),
         ):
             if is_so:
                 return why
     return ""
+
+
+LIVE: Final = ("PENDING", "WORKING", "PART")
 
 
 def broken_by(before: World, step: Step) -> str:
@@ -438,4 +624,10 @@ def broken_by(before: World, step: Step) -> str:
             return "I10 an end was left"
         if was.token in ("USED", "EXPIRED", "REVOKED") and now.token != was.token:
             return "I3 a token left its end"
+        if now.state == "MANAGED" != was.state and not now.held <= min(now.stop, now.target):
+            return "D1 MANAGED, and protection does not cover what is held"
+        if now.state == "MANAGED" != was.state and not now.works and max(now.stop, now.target) > now.held:
+            return "D1 MANAGED, and protection is larger than what is held"
+        if was.works and not now.works and now.order == "CANCELLED" and now.state in ENDS and now.got > now.out:
+            return "I9 a rest that was cancelled ended what had filled"
     return broken_in(step.after)
