@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import pytest
 
-from phoenix_core.acts import after, lights, submit, timed
+from phoenix_core.acts import after, broker_said, lights, submit, timed
 from phoenix_core.trade import exits, order_life, order_words, protection
 from phoenix_core.watch import market_hours
 from tests.chaos.model import rules, world
@@ -214,6 +214,10 @@ BROKEN_DESKS: Final[dict[str, tuple[Callable[..., Any], str, str, tuple[str, ...
         ("stop_lot",)),
     "closed while the entry works": (
         after._over, "all(order.end is not None for order in stake.orders)", "not stake.exits", ("stopped",)),
+    "a close that never left is waited for": (
+        broker_said._dropped, "if position.closing else [told]", "if False else [told]", ("close_dropped",)),
+    "a close is not held against what is held": (
+        exits._x4, "if rest <= allowed:", "if True:", ("look_close",)),
     "exits work on beside nothing": (after._shrunk_to_nothing, "stake.held != 0 or", "True or", ("rest_over",)),
 }  # fmt: skip
 

@@ -23,6 +23,7 @@ from phoenix_core.beads import (
     Observation,
     Order,
     OrderEvent,
+    Position,
     PositionEvent,
     Proof,
     ProofKind,
@@ -44,6 +45,7 @@ from phoenix_core.facts import (
     Snapshot,
 )
 from phoenix_core.orders import parsed_ref
+from phoenix_core.records import evolve
 from phoenix_core.refusals import Reason, refusal
 from phoenix_core.rulings import Ruling, denied, granted
 from phoenix_core.trade.fills import Answer, charged, execution
@@ -230,10 +232,10 @@ def _frame(desk: Desk, command: Said, said: FrameSaid, world: World) -> Ruling:
     last = send.frames[-1].ref == said.ref
     outcome = Settlement.DONE if said.sent else Settlement.DROPPED
     draft = Draft(body, (Settles(seq, index, outcome),) if last else ())
-    return granted(said.ref, draft, *_dropped(desk, known, said, command))
+    return granted(said.ref, draft, *_dropped(desk, known, body, said, command, world))
 
 
-def _dropped(desk: Desk, known: Known, said: FrameSaid, command: Said) -> Beads:
+def _dropped(desk: Desk, known: Known, body: Order, said: FrameSaid, command: Said, world: World) -> Beads:
     """A frame of which no byte left: an entry never was; a missing exit frame leaves a bracket that is not whole."""
     position = desk.positions.open.get(known.position_id)
     if said.sent or position is None:
@@ -242,7 +244,16 @@ def _dropped(desk: Desk, known: Known, said: FrameSaid, command: Said) -> Beads:
         return [changed(position, PositionEvent.WITHHELD, Proof(ProofKind.WITHHELD, said.ref), reasons=("DROPPED",))]
     if position.state is State.SUBMITTED:
         return stalled(desk, position, "OUTCOME_UNKNOWN", command.command_id)
-    return [alert(Code.CLOSE_NOT_SENT, said.ref, command.command_id)]
+    told = alert(Code.CLOSE_NOT_SENT, said.ref, command.command_id)
+    return [told, *_over_meanwhile(desk, known, body, world, command)] if position.closing else [told]
+
+
+def _over_meanwhile(desk: Desk, known: Known, body: Order, world: World, command: Said) -> Beads:
+    """All that was held had left before it was known that this exit did not: where it was the last that might have
+    executed, that is the end of the position, and no later word would say so."""
+    proof = Proof(ProofKind.WITHHELD, body.ref)
+    over = after_order(desk, known, body, world, command.command_id)
+    return [evolve(bead, proof=proof) if isinstance(bead, Position) else bead for bead in over]
 
 
 def _cancel(desk: Desk, command: Said, said: CancelSaid, world: World) -> Ruling:

@@ -101,6 +101,7 @@ OPENINGS_BY_LOTS: Final = (
             _FULL,
             (*_FULL, "0 loses a lot at its stop", "stop_lot 0", "0 resizes 0"),
             (*_FULL, *_SIGNED, "0 carries a close of 0", "0 sends a close of 0"),
+            (*_FULL, *_SIGNED, "0 carries a close of 0", "0 is STOPPED"),
         )
     ),
     *(opening(*labels, around=_HOURS) for labels in ((), _YES, (*_YES, "0 lands submit 0"), _FULL)),

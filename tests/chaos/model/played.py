@@ -454,6 +454,8 @@ PLAYS: Final[Mapping[str, Callable[[Played, int, Command], Asks]]] = {
     "carry": _carry,
     "look_close": lambda p, i, c: _look(p, i, c, Role.CLOSE),
     "withhold_close": lambda p, i, c: _withhold(p, i, c, Role.CLOSE),
+    "pair_over": lambda p, i, c: [*p.executed(i, Role.STOP, p.held(i)), *_ended(p, i, Role.TARGET)],
+    "close_dropped": lambda p, i, c: _frame(p, i, False, Role.CLOSE),
     "close_sent": lambda p, i, c: _frame(p, i, True, Role.CLOSE),
     "close_unknown": lambda p, i, c: _unknown(p, i, c, Role.CLOSE),
     "close_filled": lambda p, i, c: [*p.executed(i, Role.CLOSE), *_ended(p, i, Role.STOP, Role.TARGET)],

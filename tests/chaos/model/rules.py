@@ -289,10 +289,8 @@ def _rest_over(shared: Shared, it: Intent, c: Command) -> Verdict:
     if not it.works:
         return _yes(shared, it)
     flat = it.state in HELD and it.held == 0
-    if not flat or it.pair != "GONE":
-        asked = "ENDING" if flat else it.pair
-        return _yes(shared, it, order="CANCELLED", rest=False, pair=asked)
-    return _yes(shared, it, order="CANCELLED", rest=False, state="CLOSED")
+    asked = "ENDING" if flat and it.pair != "GONE" else it.pair
+    return _yes(shared, _over(it._replace(order="CANCELLED", rest=False, pair=asked)))
 
 
 def _refused(shared: Shared, it: Intent, c: Command) -> Verdict:
@@ -404,7 +402,20 @@ def _left(it: Intent, close: str) -> Intent:
     """All that was held has left, and the group ended with it; the position does, once its entry has."""
     change = it.change if it.change == "OLD" else ""
     now = _leaves(it, out=it.got, close=close, change=change, size=it.size if change else 0, **_GONE)
-    return now if it.works else now._replace(state="CLOSED")
+    return _over(now)
+
+
+def _over(it: Intent) -> Intent:
+    """A position that holds nothing is over once nothing of it works, whichever word was the last."""
+    works = it.works or it.pair != "GONE" or it.close in AT_WORK
+    return it if works or it.state not in HELD or it.held else it._replace(state="CLOSED")
+
+
+def _pair_over(shared: Shared, it: Intent, c: Command) -> Verdict:
+    """The stop executed and its group ended, while nobody knows yet whether a close by hand left."""
+    if it.state not in HELD:
+        return _yes(shared, it)
+    return _yes(shared, _left(it, it.close))
 
 
 def _close_over(it: Intent) -> str:
@@ -454,6 +465,13 @@ def _close_sent(shared: Shared, it: Intent, c: Command) -> Verdict:
     return _yes(shared, it, close="SENT") if it.close == "MINE" else _yes(shared, it)
 
 
+def _close_dropped(shared: Shared, it: Intent, c: Command) -> Verdict:
+    """No byte of a close left: it never was. What had left meanwhile was the end."""
+    if it.close != "MINE":
+        return _yes(shared, it)
+    return _yes(shared, _over(it._replace(close="DROPPED")))
+
+
 def _close_unknown(shared: Shared, it: Intent, c: Command) -> Verdict:
     if it.close not in ("MINE", "OLD"):
         return _no("STATE", shared, it)
@@ -495,7 +513,7 @@ def _release(shared: Shared, it: Intent, c: Command) -> Verdict:
 # What is asked where orders fill, and are left, lot by lot.
 BY_LOTS: Final = {
     "part", "rest", "rest_over", "resize", "look_resize", "withhold_resize", "resize_sent", "resize_unknown",
-    "resized", "stop_lot", "close_lot",
+    "resized", "stop_lot", "close_lot", "pair_over", "close_dropped",
 }  # fmt: skip
 # What only the engine may have recorded; a run whose lease is gone is refused before anything is judged.
 FENCED: Final[dict[str, Rule]] = {
@@ -507,6 +525,7 @@ FENCED: Final[dict[str, Rule]] = {
     "part": _part, "rest": _rest, "rest_over": _rest_over, "resize": _resize, "withhold_resize": _withhold_resize,
     "resize_sent": _resize_sent,
     "resize_unknown": _resize_unknown, "resized": _resized, "stop_lot": _stop_lot, "close_lot": _close_lot,
+    "pair_over": _pair_over, "close_dropped": _close_dropped,
 }  # fmt: skip
 OPEN: Final[dict[str, Rule]] = {
     "propose": _propose, "approve": _approve, "reject": _reject, "expire": _expire, "withdraw": _withdraw,

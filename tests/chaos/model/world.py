@@ -374,9 +374,9 @@ def _hands(world: World, p: int, process: Process, i: int) -> Iterator[Step]:
     match process.closes[i]:
         case "RECORDED":
             yield from _send_close(world, p, process, i)
-        case "OUT":
-            yield _asks(engine(world, p, process._replace(closes=mark(process.closes, i, ""))), i,
-                        Command("close_sent", process.fit), p)  # fmt: skip
+        case "OUT" | "LOST" as what:
+            empty = engine(world, p, process._replace(closes=mark(process.closes, i, "")))
+            yield _asks(empty, i, Command("close_sent" if what == "OUT" else "close_dropped", process.fit), p)
     match process.changes[i]:
         case "RECORDED":
             yield from _send_change(world, p, process, i)
@@ -449,7 +449,11 @@ def _send_close(world: World, p: int, process: Process, i: int) -> Iterator[Step
         # A group that is over takes nobody in.
         works = not truth.left
         taken = out._replace(truths=put(out.truths, i, close=works, closing=intent.closing if works else 0))
-        yield Step(f"{p} sends a close of {i}", taken, (i, look), next((why for so, why in said if so), ""))
+        broken = next((why for so, why in said if so), "")
+        yield Step(f"{p} sends a close of {i}", taken, (i, look), broken)
+        if world.around.parts:
+            lost = engine(world, p, held._replace(closes=mark(held.closes, i, "LOST")))
+            yield Step(f"{p} loses a close of {i}", lost, (i, look), broken)
 
 
 def _send_change(world: World, p: int, process: Process, i: int) -> Iterator[Step]:
@@ -542,10 +546,12 @@ def _hears(world: World, p: int, process: Process, i: int) -> Iterator[Step]:
     stands = truth.broker in ("WORKING", "PART", "FILLED") or truth.lots > 0
     if stands and not truth.left and intent.pair == "ASKED" and intent.owed != "MINE":
         yield _asks(world, i, Command("pair_stands", fit), p)
-    if intent.state not in HELD or process.closes[i] == "OUT" or intent.close == "MINE":
+    if intent.state not in HELD:
         return
     if world.around.parts:
         yield from _hears_lots(world, p, process, i)
+    elif process.closes[i] == "OUT" or intent.close == "MINE":
+        return
     elif truth.left and intent.order == "FILLED":
         yield _asks(world, i, Command("stopped" if truth.left == "STOPPED" else "close_filled", fit), p)
 
@@ -573,6 +579,11 @@ def _hears_lots(world: World, p: int, process: Process, i: int) -> Iterator[Step
     if truth.by == "STOP" and intent.got:
         yield _asks(world, i, Command("stop_lot", fit), p)
     if intent.change == "MINE":
+        return
+    left_alone = truth.left == "STOPPED" and intent.got == truth.lots and (truth.by != "CLOSE" or intent.out)
+    if intent.close == "MINE" and process.closes[i] in ("OUT", "LOST") and left_alone:  # before its own report
+        yield _asks(world, i, Command("pair_over", fit), p)
+    if intent.close == "MINE" or process.closes[i] in ("OUT", "LOST"):
         return
     if intent.change in ("SENT", "UNKNOWN") and truth.size and truth.revised == intent.size and not truth.left:
         yield _asks(world, i, Command("resized", fit), p)

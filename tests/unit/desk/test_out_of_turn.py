@@ -24,6 +24,8 @@ from phoenix_core.beads import (
     OrderEvent,
     Position,
     PositionEvent,
+    Proof,
+    ProofKind,
     ReconciliationDrift,
 )
 from phoenix_core.effects import CancelOrder, SendOrder
@@ -347,6 +349,38 @@ class TestFrames:
             order, alert = self.dropped(desk, close)
             assert isinstance(order, Order) and order.event is OrderEvent.DROPPED
             assert isinstance(alert, Alert) and alert.code == "CLOSE_NOT_SENT"
+
+        _ = walked(walk)
+
+    @shows("I5")
+    def test_a_close_that_did_not_go_is_the_last_to_end(self) -> None:
+        """Its stop executed, and its target ended, before it was known that no byte of the close had left: nothing is
+        held, nothing works, and no later word will come. That word is the end of the position."""
+
+        async def walk(desk: Stage) -> None:
+            intent = await desk.enter()
+            await desk.tick(6)
+            _ = desk.sign(Close(intent, WORDS)).unwrap()
+            _ = desk.engine.recorder.catch_up()
+            for command in due(desk.desk, desk.clock.now()):
+                _ = desk.engine.recorder.act(command)
+            (close,) = (e.ref for e in desk.desk.owed.values() if isinstance(e, SendOrder))
+            position = desk.position(intent)
+            assert isinstance(position, Open)
+            size, entry = str(position.held), ref_of(desk, intent)
+            stop, target = (exit_ref(entry, role, 1) for role in (Role.STOP, Role.TARGET))
+            for fact in (
+                filled(desk, stop, size, Side.SELL, "gone.1.01"),
+                said_of(desk, stop, BrokerStatus.FILLED, size),
+                said_of(desk, target, BrokerStatus.CANCELLED),
+            ):
+                _ = desk.engine.recorder.act(Said(CommandId(f"word {fact}"), fact))
+            waiting = desk.position(intent)
+            assert isinstance(waiting, Open) and waiting.closing
+            bodies = self.dropped(desk, close)
+            (last,) = (body for body in bodies if isinstance(body, Position))
+            assert (last.state, last.proof) == (State.CLOSED, Proof(ProofKind.WITHHELD, close))
+            assert any(isinstance(body, Autopsy) for body in bodies)
 
         _ = walked(walk)
 
