@@ -5,13 +5,19 @@ Each is a line of a guard, of protection or of drift, left out or turned round; 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
+from phoenix_adapters.beads.memory import MemoryStore
+from phoenix_adapters.engine.recorder import Recorder
+from phoenix_cli.wiring import outside
 from phoenix_core import values
 from phoenix_core.acts import due, last_look, lights
+from phoenix_core.chain import StateSnapshot
+from phoenix_core.checkpoint import Standing
 from phoenix_core.gate import guards, stale_gate, tokens
 from phoenix_core.trade import protection
 from phoenix_core.values import Moment, State
@@ -59,6 +65,19 @@ def _wall_back(patch: Patch) -> None:
 def _answered(patch: Patch) -> None:
     """A drift that a human answered is never told again, however it grows."""
     patch.setattr(drift, "is_news", lambda drifts, found, seq: found.identity not in drifts.open)
+
+
+def _written_anyway(act: Callable[..., Any]) -> Callable[..., Any]:
+    def acts(self: Recorder, command: object) -> Any:
+        self.closed = ""
+        return act(self, command)
+
+    return acts
+
+
+def _any_layout(self: MemoryStore, schema: str) -> StateSnapshot | None:
+    """Whatever lies there."""
+    return next(iter(self._open().snapshots.values()), None)
 
 
 SCENE_PLANTS: Final = (
@@ -111,5 +130,33 @@ SCENE_PLANTS: Final = (
         ("I16",),
         lambda patch: patch.setattr(guards, "pacing_light", _nothing),
         scene="no room",
+    ),
+    Plant(
+        "any-log",
+        "nobody holds a log against what its witness saw",
+        ("BUG",),
+        lambda patch: patch.setattr(outside.OutsideNote, "trouble", lambda self, store: ""),
+        scene="an old backup",
+    ),
+    Plant(
+        "shorter-log",
+        "a log that lacks what its witness saw agrees with it",
+        ("BUG",),
+        lambda patch: patch.setattr(outside, "behind", lambda store, seen, origin: Standing.AGREES),
+        scene="an old backup",
+    ),
+    Plant(
+        "written-anyway",
+        "a log that is behind its witness is written to",
+        ("BUG",),
+        lambda patch: patch.setattr(Recorder, "act", _written_anyway(Recorder.act)),
+        scene="an old backup",
+    ),
+    Plant(
+        "any-layout",
+        "a state that another build kept is taken for one's own",
+        ("BUG",),
+        lambda patch: patch.setattr(MemoryStore, "load_snapshot", _any_layout),
+        scene="another build",
     ),
 )

@@ -19,6 +19,7 @@ from phoenix_cli.wiring.round_trip import START
 from phoenix_cli.wiring.signing import Screen, screen_of
 from phoenix_cli.wiring.sim_acts import MISFORTUNE, kill, lapse, propose_in, refresh, restart, rise
 from phoenix_cli.wiring.sim_mishaps import Crash
+from phoenix_cli.wiring.sim_past import backed_up, builds, left_by_another_build, only_watched, sees, witness
 from phoenix_cli.wiring.sim_rare import adopt
 from phoenix_cli.wiring.sim_world import PAIRS, Simulation, quote
 from phoenix_core.beads import Limits, Resolution, Verdict
@@ -325,6 +326,43 @@ async def _nobody_hears(sim: Simulation) -> None:
     await lapse(sim, SECOND)
 
 
+async def _an_old_backup(sim: Simulation) -> None:
+    """A backup is taken while an intent waits; it is approved and held by the time somebody restores the backup."""
+    position = await _proposed(sim, PAIR)
+    backup = backed_up(sim.store)
+    with witness(sim) as note:
+        _approve(sim, position)
+        name = await _until(sim, position.position_id, State.MANAGED)
+        sees(note, sim)
+        await only_watched(sim, backup, note, position.intent_id)
+        await restart(sim)  # the log itself was found again
+        sees(note, sim)
+    assert sim.desk.positions.find(name) is not None
+    for _ in range(3):
+        await lapse(sim, SECOND)
+
+
+async def _another_build(sim: Simulation) -> None:
+    """Another build takes over while a position is held, an entry works and an intent waits, and then a third one."""
+    held = await _into(sim, State.MANAGED, NEIGHBOUR)
+    works = await _into(sim, State.SUBMITTED, PAIR)
+    waits = await _into(sim, State.PROPOSED, PAIRS[2])
+    for build in ("sim 2", "sim 3"):
+        left_by_another_build(sim)
+        before = {name: sim.desk.positions.open[name].state for name in (held, works, waits)}
+        sim.build = build
+        await restart(sim)
+        assert {name: sim.desk.positions.open[name].state for name in before} == before, before
+        sim.oracle.replay(sim.desk)
+        await lapse(sim, SECOND)
+    assert builds(sim) == ["sim", "sim 2", "sim 3"], builds(sim)
+    _approve(sim, sim.desk.positions.open[waits])
+    _ = await _until(sim, waits, State.MANAGED)
+    assert sim.sign(Close(held, text_hash("sim")))
+    _ = await _until(sim, held, State.CLOSED)
+    _ = await _until(sim, works, State.MANAGED)
+
+
 CORNER_SCENES: Final[dict[str, Scene]] = {
     "six minutes by the ticks": _slept(timedelta(minutes=6), timedelta(minutes=-6)),
     "six minutes by the wall": _slept(timedelta(0), timedelta(minutes=6)),
@@ -343,6 +381,8 @@ CORNER_SCENES: Final[dict[str, Scene]] = {
     "an answered drift grows": Scene(_drift_grows),
     "a second owner": Scene(_second_owner),
     "nobody hears": Scene(_nobody_hears),
+    "an old backup": Scene(_an_old_backup),
+    "another build": Scene(_another_build),
 }
 MEETINGS: Final[dict[str, Scene]] = {
     f"{fault} while {state}": _meeting(fault, state)

@@ -48,6 +48,7 @@ from phoenix_core.facts import (
 )
 from phoenix_core.gate.statements import Says
 from phoenix_core.ports import BeadStore
+from phoenix_core.records import evolve
 from phoenix_core.refusals import Refusal
 from phoenix_core.values import CommandId, Mode, Money, Price, derived_id
 from phoenix_core.watch.market_hours import RestartWindow
@@ -134,6 +135,7 @@ class Simulation:
     robbed: bool = False  # somebody took the engine's lease
     dies_again: int = 0  # the next runs die while they recover
     runs: int = 1
+    build: str = "sim"  # which version of the program the next run is
     asked: int = 0
     approvals: int = 0
     faults: list[str] = Factory(list)
@@ -190,6 +192,7 @@ class Simulation:
             again = self.hands.mishap
             again.dies_in, again.dies_after = self.random.randrange(5), self.random.random() < 0.5
         made = engine_of(self.hands, self.broker, self.clock, f"run-{self.runs}", self.ears, self.oracle, self.verifier)
+        made.run = evolve(made.run, version=self.build)
         return self.fit(made)
 
     def fit(self, engine: WatchedEngine) -> WatchedEngine:
