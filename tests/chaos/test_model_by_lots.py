@@ -218,6 +218,8 @@ BROKEN_DESKS: Final[dict[str, tuple[Callable[..., Any], str, str, tuple[str, ...
         broker_said._dropped, "if position.closing else [told]", "if False else [told]", ("close_dropped",)),
     "a close is not held against what is held": (
         exits._x4, "if rest <= allowed:", "if True:", ("look_close",)),
+    "closed by an execution while the entry works": (
+        after.after_execution, "not exits and not entry_open", "not exits", ("stopped_backwards",)),
     "exits work on beside nothing": (after._shrunk_to_nothing, "stake.held != 0 or", "True or", ("rest_over",)),
 }  # fmt: skip
 

@@ -98,6 +98,7 @@ OPENINGS_BY_LOTS: Final = (
             (*_SHRINKS, "the broker has 0 FILLED", "0 loses a lot at its stop", "stop_lot 0"),
             (*_LATE, "0 sends a change of 0", "resize_sent 0", "the broker has 0 FILLED", "fill 0", "resized 0"),
             (*_PART, "0 loses a lot at its stop", "stop_lot 0"),
+            (*_PART, "the broker has 0 CANCELLED", "0 is STOPPED"),
             _FULL,
             (*_FULL, "0 loses a lot at its stop", "stop_lot 0", "0 resizes 0"),
             (*_FULL, *_SIGNED, "0 carries a close of 0", "0 sends a close of 0"),

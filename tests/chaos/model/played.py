@@ -395,6 +395,12 @@ def _rest_ended(p: Played, i: int) -> list[Asked]:
     return [p.say(evolve(p._word(known, BrokerStatus.CANCELLED), filled=p.lot(i)))]
 
 
+def _stopped_backwards(p: Played, i: int) -> Asks:
+    """The ends of stop, target and close are told before what executed."""
+    *executed, end = p.executed(i, Role.STOP, p.held(i))
+    return [end, *_ended(p, i, Role.TARGET, Role.CLOSE), *executed]
+
+
 def _carry(p: Played, i: int, c: Command) -> Asks:
     name = position_id_of(INTENTS[i])
     for key, effect in p.desk.owed.items():
@@ -454,6 +460,7 @@ PLAYS: Final[Mapping[str, Callable[[Played, int, Command], Asks]]] = {
     "carry": _carry,
     "look_close": lambda p, i, c: _look(p, i, c, Role.CLOSE),
     "withhold_close": lambda p, i, c: _withhold(p, i, c, Role.CLOSE),
+    "stopped_backwards": lambda p, i, c: _stopped_backwards(p, i),
     "pair_over": lambda p, i, c: [*p.executed(i, Role.STOP, p.held(i)), *_ended(p, i, Role.TARGET)],
     "close_dropped": lambda p, i, c: _frame(p, i, False, Role.CLOSE),
     "close_sent": lambda p, i, c: _frame(p, i, True, Role.CLOSE),

@@ -513,7 +513,7 @@ def _release(shared: Shared, it: Intent, c: Command) -> Verdict:
 # What is asked where orders fill, and are left, lot by lot.
 BY_LOTS: Final = {
     "part", "rest", "rest_over", "resize", "look_resize", "withhold_resize", "resize_sent", "resize_unknown",
-    "resized", "stop_lot", "close_lot", "pair_over", "close_dropped",
+    "resized", "stop_lot", "close_lot", "stopped_backwards", "pair_over", "close_dropped",
 }  # fmt: skip
 # What only the engine may have recorded; a run whose lease is gone is refused before anything is judged.
 FENCED: Final[dict[str, Rule]] = {
@@ -525,7 +525,7 @@ FENCED: Final[dict[str, Rule]] = {
     "part": _part, "rest": _rest, "rest_over": _rest_over, "resize": _resize, "withhold_resize": _withhold_resize,
     "resize_sent": _resize_sent,
     "resize_unknown": _resize_unknown, "resized": _resized, "stop_lot": _stop_lot, "close_lot": _close_lot,
-    "pair_over": _pair_over, "close_dropped": _close_dropped,
+    "stopped_backwards": _stopped, "pair_over": _pair_over, "close_dropped": _close_dropped,
 }  # fmt: skip
 OPEN: Final[dict[str, Rule]] = {
     "propose": _propose, "approve": _approve, "reject": _reject, "expire": _expire, "withdraw": _withdraw,

@@ -592,7 +592,8 @@ def _hears_lots(world: World, p: int, process: Process, i: int) -> Iterator[Step
     if truth.by == "CLOSE":
         yield _asks(world, i, Command("close_lot", fit), p)
     if truth.left and (not truth.by or truth.left.startswith(truth.by) or intent.out):
-        yield _asks(world, i, Command("stopped" if truth.left == "STOPPED" else "close_filled", fit), p)
+        for word in ("stopped", "stopped_backwards") if truth.left == "STOPPED" else ("close_filled",):
+            yield _asks(world, i, Command(word, fit), p)
 
 
 # --- what must hold in every world ------------------------------------------------------------------------------------
