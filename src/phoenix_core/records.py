@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, NewType, TypeVar, cast
 import attrs
 
 from phoenix_core.making import evolver
-from phoenix_core.values import BadInput, exact, plain, utc_of, utc_text
+from phoenix_core.values import BadInput, exact, spelt, utc_of, utc_text
 
 Json = str | int | bool | None | list["Json"] | dict[str, "Json"]
 R = TypeVar("R")
@@ -137,7 +137,7 @@ def _writer(hint: object) -> Writer:
     if issubclass(hint, Enum):
         return lambda value: cast(Enum, value).value
     if hint is Decimal:
-        return lambda value: plain(cast(Decimal, value))
+        return lambda value: spelt(cast(Decimal, value))
     if hint is datetime:
         return lambda value: utc_text(cast(datetime, value))
     if hint is timedelta:

@@ -25,7 +25,7 @@ from attrs import Factory, define, frozen
 
 from phoenix_core.making import made, maker
 from phoenix_core.records import INTEGER_MAX, MICROSECOND, key_of
-from phoenix_core.values import exact, instant_of, plain, utc_text
+from phoenix_core.values import exact, instant_of, spelt, utc_text
 
 # A text that fits its pattern may still name a number, a day or a word that there is not; it ends in one of these.
 MISFITS: Final = (LookupError, ValueError)
@@ -35,7 +35,7 @@ MISFITS: Final = (LookupError, ValueError)
 
 @lru_cache(4096)
 def _decimal_text(value: Decimal) -> str:
-    return f'"{plain(value)}"'
+    return f'"{spelt(value)}"'
 
 
 @lru_cache(1024)

@@ -78,6 +78,13 @@ def plain(value: Decimal) -> str:
     return "0" if text in ("-0", "") else text
 
 
+def spelt(value: Decimal) -> str:
+    """Spell a decimal for a bead: never one that `exact` would not read back, for a log that cannot be read is lost."""
+    text = plain(value)
+    assert len(text) <= DIGITS_MAX + 2, f"{text} has more digits than a bead may say"
+    return text
+
+
 def divide(a: Decimal, b: Decimal) -> Decimal:
     """a / b in the desk's own arithmetic, whatever context the host thread carries."""
     return ARITHMETIC.divide(a, b)

@@ -195,8 +195,8 @@ BROKEN_DESKS: Final[dict[str, tuple[Callable[..., Any], str, str, tuple[str, ...
     "a close leaves the rest working": (
         exits.entry_to_cancel, "entry.cancel_requested is not None", "True", ("carry",)),
     "a rest is asked to end twice": (timed._cancel_rest, " or entry.cancel_requested is not None", "", ("rest",)),
-    "a pair is never shrunk": (protection.resizes, "!= stake.held)", "< stake.held)", ("resize",)),
-    "a pair is never grown": (protection.resizes, "!= stake.held)", "> stake.held)", ("resize",)),
+    "a pair is never shrunk": (protection.sized, "!= rest)", "< rest)", ("resize",)),
+    "a pair is never grown": (protection.sized, "!= rest)", "> rest)", ("resize",)),
     "a pair is shrunk under its parent": (protection.resizes, "and stake.entry_rest > 0", "and False", ("resize",)),
     "a pair is changed beside a close": (protection.resizes, "order.role is Role.CLOSE", "False", ("resize",)),
     "a change crosses the last one": (

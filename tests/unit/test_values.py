@@ -11,7 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from phoenix_core.beads import Holding
+from phoenix_core.records import to_json
+from phoenix_core.spelling import writer
 from phoenix_core.values import (
+    DIGITS_MAX,
     Account,
     BadInput,
     Moment,
@@ -24,6 +28,7 @@ from phoenix_core.values import (
     number,
     on_grid,
     plain,
+    spelt,
     text_hash,
     times,
     utc_of,
@@ -124,6 +129,25 @@ class TestExact:
     def test_negative_zero_and_exponents_are_spelt_plainly(self) -> None:
         """Arithmetic may make -0 and 1E+3; nobody ever reads them."""
         assert (plain(Decimal("-0.00")), plain(Decimal("1E+3")), plain(Decimal("1.50"))) == ("0", "1000", "1.5")
+
+    @given(st.decimals(allow_nan=False, allow_infinity=False))
+    @shows("F64")
+    def test_a_bead_says_only_what_is_read_back(self, value: Decimal) -> None:
+        """A number is spelt so that it is read as the same one, or not at all: no log is ever without its reader."""
+        text = plain(value)
+        if len(text) <= DIGITS_MAX + 2:
+            assert exact(spelt(value), "x") == value
+        else:
+            with pytest.raises(AssertionError, match="more digits"):
+                _ = spelt(value)
+
+    def test_one_third_is_in_no_bead(self) -> None:
+        """Nor as text, nor in the straight-line spelling: a division is rounded first."""
+        third = Holding("EURUSD", divide(Decimal(1), Decimal(3)))
+        spelling: object = Holding
+        for write in (to_json, writer(spelling)):
+            with pytest.raises(AssertionError, match="more digits"):
+                _ = write(third)
 
 
 class TestArithmetic:

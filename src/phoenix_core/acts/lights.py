@@ -18,6 +18,7 @@ from phoenix_core.gate.guards import Lights
 from phoenix_core.gate.limits import Exposure, limit_refusal, policy_in_force
 from phoenix_core.gate.price import mid, price_refusal
 from phoenix_core.gate.signals import Proposal
+from phoenix_core.gate.sizing import at_stake
 from phoenix_core.gate.statements import Decide, read_statement
 from phoenix_core.orders import parsed_ref
 from phoenix_core.refusals import Reason, Refusal, merged, refusal
@@ -99,7 +100,7 @@ def exposure_of(desk: Desk, world: World, intent_id: str) -> Exposure:
     counted = 1 if sent_at is not None and fx_day(sent_at) == day else 0  # in the last look its own entry stands there
     return Exposure(
         quantities=quantities,
-        gross=Money(gross),
+        gross=at_stake(gross),
         open_positions=count,
         entries_today=entries - counted,
         loss_today=Money(realized.copy_negate()),

@@ -76,8 +76,8 @@ def size(
             computed=computed,
             stated=signal.quantity,
             quantity=quantity,
-            risk=_cents(times(times(quantity, distance), shown_rate)),
-            notional=_cents(times(times(quantity, signal.entry), shown_rate)),
+            risk=at_stake(times(times(quantity, distance), shown_rate)),
+            notional=at_stake(times(times(quantity, signal.entry), shown_rate)),
         )
     )
 
@@ -99,6 +99,6 @@ def _quantity_refusal(quantity: Quantity, step: Quantity, minimum: Quantity) -> 
     return merged(said)
 
 
-def _cents(amount: Decimal) -> Money:
-    # Rounded up: what a human reads and what a limit judges is never less than what is at stake.
+def at_stake(amount: Decimal) -> Money:
+    """In cents, rounded up: what a human reads and what a limit judges is never less than what is at stake."""
     return Money(amount.quantize(CENT, ROUND_CEILING, ARITHMETIC))

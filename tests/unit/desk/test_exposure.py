@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from decimal import Decimal
+from fractions import Fraction
 
 from phoenix_adapters.brokers.mock.chaos import Partial
 from phoenix_core.acts.lights import exposure_of
@@ -11,7 +12,8 @@ from phoenix_core.gate.limits import Exposure
 from phoenix_core.gate.statements import Close
 from phoenix_core.records import evolve
 from phoenix_core.trade.positions import Open
-from phoenix_core.values import Quantity, Side
+from phoenix_core.values import Price, Quantity, Side, spelt
+from tests.showing import shows
 from tests.stage import Stage
 from tests.unit.desk.walks import WORDS, walked
 
@@ -122,5 +124,26 @@ def test_an_order_placed_by_hand_has_its_instrument_too() -> None:
         other = evolve(by_hand, account="b" * 64, perm_id=100, echo=evolve(echo, symbol="EURUSD"))
         seen = evolve(world.snapshot, orders=(*world.snapshot.orders, by_hand, other))
         assert exposure_of(desk.desk, evolve(world, snapshot=seen), "").foreign == ("GBPUSD",)
+
+    played(walk)
+
+
+@shows("I8", "F64")
+def test_money_of_another_currency_is_in_cents_and_never_less() -> None:
+    """A rate that is one over a quote has no end: what is at stake is rounded up to the cent before it is written."""
+
+    async def walk(desk: Stage) -> None:
+        _ = await desk.enter()
+        world = desk.engine.world()
+        card = evolve(world.instruments["EURUSD"], currency="CHF")
+        quote = evolve(
+            world.quotes["EURUSD"], symbol="USDCHF", bid=Price(Decimal("0.8765")), ask=Price(Decimal("0.8766"))
+        )
+        world = evolve(world, instruments={"EURUSD": card}, quotes={"USDCHF": quote})
+        gross = exposure_of(desk.desk, world, "").gross
+        (held,) = desk.desk.positions.open.values()
+        assert held.average_entry is not None
+        exact = Fraction(held.held) * Fraction(held.average_entry) / Fraction("0.87655")
+        assert 0 <= Fraction(gross) - exact < Fraction(1, 100) and len(spelt(gross)) <= 12
 
     played(walk)

@@ -13,9 +13,10 @@ from phoenix_core.acts import signatures
 from phoenix_core.acts.signatures import GROUNDS, approval_refusal
 from phoenix_core.acts.submit import rehearse
 from phoenix_core.beads import Verdict
-from phoenix_core.desk import OWNERS, SLICES, Desk, freeze
+from phoenix_core.desk import OWNERS, SLICES, Desk, Stands, freeze
 from phoenix_core.desk import evolve as fold
 from phoenix_core.facts import Checked
+from phoenix_core.gate.approvals import REMEMBERED
 from phoenix_core.gate.statements import Decide
 from phoenix_core.orders import order_hash
 from phoenix_core.records import evolve
@@ -123,6 +124,25 @@ async def test_a_decision_of_long_ago_is_no_approval() -> None:
     rehearse(desk.desk, position, desk.engine.world())
     found = desk.desk.stands[place_of(desk, position)].found
     assert found is not None and found.reasons == (Reason.TOKEN_SIGNATURE,)
+
+
+async def test_what_was_sent_is_not_rehearsed(judged: list[int]) -> None:
+    """A position without a live token has nothing that follows from its approval."""
+    desk, position = await approved()
+    await desk.engine.step()
+    assert desk.sent == 3 and len(judged) == 1
+    desk.desk.stands.clear()
+    rehearse(desk.desk, position, desk.engine.world())
+    assert len(judged) == 1 and not desk.desk.stands
+
+
+async def test_only_the_latest_are_remembered(judged: list[int]) -> None:
+    """As many as there are signatures that may still be acted on; the oldest makes room."""
+    desk, position = await approved()
+    desk.desk.stands.update({-n: Stands((), None) for n in range(1, REMEMBERED + 1)})
+    rehearse(desk.desk, position, desk.engine.world())
+    assert len(desk.desk.stands) == REMEMBERED and -1 not in desk.desk.stands
+    assert judged == [place_of(desk, position)] and judged[0] in desk.desk.stands
 
 
 # --- what an answer rests on ------------------------------------------------------------------------------------------
