@@ -1,8 +1,9 @@
 """The state of a desk: nothing but the fold of its beads.
 
 A desk is mutable and has one owner. It is evolved only after the append that recorded a bead has landed, so that what
-is in memory is always the fold of a prefix of the log; `decide` only reads it. Each kind folds into the slice of
-exactly one wing (`OWNERS`), and what a bead obliges the desk to do outside is `owed` until a later bead settles it.
+is in memory is always the fold of a prefix of the log; `decide` only reads it, and notes beside it what it found of an
+approval. Each kind folds into the slice of exactly one wing (`OWNERS`), and what a bead obliges the desk to do outside
+is `owed` until a later bead settles it.
 """
 
 from __future__ import annotations

@@ -92,10 +92,12 @@ def ask_engine(ctx: click.Context, session: Session, says: Says, texts: dict[str
 def _answer(session: Session, decided: int) -> Answer | None:
     """What the log says of a decision so far; None where it says nothing."""
     from phoenix_core.beads import Order, OrderEvent, Settlement
+    from phoenix_core.gate.statements import Close
     from phoenix_core.kernel import bead_of
 
     _ = session.recorder.catch_up()
-    about = session.desk.approvals.recent[decided].subject
+    asked = session.desk.approvals.recent[decided]
+    about, closing = asked.subject, asked.type == Close.type
     for record in session.store.read(decided + 1):
         bead = bead_of(record)
         body = bead.body
@@ -107,7 +109,7 @@ def _answer(session: Session, decided: int) -> Answer | None:
             reasons = tuple(facts.get("reasons", "REFUSED").split())
             return Answer(decided, facts, reasons, facts.get("detail", ""), REFUSED)
         # A close whose protection has to end, or to shrink, first is answered when the engine asks for that.
-        if isinstance(body, Order) and body.position_id == about:
+        if closing and isinstance(body, Order) and body.position_id == about:
             ends = body.event is OrderEvent.CANCEL_REQUESTED and body.reason == "close"
             if (ends and body.role is not None and body.role.is_exit) or any(f.revision > 1 for f in body.frames):
                 return Answer(decided)

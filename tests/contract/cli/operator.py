@@ -192,3 +192,10 @@ def fits(found: object, shape: Shape, at: str = "document") -> bool:
     except AssertionError:
         return False
     return True
+
+
+def founded(place: Path) -> Seat:
+    """A desk in a folder, founded with the defaults, that nobody runs."""
+    made = Seat(place / "home")
+    assert made.json("init").code == 0
+    return made

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,22 +15,26 @@ from phoenix_cli.commands import acting
 from phoenix_cli.commands.acting import _answer, taken_back
 from phoenix_cli.commands.approval import _watch
 from phoenix_core.acts.operate import RaiseKill
-from phoenix_core.gate.statements import RefreshAnchor, Resume
-from phoenix_core.values import CommandId, Regime
-from tests.contract.cli.operator import Seat, until
+from phoenix_core.beads import Order, OrderEvent
+from phoenix_core.gate.statements import Close, Protect, RefreshAnchor, Resume
+from phoenix_core.kernel import sealed
+from phoenix_core.rulings import granted
+from phoenix_core.trade.exits import exit_mandate, stake_of
+from phoenix_core.trade.positions import Open
+from phoenix_core.trade.protection import sized
+from phoenix_core.values import CommandId, Quantity, Regime
+from tests.contract.cli.operator import Seat, founded, until
 from tests.contract.cli.test_silent_engine import asleep
 from tests.showing import shows
 from tests.stage import Stage
 from tests.unit.desk.test_signed_commands import stuck
-from tests.unit.desk.walks import walked
+from tests.unit.desk.walks import WORDS, walked
 
 
 @pytest.fixture
 def seat(tmp_path: Path) -> Seat:
     """A desk that is founded."""
-    made = Seat(tmp_path / "home")
-    assert made.json("init").code == 0
-    return made
+    return founded(tmp_path)
 
 
 def session_of(made: Stage) -> Any:
@@ -54,6 +59,26 @@ def test_the_answer_to_another_decision_is_none_to_this_one() -> None:
     assert refused is not None and done is not None
     assert (refused.decided, refused.code, bool(refused.reasons)) == (decisions[0], 1, True)
     assert (done.decided, done.code, done.reasons) == (decisions[1], 0, ())
+
+
+@pytest.mark.parametrize("says", [Close, Protect])
+def test_a_new_size_of_its_protection_answers_a_close_alone(says: type[Close] | type[Protect]) -> None:
+    """Where a close waits, its protection makes room for it; of a `protect` that waits a new size says nothing."""
+
+    async def walk(desk: Stage) -> None:
+        position = desk.position(await desk.enter())
+        assert isinstance(position, Open)
+        name, recorder = position.position_id, desk.engine.recorder
+        _ = desk.sign(Close(name, WORDS) if says is Close else Protect(name)).unwrap()
+        _ = recorder.catch_up()
+        decided = max(desk.desk.approvals.recent)
+        frames = sized(stake_of(position, desk.desk.orders, desk.desk.fills), Quantity(Decimal(1000)))
+        order = Order(OrderEvent.RECORDED, name, frames[0].ref, frames, mandate=exit_mandate(position))
+        made = sealed(desk.desk.head, desk.clock.now().wall, CommandId("size"), granted(name, order))
+        _ = desk.store.append(desk.desk.head, made).unwrap()
+        assert (_answer(session_of(desk), decided) is not None) is (says is Close)
+
+    _ = walked(walk)
 
 
 @shows("I2")

@@ -9,7 +9,7 @@ import pytest
 
 from phoenix_adapters.codec import read_document
 from phoenix_core.gate.cse import read_signal
-from tests.contract.cli.operator import Seat, until
+from tests.contract.cli.operator import Seat, founded, until
 from tests.showing import shows
 
 SIGNALS = ("READY", "FORMING", "NONE")
@@ -19,9 +19,7 @@ PAIRS = ("EURUSD", "GBPUSD", "USDJPY", "AUDUSD", "USDCAD", "NZDUSD")
 @pytest.fixture
 def seat(tmp_path: Path) -> Seat:
     """A mock desk."""
-    seat = Seat(tmp_path / "home")
-    assert seat.json("init").code == 0
-    return seat
+    return founded(tmp_path)
 
 
 def incoming(seat: Seat) -> list[Path]:

@@ -27,7 +27,7 @@ from phoenix_core.chain import Head
 from phoenix_core.kernel import sealed
 from phoenix_core.rulings import granted
 from phoenix_core.values import BadInput, CommandId, State, derived_id
-from tests.contract.cli.operator import PATIENCE_S, Ran, Seat, until
+from tests.contract.cli.operator import PATIENCE_S, Ran, Seat, founded, until
 from tests.contract.notify.bot_server import bot_server
 from tests.showing import shows
 from tests.stage import Stage, stage
@@ -118,9 +118,7 @@ class TestTheLatch:
     @pytest.fixture
     def seat(self, tmp_path: Path) -> Seat:
         """A desk that nobody runs."""
-        sits = Seat(tmp_path / "home")
-        assert sits.json("init").code == 0
-        return sits
+        return founded(tmp_path)
 
     @staticmethod
     def told(seat: Seat) -> set[bool]:

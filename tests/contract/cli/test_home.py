@@ -10,16 +10,14 @@ import pytest
 
 from phoenix_cli.home import FOLDERS, Home, home_at, load_settings
 from phoenix_cli.wiring.founding import desk_key, make_keys
-from tests.contract.cli.operator import Seat
+from tests.contract.cli.operator import Seat, founded
 from tests.contract.cli.test_refusals import tamper
 
 
 @pytest.fixture
 def seat(tmp_path: Path) -> Seat:
     """A desk that nobody runs."""
-    made = Seat(tmp_path / "home")
-    assert made.json("init").code == 0
-    return made
+    return founded(tmp_path)
 
 
 def mode_of(path: Path) -> int:

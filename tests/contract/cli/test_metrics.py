@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from phoenix_core.values import BadInput
-from tests.contract.cli.operator import Seat, until
+from tests.contract.cli.operator import Seat, founded, until
 
 LINE = re.compile(r'phoenix_[a-z_]+(\{[a-z]+="[A-Z]+"\})? -?[0-9.e+-]+')
 
@@ -19,9 +19,7 @@ LINE = re.compile(r'phoenix_[a-z_]+(\{[a-z]+="[A-Z]+"\})? -?[0-9.e+-]+')
 @pytest.fixture
 def seat(tmp_path: Path) -> Seat:
     """A desk that nobody runs."""
-    sits = Seat(tmp_path / "home")
-    assert sits.json("init").code == 0
-    return sits
+    return founded(tmp_path)
 
 
 def numbers(text: str) -> dict[str, float]:

@@ -13,7 +13,7 @@ from phoenix_cli.wiring.opening import Session, fresh_id, opened
 from phoenix_core.acts.operate import Observe
 from phoenix_core.beads import About
 from phoenix_core.values import BadInput, Mode
-from tests.contract.cli.operator import AFTERNOON, Seat, shaped, until
+from tests.contract.cli.operator import AFTERNOON, Seat, founded, shaped, until
 from tests.contract.cli.test_screen import Terminal
 from tests.showing import shows
 
@@ -111,9 +111,7 @@ class TestShadow:
     @pytest.fixture
     def seat(self, tmp_path: Path) -> Seat:
         """A desk that nobody runs."""
-        made = Seat(tmp_path / "home")
-        assert made.json("init").code == 0
-        return made
+        return founded(tmp_path)
 
     def test_a_day_that_is_told_again_replaces_itself(self, seat: Seat, tmp_path: Path) -> None:
         """The same day twice is one session, with the later figures; a file does as well as standard input."""

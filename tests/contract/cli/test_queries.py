@@ -15,7 +15,7 @@ from phoenix_core.beads import About, Beat, Body, Checks, Health, Heartbeat, Ibk
 from phoenix_core.kernel import sealed
 from phoenix_core.rulings import granted
 from phoenix_core.values import Mode
-from tests.contract.cli.operator import AFTERNOON, Seat, until
+from tests.contract.cli.operator import AFTERNOON, Seat, founded, until
 from tests.showing import shows
 
 
@@ -23,9 +23,7 @@ from tests.showing import shows
 def seat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Seat:
     """A desk that nobody runs: the log says what the tests write into it."""
     monkeypatch.setenv("PHOENIX_CLOCK", AFTERNOON)
-    seat = Seat(tmp_path / "home")
-    assert seat.json("init").code == 0
-    return seat
+    return founded(tmp_path)
 
 
 def write(seat: Seat, *told: tuple[int, Body]) -> None:

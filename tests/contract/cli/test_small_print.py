@@ -12,7 +12,7 @@ from phoenix_cli.home import Home
 from phoenix_cli.wiring.opening import opened, outside_of, version_of
 from phoenix_cli.wiring.startup import live_problems, start_problems
 from phoenix_core.values import BadInput
-from tests.contract.cli.operator import AFTERNOON, Seat
+from tests.contract.cli.operator import AFTERNOON, Seat, founded
 from tests.showing import shows
 
 
@@ -20,9 +20,7 @@ from tests.showing import shows
 def seat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Seat:
     """A desk that nobody runs."""
     monkeypatch.setenv("PHOENIX_CLOCK", AFTERNOON)
-    made = Seat(tmp_path / "home")
-    assert made.json("init").code == 0
-    return made
+    return founded(tmp_path)
 
 
 def bodies(seat: Seat, kind: str) -> list[dict[str, object]]:

@@ -298,6 +298,16 @@ class TestLateWords:
         _ = walked(walk)
 
 
+def recorded_close(desk: Stage, intent: str) -> str:
+    """A human's close, decided and recorded and not handed over yet; its reference."""
+    _ = desk.sign(Close(intent, WORDS)).unwrap()
+    _ = desk.engine.recorder.catch_up()
+    for command in due(desk.desk, desk.clock.now()):
+        _ = desk.engine.recorder.act(command)
+    (close,) = (e.ref for e in desk.desk.owed.values() if isinstance(e, SendOrder))
+    return close
+
+
 def sending(desk: Stage, intent: str) -> None:
     """Record the order of an approved intent, and do not perform anything yet."""
     _ = desk.engine.recorder.catch_up()
@@ -341,11 +351,7 @@ class TestFrames:
         async def walk(desk: Stage) -> None:
             intent = await desk.enter()
             await desk.tick(6)
-            _ = desk.sign(Close(intent, WORDS)).unwrap()
-            _ = desk.engine.recorder.catch_up()
-            for command in due(desk.desk, desk.clock.now()):
-                _ = desk.engine.recorder.act(command)
-            (close,) = (e.ref for e in desk.desk.owed.values() if isinstance(e, SendOrder))
+            close = recorded_close(desk, intent)
             order, alert = self.dropped(desk, close)
             assert isinstance(order, Order) and order.event is OrderEvent.DROPPED
             assert isinstance(alert, Alert) and alert.code == "CLOSE_NOT_SENT"
@@ -360,11 +366,7 @@ class TestFrames:
         async def walk(desk: Stage) -> None:
             intent = await desk.enter()
             await desk.tick(6)
-            _ = desk.sign(Close(intent, WORDS)).unwrap()
-            _ = desk.engine.recorder.catch_up()
-            for command in due(desk.desk, desk.clock.now()):
-                _ = desk.engine.recorder.act(command)
-            (close,) = (e.ref for e in desk.desk.owed.values() if isinstance(e, SendOrder))
+            close = recorded_close(desk, intent)
             position = desk.position(intent)
             assert isinstance(position, Open)
             size, entry = str(position.held), ref_of(desk, intent)
