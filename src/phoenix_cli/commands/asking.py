@@ -48,7 +48,6 @@ def ask(ctx: click.Context, session: Session, screen: Screen) -> str:
     assert shown is not None, "a screen shows evidence"
     click.echo("\n".join(painted(screen.lines)))
     click.echo(_below(session, screen, shown.evidence))
-    _drop_typed_ahead()
     more: dict[str, Callable[[], tuple[str, ...]]] = {
         "?": lambda: _WHY,
         "n": lambda: _note(session, shown.evidence),
@@ -71,6 +70,8 @@ def ask(ctx: click.Context, session: Session, screen: Screen) -> str:
 
 
 def _typed(question: str) -> str:
+    """One answer, typed after its question stood there: of a paste, only the first line is one."""
+    _drop_typed_ahead()
     return str(click.prompt(question, default="", show_default=False))
 
 

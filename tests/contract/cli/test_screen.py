@@ -53,10 +53,10 @@ class Terminal:
         """Press keys."""
         os.write(self._master, text.encode())
 
-    def waits_for(self, text: str) -> None:
-        """Read until something stands on the screen."""
+    def waits_for(self, text: str, times: int = 1) -> None:
+        """Read until something stands on the screen, so often."""
         deadline = time.monotonic() + PATIENCE_S
-        while text not in self.shown:
+        while self.shown.count(text) < times:
             assert time.monotonic() < deadline, f"{text!r} did not come: {self.shown}"
             assert self._reads(), f"{text!r} did not come: {self.shown}"
 
@@ -119,9 +119,10 @@ class TestScreen:
         assert [line for line in facts if line not in page] == []
         assert re.search(r"code:  [a-z]+-[a-z]+-[a-z]+-[a-z]+   T \d\d:\d\d", terminal.shown)
         assert "r reject  d diff  n note  ? why  K kill" in terminal.shown
-        for key, words in (("?", "Enter declines"), ("d", "bid/ask"), ("n", "there is no note")):
+        for asked, (key, words) in enumerate((("?", "Enter declines"), ("d", "stated"), ("n", "there is no note")), 2):
             terminal.types(key + "\n")
-            terminal.waits_for(words)
+            terminal.waits_for(PROMPT, asked)
+            assert words in terminal.shown[terminal.shown.index(PROMPT) :]
         terminal.types("\n")
         assert terminal.ends() == 1
 
@@ -148,6 +149,17 @@ class TestScreen:
         terminal = Terminal(seat, ("approve", intent))
         terminal.types(seat.quantity_of(intent) + "\n")
         terminal.waits_for(PROMPT)
+        terminal.types("\n")
+        assert terminal.ends() == 1
+        assert state_of(seat, intent) == "PROPOSED"
+
+    @pytest.mark.parametrize("key", ["?", "d", "n"])
+    def test_of_a_paste_the_first_line_counts(self, seat: Seat, intent: str, key: str) -> None:
+        """A key that shows more, with the quantity pasted behind it: the question stands again, and nothing answers."""
+        terminal = Terminal(seat, ("approve", intent))
+        terminal.waits_for(PROMPT)
+        terminal.types(f"{key}\n{seat.quantity_of(intent)}\n")
+        terminal.waits_for(PROMPT, 2)
         terminal.types("\n")
         assert terminal.ends() == 1
         assert state_of(seat, intent) == "PROPOSED"
@@ -230,7 +242,20 @@ class TestScreen:
             terminal.types(typed + "\n")
             assert terminal.ends() == code, terminal.shown
             until(partial(is_in, seat, second, state))
+            if typed == "EURUSD":
+                self._pastes_both(seat, second, quantity)
         assert seat.json("pass", first, "--reason", "once is enough").code == 0
+
+    @staticmethod
+    def _pastes_both(seat: Seat, intent: str, quantity: str) -> None:
+        """Both answers at once: the second was typed before its question stood there, and is none."""
+        terminal = Terminal(seat, ("approve", intent))
+        terminal.waits_for(PROMPT)
+        terminal.types(f"{quantity}\nGBPUSD\n")
+        terminal.waits_for("type the instrument too")
+        terminal.types("\n")
+        assert terminal.ends() == 1
+        assert state_of(seat, intent) == "PROPOSED"
 
     def test_a_live_approval_is_typed_by_a_person_or_is_none(
         self, seat: Seat, intent: str, monkeypatch: pytest.MonkeyPatch
