@@ -92,10 +92,11 @@ def _phoenix() -> str:
 
 
 def test_the_bot_is_short() -> None:
-    """A bot on phoenix_core and one adapter takes fewer than forty lines."""
+    """A bot on phoenix_core and two adapters, the log and the clock, takes fewer than forty lines."""
     text = (REPOSITORY / "examples" / "bot.py").read_text("utf-8")
     assert len(text.splitlines()) < 40
-    assert set(re.findall(r"from (phoenix_adapters[.\w]*)", text)) == {"phoenix_adapters.beads.sqlite"}
+    adapters = {"phoenix_adapters.beads.sqlite", "phoenix_adapters.clock"}
+    assert set(re.findall(r"from (phoenix_adapters[.\w]*)", text)) == adapters
 
 
 @pytest.mark.parametrize(("example", "argument"), [("bot.py", "beads.db"), ("intent_file.py", "")])
@@ -114,3 +115,50 @@ def test_an_example_ends_in_the_inbox(
     found = UUID.search(said.stdout)
     assert found is not None
     assert found[0][:8] in until("phoenix inbox", environment, found[0][:8])
+
+
+# An example as it stands, in the present of a desk whose clock was set: the home keeps by how much.
+IN_THE_DESKS_PRESENT = """
+import functools, pathlib, runpy, sys
+from datetime import timedelta
+from phoenix_adapters import clock
+
+home, *sys.argv = sys.argv[1:]
+shift = timedelta(microseconds=int(pathlib.Path(home, "run", "clock").read_text().split()[-1]))
+clock.HostClock = functools.partial(clock.HostClock, shift)
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize("chosen", ["MANAGED", "CANCELLED"])
+def test_what_the_bot_proposes_a_human_can_approve(
+    chosen: str, tmp_path: Path, engines: list[subprocess.Popen[bytes]]
+) -> None:
+    """Approved, filled and closed, or passed: who follows the intent hears each state, each execution and the end."""
+    home = tmp_path / "desk"
+    environment = environment_for(home)
+    assert run("phoenix init --mode mock", environment).returncode == 0
+    engines.append(subprocess.Popen([_phoenix(), "run"], env=environment, stdout=subprocess.DEVNULL))
+    _ = until("phoenix status", environment, "CONNECTED")
+    bot, follow = (REPOSITORY / "examples" / name for name in ("bot.py", "follow.py"))
+    in_time = [sys.executable, "-c", IN_THE_DESKS_PRESENT, str(home), str(bot), str(home / "beads.db")]
+    said = subprocess.run(in_time, env=environment, capture_output=True, text=True, timeout=60, check=True)
+    found = UUID.search(said.stdout)
+    assert found is not None and "Success" in said.stdout
+    _ = until("phoenix inbox", environment, "166666")
+    following = [sys.executable, str(follow), str(home / "beads.db"), found[0]]
+    follower = subprocess.Popen(following, env=environment, stdout=subprocess.PIPE, text=True)
+    if chosen == "MANAGED":
+        approved = run(f"phoenix approve {found[0]} --yes --quantity 166666", environment)
+        assert approved.returncode == 0, approved.stdout + approved.stderr
+        _ = until("phoenix positions", environment, chosen)
+        assert run(f"phoenix close {found[0]} --reason enough", environment).returncode == 0
+    else:
+        assert run(f"phoenix pass {found[0]} --reason no", environment).returncode == 0
+    told, _ = follower.communicate(timeout=PATIENCE_S)
+    states = [line.split()[0] for line in told.splitlines() if not line.startswith(" ")]
+    if chosen == "MANAGED":
+        assert list(dict.fromkeys(states)) == ["PROPOSED", "APPROVED", "SUBMITTED", "FILLED", "MANAGED", "CLOSED"]
+        assert "FILL BUY 166666 at" in told and "FILL SELL 166666 at" in told and "USD left by CLOSE" in told
+    else:
+        assert list(dict.fromkeys(states)) == ["PROPOSED", "CANCELLED"]
