@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import pytest
 
-from phoenix_core.acts import after, broker_said, lights, submit, timed
+from phoenix_core.acts import after, lights, submit, timed
 from phoenix_core.trade import exits, order_life, order_words, protection
 from phoenix_core.watch import market_hours
 from tests.chaos.model import rules, world
@@ -215,7 +215,9 @@ BROKEN_DESKS: Final[dict[str, tuple[Callable[..., Any], str, str, tuple[str, ...
     "closed while the entry works": (
         after._over, "all(order.end is not None for order in stake.orders)", "not stake.exits", ("stopped",)),
     "a close that never left is waited for": (
-        broker_said._dropped, "if position.closing else [told]", "if False else [told]", ("close_dropped",)),
+        after.after_drop, "if not position.closing:", "if True:", ("close_dropped",)),
+    "a close that was withheld is waited for": (
+        submit._withhold, "dropped, told, *over)", "dropped, told)", ("withhold_close",)),
     "a close is not held against what is held": (
         exits._x4, "if rest <= allowed:", "if True:", ("look_close",)),
     "closed by an execution while the entry works": (

@@ -66,25 +66,36 @@ def after_order(desk: Desk, known: Known, body: Order, world: World, key: str) -
     position = desk.positions.open.get(known.position_id)
     if position is None:
         return [resolved(desk.alerts, Code.EXIT_UNKNOWN, known.ref, "broker")]
-    after = applied(known, body, world.now.wall)
     message = Proof(ProofKind.BROKER_MESSAGE, body.message or "")
+    stake = _with(desk, position, body, world)
     if known.role is Role.ENTRY:
-        return _after_entry(desk, position, known, after, body, message, world, key)
+        return _after_entry(desk, stake, known, body, message, world, key)
+    after = applied(known, body, world.now.wall)
     answered = resolved(desk.alerts, Code.EXIT_UNKNOWN, known.ref, "broker") if after.answered else None
-    return [answered, *_moved(desk, _with(desk, position, after), message, world, key)]
+    return [answered, *_moved(desk, stake, message, world, key)]
 
 
-def _with(desk: Desk, position: Open, after: Known) -> Stake:
-    """The stake of a position as it will be once this order's bead is folded."""
+def _with(desk: Desk, position: Open, body: Order, world: World) -> Stake:
+    """The stake of a position as it will be once this bead about its orders is folded."""
     stake = stake_of(position, desk.orders, desk.fills)
-    orders = tuple(after if order.ref == after.ref else order for order in stake.orders)
-    return evolve(stake, orders=orders)
+    after = {order.ref: order for order in desk.orders.after(body, world.now.wall)}
+    return evolve(stake, orders=tuple(after.get(order.ref, order) for order in stake.orders))
 
 
-def _after_entry(
-    desk: Desk, position: Open, known: Known, after: Known, body: Order, message: Proof, world: World, key: str
-) -> Beads:
+def after_drop(desk: Desk, position: Open, dropped: Order, world: World, key: str) -> Beads:
+    """What it changes that no byte of an exit left: nobody waits for an answer to it. All that was held may have left
+    meanwhile; where this was the last that might have executed, it is the end, and no later word would say so."""
+    frames = desk.orders.after(dropped, world.now.wall)
+    clear: Beads = [resolved(desk.alerts, Code.EXIT_UNKNOWN, order.ref, "rule") for order in frames]
+    if not position.closing:
+        return clear
+    proof = Proof(ProofKind.WITHHELD, dropped.ref)
+    return [*clear, *_over(desk, _with(desk, position, dropped, world), proof, world, key)]
+
+
+def _after_entry(desk: Desk, stake: Stake, known: Known, body: Order, message: Proof, world: World, key: str) -> Beads:
     bodies: Beads = []
+    position = stake.position
     answer = entry_answer(position.state, entry_said(body))
     if isinstance(answer, PositionEvent):  # of these words only a late acknowledgement moves anything
         bodies.append(changed(position, answer, message))
@@ -93,7 +104,6 @@ def _after_entry(
         bodies.append(alert(Code.ORDER_HELD, known.ref, key))
         bodies.append(None if known.cancel_requested else cancel_request(known, "held by the broker", world.now))
     elif body.event is OrderEvent.ENDED and position.state in HELD_STATES:
-        stake = _with(desk, position, after)
         over = _over(desk, stake, message, world, key)
         rest = changed(position, None, message, entry_working=False) if position.entry_working else None
         bodies.extend(over or [rest, *_shrunk_to_nothing(stake, world.now)])

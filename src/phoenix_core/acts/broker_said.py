@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from attrs import frozen
 
-from phoenix_core.acts.after import after_execution, after_order, stalled
+from phoenix_core.acts.after import after_drop, after_execution, after_order, stalled
 from phoenix_core.acts.reconcile import reconciled
 from phoenix_core.beads import (
     About,
@@ -23,7 +23,6 @@ from phoenix_core.beads import (
     Observation,
     Order,
     OrderEvent,
-    Position,
     PositionEvent,
     Proof,
     ProofKind,
@@ -45,7 +44,6 @@ from phoenix_core.facts import (
     Snapshot,
 )
 from phoenix_core.orders import parsed_ref
-from phoenix_core.records import evolve
 from phoenix_core.refusals import Reason, refusal
 from phoenix_core.rulings import Ruling, denied, granted
 from phoenix_core.trade.fills import Answer, charged, execution
@@ -245,15 +243,7 @@ def _dropped(desk: Desk, known: Known, body: Order, said: FrameSaid, command: Sa
     if position.state is State.SUBMITTED:
         return stalled(desk, position, "OUTCOME_UNKNOWN", command.command_id)
     told = alert(Code.CLOSE_NOT_SENT, said.ref, command.command_id)
-    return [told, *_over_meanwhile(desk, known, body, world, command)] if position.closing else [told]
-
-
-def _over_meanwhile(desk: Desk, known: Known, body: Order, world: World, command: Said) -> Beads:
-    """All that was held had left before it was known that this exit did not: where it was the last that might have
-    executed, that is the end of the position, and no later word would say so."""
-    proof = Proof(ProofKind.WITHHELD, body.ref)
-    over = after_order(desk, known, body, world, command.command_id)
-    return [evolve(bead, proof=proof) if isinstance(bead, Position) else bead for bead in over]
+    return [told, *after_drop(desk, position, body, world, command.command_id)]
 
 
 def _cancel(desk: Desk, command: Said, said: CancelSaid, world: World) -> Ruling:

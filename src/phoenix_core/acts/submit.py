@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from attrs import frozen
 
+from phoenix_core.acts.after import after_drop
 from phoenix_core.acts.approve import stale_beads
 from phoenix_core.acts.lights import entry_lights
 from phoenix_core.acts.signatures import approval_refusal
@@ -202,7 +203,8 @@ def _withhold(desk: Desk, command: Withhold, world: World) -> Ruling:
     position = desk.positions.open.get(send.position_id)
     if not send.is_entry:
         told = alert(Code.CLOSE_NOT_SENT, send.position_id, command.command_id, reason=command.refusal.headline.value)
-        return settling(denied(command.refusal, dropped, told), settled)
+        over = [] if position is None else after_drop(desk, position, dropped, world, command.command_id)
+        return settling(denied(command.refusal, dropped, told, *over), settled)
     if position is None or position.state is not State.SUBMITTED:
         # It was given up as unknown before its last look: the order is told as dropped, the position waits for a human.
         return settling(denied(command.refusal, dropped), settled)

@@ -18,7 +18,7 @@ from attrs import Factory, define
 
 from phoenix_core.beads import Bead, Order, OrderEvent
 from phoenix_core.orders import REF_LENGTH, Frame, parsed_ref
-from phoenix_core.trade.order_life import End, Known, Over, Standing, applied, instant_of, over, revised
+from phoenix_core.trade.order_life import End, Known, Over, applied, instant_of, over, revised
 from phoenix_core.values import ARITHMETIC, ZERO, Moment, Quantity, Role, exact, plain, utc_of, utc_text
 
 # A resynchronisation tells the orders of the day again; these many positions without working orders answer whole.
@@ -50,18 +50,21 @@ class Orders:
                 self._record(bead, body, frame, at)
             _ = self.quiet.pop(body.position_id, None)
             return
+        for after in self.after(body, bead.ts):
+            self._put(after, bead)
+
+    def after(self, body: Order, at: datetime) -> tuple[Known, ...]:
+        """The orders that a bead is about, as it leaves them; none where their position is long over: it is kept in the
+        log, and told as a late fact."""
         known = self.find(body.ref)
-        if known is None:
-            return  # of a position that is long over: kept in the log, and told as a late fact
-        for each in self._meant(body, known):
-            self._put(applied(each, body, bead.ts), bead)
+        return () if known is None else tuple(applied(each, body, at) for each in self._meant(body, known))
 
     def _meant(self, body: Order, known: Known) -> tuple[Known, ...]:
         """The orders that a bead is about: a hand-over that was withheld drops every frame of it at once."""
         if body.event is not OrderEvent.DROPPED or body.revision is not None:
             return (known,)
         together = (order for order in self.of(known.position_id) if order.recorded_seq == known.recorded_seq)
-        return tuple(order for order in together if order.standing is Standing.RECORDED)
+        return tuple(order for order in together if order.sent is None and order.end is None)
 
     def _put(self, after: Known, bead: Bead) -> None:
         self._touch(after, bead.ts)

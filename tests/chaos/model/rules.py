@@ -458,7 +458,7 @@ def _look_close(shared: Shared, it: Intent, c: Command) -> Verdict:
 def _withhold_close(shared: Shared, it: Intent, c: Command) -> Verdict:
     if it.close != "MINE":
         return _no("STATE", shared, it)
-    return _no("EXIT", shared, it, close="DROPPED")
+    return _no("EXIT", shared, _over(it._replace(close="DROPPED")))
 
 
 def _close_sent(shared: Shared, it: Intent, c: Command) -> Verdict:

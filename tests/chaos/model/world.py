@@ -581,7 +581,7 @@ def _hears_lots(world: World, p: int, process: Process, i: int) -> Iterator[Step
     if intent.change == "MINE":
         return
     left_alone = truth.left == "STOPPED" and intent.got == truth.lots and (truth.by != "CLOSE" or intent.out)
-    if intent.close == "MINE" and process.closes[i] in ("OUT", "LOST") and left_alone:  # before its own report
+    if intent.close == "MINE" and process.closes[i] and left_alone:  # before its own report, or before its last look
         yield _asks(world, i, Command("pair_over", fit), p)
     if intent.close == "MINE" or process.closes[i] in ("OUT", "LOST"):
         return

@@ -28,6 +28,7 @@ from phoenix_core.beads import (
     ProofKind,
     ReconciliationDrift,
 )
+from phoenix_core.chain import Fault, StoreFault
 from phoenix_core.effects import CancelOrder, SendOrder
 from phoenix_core.facts import BrokerStatus, CancelSaid, CommissionSaid, ErrorSaid, Fact, FrameSaid
 from phoenix_core.gate.statements import Close
@@ -39,8 +40,10 @@ from phoenix_core.trade import order_book
 from phoenix_core.trade.positions import Open
 from phoenix_core.values import CommandId, Money, OrderRef, Quantity, Role, Side, State
 from tests.showing import shows
-from tests.stage import Stage
+from tests.stage import PAIR, Stage
 from tests.unit.desk.walks import WORDS, filled, hear, ref_of, said_of, walked
+
+BUSY = StoreFault(Fault.BUSY, "somebody else holds it")
 
 
 def judged(desk: Stage, fact: Fact) -> Ruling:
@@ -383,6 +386,42 @@ class TestFrames:
             (last,) = (body for body in bodies if isinstance(body, Position))
             assert (last.state, last.proof) == (State.CLOSED, Proof(ProofKind.WITHHELD, close))
             assert any(isinstance(body, Autopsy) for body in bodies)
+
+        _ = walked(walk)
+
+    @pytest.mark.parametrize("late", ["a close", "protection"])
+    @shows("I5")
+    def test_an_exit_that_is_withheld_is_the_last_to_end(self, late: str) -> None:
+        """The log cannot be held for a moment, so that an exit is recorded and not looked at; all that was held leaves
+        meanwhile. The last look then lets nothing out, every frame of it is over, and so is the position."""
+
+        async def walk(desk: Stage) -> None:
+            intent = await desk.enter()
+            await desk.tick(6)
+            entry, busy = ref_of(desk, intent), mock.patch.object(desk.store, "hold", side_effect=BUSY)
+            if late == "a close":
+                with busy:
+                    _ = desk.sign(Close(intent, WORDS)).unwrap()
+                    await desk.tick()
+                desk.price("1.0815", "1.0816")
+            else:
+                for role in (Role.STOP, Role.TARGET):
+                    desk.broker.cancel(exit_ref(entry, role, 1))
+                with busy:
+                    await desk.watch(12, 1)
+                (bought,) = (e for e in desk.broker.truth.executions if e.ref == entry)
+                bust = changed(bought, exec_id=bought.exec_id[:-2] + "02", quantity=Quantity(Decimal(0)))
+                desk.broker.truth.held[PAIR] = Decimal(0)
+                desk.broker.tell(bust)
+            owed = [effect for effect in desk.desk.owed.values() if isinstance(effect, SendOrder)]
+            assert [len(effect.frames) for effect in owed] == [1 if late == "a close" else 2]
+            await desk.tick()
+            (last,) = (p for p in desk.bodies(Position) if p.state is State.CLOSED)
+            assert last.proof == Proof(ProofKind.WITHHELD, owed[0].ref)
+            assert desk.state(intent) is State.CLOSED and desk.bodies(Autopsy)
+            assert told(desk, "CLOSE_NOT_SENT") == [AlertEvent.RAISED]
+            doubted = [] if late == "a close" else [AlertEvent.RAISED, AlertEvent.RAISED]
+            assert told(desk, "EXIT_UNKNOWN") == [*doubted, *(AlertEvent.RESOLVED for _ in doubted)]
 
         _ = walked(walk)
 

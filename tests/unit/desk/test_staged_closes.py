@@ -10,8 +10,10 @@ import pytest
 from returns.result import Failure
 
 from phoenix_adapters.engine import loop
+from phoenix_core.acts.submit import Withhold
 from phoenix_core.beads import Alert, Execution, Limits, Observation, Order, OrderEvent, Policy
-from phoenix_core.effects import CarryOut
+from phoenix_core.chain import Fault, StoreFault
+from phoenix_core.effects import CarryOut, SendOrder
 from phoenix_core.facts import BrokerStatus
 from phoenix_core.gate.statements import Close
 from phoenix_core.kernel import clear
@@ -22,7 +24,7 @@ from phoenix_core.trade.exits import stake_of
 from phoenix_core.trade.order_life import Known
 from phoenix_core.trade.positions import Open
 from phoenix_core.trade.protection import Protection, protection_of
-from phoenix_core.values import Quantity, Role, State
+from phoenix_core.values import CommandId, Quantity, Role, State
 from tests.showing import shows
 from tests.stage import Stage, stage
 from tests.unit.desk.test_signed_commands import answered
@@ -337,5 +339,27 @@ def test_a_new_size_that_did_not_leave_is_asked_once_and_the_protection_ends_ins
         both = [("STOP", rest), ("TARGET", rest)]
         assert sizes(desk)[2:] == [*both, ("CLOSE", PART), *both], "the second pair is the one that is placed again"
         assert asked_to_end(desk) and not waits(desk) and held_by(desk, intent) == rest
+
+    _ = walked(walk)
+
+
+@shows("X1")
+def test_a_new_size_that_never_left_is_forgotten_whatever_was_heard_meanwhile() -> None:
+    """The log cannot be held, the broker says a word on the orders as they stand, and the last look withholds the new
+    size: what stands is the old one, answered, and not one that waits for an answer for ever."""
+
+    async def walk(desk: Stage) -> None:
+        intent = await held(desk)
+        whole = held_by(desk, intent)
+        with mock.patch.object(desk.store, "hold", side_effect=StoreFault(Fault.BUSY, "")):
+            _ = desk.sign(Close(intent, WORDS, PART)).unwrap()
+            await desk.tick()
+            said = [desk.broker.truth.book[order.ref] for order in pair_of(desk, intent).values()]
+            desk.broker.tell(*(desk.broker._order_said(working) for working in said))
+            await desk.tick()
+        ((key, send),) = desk.desk.owed.of(SendOrder).items()
+        assert len(send.frames) == 2
+        _ = desk.engine.recorder.act(Withhold(CommandId("w"), key, send, refusal(Reason.LINK_DOWN)))
+        assert {(o.line.quantity, o.answered) for o in pair_of(desk, intent).values()} == {(whole, True)}
 
     _ = walked(walk)
