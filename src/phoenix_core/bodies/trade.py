@@ -106,6 +106,7 @@ class OrderEvent(Named):
     CANCEL_REQUESTED = "CANCEL_REQUESTED"  # obliges a cancel frame
     CANCEL_SENT = "CANCEL_SENT"
     CANCEL_REFUSED = "CANCEL_REFUSED"
+    CHANGE_REFUSED = "CHANGE_REFUSED"  # the broker's: the last revision does not stand, what was asked before does
     INACTIVE = "INACTIVE"
     ENDED = "ENDED"  # the broker's end: `status` says which
     UNKNOWN = "UNKNOWN"  # asked about and not found, or no answer in time

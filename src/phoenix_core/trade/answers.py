@@ -84,6 +84,7 @@ _SAID_BY: Final[Mapping[OrderEvent, EntrySaid]] = {
     OrderEvent.INACTIVE: EntrySaid.ANNOTATED,
     OrderEvent.UNKNOWN: EntrySaid.ANNOTATED,
     OrderEvent.CANCEL_REFUSED: EntrySaid.ANNOTATED,
+    OrderEvent.CHANGE_REFUSED: EntrySaid.ANNOTATED,
     OrderEvent.ENDED: EntrySaid.ENDED,
 }
 _PROVEN: Final = {End.CANCELLED: EntrySaid.CANCEL_PROVEN, End.REJECTED: EntrySaid.REJECT_PROVEN}

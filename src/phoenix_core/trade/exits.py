@@ -324,7 +324,7 @@ def _shrinking(stake: Stake, part: Part, now: Moment) -> Step | None:
     """What a close of a part does about its protection; None: that cannot be shrunk, or was not in time, and ends.
 
     A native pair keeps its parent's size while that may fill, and what was asked to end is not brought back. The new
-    size is asked for once.
+    size is asked for once, and not of an order of which the broker refused one.
     """
     pair, keeps = stake.pair, ARITHMETIC.subtract(stake.held, part.quantity)
     hangs = any(order.native for order in pair) and stake.entry_rest > 0
@@ -332,6 +332,8 @@ def _shrinking(stake: Stake, part: Part, now: Moment) -> Step | None:
     if keeps <= 0 or hangs or not whole or any(order.cancel_requested is not None for order in pair):
         return None
     asked = [order.recorded for order in pair if order.recorded_seq > part.seq]
+    if any(order.change_refused for order in pair):
+        return None
     if not all(order.answered for order in pair):
         return Step.WAIT if asked and not any(is_over(since, now, SHRINKS_WITHIN) for since in asked) else None
     if all(stake.rest_of(order) <= keeps for order in pair):

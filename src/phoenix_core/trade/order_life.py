@@ -65,6 +65,7 @@ class Known:
     cancel_requested: Moment | None = None
     cancel_sent_at: datetime | None = None
     cancel_refused: bool = False
+    change_refused: bool = False  # the broker let a change of it not stand: its size is not asked for again
     end: End | None = None
     ended_at: datetime | None = None
     code: int = 0
@@ -162,6 +163,8 @@ def applied(known: Known, body: Order, at: datetime) -> Known:
     """An order after one more bead about it."""
     if body.event is OrderEvent.DROPPED:
         return _dropped(known, body, at)
+    if body.event is OrderEvent.CHANGE_REFUSED:
+        return evolve(_unchanged(known), change_refused=True)
     perm_ids = _with(known.perm_ids, body.perm_id)
     after = evolve(
         known,
@@ -236,6 +239,11 @@ def _dropped(known: Known, body: Order, at: datetime) -> Known:
     """No byte of the last revision left: an order never was, a change never happened."""
     if len(known.frames) == 1:
         return evolve(known, standing=Standing.ENDED, end=End.DROPPED, ended_at=at, reason=body.reason or "")
+    return _unchanged(known)
+
+
+def _unchanged(known: Known) -> Known:
+    """The last revision does not stand: what was asked before it does."""
     standing = Standing.WORKING if known.acknowledged else Standing.UNKNOWN
     before = known.frames[:-1]  # an earlier change among them is still not answered
     return evolve(known, frames=before, standing=standing, answered=known.acknowledged and len(before) == 1)

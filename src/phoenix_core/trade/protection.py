@@ -171,15 +171,15 @@ def _is_ending(order: Known) -> bool:
 def resizes(stake: Stake) -> tuple[Frame, ...]:
     """The revisions that make a standing pair fit what is held: grown after a fill, shrunk after a partial end.
 
-    None while a native pair's parent may fill, none while the last revision is not answered, none of what was asked to
-    end, and none beside a close: what a close fills the broker takes from the pair, and a revision that crosses it on
-    the way would give it back.
+    None while a native pair's parent may fill, none while the last revision is not answered or where one was refused
+    (why, only a human can find), none of what was asked to end, and none beside a close: what a close fills the broker
+    takes from the pair, and a revision that crosses it on the way would give it back.
     """
     pair = stake.pair
     if any(order.role is Role.CLOSE for order in stake.exits) or any(_is_ending(order) for order in pair):
         return ()
     hangs = any(order.native for order in pair) and stake.entry_rest > 0
-    if stake.held <= 0 or hangs or not all(order.answered for order in pair):
+    if stake.held <= 0 or hangs or not all(order.answered and not order.change_refused for order in pair):
         return ()
     return sized(stake, Quantity(stake.held))
 

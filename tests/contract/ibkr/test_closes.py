@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from phoenix_adapters.wire import CLIENT
-from phoenix_core.beads import Execution, ExecutionEvent, Limits, Observation, Order, Policy
+from phoenix_core.beads import Execution, ExecutionEvent, Limits, Observation, Order, OrderEvent, Policy
 from phoenix_core.gate.statements import Close, SetPolicy, policy_hash
 from phoenix_core.trade.protection import Protection
 from phoenix_core.values import Quantity, Role, State
@@ -217,17 +217,20 @@ async def test_a_close_in_the_second_after_a_reconnection_is_not_refused(
 PART = Decimal(4000)
 
 
-@pytest.mark.parametrize("broker", ["as it is", "renames", "misnames", "is silent"])
+@pytest.mark.parametrize("broker", ["as it is", "renames", "misnames", "is silent", "refuses"])
 @shows("X1", "X4")
 async def test_a_part_is_closed_beside_protection_that_stands(broker: str, tmp_path: Path) -> None:
     """On the wire: both exits get the size of what will be left, the close follows their echo, and none is cancelled,
-    whatever the broker calls the group. Where it does not confirm the new size, the protection ends first."""
+    whatever the broker calls the group. Where it does not confirm the new size, or at once where it refuses it, the
+    protection ends first."""
     async with at_work(tmp_path) as desk:
         if broker in ("renames", "misnames"):
             desk.scene.server.fault("oca_renamed@child" if broker == "renames" else "oca_misnamed@child")
         await managed(desk)
         if broker == "is silent":
             desk.scene.server.fault("never_ack@STP")
+        if broker == "refuses":
+            desk.scene.server.fault("readonly@STP*1")
         stops: list[Decimal] = []
 
         def stands() -> Decimal:
@@ -243,6 +246,12 @@ async def test_a_part_is_closed_beside_protection_that_stands(broker: str, tmp_p
             await desk.leap(1.5)
             await desk.until(lambda: desk.held() == APPROVED - PART)
             assert len(desk.scene.sent("cancelOrder")) == 2 and desk.nets == [0, APPROVED, APPROVED - PART]
+            return
+        if broker == "refuses":
+            await desk.until(lambda: desk.held() == APPROVED - PART)
+            assert [o.code for o in desk.bodies(Order) if o.event is OrderEvent.CHANGE_REFUSED] == [321]
+            assert len(desk.scene.sent("cancelOrder")) == 2 and desk.nets == [0, APPROVED, APPROVED - PART]
+            assert not desk.alerted(Code.EXIT_UNKNOWN) and not desk.alerted(Code.CLOSE_NOT_SENT)
             return
         await desk.until(lambda: stands() >= 0 and desk.held() == APPROVED - PART)
         await desk.until(lambda: stands() == APPROVED - PART and protection(desk) is Protection.FULL)

@@ -9,15 +9,17 @@ from unittest import mock
 import pytest
 from returns.result import Failure
 
+from phoenix_adapters.brokers.mock.broker import MockBroker
+from phoenix_adapters.brokers.mock.chaos import Partial
 from phoenix_adapters.engine import loop
 from phoenix_core.acts.submit import Withhold
 from phoenix_core.beads import Alert, Execution, Limits, Observation, Order, OrderEvent, Policy
 from phoenix_core.chain import Fault, StoreFault
 from phoenix_core.effects import CarryOut, SendOrder
-from phoenix_core.facts import BrokerStatus
+from phoenix_core.facts import BrokerStatus, ErrorSaid
 from phoenix_core.gate.statements import Close
 from phoenix_core.kernel import clear
-from phoenix_core.orders import exit_ref
+from phoenix_core.orders import Frame, exit_ref
 from phoenix_core.refusals import Reason, refusal
 from phoenix_core.trade import exits
 from phoenix_core.trade.exits import stake_of
@@ -361,5 +363,64 @@ def test_a_new_size_that_never_left_is_forgotten_whatever_was_heard_meanwhile() 
         assert len(send.frames) == 2
         _ = desk.engine.recorder.act(Withhold(CommandId("w"), key, send, refusal(Reason.LINK_DOWN)))
         assert {(o.line.quantity, o.answered) for o in pair_of(desk, intent).values()} == {(whole, True)}
+
+    _ = walked(walk)
+
+
+def refuses_changes(desk: Stage, code: int, *roles: Role) -> mock._patch[object]:
+    """The broker refuses every change of exits of these roles, with this code; they stand as they stood."""
+    take = MockBroker._take
+
+    def refused(broker: MockBroker, frame: Frame, group: str) -> None:
+        if frame.revision == 1 or frame.line.role not in roles:
+            take(broker, frame, group)
+        else:
+            broker.tell(ErrorSaid(broker._message(), broker.session(), code, "not this one", frame.ref))
+
+    return mock.patch.object(MockBroker, "_take", refused)
+
+
+@pytest.mark.parametrize("roles", [(Role.STOP, Role.TARGET), (Role.STOP,), (Role.TARGET,)])
+@pytest.mark.parametrize("code", [105, 110, 10326])
+@shows("X1", "X4")
+def test_a_new_size_that_is_refused_ends_at_once(code: int, roles: tuple[Role, ...]) -> None:
+    """The broker says no to one of them: nobody waits for what will not come. Both end, the part is closed, the rest
+    is protected again. The refusal is no doubt about an exit, and no loss of protection."""
+
+    async def walk(desk: Stage) -> None:
+        intent = await held(desk)
+        whole = held_by(desk, intent)
+        with refuses_changes(desk, code, *roles):
+            assert await answered(desk, Close(intent, WORDS, PART)) == ()
+            await desk.tick(0.5)
+        rest = whole - PART
+        assert sizes(desk)[2:5] == [("STOP", rest), ("TARGET", rest), ("CLOSE", PART)]
+        assert asked_to_end(desk) and not waits(desk) and held_by(desk, intent) == rest
+        refused = [o.role for o in desk.bodies(Order) if o.event is OrderEvent.CHANGE_REFUSED]
+        assert refused == list(roles) and not {"PROTECTION_LOST", "EXIT_UNKNOWN", "CLOSE_NOT_SENT"} & set(alerts(desk))
+        await desk.watch(400, 5)
+        assert {o.rest for o in pair_of(desk, intent).values()} == {rest} and not desk.desk.drifts.open
+
+    _ = walked(walk)
+
+
+@shows("X1")
+def test_a_size_that_was_refused_is_not_asked_for_again() -> None:
+    """Half is bought, and protection is to shrink to it: refused, it is not asked for a second time, and the exits that
+    could sell more than there is are told. A part may still be closed: then what cannot be changed is replaced."""
+
+    async def walk(desk: Stage) -> None:
+        desk.broker.groups_hold = False
+        desk.broker.script(Partial(Decimal("0.5")))
+        intent = await desk.enter()
+        with refuses_changes(desk, 134, Role.STOP, Role.TARGET):
+            await desk.watch(400, 5)
+            assert len(sizes(desk)) == 4, "asked for once"
+            assert {drift.cause for drift in desk.desk.drifts.open.values()} == {"orphan_exit"}
+            before = held_by(desk, intent)
+            assert await answered(desk, Close(intent, WORDS, PART)) == ()
+            await desk.watch(400, 5)
+        assert sizes(desk)[4:] == [("CLOSE", PART), ("STOP", before - PART), ("TARGET", before - PART)]
+        assert {o.rest for o in pair_of(desk, intent).values()} == {before - PART}
 
     _ = walked(walk)

@@ -84,6 +84,7 @@ def test_an_end_needs_its_proof() -> None:
         (OrderEvent.INACTIVE, "INACTIVE", EntrySaid.ANNOTATED),
         (OrderEvent.UNKNOWN, None, EntrySaid.ANNOTATED),
         (OrderEvent.CANCEL_REFUSED, None, EntrySaid.ANNOTATED),
+        (OrderEvent.CHANGE_REFUSED, None, EntrySaid.ANNOTATED),
         (OrderEvent.CHANGED, "FILLED", EntrySaid.ANNOTATED),
         (OrderEvent.ENDED, "FILLED", EntrySaid.FILLED_WORD),
         (OrderEvent.ENDED, "CANCELLED", EntrySaid.ENDED),

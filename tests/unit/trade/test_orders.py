@@ -20,6 +20,7 @@ from phoenix_core.trade.order_words import (
     ENDING_CODES,
     HOLDING_CODES,
     NOT_CANCELLED_CODES,
+    NOT_CHANGED_CODES,
     contradicts,
     end_said,
     error_news,
@@ -238,6 +239,8 @@ class TestCodesEndOnlyWhatWasNeverAcknowledged:
         """What says held, and what says only that a cancel did nothing."""
         assert {399, 404} == HOLDING_CODES
         assert {135, 136, 161, 10147, 10148} == NOT_CANCELLED_CODES
+        assert {105, 134, 329, 2102, 10326} == NOT_CHANGED_CODES - ENDING_CODES
+        assert {103} == ENDING_CODES - NOT_CHANGED_CODES
 
     def test_a_code_again_leaves_nothing(self) -> None:
         """Held is held; a strange code is strange also once a cancel was asked for."""
@@ -265,10 +268,30 @@ class TestCodesEndOnlyWhatWasNeverAcknowledged:
         assert after(refused, order_said(REF)).standing is Standing.WORKING
 
     def test_of_a_working_exit_that_was_to_change(self) -> None:
-        """A refused change leaves the exit as it stood: the code is an observation."""
+        """A change that is refused leaves the exit as it stood, and says no more of it when it is heard twice; neither
+        does a code that comes before the change left."""
         log = tell(submitted(), order_said(STOP_REF, echo=exit_lines()[0]))
+        stood = log.order(STOP_REF)
         log.append(revision(log, STOP_REF, 4))
         assert error_news(log.order(STOP_REF), error(201, STOP_REF)) == ()
+        log.append(order_bead(log.order(STOP_REF), E.SENT))
+        assert not log.order(STOP_REF).answered
+        for code in (103, 104, 135, 161, 202, 10147):
+            assert error_news(log.order(STOP_REF), error(code, STOP_REF)) == ()
+        for code in sorted(NOT_CHANGED_CODES):
+            (body,) = error_news(log.order(STOP_REF), error(code, STOP_REF))
+            refused = applied(log.order(STOP_REF), body, T0)
+            assert (body.event, body.code, refused.end, refused.standing) == (
+                E.CHANGE_REFUSED,
+                code,
+                None,
+                Standing.WORKING,
+            )
+            assert (refused.frames, refused.answered, refused.code) == (stood.frames, True, 0)
+            assert refused.change_refused and error_news(refused, error(code, STOP_REF)) == ()
+            # What the broker shows all the same is what stands.
+            shown = after(refused, order_said(STOP_REF, echo=log.order(STOP_REF).line))
+            assert shown.quantity_at_most == 4
 
     @pytest.mark.parametrize("code", sorted(ENDING_CODES | HOLDING_CODES | NOT_CANCELLED_CODES))
     def test_of_an_order_that_has_ended(self, code: int) -> None:
