@@ -352,11 +352,13 @@ def left_over(desk: Desk, position: Open, now: Moment) -> tuple[Known, ...]:
 
 
 def leaves_on_time(desk: Desk, position: Open, now: Moment) -> bool:
-    """Whether the mandate's time exit has come and was not tried yet: after one try only a human decides."""
+    """Whether the mandate's time exit has come and was not tried yet: after one try only a human decides. What a human
+    closed before was another will, and left something for which the time goes on."""
     thesis = desk.evidence.thesis(position.intent_id)
     if thesis is None or position.held <= 0 or not exits.time_exit_due(position, thesis.time_exit, now.wall):
         return False
-    return all(order.role is not Role.CLOSE for order in desk.orders.of(position.position_id))
+    own = exits.exit_mandate(position)
+    return not any(o.role is Role.CLOSE and o.mandate == own for o in desk.orders.of(position.position_id))
 
 
 _CARRIERS: Final[Mapping[type, Callable[[Desk, Any, carry.Signed, World], Ruling]]] = {

@@ -424,3 +424,27 @@ def test_a_size_that_was_refused_is_not_asked_for_again() -> None:
         assert {o.rest for o in pair_of(desk, intent).values()} == {before - PART}
 
     _ = walked(walk)
+
+
+@pytest.mark.parametrize("left", [True, False])
+@shows("X2", "X4")
+def test_what_a_human_leaves_is_left_on_time(left: bool) -> None:
+    """A part was closed by hand, or a close by hand did not leave: the mandate's time goes on for what is held, and it
+    is tried once."""
+
+    async def walk(desk: Stage) -> None:
+        desk.broker.groups_hold = not left
+        intent = await desk.enter()
+        whole = held_by(desk, intent)
+        with mock.patch.object(loop, "clear", clear if left else lambda *about: Failure(refusal(Reason.LINK_DOWN))):
+            assert await answered(desk, Close(intent, WORDS, PART)) == ()
+            await desk.tick(1)
+        rest = whole - PART if left else whole
+        assert desk.state(intent) is State.MANAGED and held_by(desk, intent) == rest
+        await desk.watch(580, 20)
+        assert held_by(desk, intent) == rest
+        await desk.watch(40, 1)
+        assert [size for role, size in sizes(desk) if role == "CLOSE"] == [PART, rest]
+        assert desk.state(intent) is State.CLOSED and desk.broker.truth.held["EURUSD"] == 0
+
+    _ = walked(walk, stage(policy=TEN_MINUTES))
