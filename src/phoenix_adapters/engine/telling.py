@@ -18,8 +18,6 @@ from phoenix_core.watch.alerts import Message, next_messages
 TOLD_WITHIN: Final = timedelta(seconds=60)
 # What no channel took is tried again after these spans, the last one for ever: a dead channel is not hammered.
 RETRY_AFTER: Final = (timedelta(seconds=5), timedelta(seconds=15), timedelta(seconds=45))
-# So many alerts under way at once mean that no channel takes them.
-UNTOLD_MAX: Final = 20
 
 
 @define
@@ -36,8 +34,8 @@ class Teller:
 
     @property
     def responds(self) -> bool:
-        """Whether the channels take what they are given."""
-        return len(self._telling) < UNTOLD_MAX and self._untaken < len(RETRY_AFTER)
+        """Whether the channels take what they are given: how much is on its way says nothing, only what came back."""
+        return self._untaken < len(RETRY_AFTER)
 
     def due(self, desk: Desk, now: datetime, insists: bool = False) -> list[Coroutine[object, object, None]]:
         """The deliveries to start now; none while another process speaks, unless this one insists."""

@@ -8,15 +8,16 @@ from typing import Any, Final
 
 from attrs import frozen
 
-from phoenix_core.beads import Alert, Health
+from phoenix_core.beads import Alert
 from phoenix_core.desk import Desk
 from phoenix_core.gate.guards import SKEW_MAX
 from phoenix_core.refusals import Reason, refusal
 from phoenix_core.rulings import Ruling, denied, granted
-from phoenix_core.values import CommandId, State
+from phoenix_core.values import CommandId, State, elapsed
 from phoenix_core.watch.alerts import follow_ups, may_raise, resolved
-from phoenix_core.watch.codes import Code, alert, beat_code
+from phoenix_core.watch.codes import ISSUE_CODES, Code, alert, beat_code
 from phoenix_core.watch.health import Earned, Signs, diagnose, heartbeat, missed_beat
+from phoenix_core.watch.market_hours import MarketStatus, market_status
 from phoenix_core.world import World
 
 
@@ -41,6 +42,8 @@ Command = Beat | Miss
 
 # What a new session takes at most until the first quotes are there; a beat before that knows nothing of them.
 DATA_WITHIN: Final = timedelta(seconds=15)
+# A line that says nothing for so long, in an open market, is dead whatever the socket says.
+QUOTE_WITHIN: Final = timedelta(minutes=1)
 _ENDED_BY_A_BEAT: Final = (Code.PROCESS_DEAD, Code.BEAT_MISSED, Code.BEATS_MISSED)
 
 
@@ -49,15 +52,20 @@ def _beat(desk: Desk, command: Beat, world: World) -> Ruling:
     beat = heartbeat(found, command.earned)
     if beat is None:
         return denied(refusal(Reason.NOTHING_TO_DO, detail="not earned: " + ", ".join(command.earned.missing)))
-    degraded = found.health is not Health.HEALTHY
-    told = None
-    if degraded and may_raise(desk.alerts, Code.HEALTH_DEGRADED, "desk", world.now.wall):
-        reasons = " ".join(c.issue.value for c in found.complaints)
-        told = alert(Code.HEALTH_DEGRADED, "desk", command.command_id, reason=reasons)
     over = [resolved(desk.alerts, code, "desk", "beat") for code in _ENDED_BY_A_BEAT]
-    if not degraded:
-        over.append(resolved(desk.alerts, Code.HEALTH_DEGRADED, "desk", "beat"))
-    return granted("beat", beat, told, _clocks_apart(desk, command, world), *over)
+    reasons = " ".join(c.issue.value for c in found.complaints)
+    degraded = _told_of(desk, command, world, Code.HEALTH_DEGRADED, reasons)
+    details = {c.issue: c.detail for c in found.complaints}
+    special = (_told_of(desk, command, world, code, details.get(issue, "")) for issue, code in ISSUE_CODES.items())
+    return granted("beat", beat, degraded, *special, _clocks_apart(desk, command, world), *over)
+
+
+def _told_of(desk: Desk, command: Beat, world: World, code: Code, reason: str) -> Alert | None:
+    """What a beat says of one condition: that it began, or, without a reason, that it is over."""
+    if not reason:
+        return resolved(desk.alerts, code, "desk", "beat")
+    new = may_raise(desk.alerts, code, "desk", world.now.wall)
+    return alert(code, "desk", command.command_id, reason=reason) if new else None
 
 
 def _clocks_apart(desk: Desk, command: Beat, world: World) -> Alert | None:
@@ -104,6 +112,7 @@ def signs_of(desk: Desk, world: World, notifier_responds: bool) -> Signs:
         orders_updated_at=min((o.recorded.wall for o in pending), default=None),
         positions_open=len(desk.positions.nets),
         fills_updated_at=max(desk.fills.touched.values(), default=None),
+        subscriptions_dead=_silent(desk, world),
         confirmed_at=seen.complete.ts if seen.complete is not None else None,
         reconciled_at=seen.complete.ts if seen.complete is not None else None,
         started_at=desk.sessions.connected_at,
@@ -114,9 +123,34 @@ def signs_of(desk: Desk, world: World, notifier_responds: bool) -> Signs:
 
 def _wants_data(desk: Desk, world: World) -> bool:
     """Whether quotes are owed: something waits or is held, and the session has stood for a while."""
+    return _settled(desk, world) and bool(desk.positions.nets or desk.positions.in_state(State.PROPOSED))
+
+
+def _settled(desk: Desk, world: World) -> bool:
     since = desk.sessions.connected_at
-    settled = since is not None and world.now.wall - since >= DATA_WITHIN
-    return settled and bool(desk.positions.nets or desk.positions.in_state(State.PROPOSED))
+    return since is not None and world.now.wall - since >= DATA_WITHIN
+
+
+def _silent(desk: Desk, world: World) -> tuple[str, ...]:
+    """Instruments in which something waits or is held, whose market is open and whose quotes have stopped."""
+    if not world.link.up or not _settled(desk, world):
+        return ()
+    waiting = (*desk.positions.in_state(State.PROPOSED), *desk.positions.in_state(State.APPROVED))
+    watched = dict.fromkeys((*desk.positions.by_pair, *(position.pair for position in waiting)))
+    return tuple(symbol for symbol in watched if _trades(symbol, world) and not _is_heard(symbol, world))
+
+
+def _trades(symbol: str, world: World) -> bool:
+    """Whether a market owes ticks: it is open, if only for a few more minutes."""
+    card = world.instruments.get(symbol)
+    status = None if card is None else market_status(card, world.now.wall, world.hours.get(symbol))
+    return status in (MarketStatus.OPEN, MarketStatus.CLOSING_SOON)
+
+
+def _is_heard(symbol: str, world: World) -> bool:
+    quote = world.quotes.get(symbol)
+    age = None if quote is None else elapsed(quote.at, world.now)
+    return age is not None and age <= QUOTE_WITHIN
 
 
 HANDLERS: Final[Mapping[type, Callable[[Desk, Any, World], Ruling]]] = {Beat: _beat, Miss: _miss}

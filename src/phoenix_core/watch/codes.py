@@ -46,7 +46,6 @@ class Code(Named):
     POSITION_STALLED = "POSITION_STALLED"
     ORDER_REJECTED = "ORDER_REJECTED"
     ORDER_HELD = "ORDER_HELD"
-    ORDER_UNKNOWN = "ORDER_UNKNOWN"
     EXIT_UNKNOWN = "EXIT_UNKNOWN"
     PROTECTION_LOST = "PROTECTION_LOST"
     CLOSE_NOT_SENT = "CLOSE_NOT_SENT"
@@ -56,7 +55,6 @@ class Code(Named):
     KILL_LIFTED = "KILL_LIFTED"
     HALTED = "HALTED"
     DAILY_LOSS_LIMIT = "DAILY_LOSS_LIMIT"
-    OUT_VS_IN_EXCEEDED = "OUT_VS_IN_EXCEEDED"
     GUARD_VIOLATION = "GUARD_VIOLATION"
     # The desk itself
     PROCESS_DEAD = "PROCESS_DEAD"
@@ -142,7 +140,6 @@ CODES: Final[dict[Code, Row]] = {
     ),
     Code.ORDER_REJECTED: Row(_WARNING, "The broker rejected an order; it is not sent again", always=True),
     Code.ORDER_HELD: Row(_WARNING, "The broker holds an order back", "RB-003", always=True),
-    Code.ORDER_UNKNOWN: Row(_WARNING, "Asked about an order, the broker does not know it", "RB-003", always=True),
     Code.EXIT_UNKNOWN: Row(
         _CRITICAL, "No word from the broker on an exit for 10 s", "RB-003", lasts=True, repeats=MINUTE, insists=True
     ),
@@ -157,7 +154,6 @@ CODES: Final[dict[Code, Row]] = {
     Code.KILL_LIFTED: Row(_INFO, "Kill flag lifted"),
     Code.HALTED: Row(_CRITICAL, "Emergency halt", "RB-004", lasts=True),
     Code.DAILY_LOSS_LIMIT: Row(_CRITICAL, "The loss limit of the day is reached: no new entries", "RB-005"),
-    Code.OUT_VS_IN_EXCEEDED: Row(_CRITICAL, "More was placed than was approved: halted", "RB-004"),
     Code.GUARD_VIOLATION: Row(_CRITICAL, "Account, port or mode do not match: nothing was sent", "RB-004"),
     Code.PROCESS_DEAD: Row(_CRITICAL, "The engine's process is gone", "RB-004", lasts=True),
     Code.BEAT_MISSED: Row(_WARNING, "A heartbeat is missing", "RB-004", lasts=True),
@@ -186,19 +182,11 @@ CODES: Final[dict[Code, Row]] = {
     Code.TEST: Row(_INFO, "A test: nothing happened"),
 }
 
-# Which alert a complaint about the desk's health becomes.
+# What a beat tells by an alert of its own, with its own runbook, beside HEALTH_DEGRADED, which every complaint raises.
+# The others are told by whoever sees them first: the link, the log, the watchdog, a drift, a position.
 ISSUE_CODES: Final[dict[Issue, Code]] = {
-    Issue.PROCESS_DEAD: Code.PROCESS_DEAD,
-    Issue.DISCONNECTED: Code.LINK_LOST,
-    Issue.STORE_SILENT: Code.LOG_UNWRITABLE,
-    Issue.DATA_SILENT: Code.HEALTH_DEGRADED,
     Issue.NOTIFIER_SILENT: Code.NOTIFIER_DOWN,
-    Issue.ORDERS_FLOWING: Code.HEALTH_DEGRADED,
-    Issue.FILLS_UPDATING: Code.HEALTH_DEGRADED,
     Issue.SUBSCRIPTIONS_ALIVE: Code.SUBSCRIPTION_DEAD,
-    Issue.RECONCILIATION_FRESH: Code.HEALTH_DEGRADED,
-    Issue.DRIFT_UNRESOLVED: Code.HEALTH_DEGRADED,
-    Issue.STALLED_STUCK: Code.POSITION_STALLED,
 }
 
 

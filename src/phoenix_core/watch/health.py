@@ -63,9 +63,7 @@ class Signs:
     positions_open: int = 0
     fills_updated_at: datetime | None = None
     confirmed_at: datetime | None = None  # the last complete snapshot: it confirms both streams
-    subscriptions_wanted: int = 0
-    subscriptions_alive: int = 0
-    market_open: bool = True  # a closed market owes no ticks
+    subscriptions_dead: tuple[str, ...] = ()  # instruments that owe quotes and are silent
     reconciled_at: datetime | None = None
     started_at: datetime | None = None  # an engine that just started has not reconciled yet
     drift_unresolved: int = 0
@@ -207,9 +205,8 @@ def _semantic_complaints(signs: Signs, now: datetime) -> Iterator[Complaint]:
         yield _sick(Issue.ORDERS_FLOWING, f"{signs.orders_pending} pending, no word on one for more than 5 min")
     if signs.positions_open and _is_stale(fills, now, FILLS_STALE):
         yield _sick(Issue.FILLS_UPDATING, f"{signs.positions_open} open, fills not updated for more than 10 min")
-    if signs.market_open and signs.subscriptions_alive < signs.subscriptions_wanted:
-        alive = f"{signs.subscriptions_alive} of {signs.subscriptions_wanted}"
-        yield _sick(Issue.SUBSCRIPTIONS_ALIVE, f"{alive} market data subscriptions are alive")
+    if signs.subscriptions_dead:
+        yield _sick(Issue.SUBSCRIPTIONS_ALIVE, "no market data of " + " ".join(signs.subscriptions_dead))
     if _is_stale(_later(signs.reconciled_at, signs.started_at), now, RECONCILIATION_STALE):
         yield _sick(Issue.RECONCILIATION_FRESH, "no complete reconciliation for more than 10 min")
     if signs.drift_unresolved:

@@ -6,6 +6,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from attrs import define
 from attrs import evolve as changed
 from returns.pipeline import is_successful
 
@@ -51,7 +52,7 @@ from phoenix_core.beads import (
 )
 from phoenix_core.desk import OWNERS, SLICES, Desk
 from phoenix_core.effects import CancelOrder, Notify
-from phoenix_core.facts import BrokerStatus, LinkEvent, LinkSaid
+from phoenix_core.facts import BrokerStatus, ErrorSaid, LinkEvent, LinkSaid
 from phoenix_core.gate.statements import RefreshAnchor
 from phoenix_core.kernel import Command, decide, due, evolve
 from phoenix_core.orders import exit_ref
@@ -64,11 +65,24 @@ from phoenix_core.watch.codes import Code
 from phoenix_core.watch.health import Earned, Signs
 from phoenix_core.world import World
 from tests.showing import shows
-from tests.stage import Stage, first, stage
+from tests.stage import PAIR, Stage, first, stage
 from tests.unit.desk.test_signed_commands import answered
 from tests.unit.desk.walks import a_day, filled, ref_of, walked
 
 KEY = CommandId("key")
+SILENT = f"no market data of {PAIR}"
+
+
+@define
+class Channel:
+    """A way to reach a human that is blocked until it works."""
+
+    name: str = "channel"
+    works: bool = False
+
+    async def send(self, message: Message) -> bool:
+        """Take a message, or not."""
+        return self.works
 
 
 def refused(desk: Stage, command: Command) -> tuple[Reason, ...]:
@@ -329,6 +343,84 @@ class TestLink:
             assert signs_of(desk.desk, desk.engine.world(), True).data_arriving
 
         _ = walked(walk)
+
+    @shows("S33-MON-08")
+    def test_a_line_that_fell_silent_is_told_by_name_until_it_speaks(self) -> None:
+        """A minute without a quote of what is held, while others quote: DEGRADED, an alert that no throttle holds back,
+        once; a new quote ends it."""
+
+        async def walk(desk: Stage) -> None:
+            _ = await desk.enter()
+            told: list[tuple[AlertEvent, str]] = []
+
+            async def pass_by(seconds: int) -> None:
+                for _ in range(seconds // 5):
+                    desk.price("1.26995", "1.27005", "GBPUSD")
+                    await desk.tick(5, quote=False)
+                told[:] = [(a.event, a.text) for a in desk.bodies(Alert) if a.code == "SUBSCRIPTION_DEAD"]
+
+            await pass_by(60)
+            assert told == []
+            assert all(beat.status is Beat.HEALTHY for beat in desk.bodies(Heartbeat))
+            await pass_by(90)
+            assert told == [(AlertEvent.RAISED, f"A market data subscription is dead: desk (reason {SILENT})")]
+            assert desk.bodies(Heartbeat)[-1].details == {"subscriptions_alive": SILENT}
+            (raised,) = (a for a in desk.bodies(Alert) if a.code == "SUBSCRIPTION_DEAD")
+            assert (raised.severity, raised.always, raised.runbook) == (Severity.WARNING, True, "RB-001")
+            desk.price("1.08495", "1.08505")
+            await pass_by(40)
+            assert [event for event, _ in told] == [AlertEvent.RAISED, AlertEvent.RESOLVED]
+            assert desk.bodies(Heartbeat)[-1].status is Beat.HEALTHY
+
+        _ = walked(walk)
+
+    @shows("S33-MON-08")
+    def test_which_lines_owe_quotes(self) -> None:
+        """Those of what waits or is held, with a card, in a market that is open, over a link that has stood a while."""
+
+        async def walk(desk: Stage) -> None:
+            _ = await desk.propose(pair="GBPUSD", entry="1.2700", stop="1.2670", target="1.2760")
+            _ = await desk.enter()
+            world = desk.engine.world()
+            later = changed(world, now=world.now.plus(timedelta(minutes=2)))
+
+            def dead(place: World) -> set[str]:
+                return set(signs_of(desk.desk, place, True).subscriptions_dead)
+
+            assert dead(world) == set()
+            assert dead(later) == {PAIR, "GBPUSD"}
+            assert dead(changed(later, quotes={})) == {PAIR, "GBPUSD"}
+            assert dead(changed(later, link=changed(later.link, up=False))) == set()
+            assert dead(changed(later, instruments={PAIR: later.instruments[PAIR]})) == {PAIR}
+            assert dead(changed(world, quotes={})) == set(), "it just connected"
+            night = changed(later, now=later.now.plus(timedelta(days=3)))  # a Saturday
+            assert dead(night) == set()
+            at_close = timedelta(hours=2, minutes=56)  # four minutes before the market's daily break
+            assert dead(changed(world, now=world.now.plus(at_close))) == {PAIR, "GBPUSD"}
+
+        _ = walked(walk)
+
+    @shows("S33-MON-05", "S33-RBK-06")
+    def test_channels_that_take_nothing_are_told_of_by_the_page_for_it(self) -> None:
+        """Three deliveries in vain: the beat says so, a CRITICAL names RB-006, once; a channel that answers ends it."""
+
+        async def walk(desk: Stage) -> None:
+            desk.broker.tell(ErrorSaid("m", desk.broker.session(), 2109, "something to tell"))
+            await desk.watch(110, 1)
+            beat = desk.bodies(Heartbeat)[-1]
+            assert (beat.status, beat.checks.notifier_responds) == (Beat.DEGRADED, False)
+            raised = [a for a in desk.bodies(Alert) if a.code == "NOTIFIER_DOWN"]
+            assert [(a.event, a.severity, a.runbook) for a in raised] == [
+                (AlertEvent.RAISED, Severity.CRITICAL, "RB-006")
+            ]
+            channel.works = True
+            await desk.watch(100, 1)
+            events = [a.event for a in desk.bodies(Alert) if a.code == "NOTIFIER_DOWN"]
+            assert set(events) == {AlertEvent.RAISED, AlertEvent.SENT, AlertEvent.RESOLVED}
+            assert desk.bodies(Heartbeat)[-1].checks.notifier_responds
+
+        channel = Channel()
+        _ = walked(walk, stage(notifiers=(channel,)))
 
     def test_a_channel_that_took_the_whole_sequence_is_proven(self) -> None:
         """A bead says which and when: what LIVE asks for."""

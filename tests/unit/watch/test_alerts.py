@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import string
 from datetime import timedelta
 from typing import Final
@@ -15,10 +16,10 @@ from phoenix_core.beads import About, Alert, AlertEvent
 from phoenix_core.values import Severity
 from phoenix_core.watch import alerts
 from phoenix_core.watch.alerts import Alerts, Message
-from phoenix_core.watch.codes import CODES, ISSUE_CODES, WARNING_REPEAT, Code, alert
-from phoenix_core.watch.health import Issue
+from phoenix_core.watch.codes import CODES, ISSUE_CODES, WARNING_REPEAT, Code, alert, drift_code
+from phoenix_core.watch.drift import Cause
 from phoenix_core.watch.observations import seen
-from tests.showing import shows
+from tests.showing import REPOSITORY, shows
 from tests.unit.watch.made import at, bead
 
 RUNBOOKS: Final = {f"RB-00{n}" for n in range(1, 9)}
@@ -89,11 +90,17 @@ class TestVocabulary:
         assert CODES[Code.POSITION_STALLED].severity is Severity.WARNING
         assert CODES[Code.PROTECTION_LOST].repeats == CODES[Code.EXIT_UNKNOWN].repeats == timedelta(minutes=1)
 
-    def test_every_complaint_about_health_has_its_alert(self) -> None:
-        """From issue to code, without a gap; what is down is CRITICAL."""
-        assert set(ISSUE_CODES) == set(Issue)
-        down = (Issue.PROCESS_DEAD, Issue.DISCONNECTED, Issue.STORE_SILENT)
-        assert all(CODES[ISSUE_CODES[issue]].severity is Severity.CRITICAL for issue in down)
+    def test_no_code_is_a_name_that_nobody_says(self) -> None:
+        """Each is raised by an act, or becomes of another one: else a runbook waits for an alert that never comes."""
+        core = [path.read_text("utf-8") for path in (REPOSITORY / "src/phoenix_core").rglob("*.py")]
+        sayers = "".join(text for text in core if "class Code(Named)" not in text)
+        sayers += "".join(path.read_text("utf-8") for path in (REPOSITORY / "src/phoenix_adapters").rglob("*.py"))
+        sayers += (REPOSITORY / "src/phoenix_cli/commands/safety.py").read_text("utf-8")  # what ends a run
+        named = {code for code in Code if re.search(rf"\bCode\.{code.name}\b", sayers)}
+        named |= {row.escalates[1] for row in CODES.values() if row.escalates is not None}
+        named |= set(ISSUE_CODES.values())
+        named |= {drift_code(cause.value, severity) for cause in Cause for severity in Severity}
+        assert set(Code) - named == set()
 
     def test_body_is_the_same_on_every_retry(self) -> None:
         """The same key makes the same id; another key, subject or code another."""

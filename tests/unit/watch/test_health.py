@@ -33,7 +33,7 @@ SICK: Final[dict[Issue, dict[str, Any]]] = {  # Any: the fields of Signs are of 
     Issue.NOTIFIER_SILENT: {"notifier_responds": False},
     Issue.ORDERS_FLOWING: {"orders_pending": 1, "orders_updated_at": at(-301)},
     Issue.FILLS_UPDATING: {"positions_open": 1, "fills_updated_at": at(-601)},
-    Issue.SUBSCRIPTIONS_ALIVE: {"subscriptions_wanted": 2, "subscriptions_alive": 1},
+    Issue.SUBSCRIPTIONS_ALIVE: {"subscriptions_dead": ("EURUSD",)},
     Issue.RECONCILIATION_FRESH: {"reconciled_at": at(-601)},
     Issue.DRIFT_UNRESOLVED: {"drift_unresolved": 1},
     Issue.STALLED_STUCK: {"stalled_since": at(-301)},
@@ -126,9 +126,9 @@ class TestOpsHeartbeatSemantic:
         assert health.diagnose(Signs(started_at=at(-599)), at(0)).health is Health.HEALTHY
         assert health.diagnose(Signs(started_at=at(-601)), at(0)).health is Health.DEGRADED
 
-    def test_nothing_pending_owes_no_word_and_closed_market_no_tick(self) -> None:
-        """No order, no position, no open market: old streams are no sickness."""
-        quiet = evolve(WELL, subscriptions_wanted=2, market_open=False)
+    def test_nothing_pending_owes_no_word(self) -> None:
+        """No order, no position: old streams are no sickness."""
+        quiet = evolve(WELL, orders_updated_at=at(-9999), fills_updated_at=at(-9999))
         assert health.diagnose(quiet, at(0)) == FINE
 
 
