@@ -122,8 +122,30 @@ def _checks(home: Home) -> list[tuple[str, str, str]]:
         ("halt", "warn", "the latch is up") if is_latched(home) else ("halt", "ok", "down"),
     ]
     if mode.value != "MOCK":
-        found.append(_gateway(settings))
-    return found
+        found += [_client(mode.value), _gateway(settings)]
+    return [*found, *_channels()]
+
+
+def _client(mode: str) -> tuple[str, str, str]:
+    from phoenix_cli.wiring.opening import client_for
+    from phoenix_core.values import BadInput
+
+    try:
+        return ("client", "ok", client_for("mode", mode))
+    except BadInput as missing:
+        return ("client", "fail", missing.mend)
+
+
+def _channels() -> list[tuple[str, str, str]]:
+    """The channels that the environment names, as a start would take them; nothing where it names none."""
+    from phoenix_cli.wiring.opening import channels_of
+    from phoenix_core.values import BadInput
+
+    try:
+        names = ", ".join(channel.name for channel in channels_of())
+    except BadInput as wrong:
+        return [("channels", "fail", f"{wrong.field}: {wrong.mend}")]
+    return [("channels", "ok", names)] if names else []
 
 
 def _key(home: Home, settings: Settings) -> tuple[str, str, str]:

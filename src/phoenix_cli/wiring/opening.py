@@ -309,13 +309,9 @@ def broker_of(session: Session) -> Broker:
 def _ibkr_of(session: Session) -> Broker:
     """The real client, for PAPER and LIVE: the account's number comes from the settings and goes no further."""
     from phoenix_adapters.brokers.ibkr.broker import build
-    from phoenix_adapters.brokers.ibkr.library import installed
 
     settings, key = session.settings, load_secret(session.home.desk_key, DESK_KEY_BYTES)
-    try:
-        _ = installed()
-    except ModuleNotFoundError as error:
-        raise BadInput("mode", session.genesis.mode.value, str(error)) from error
+    _ = client_for("mode", session.genesis.mode.value)
     if settings.client_id < 1:
         raise BadInput("client_id", str(settings.client_id), "write a number above 0: 0 takes over others' orders")
     return build(
@@ -327,6 +323,16 @@ def _ibkr_of(session: Session) -> Broker:
         session.clock,
         watched(settings),
     )
+
+
+def client_for(field: str, value: str) -> str:
+    """The name of the installed client library, for a setting that needs one; refused with the mend where none is."""
+    from phoenix_adapters.brokers.ibkr.library import installed
+
+    try:
+        return installed()
+    except ModuleNotFoundError as error:
+        raise BadInput(field, value, str(error)) from error
 
 
 # What a desk watches where its settings name no instruments: the pair that LIVE begins with.

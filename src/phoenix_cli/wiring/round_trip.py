@@ -149,7 +149,9 @@ async def round_trip(folder: Path, broker: str, seed: int) -> Tale:
     if broker == "mock":
         return await walk(mock_stage(folder, seed))
     from phoenix_cli.wiring.gateway_stage import gateway, until
+    from phoenix_cli.wiring.opening import client_for
 
+    _ = client_for("broker", broker)
     home = Home(folder)
     async with gateway(home, START, seed) as live:
         return await walk(set_stage(home, live.keys, Mode.PAPER, live.clock, live.broker, live.move, until))

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from phoenix_adapters.notify.telegram import TelegramNotifier, telegram_of
 from phoenix_cli.wiring.bunny.bot_server import BotServer, bot_server
 from phoenix_cli.wiring.bunny.s32_broker import raised
 from phoenix_cli.wiring.bunny.witness import MESSENGER, Vector, Witness
@@ -17,6 +16,9 @@ from phoenix_core.facts import ErrorSaid
 from phoenix_core.values import State
 from phoenix_core.watch.codes import Code
 
+if TYPE_CHECKING:  # the client is an extra: where it is missing these vectors are not run, and all others are
+    from phoenix_adapters.notify.telegram import TelegramNotifier
+
 # A server that hangs is given up after so long; what that costs, the vector pays in real time.
 WITHIN_S: Final = 0.3
 
@@ -24,6 +26,8 @@ WITHIN_S: Final = 0.3
 @contextmanager
 def messenger(witness: Witness) -> Iterator[tuple[BotServer, TelegramNotifier]]:
     """A messenger's server on loopback, and its client as the desk uses it, on the vector's clock."""
+    from phoenix_adapters.notify.telegram import TelegramNotifier, telegram_of
+
     with bot_server() as server:
         client = telegram_of(server.environment())
         assert client is not None, "the environment names a bot"
