@@ -89,9 +89,8 @@ def admit(venue: Venue, order: Order, told: bool = True) -> None:
     """Route an order, unless the market is closed or a misfortune holds it."""
     if order.stage is not Stage.WAITING:
         return
-    opens, closes = session_at(order.listing, venue.now, order.outside_hours)
-    if order.tif in ("", "DAY"):
-        venue.schedule.at(closes, partial(expire, venue, order))
+    opens, _ = session_at(order.listing, venue.now, order.outside_hours)
+    _await_close(venue, order)
     if venue.faults.has("inactive", order.sent):
         order.status = "Inactive"
         venue.tells.status(order)
@@ -162,10 +161,17 @@ def _end_immediate(venue: Venue, order: Order) -> None:
     venue.cancelled(order)
 
 
-def expire(venue: Venue, order: Order) -> None:
-    """A DAY order does not outlive its session."""
-    if order.stage is not Stage.UNTRANSMITTED:
+def _await_close(venue: Venue, order: Order) -> None:
+    _, closes = session_at(order.listing, venue.now, order.outside_hours)
+    venue.schedule.at(closes, partial(_close, venue, order))
+
+
+def _close(venue: Venue, order: Order) -> None:
+    """Its session is over: what is a DAY order by now does not outlive it, any other one is asked again at the next."""
+    if order.tif in ("", "DAY"):
         venue.give_up(order, "End of day")
+    elif order.stage is not Stage.DONE:
+        _await_close(venue, order)
 
 
 def attempt(venue: Venue, order: Order) -> None:
@@ -216,8 +222,8 @@ def _match(venue: Venue, order: Order) -> None:
 
 
 def _partly(venue: Venue, order: Order) -> Callable[[], None] | None:
-    """What follows if a misfortune lets only half of the order fill."""
-    if order.filled or order.remaining < 2:
+    """What follows if a misfortune lets only half of the order fill; one for all or nothing is never halved."""
+    if order.filled or order.remaining < 2 or order.tif == "FOK":
         return None
     half = (order.remaining / 2).to_integral_value(ROUND_UP)
     pause = venue.faults.seconds("partial_fill", order.sent)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 from attrs import evolve
 
-from phoenix_adapters.gateway import Setup
+from phoenix_adapters.gateway import Setup, life
 from tests.contract.gateway.stage import AAPL, CALM, EURUSD, Client, Stage, exactly
 
 SATURDAY = datetime(2026, 11, 21, 15, 0, tzinfo=UTC)
@@ -94,6 +94,33 @@ def test_immediate_orders_that_cannot_fill_end_as_seen_live() -> None:
         assert client.story(order)[4:] == wanted
 
 
+SHOWN = 5_000_000  # of a currency pair, on either side, before its price was looked at for the first time
+
+
+@pytest.mark.parametrize("faults", [(), ("partial_fill=2",), ("partial_hold",)])
+@pytest.mark.parametrize(("asked", "filled"), [(SHOWN, SHOWN), (SHOWN + 1, 0)])
+def test_all_or_nothing_is_never_filled_in_part(asked: int, filled: int, faults: tuple[str, ...]) -> None:
+    """FOK: one execution of the whole where so much is shown, else none at all and Inactive, whatever goes wrong."""
+    stage = Stage.up(evolve(CALM, cash={"USD": Decimal(1_000_000_000)}), faults=faults)
+    client = stage.connect()
+    order = client.place(totalQuantity=asked, orderType="LMT", lmtPrice="1.18000", tif="FOK")
+    stage.wait(5)
+    assert [Decimal(one["shares"]) for one in client.got("execDetails")] == [filled] * bool(filled)
+    assert client.status(order) == ("Filled" if filled else "Inactive")
+    assert client.position() == filled
+
+
+def test_an_immediate_order_keeps_the_part_that_it_got() -> None:
+    """IOC for more than is shown: what is shown, and the rest is cancelled."""
+    stage = Stage.up(evolve(CALM, cash={"USD": Decimal(1_000_000_000)}))
+    client = stage.connect()
+    order = client.place(totalQuantity=SHOWN + 1, orderType="LMT", lmtPrice="1.18000", tif="IOC")
+    stage.wait(5)
+    last = client.last("orderStatus", orderId=order)
+    assert (last["status"], last["filled"], last["remaining"]) == ("Cancelled", str(SHOWN), "1")
+    assert client.position() == SHOWN
+
+
 def test_an_immediate_order_that_can_fill_does() -> None:
     """IOC at the market is filled, not cancelled."""
     stage = Stage.up()
@@ -114,6 +141,22 @@ def test_a_large_order_fills_in_parts() -> None:
     assert sum(Decimal(one["shares"]) for one in executions) == 20_000_000
     assert executions[-1]["cumQty"] == "20000000"
     assert client.status(order) == "Filled"
+
+
+def test_an_overfill_is_the_last_part_and_no_other() -> None:
+    """The first half is as large as it should be, the second one is larger by what the script says, and all of it is
+    told, held and paid for."""
+    stage = Stage.up(faults=("partial_fill=2", "overfill=7"))
+    client = stage.connect()
+    order = client.place()
+    stage.wait(5)
+    told = client.got("execDetails", orderId=order)
+    assert [(one["shares"], one["cumQty"]) for one in told] == [("10000", "10000"), ("10007", "20007")]
+    last = client.last("orderStatus", orderId=order)
+    assert (last["status"], last["filled"], last["remaining"]) == ("Filled", "20007", "0")
+    assert client.position() == 20_007
+    (account,) = stage.gateway.venue.accounts.values()
+    assert account.cash["EUR"] == 20_007
 
 
 def test_a_modification_is_the_same_id_again() -> None:
@@ -356,6 +399,35 @@ def test_a_group_in_which_something_filled_gives_a_newcomer_only_its_rest(kind: 
     assert client.story(third) == ["201", "Inactive"]
 
 
+@pytest.mark.parametrize("kind", [2, 3])
+def test_a_part_shrinks_the_others_of_the_group_by_its_share(kind: int) -> None:
+    """5,000 of 20,000 are a quarter: each of the others loses a quarter of its own size, a broken unit for a whole one,
+    and is told so; a third of the rest takes a third of theirs, and the whole of it ends them."""
+    stage = Stage.up()
+    client = stage.connect()
+    _ = client.place(totalQuantity=60_000)
+    stage.wait()
+    group: dict[str, object] = {"ocaGroup": "g", "ocaType": kind, "action": "SELL", "tif": "GTC"}
+    first = client.place(orderType="STP", auxPrice="1.10000", **group)
+    others = [
+        client.place(orderType="LMT", lmtPrice="1.30000", totalQuantity=size, **group) for size in (20_000, 30_001)
+    ]
+    stage.wait()
+
+    def told() -> list[tuple[str, str]]:
+        return [(client.last("openOrder", orderId=one)["totalQuantity"], client.status(one)) for one in others]
+
+    venue = stage.gateway.venue
+    (order,) = (one for one in venue.book.live.values() if one.order_id == first)
+    for part, left in ((5_000, (15_000, 22_500)), (5_000, (10_000, 15_000))):
+        life.execute(venue, order, Decimal(part), Decimal("1.1"))
+        stage.wait()
+        assert told() == [(str(size), "Submitted") for size in left]
+    life.execute(venue, order, Decimal(10_000), Decimal("1.1"))
+    stage.wait()
+    assert [status for _, status in told()] == ["Cancelled", "Cancelled"]
+
+
 def test_a_child_never_outgrows_its_parent() -> None:
     """The entry ended half filled; the stop that stands in full executes that half."""
     stage = Stage.up(faults=("partial_then_cancel@BUY",))
@@ -438,6 +510,66 @@ def test_a_day_order_ends_with_its_session_and_gtc_does_not() -> None:
     kept = client.place(orderType="LMT", lmtPrice="1.10000", tif="GTC")
     stage.until(datetime(2026, 11, 18, 22, 0, 1, tzinfo=UTC))
     assert (client.status(day), client.status(kept)) == ("Cancelled", "Submitted")
+
+
+REOPENS = datetime(2026, 11, 18, 22, 15, tzinfo=UTC)  # on Wednesday, after the daily break
+
+
+@pytest.mark.parametrize("tif", ["DAY", ""])
+@pytest.mark.parametrize(
+    ("sent", "opens", "closes"),
+    [
+        (SATURDAY, datetime(2026, 11, 22, 22, 15, tzinfo=UTC), 23),
+        (REOPENS - timedelta(minutes=10), REOPENS, 19),
+        (REOPENS - timedelta(minutes=15), REOPENS, 19),
+    ],
+    ids=["on Saturday", "in the break", "at the close"],
+)
+def test_a_day_order_for_a_closed_market_lives_through_the_next_session(
+    sent: datetime, opens: datetime, closes: int, tif: str
+) -> None:
+    """399, and it waits; from the opening on it works, and at that session's close, 17:00 New York, it is cancelled."""
+    stage = Stage.up(CALM, sent)
+    client = stage.connect()
+    order = client.place(orderType="LMT", lmtPrice="1.10000", tif=tif)
+    stage.until(opens - timedelta(seconds=1))
+    exactly(client.story(order), "openOrder", "PreSubmitted", "399")
+    stage.until(opens + timedelta(seconds=1))
+    assert client.status(order) == "Submitted"
+    stage.until(datetime(2026, 11, closes, 21, 59, 59, tzinfo=UTC))
+    assert client.status(order) == "Submitted"
+    stage.until(datetime(2026, 11, closes, 22, 0, 1, tzinfo=UTC))
+    exactly(client.story(order)[-2:], "Cancelled", "202")
+    assert client.last("error", id=order)["message"] == "Order Canceled - reason:End of day"
+
+
+def test_a_day_order_for_a_stock_ends_with_the_hours_that_it_asked_for() -> None:
+    """At 16:00, and one that works outside of these hours at 20:00."""
+    stage = Stage.up()
+    client = stage.connect()
+    short, long = (
+        client.place(AAPL, totalQuantity=10, orderType="LMT", lmtPrice="1", outsideRth=late) for late in (0, 1)
+    )
+    stage.until(datetime(2026, 11, 18, 21, 0, 1, tzinfo=UTC))
+    assert (client.status(short), client.status(long)) == ("Cancelled", "Submitted")
+    stage.until(datetime(2026, 11, 19, 1, 0, 1, tzinfo=UTC))
+    assert client.status(long) == "Cancelled"
+
+
+def test_an_order_ends_as_it_was_last_modified() -> None:
+    """DAY made GTC outlives its session; GTC made DAY, on whatever day, does not."""
+    stage = Stage.up()
+    client = stage.connect()
+    terms: dict[str, object] = {"orderType": "LMT", "lmtPrice": "1.10000"}
+    kept, day = (client.place(**terms, tif=tif) for tif in ("DAY", "GTC"))
+    stage.until(datetime(2026, 11, 18, 21, 0, tzinfo=UTC))
+    client.place(**terms, orderId=kept, tif="GTC")
+    stage.until(datetime(2026, 11, 19, 15, 0, tzinfo=UTC))
+    client.place(**terms, orderId=day, tif="DAY")
+    stage.until(datetime(2026, 11, 19, 21, 59, 59, tzinfo=UTC))
+    assert (client.status(kept), client.status(day)) == ("Submitted", "Submitted")
+    stage.until(datetime(2026, 11, 19, 22, 0, 1, tzinfo=UTC))
+    assert (client.status(kept), client.status(day)) == ("Submitted", "Cancelled")
 
 
 def test_nothing_fills_in_the_daily_break() -> None:

@@ -198,6 +198,25 @@ async def test_children_that_execute_more_than_is_held_are_told_at_once(tmp_path
         assert drift_of(desk, Cause.OVERFILL).instrument == "EURUSD" and desk.is_owned()
 
 
+@shows("I8", "X1")
+async def test_an_entry_that_executes_more_than_was_approved_is_told_at_once(tmp_path: Path) -> None:
+    """Nothing of ours could prevent it: CRITICAL, entries stop, what is held is told as it is, and the stop grows to
+    all of it, so that it leaves nothing."""
+    async with at_work(tmp_path) as desk:
+        desk.scene.server.fault("overfill=34@BUY")
+        await managed(desk)
+        await desk.until(lambda: desk.alerted(Code.DRIFT_CRITICAL, Code.KILL_RAISED))
+        found = drift_of(desk, Cause.OVERFILL)
+        assert found.phoenix_state["quantity"] == str(APPROVED)
+        assert found.broker_state["filled"] == str(APPROVED + 34)
+        assert desk.held() == desk.at_broker() == APPROVED + 34
+        assert found.identity in {one.drift for one in desk.bodies(KillFlag)}
+        await desk.until(lambda: {order.quantity for order in desk.working()} == {APPROVED + 34})
+        desk.stage.move(*STOPPED)
+        await desk.reaches(State.CLOSED)
+        assert desk.nets == [0, APPROVED + 34, 0] and not desk.working()
+
+
 @pytest.mark.parametrize("role", [Role.STOP, Role.TARGET])
 @shows("X1")
 async def test_a_child_that_was_cancelled_by_hand_is_told_every_minute_and_not_replaced(
