@@ -116,6 +116,8 @@ def drift_show(ctx: click.Context, drift: str) -> None:
         words = [f"{body.severity} {body.cause}: {body.subject}"]
         if body.cause == "orphan_exit":
             words.append("this order will OPEN a position")
+        if body.cause == "order_missing":
+            words.append("`--cancel-orphans` ends it here once it was missing for 30 s")
         words += [f"  phoenix {key}: {value}" for key, value in body.phoenix_state.items()]
         words += [f"  broker  {key}: {value}" for key, value in body.broker_state.items()]
         words.append("runbook RB-002; answer with `phoenix drift resolve`")

@@ -61,13 +61,22 @@ def stalled(desk: Desk, position: Open, why: str, key: str) -> Beads:
     return [changed(position, PositionEvent.STALLED, proof, reasons=(why,)), told]
 
 
-def after_order(desk: Desk, known: Known, body: Order, world: World, key: str) -> Beads:
-    """What a word about an order changes: acknowledgements, holds, ends, and with them protection and closing."""
+def after_order(
+    desk: Desk,
+    known: Known,
+    body: Order,
+    world: World,
+    key: str,
+    by: Proof | None = None,
+    before: tuple[Order, ...] = (),
+) -> Beads:
+    """What a word about an order changes: acknowledgements, holds, ends, and with them protection and closing. `by`
+    whom it was said, where the broker did not; `before` what the same ruling says of other orders."""
     position = desk.positions.open.get(known.position_id)
     if position is None:
         return [resolved(desk.alerts, Code.EXIT_UNKNOWN, known.ref, "broker")]
-    message = Proof(ProofKind.BROKER_MESSAGE, body.message or "")
-    stake = _with(desk, position, body, world)
+    message = by or Proof(ProofKind.BROKER_MESSAGE, body.message or "")
+    stake = _with(desk, position, world, *before, body)
     if known.role is Role.ENTRY:
         return _after_entry(desk, stake, known, body, message, world, key)
     after = applied(known, body, world.now.wall)
@@ -75,10 +84,10 @@ def after_order(desk: Desk, known: Known, body: Order, world: World, key: str) -
     return [answered, *_moved(desk, stake, message, world, key)]
 
 
-def _with(desk: Desk, position: Open, body: Order, world: World) -> Stake:
-    """The stake of a position as it will be once this bead about its orders is folded."""
+def _with(desk: Desk, position: Open, world: World, *bodies: Order) -> Stake:
+    """The stake of a position as it will be once these beads about its orders are folded."""
     stake = stake_of(position, desk.orders, desk.fills)
-    after = {order.ref: order for order in desk.orders.after(body, world.now.wall)}
+    after = {order.ref: order for body in bodies for order in desk.orders.after(body, world.now.wall)}
     return evolve(stake, orders=tuple(after.get(order.ref, order) for order in stake.orders))
 
 
@@ -90,7 +99,7 @@ def after_drop(desk: Desk, position: Open, dropped: Order, world: World, key: st
     if not position.closing:
         return clear
     proof = Proof(ProofKind.WITHHELD, dropped.ref)
-    return [*clear, *_over(desk, _with(desk, position, dropped, world), proof, world, key)]
+    return [*clear, *_over(desk, _with(desk, position, world, dropped), proof, world, key)]
 
 
 def _after_entry(desk: Desk, stake: Stake, known: Known, body: Order, message: Proof, world: World, key: str) -> Beads:

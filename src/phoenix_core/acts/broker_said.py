@@ -45,7 +45,7 @@ from phoenix_core.facts import (
 )
 from phoenix_core.orders import parsed_ref
 from phoenix_core.refusals import Reason, refusal
-from phoenix_core.rulings import Ruling, denied, granted
+from phoenix_core.rulings import Ruling, denied, granted, settling
 from phoenix_core.trade.fills import Answer, charged, execution
 from phoenix_core.trade.order_life import Known
 from phoenix_core.trade.order_words import contradicts, error_news, is_of, news
@@ -249,8 +249,13 @@ def _dropped(desk: Desk, known: Known, body: Order, said: FrameSaid, command: Sa
 def _cancel(desk: Desk, command: Said, said: CancelSaid, world: World) -> Ruling:
     keys = [key for key, effect in desk.owed.of(CancelOrder).items() if effect.ref == said.ref]
     known = desk.orders.find(said.ref)
-    if not keys or not said.sent:
-        return denied(refusal(Reason.LINK_DOWN, detail=said.reason)) if not said.sent else granted(said.ref)
+    if not said.sent:
+        if not keys or known is None or known.end is None:
+            return denied(refusal(Reason.LINK_DOWN, detail=said.reason))
+        over = seen(About.EFFECT, said.ref, outcome="not sent, and it has ended")
+        return settling(granted(said.ref, over), *(Settles(*key, Settlement.DROPPED) for key in keys))
+    if not keys:
+        return granted(said.ref)
     body = Order(
         event=OrderEvent.CANCEL_SENT,
         position_id=known.position_id if known is not None else "",

@@ -9,7 +9,7 @@ from typing import Final
 from attrs import frozen
 from returns.pipeline import is_successful
 
-from phoenix_core.acts.after import cancel_request
+from phoenix_core.acts.after import HELD_STATES, after_order, cancel_request
 from phoenix_core.acts.approve import kill_over
 from phoenix_core.acts.attribute import attributed
 from phoenix_core.beads import (
@@ -190,18 +190,8 @@ def resolve_stalled(desk: Desk, said: says.ResolveStalled, signed: Signed, world
         return denied(refusal(Reason.SNAPSHOTS_MISSING, detail=detail))
     rejected = said.as_ is says.StalledEnd.REJECTED
     event = PositionEvent.REJECTED if rejected else PositionEvent.CANCELLED
-    ends: Beads = [
-        Order(
-            event=OrderEvent.ENDED,
-            position_id=position.position_id,
-            ref=order.ref,
-            role=order.role,
-            status="REJECTED" if rejected else "CANCELLED",
-            reason=f"decision {signed.seq}",
-        )
-        for order in desk.orders.of(position.position_id)
-        if order.end is None
-    ]
+    status = "REJECTED" if rejected else "CANCELLED"
+    ends = [_end(order, status, signed) for order in desk.orders.of(position.position_id) if order.end is None]
     return granted(position.position_id, *ends, changed(position, event, proof, reasons=("OPERATOR",)), over)
 
 
@@ -290,15 +280,39 @@ def lifted(desk: Desk, identity: str, by: str) -> Beads:
 
 
 def cancel_orphans(desk: Desk, said: says.CancelOrphans, signed: Signed, world: World) -> Ruling:
-    """Cancel exactly the orders that the human saw named."""
+    """Cancel exactly the orders that the human saw named. What no picture shows any more ends with this signature, for
+    nobody else will say so; its cancel is asked for all the same."""
     drift = open_drift(desk.drifts, said.drift)
     if drift is None:
         return denied(refusal(Reason.UNKNOWN_DRIFT, detail=said.drift))
     if not set(said.refs) <= set(drift.refs):
         return denied(refusal(Reason.RESOLUTION_NOT_PROVEN, detail="these are not the orders of that drift"))
     known = [order for ref in said.refs if (order := desk.orders.find(ref)) is not None and order.end is None]
-    return granted(
-        drift.identity, *(cancel_request(order, f"orphan, decision {signed.seq}", world.now) for order in known)
+    bodies: Beads = [cancel_request(order, f"orphan, decision {signed.seq}", world.now) for order in known]
+    gone = tuple(order for order in known if _is_gone(desk, order))
+    ends = tuple(_end(order, "CANCELLED", signed) for order in gone)
+    proof = Proof(ProofKind.OPERATOR_DECISION, str(signed.seq))
+    for n, (order, end) in enumerate(zip(gone, ends, strict=True)):
+        bodies += [end, *after_order(desk, order, end, world, signed.command_id, proof, ends[:n])]
+    return granted(drift.identity, *bodies)
+
+
+def _is_gone(desk: Desk, order: Known) -> bool:
+    """Whether two pictures of this session, and all between, show nothing of an order. Of an entry of which nothing was
+    executed `resolve-stalled` decides."""
+    position = desk.positions.open.get(order.position_id)
+    held = position is not None and position.state in HELD_STATES
+    return held and is_absent(desk.observations, order.ref, desk.sessions.session, ABSENT_FOR)
+
+
+def _end(order: Known, status: str, signed: Signed) -> Order:
+    return Order(
+        event=OrderEvent.ENDED,
+        position_id=order.position_id,
+        ref=order.ref,
+        role=order.role,
+        status=status,
+        reason=f"decision {signed.seq}",
     )
 
 

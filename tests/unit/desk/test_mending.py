@@ -18,6 +18,7 @@ from phoenix_core.beads import (
     About,
     Alert,
     AlertEvent,
+    Autopsy,
     Bead,
     IbkrSession,
     KillEvent,
@@ -28,10 +29,13 @@ from phoenix_core.beads import (
     Order,
     OrderEvent,
     Policy,
+    Position,
+    ProofKind,
     ReconciliationDrift,
     ReconciliationResolution,
     Resolution,
 )
+from phoenix_core.chain import Fault, StoreFault
 from phoenix_core.effects import CarryOut
 from phoenix_core.facts import BrokerStatus
 from phoenix_core.gate.statements import CancelOrphans, ClearKill, Close, Protect, ResolveDrift, Resume
@@ -43,7 +47,7 @@ from phoenix_core.trade.positions import Open
 from phoenix_core.values import CommandId, Price, Quantity, Role, Side, State
 from phoenix_core.watch.session import ReconnectState
 from tests.showing import shows
-from tests.stage import Stage, stage
+from tests.stage import PAIR, Stage, restarted, stage
 from tests.unit.desk.test_signed_commands import ADOPT, answered, carried
 from tests.unit.desk.walks import WORDS, filled, hear, ref_of, said_of, walked
 
@@ -197,6 +201,131 @@ class TestOrphans:
             done = [o for o in desk.bodies(Observation) if o.about is About.EFFECT and "outcome" in o.facts]
             assert [o.facts["outcome"] for o in done] == ["done"]
             assert not any(isinstance(e, CarryOut) for e in desk.desk.owed.values())
+
+        _ = walked(walk)
+
+
+BUSY = StoreFault(Fault.BUSY, "somebody else holds it")
+
+
+async def died_over_a_close(made: Stage, groups_hold: bool) -> tuple[Stage, str]:
+    """An engine that died between the record of a close and its hand-over, and the one after it: the broker never heard
+    of that close, and nobody can know."""
+    made.broker.groups_hold = groups_hold
+    intent = await made.enter()
+    await made.tick(6)
+    with mock.patch.object(made.store, "hold", side_effect=BUSY):
+        _ = made.sign(Close(intent, WORDS)).unwrap()
+        await made.tick()
+        await made.tick()
+    desk = restarted(made, "run-2")
+    await desk.start()
+    await desk.tick(1)
+    return desk, intent
+
+
+async def looked(desk: Stage, seconds: float) -> None:
+    """Let time pass, and have the whole picture looked at again and again."""
+    for _ in range(int(seconds / 5)):
+        await desk.tick(5)
+        _ = desk.act(Observe(desk.fresh(), About.DEMAND, "operator", {}))
+    await desk.tick(1)
+
+
+def missing_of(desk: Stage) -> ReconciliationDrift:
+    """The one order that the broker does not show."""
+    (drift,) = (d for d in desk.bodies(ReconciliationDrift) if d.cause == "order_missing")
+    return drift
+
+
+@shows("X1", "I9")
+class TestGone:
+    """An order of ours that no picture shows any more ends by a human's signature, and by nothing else."""
+
+    def test_a_close_that_was_lost_may_be_ended_and_made_again(self) -> None:
+        """Protection ended for it, and it never left: until it is ended nothing can close or protect what is held. Too
+        early only its cancel is asked for; two pictures 30 s apart are what ends it."""
+
+        async def walk(first: Stage) -> None:
+            desk, intent = await died_over_a_close(first, groups_hold=False)
+            await looked(desk, 15)
+            drift = missing_of(desk)
+            assert await answered(desk, Close(intent, WORDS)) == (Reason.CLOSE_ALREADY_WORKING,)
+            assert await answered(desk, CancelOrphans(drift.identity, drift.refs)) == ()
+            assert await answered(desk, Protect(intent)) == (Reason.PROTECTION_STILL_WORKS,)
+            await looked(desk, 35)
+            assert not [o for o in desk.bodies(Order) if o.event is OrderEvent.ENDED and o.ref == drift.refs[0]]
+            assert await answered(desk, CancelOrphans(drift.identity, drift.refs)) == ()
+            (end,) = [o for o in desk.bodies(Order) if o.event is OrderEvent.ENDED and o.ref == drift.refs[0]]
+            assert end.status == "CANCELLED" and (end.reason or "").startswith("decision ")
+            assert await answered(desk, Close(intent, WORDS)) == ()
+            await desk.tick(1)
+            assert desk.state(intent) is State.CLOSED and desk.broker.truth.held[PAIR] == 0
+            assert await answered(desk, ResolveDrift(drift.identity, Resolution.BROKER_CORRECTED, WORDS)) == ()
+            await looked(desk, 10)
+            assert drift.identity not in desk.desk.drifts.open
+
+        _ = walked(walk)
+
+    def test_what_it_was_waited_for_by_ends_with_it(self) -> None:
+        """The stop sold everything, and the lost close was all that was still waited for: its end is the position's, in
+        the name of who signed."""
+
+        async def walk(first: Stage) -> None:
+            desk, intent = await died_over_a_close(first, groups_hold=True)
+            desk.price("1.0815", "1.0816")
+            await looked(desk, 50)
+            waiting = desk.position(intent)
+            assert isinstance(waiting, Open) and waiting.closing
+            drift = missing_of(desk)
+            assert await answered(desk, CancelOrphans(drift.identity, drift.refs)) == ()
+            (last,) = (p for p in desk.bodies(Position) if p.state is State.CLOSED)
+            assert last.proof.type is ProofKind.OPERATOR_DECISION and desk.bodies(Autopsy)
+            assert "EXIT_UNKNOWN|" + drift.refs[0] not in desk.desk.alerts.by_subject
+
+        _ = walked(walk)
+
+    def test_of_several_the_last_one_ends_the_position(self) -> None:
+        """Stop and target were orphans and are shown no more, and nothing is held: one signature ends both of them, and
+        the position once."""
+
+        async def walk(desk: Stage) -> None:
+            intent = await desk.enter(**HELD)
+            size = desk.desk.positions.net("AAPL")
+            desk.broker.trade_by_hand("AAPL", Side.SELL, Quantity(size))
+            await looked(desk, 40)
+            (drift,) = (d for d in desk.bodies(ReconciliationDrift) if d.cause == "orphan_exit")
+            stop = exit_ref(ref_of(desk, intent), Role.STOP, 1)
+            for ref in drift.refs:
+                del desk.broker.truth.book[ref]
+            await hear(desk, changed(filled(desk, stop, str(size), Side.SELL), symbol="AAPL"))
+            await looked(desk, 50)
+            assert await answered(desk, CancelOrphans(drift.identity, drift.refs)) == ()
+            (last,) = (p for p in desk.bodies(Position) if p.state is State.CLOSED)
+            assert last.proof.type is ProofKind.OPERATOR_DECISION and len(desk.bodies(Autopsy)) == 1
+
+        _ = walked(walk)
+
+    def test_the_rest_of_an_entry_may_be_lost_too(self) -> None:
+        """Half was bought and the rest is no longer shown: it ends, and what was bought goes on. Where nothing was,
+        that is for `resolve-stalled`, and this only asks for its cancel."""
+
+        async def walk(desk: Stage) -> None:
+            desk.broker.script(Partial(Decimal("0.5")), Silence())
+            intent = await desk.enter()
+            other = await desk.enter(**HELD)
+            for name in (intent, other):
+                del desk.broker.truth.book[ref_of(desk, name)]
+            await looked(desk, 80)
+            drifts = [d for d in desk.bodies(ReconciliationDrift) if d.cause == "order_missing"]
+            for drift in drifts:
+                assert await answered(desk, CancelOrphans(drift.identity, drift.refs)) == ()
+            ended = [o.ref for o in desk.bodies(Order) if o.event is OrderEvent.ENDED]
+            assert {d.refs[0] for d in drifts} >= {ref_of(desk, intent), ref_of(desk, other)}
+            assert ref_of(desk, intent) in ended and ref_of(desk, other) not in ended
+            position = desk.position(intent)
+            assert isinstance(position, Open) and not position.entry_working and position.held > 0
+            assert desk.state(other) is State.STALLED
 
         _ = walked(walk)
 

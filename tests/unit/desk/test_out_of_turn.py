@@ -27,6 +27,7 @@ from phoenix_core.beads import (
     Proof,
     ProofKind,
     ReconciliationDrift,
+    Settlement,
 )
 from phoenix_core.chain import Fault, StoreFault
 from phoenix_core.effects import CancelOrder, SendOrder
@@ -439,6 +440,23 @@ class TestFrames:
             await desk.tick(91)
             assert not any(isinstance(e, CancelOrder) for e in desk.desk.owed.values()), "it went, and settled"
             assert [o.event for o in desk.bodies(Order) if o.ref == ref][-1] is OrderEvent.CANCEL_SENT
+
+        _ = walked(walk)
+
+    def test_a_cancel_that_cannot_go_is_let_go_once_the_order_has_ended(self) -> None:
+        """No session names it any more and it is over: nothing is left to ask, and it is not tried for ever."""
+
+        async def walk(desk: Stage) -> None:
+            intent = await desk.enter()
+            ref = ref_of(desk, intent)
+            desk.desk.owed[0, 0] = CancelOrder("", ref)
+            (draft,) = judged(desk, CancelSaid(ref, False, "no order id of this session names it")).drafts
+            assert isinstance(draft.body, Observation) and draft.body.about is About.EFFECT
+            assert [(s.seq, s.index, s.outcome) for s in draft.settles] == [(0, 0, Settlement.DROPPED)]
+            stop = exit_ref(ref, Role.STOP, 1)
+            desk.desk.owed[0, 1] = CancelOrder("", stop)
+            assert not judged(desk, CancelSaid(stop, False, "the transport does not take it")).drafts, "it works on"
+            assert not judged(desk, CancelSaid("P1" + "A" * 26, False, "nobody asked")).drafts
 
         _ = walked(walk)
 
