@@ -48,8 +48,8 @@ from phoenix_core.refusals import Reason, refusal
 from phoenix_core.rulings import Ruling, denied, granted, settling
 from phoenix_core.trade.fills import Answer, charged, execution
 from phoenix_core.trade.order_life import Known
-from phoenix_core.trade.order_words import contradicts, error_news, is_of, news
-from phoenix_core.trade.positions import changed
+from phoenix_core.trade.order_words import contradicts, error_news, news
+from phoenix_core.trade.positions import Open, changed
 from phoenix_core.trade.transitions import SENT
 from phoenix_core.values import Account, CommandId, Facts, Role, State, plain
 from phoenix_core.watch.alerts import may_raise, resolved
@@ -150,8 +150,7 @@ def _execution(desk: Desk, command: Said, said: ExecutionSaid, world: World) -> 
         return granted(said.exec_id)
     _, role, _ = parsed
     position = desk.positions.open_of_ref(said.ref)
-    known = desk.orders.find(said.ref)
-    if position is not None and position.state in SENT and (known is None or is_of(known, said)):
+    if position is not None and position.state in SENT and _is_its(position, role, said):
         return granted(said.exec_id, *after_execution(desk, position, said, role, answer, world, command.command_id))
     facts = {
         "exec": said.exec_id,
@@ -165,6 +164,13 @@ def _execution(desk: Desk, command: Said, said: ExecutionSaid, world: World) -> 
         late = _after_end(desk, command, said.ref, ended.state.value, facts, said.message)
         return granted(said.exec_id, bead, *late)
     return granted(said.exec_id, bead, *_drift(desk, unresolved(said.ref, facts, said.symbol), command))
+
+
+def _is_its(position: Open, role: Role, said: ExecutionSaid) -> bool:
+    """Whether an execution can be what its reference says: the instrument of its position, on the side of its role.
+    That is asked also of an order that the log does not know."""
+    side = position.side.other if role.is_exit else position.side
+    return (said.symbol, said.side) == (position.pair, side)
 
 
 def _commission(desk: Desk, command: Said, said: CommissionSaid, world: World) -> Ruling:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from phoenix_core.beads import Order, OrderEvent
-from phoenix_core.facts import BrokerStatus, ErrorSaid, ExecutionSaid, OrderSaid
+from phoenix_core.facts import BrokerStatus, ErrorSaid, OrderSaid
 from phoenix_core.trade.order_life import End, Known, Standing
 from phoenix_core.values import text_hash
 
@@ -123,8 +123,3 @@ def _body(known: Known, said: OrderSaid, event: OrderEvent, end: End | None = No
         message=said.message,
         session=said.session,
     )
-
-
-def is_of(known: Known, said: ExecutionSaid) -> bool:
-    """Whether an execution under an order's reference can be that order's: the same instrument, the same side."""
-    return (said.symbol, said.side) == (known.line.symbol, known.line.side)

@@ -265,6 +265,25 @@ class TestWhose:
 
         _ = walked(walk)
 
+    @pytest.mark.parametrize("generation", [1, 7])
+    @shows("I8", "F40", "F76")
+    def test_a_borrowed_reference_of_an_exit_is_not_booked(self, generation: int) -> None:
+        """A stop of ours, or one that the log never recorded, which buys instead of selling, or sells something else: a
+        drift, and what is held stays what it was. What it may well have sold is booked, whoever forgot the order."""
+
+        async def walk(desk: Stage) -> None:
+            intent = await desk.enter()
+            stop = exit_ref(ref_of(desk, intent), Role.STOP, generation)
+            held = desk.desk.positions.net(PAIR)
+            await hear(desk, filled(desk, stop, "100", Side.BUY, "lie.1.01"))
+            await hear(desk, changed(filled(desk, stop, "100", Side.SELL, "lie.2.01"), symbol="AAPL"))
+            assert desk.desk.positions.net(PAIR) == held
+            assert {d.cause for d in desk.bodies(ReconciliationDrift)} == {"unresolved_reference"}
+            await hear(desk, filled(desk, stop, "100", Side.SELL, "late.3.01"))
+            assert desk.desk.positions.net(PAIR) == held - 100
+
+        _ = walked(walk)
+
     def test_an_execution_of_what_was_never_sent_is_not_booked(self) -> None:
         """The reference of an approved intent whose order waits: nobody sent that, so it is unresolved."""
 

@@ -24,7 +24,6 @@ from phoenix_core.trade.order_words import (
     contradicts,
     end_said,
     error_news,
-    is_of,
     news,
 )
 from phoenix_core.trade.protection import resized
@@ -44,7 +43,6 @@ from tests.unit.trade.samples import (
     bracket,
     entry_line,
     error,
-    executed,
     exit_lines,
     frame,
     moment,
@@ -356,15 +354,6 @@ def test_what_contradicts_an_end(end: End, status: BrokerStatus) -> None:
     assert not contradicts(known, order_said(REF, status, 5, completed=True))
     assert not contradicts(evolve(known, end=None), order_said(REF, status, 5))
     assert news(known, order_said(REF, status, 5)) == ()
-
-
-@shows("F76", "I8")
-def test_an_execution_must_be_able_to_be_the_orders() -> None:
-    """The same instrument and the same side, or it is not that order's, whatever reference it carries."""
-    known = sent()
-    assert is_of(known, executed("X.01", 4))
-    assert not is_of(known, executed("X.01", 4, side=Side.SELL))
-    assert not is_of(known, evolve(executed("X.01", 4), symbol="GBPUSD"))
 
 
 # --- beads ------------------------------------------------------------------------------------------------------------
