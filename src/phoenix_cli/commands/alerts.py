@@ -120,7 +120,7 @@ def alerts_test(ctx: click.Context) -> None:
     rows, works = asyncio.run(_send(notifiers, now))
     words = [
         f"{row['step']}. {row['name']:<12} {row['alerts']:>2} alerts, {row['messages']} messages:"
-        + ", ".join(f" {name} {'ok' if taken else 'FAILED'}" for name, taken in _taken(row).items())
+        + ",".join(f" {name} {'ok' if taken else 'FAILED'}" for name, taken in _taken(row).items())
         for row in rows
     ]
     proven = _proven(home, rows)

@@ -25,6 +25,13 @@ _OURS: Final = ("PHOENIX_", "IBKR_", "TELEGRAM_", "RECONCILE_", "APPRISE_")
 PATIENCE_S: Final = 30.0
 
 
+def host_of_this_process(last: int) -> str:
+    """A loopback address that no other run has: the port of a paper gateway is fixed, and two runs share it so. `last`
+    tells the tests of one run apart."""
+    process = os.getpid()
+    return f"127.{64 + process // 250 % 128}.{1 + process % 250}.{last}"
+
+
 @frozen
 class Ran:
     """One command line that ended."""

@@ -19,12 +19,13 @@ from phoenix_cli.home import Home, Settings, settings_text
 from phoenix_core.acts.operate import Acknowledge, Observe, RaiseKill
 from phoenix_core.acts.vital import Miss
 from phoenix_core.beads import About, Alert, Resolution, Verdict
+from phoenix_core.facts import CommissionSaid
 from phoenix_core.gate.statements import ClearKill, Close, Decide, ResolveDrift
 from phoenix_core.trade.positions import Open
-from phoenix_core.values import State
+from phoenix_core.values import Money, State
 from tests.contract.cli.operator import Seat
 from tests.stage import Stage, stage
-from tests.unit.desk.walks import WORDS
+from tests.unit.desk.walks import WORDS, hear
 
 POUND = {"pair": "GBPUSD", "entry": "1.2700", "stop": "1.2665", "target": "1.2770"}
 
@@ -68,12 +69,17 @@ async def afternoon(desk: Stage) -> None:
 
 
 async def evening(desk: Stage) -> None:
-    """After five in New York the next day has begun, though no calendar says so: a trade that is still held."""
+    """After five in New York the next day has begun, though no calendar says so: a trade that is still held, and whose
+    commission is told again, another one."""
     await desk.tick(3 * 3600 + 18 * 60)
     for _ in range(6):
         await desk.tick(5)
     held = await desk.enter(**POUND)
     assert desk.state(held) is State.MANAGED
+    position = desk.position(held)
+    assert isinstance(position, Open)
+    (bought,) = desk.desk.fills.of(position.position_id)
+    await hear(desk, CommissionSaid("test:1", f"{bought.family}.02", Money(Decimal("2.75")), "USD"))
     _ = desk.act(RaiseKill(desk.fresh(), "instrument:USDJPY", "test", "operator")).unwrap()
     await desk.tick(1)
 
@@ -93,13 +99,14 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Home, Sta
 
 
 def test_a_report_is_of_one_day_that_rolls_at_five_in_new_york(played: tuple[Home, Stage]) -> None:
-    """Both trades lie on one date of the calendar; each is in the report of its own day, with its fees."""
+    """Both trades lie on one date of the calendar; each is in the report of its own day, with its fees: a commission
+    that was told twice is what was told last."""
     seat = seat_of(*played)
     today = seat.json("report").document
     before = seat.json("report", "--day", "2026-11-18").document
     assert (today["day"], today["entries"], today["executions"], today["closed"]) == ("2026-11-19", 1, 1, [])
     assert (before["entries"], before["executions"], len(before["closed"])) == (1, 2, 1)
-    assert (before["fees"], today["fees"]) == ({"USD": "4"}, {"USD": "2"})
+    assert (before["fees"], today["fees"]) == ({"USD": "4"}, {"USD": "2.75"})
     assert (before["realized"], today["realized"]) == (before["closed"][0]["realized"], "0")
 
 
@@ -136,13 +143,13 @@ def test_orders_says_what_works_and_with_all_what_is_over(played: tuple[Home, St
 
 
 def test_executions_are_as_old_as_was_asked_for(played: tuple[Home, Stage]) -> None:
-    """All three, each with its own commission; within the last hour only the last."""
+    """All three, each with its own commission, the revised one as it is now; within the last hour only the last."""
     seat = seat_of(*played)
     rows = seat.json("executions").document["executions"]
     assert [(row["role"], row["instrument"], row["commission"]) for row in rows] == [
         ("ENTRY", "EURUSD", "2"),
         ("CLOSE", "EURUSD", "2"),
-        ("ENTRY", "GBPUSD", "2"),
+        ("ENTRY", "GBPUSD", "2.75"),
     ]
     assert seat.json("executions", "--since", "1h").document["executions"] == rows[2:]
 

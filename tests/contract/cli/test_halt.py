@@ -27,12 +27,12 @@ from phoenix_core.chain import Head
 from phoenix_core.kernel import sealed
 from phoenix_core.rulings import granted
 from phoenix_core.values import BadInput, CommandId, State, derived_id
-from tests.contract.cli.operator import PATIENCE_S, Ran, Seat, founded, until
+from tests.contract.cli.operator import PATIENCE_S, Ran, Seat, founded, host_of_this_process, until
 from tests.contract.notify.bot_server import bot_server
 from tests.showing import shows
 from tests.stage import Stage, stage
 
-HOST: Final = "127.66.3.1"
+HOST: Final = host_of_this_process(13)
 ACCOUNT: Final = "DU1234567"
 ALL_HELD: Final = {"flag": True, "runtime_flag": True, "signal": True, "log": True}
 LIVING: Final = (State.PROPOSED, State.APPROVED, State.SUBMITTED)

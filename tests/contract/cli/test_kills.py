@@ -25,11 +25,11 @@ from phoenix_core.desk import Desk, freeze
 from phoenix_core.values import State
 from phoenix_core.watch.codes import Code
 from phoenix_core.world import World
-from tests.contract.cli.operator import PATIENCE_S, Process, Seat, until
+from tests.contract.cli.operator import PATIENCE_S, Process, Seat, host_of_this_process, until
 from tests.contract.notify.bot_server import BotServer, bot_server
 from tests.showing import shows
 
-HOST: Final = "127.66.2.1"
+HOST: Final = host_of_this_process(12)
 ACCOUNT: Final = "DU1234567"
 PAIRS: Final = ("EURUSD", "GBPUSD", "USDJPY", "AUDUSD", "USDCAD", "NZDUSD")
 REFERENCE: Final = re.compile(r"P1[A-Z2-7]{26}")

@@ -15,7 +15,7 @@ import pytest
 from phoenix_adapters.engine.loop import Engine
 from phoenix_core.chain import Fault, StoreFault
 from phoenix_core.values import BadInput
-from tests.contract.cli.operator import PATIENCE_S, Seat, shaped, until
+from tests.contract.cli.operator import PATIENCE_S, Seat, host_of_this_process, shaped, until
 from tests.contract.notify.bot_server import bot_server
 from tests.showing import shows
 
@@ -187,7 +187,7 @@ def test_a_port_that_is_taken(tmp_path: Path) -> None:
 def test_an_engine_does_not_start_on_another_account(tmp_path: Path) -> None:
     """F52: the desk is a paper desk, the gateway is logged in live, or on another paper account: exit 2, no frame."""
     for number, account in enumerate(("U1234567", "DU7654321"), start=1):
-        host, record = f"127.79.{number}.1", tmp_path / f"{account}.jsonl"
+        host, record = host_of_this_process(20 + number), tmp_path / f"{account}.jsonl"
         more = {"IBKR_MODE": "paper", "IBKR_HOST": host, "IBKR_PAPER_ACCOUNT_ID": "DU1234567"}
         seat = Seat(tmp_path / account, more=more)
         assert seat.run("init", "--mode", "paper", "--account", "DU1234567").code == 0

@@ -22,13 +22,13 @@ from phoenix_adapters.beads.sqlite import SqliteStore
 from phoenix_cli.home import Home
 from tests.chaos.journal import of_gateway
 from tests.chaos.opinion import second_opinion
-from tests.contract.cli.operator import Process, Ran, Seat, until
+from tests.contract.cli.operator import Process, Ran, Seat, host_of_this_process, until
 from tests.contract.notify.bot_server import BotServer, bot_server
 from tests.showing import shows
 
 pytestmark = pytest.mark.timeout(300)  # two days of real time on a busy host; a minute on an idle one
 
-HOST: Final = "127.66.1.1"
+HOST: Final = host_of_this_process(11)
 ACCOUNT: Final = "DU1234567"
 REFERENCE: Final = re.compile(r"P1[A-Z2-7]{26}")
 WEDNESDAY: Final = "2026-11-18T14:00:00-05:00"

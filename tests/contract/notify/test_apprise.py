@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import html
 import logging
 from collections.abc import Iterator
 
@@ -38,6 +39,57 @@ async def test_a_message_arrives_with_its_severity(server: JsonServer) -> None:
     assert document["message"] == HELLO.text
     assert document["title"] == "Phoenix CRITICAL"
     assert document["type"] == "failure"
+
+
+@pytest.mark.parametrize(
+    ("severity", "kind"), [(Severity.CRITICAL, "failure"), (Severity.WARNING, "warning"), (Severity.INFO, "info")]
+)
+async def test_each_severity_is_a_kind_of_its_own(server: JsonServer, severity: Severity, kind: str) -> None:
+    """A channel colours a message and lets it ring by its kind: what is loud here is loud there."""
+    assert await notifier_for(server.url).send(Message(severity, ("a",), "words"))
+    (document,) = server.documents
+    assert (document["title"], document["type"]) == (f"Phoenix {severity.value}", kind)
+
+
+@pytest.mark.parametrize("form", ["text", "html", "markdown"])
+async def test_a_channel_that_writes_markup_shows_what_was_said(server: JsonServer, form: str) -> None:
+    """What Phoenix says is text: a channel of HTML or Markdown is given it so that its reader sees the same signs."""
+    assert await notifier_for(f"{server.url}?format={form}").send(HELLO)
+    (document,) = server.documents
+    said = str(document["message"])
+    shown = {"text": said, "html": html.unescape(said).replace("\xa0", " "), "markdown": said.replace("\\", "")}
+    assert shown[form] == HELLO.text
+    assert not any(tag in said for tag in {"text": (), "html": ("<",), "markdown": (" *", " [RB")}[form])
+
+
+async def test_a_plugin_that_breaks_is_a_message_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hundred plugins of strangers: whatever one of them raises, the engine hears no."""
+
+    async def broken(**said: object) -> bool:
+        raise KeyError("a stranger's mistake")
+
+    notifier = notifier_for("json://127.0.0.9/")
+    monkeypatch.setattr(notifier.channels, "async_notify", broken)
+    assert not await notifier.send(HELLO)
+
+
+async def test_two_messages_take_turns(server: JsonServer) -> None:
+    """The second one waits for what becomes of the first, and is not sent into a channel that has just failed."""
+    notifier = AppriseNotifier(notifier_for(server.url).channels, Ticks())
+    server.status = 503
+    assert not any(await asyncio.gather(notifier.send(HELLO), notifier.send(HELLO)))
+    assert server.asked == 1
+
+
+async def test_a_channel_that_came_back_is_new(server: JsonServer) -> None:
+    """The second failure is a pause of two seconds; after a success the next failure is the first again."""
+    ticks = Ticks()
+    notifier = AppriseNotifier(notifier_for(server.url).channels, ticks)
+    for status, pause_s in ((503, 1.01), (503, 2.01), (200, 0.0), (503, 1.01), (200, 0.0)):
+        server.status = status
+        assert await notifier.send(HELLO) is (status == 200)
+        ticks.at_s += pause_s
+    assert server.asked == 5
 
 
 async def test_all_urls_are_one_channel(server: JsonServer) -> None:

@@ -17,6 +17,7 @@ from phoenix_adapters.notify.console import SAID_MAX, ConsoleNotifier
 from phoenix_adapters.notify.telegram import TelegramNotifier
 from phoenix_cli.__main__ import cli
 from phoenix_cli.home import Home
+from phoenix_cli.output import UNREACHABLE
 from phoenix_cli.wiring.opening import fresh_id, notifiers_of, opened
 from phoenix_cli.wiring.startup import live_problems
 from phoenix_core.acts.operate import ProveChannel
@@ -27,6 +28,7 @@ from phoenix_core.values import BadInput, CommandId, Severity, State, derived_id
 from phoenix_core.watch.alerts import Message
 from phoenix_core.watch.codes import Code, alert
 from tests.contract.notify.bot_server import CHAT, TOKEN, BotServer, bot_server, refusal
+from tests.contract.notify.json_server import json_server
 from tests.showing import shows
 from tests.stage import Stage, stage
 
@@ -43,6 +45,17 @@ class Deaf:
         self.asked += message.alerts
         _ = await asyncio.Event().wait()
         raise AssertionError("nobody ever sets that event")
+
+
+@define
+class Torn:
+    """A channel whose connection breaks each time."""
+
+    name: str = "torn"
+
+    async def send(self, message: Message) -> bool:
+        """Fail as a socket does."""
+        raise ConnectionResetError
 
 
 @define
@@ -394,3 +407,41 @@ class TestSixSteps:
         said = CliRunner().invoke(cli, ["--json", "alerts", "test"])
         assert said.exit_code != 0
         assert not any(step["delivered"]["telegram"] for step in json.loads(said.stdout)["steps"])
+
+    @shows("S33-NOT-02")
+    @pytest.mark.parametrize("failing", [0, 4])
+    def test_each_channel_is_told_of_by_itself(
+        self, server: BotServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: int
+    ) -> None:
+        """Apprise takes every step; Telegram all of them, or three and then none. One that fails anywhere makes the
+        command fail with exit 3, its steps say so, and only the one that took them all is proven."""
+        server.script = ["", "", "", refusal(400)] if failing else []
+        home = tmp_path / "home"
+        with json_server() as other:
+            told = server.environment() | {"APPRISE_URLS": other.url, "PHOENIX_HOME": str(home)}
+            for name, value in told.items():
+                monkeypatch.setenv(name, value)
+            assert CliRunner().invoke(cli, ["init"]).exit_code == 0
+            said = CliRunner().invoke(cli, ["alerts", "test"])
+        rows = [line.partition("messages:")[2] for line in said.stdout.splitlines() if "messages:" in line]
+        whole, torn = " telegram ok, apprise ok, console ok", " telegram FAILED, apprise ok, console ok"
+        assert rows == ([whole] * 3 + [torn] * 3 if failing else [whole] * 6)
+        assert said.exit_code == (UNREACHABLE if failing else 0)
+        assert len(other.documents) == 6
+        with opened(Home(home)) as session:
+            assert set(session.desk.alerts.proven) == ({"apprise"} if failing else {"apprise", "telegram"})
+
+    @pytest.mark.parametrize("broken", [Torn(), Deaf()])
+    def test_a_channel_that_breaks_or_hangs_keeps_no_other_waiting(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: Torn | Deaf
+    ) -> None:
+        """It is FAILED at every step, after our own time at the latest; the other one gets all there is."""
+        paper = Paper()
+        monkeypatch.setenv("PHOENIX_HOME", str(tmp_path))
+        monkeypatch.setattr("phoenix_cli.wiring.opening.notifiers_of", lambda say: (broken, paper))
+        monkeypatch.setattr("phoenix_cli.commands.alerts.CHANNEL_WITHIN_S", 0.05)
+        said = CliRunner().invoke(cli, ["--json", "alerts", "test"])
+        assert said.exit_code == UNREACHABLE, said.output
+        delivered = [step["delivered"] for step in json.loads(said.stdout)["steps"]]
+        assert delivered == [{broken.name: False, "paper": True}] * 6
+        assert len(paper.messages) == 6

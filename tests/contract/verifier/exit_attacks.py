@@ -126,6 +126,11 @@ def stated_four(quantity: str) -> Callable[[], Story]:
     return after(stated_filled("four", of="four"), traded("1000"), correct, over(), exits(quantity, 1, revision=2))
 
 
+def stated_and_traded(quantity: str, traded_then: Step) -> Callable[[], Story]:
+    """A human stated an entry of 1,000; what is traded then is no news of it, and stands beside it."""
+    return after(stated_filled("four", of="four"), traded_then, over(), exits(quantity, 1, revision=2))
+
+
 # each row: what the exit is, the quantity that is true, the quantity that is not, and the day for a quantity
 SIZES: Final[list[tuple[str, str, str, Callable[[str], Callable[[], Story]]]]] = [
     ("a close of what is held", "1000", "1001", lambda q: day(edits={"exit": relined(0, quantity=q)})),
@@ -152,6 +157,10 @@ SIZES: Final[list[tuple[str, str, str, Callable[[str], Callable[[], Story]]]]] =
     ("an adopted position's stop", "1000", "1001", adopted_stop),
     ("an adopted position's stop when its executions came", "1000", "1001", adopted_and_heard),
     ("what was stated and then heard", "600", "601", stated_four),
+    ("what was stated, and sold under one reference", "700", "701",
+     lambda q: stated_and_traded(q, traded("300", "4005.01", role="CLOSE", side="SELL"))),
+    ("what was stated, and bought under another one", "1200", "1201",
+     lambda q: stated_and_traded(q, traded("200", "4005.01", ref=""))),
 ]  # fmt: skip
 
 # each row: what works beside what, the code, and the day

@@ -386,7 +386,8 @@ def test_a_statement_gives_way_only_to_its_own_order() -> None:
     log.record(word("stated.17", 10))
     log.tell(executed("X.01", 4, ref=STOP_REF, side=Side.SELL))
     log.tell(executed("Y.01", 4, ref=REF, side=Side.SELL))
-    assert dict(log.fills.executed(HERE)) == {REF: 14, STOP_REF: 4}
+    log.tell(executed("Z.01", 3, ref=STOP_REF))
+    assert dict(log.fills.executed(HERE)) == {REF: 14, STOP_REF: 7}
 
 
 def test_two_statements_add_up() -> None:
