@@ -162,3 +162,40 @@ def test_what_the_bot_proposes_a_human_can_approve(
         assert "FILL BUY 166666 at" in told and "FILL SELL 166666 at" in told and "USD left by CLOSE" in told
     else:
         assert list(dict.fromkeys(states)) == ["PROPOSED", "CANCELLED"]
+
+
+# An author's own broker and log: the mock, and a log that has what the ports name and not one thing more.
+YOURS = """
+from pathlib import Path
+
+from phoenix_adapters.beads.sqlite import SqliteStore
+from phoenix_core.ports import BeadStore, DurableStore
+from tests.contract.broker.test_mock import MockStage as YourStage
+
+PORT = {name for port in (BeadStore, DurableStore) for name in vars(port) if not name.startswith("_")}
+
+
+class YourStore:
+    def __init__(self, path: Path, patience_s: float = 5.0) -> None:
+        self._kept = SqliteStore(path, patience_s=patience_s, ballast_bytes=0)
+
+    def __getattr__(self, name: str) -> object:
+        assert name in PORT, f"no port names {name}"
+        return getattr(self._kept, name)
+"""
+
+
+@pytest.mark.parametrize(("told", "ends"), [("", 0), ("YourStore.root = lambda self, size=None: bytes(32)", 1)])
+def test_the_suites_of_the_ports_take_adapters_from_outside(told: str, ends: int, tmp_path: Path) -> None:
+    """The guide's own file and command, in a folder that is no part of this repository: every card passes, unless the
+    log tells a wrong root."""
+    guide = (REPOSITORY / "docs" / "library-guide.md").read_text("utf-8")
+    (shown,) = [block for block in re.findall(r"```python\n(.*?)```", guide, re.S) if "BeadStoreContract" in block]
+    (line,) = console_lines(REPOSITORY / "docs" / "library-guide.md")
+    (tmp_path / "test_yours.py").write_text(shown, "utf-8")
+    (tmp_path / "yours.py").write_text(f"{YOURS}\n{told}\n", "utf-8")
+    words = line.replace("PHOENIX", str(REPOSITORY)).replace("python", sys.executable, 1)
+    chosen = "" if ends == 0 else " -k test_roots_and_proofs"
+    ran = run(f"cd {tmp_path} && {words} -q -p no:cacheprovider{chosen}", environment_for(tmp_path))
+    assert ran.returncode == ends, ran.stdout
+    assert ("45 passed" if ends == 0 else "1 failed") in ran.stdout, ran.stdout

@@ -19,6 +19,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from phoenix_adapters.beads import ballast
 from phoenix_adapters.beads.export import export
 from phoenix_adapters.beads.files import SCHEMA_VERSION
+from phoenix_adapters.beads.memory import MemoryStore
 from phoenix_adapters.beads.sqlite import SqliteStore
 from phoenix_core.chain import EMPTY, Fault, StateSnapshot, StoreFault
 from phoenix_core.checkpoint import Standing
@@ -71,6 +72,14 @@ def test_nothing_is_skipped() -> None:
         assert suite & set(vars(store)) == set()
         marks = {mark.name for name in suite for mark in getattr(getattr(store, name), "pytestmark", ())}
         assert marks <= {"shows"}
+
+
+def test_what_ours_have_beyond_the_port(path: str) -> None:
+    """The frontier, whose root is the log's; and whether the ballast is stowed, which in memory it always is."""
+    with MemoryStore() as memory, SqliteStore(path) as sqlite:
+        for store in (memory, sqlite):
+            _ = grow(store, 1, 2, 3)
+            assert store.frontier().root() == store.root() and store.ballasted
 
 
 @shows("I6")
