@@ -1,4 +1,4 @@
-"""Every crash point of seventy scenarios, the crash in the recovery of a crash, and whoever dies beside the engine.
+"""Every crash point of 71 scenarios, the crash in the recovery of a crash, and whoever dies beside the engine.
 
 A point is each store transaction (before, torn in its commit, after), each send (before, torn between the frames of a
 bracket, after), each take from the inbox, each question to the broker, each message, each file: before and after.
