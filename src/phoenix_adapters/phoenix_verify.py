@@ -2283,7 +2283,7 @@ def spelt(told: dict[str, object]) -> str:
     counts = told["counts"]
     rows = {name.replace("_", " "): value for name, value in told.items() if name not in ("verdict", "counts")}
     rows |= counts if isinstance(counts, dict) else {}
-    lines = [f"  {name:<34}{value}" for name, value in rows.items()]
+    lines = [f"  {name:<36}{value}" for name, value in rows.items()]
     tail = (
         f"UNWITNESSED: the last {told['unwitnessed_tail']} of {told['beads']} beads. Whoever owns the host and the "
         "log's key could\nhave rewritten them unseen, down to the last operator's signature: keep checkpoints outside\n"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 from typing import Final
@@ -22,12 +24,38 @@ PATIENCE_S: Final = 90
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel, as an installer lays it out."""
     folder = tmp_path_factory.mktemp("wheel")
-    words = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
-    _ = subprocess.run([*words, "--wheel-dir", str(folder), str(REPOSITORY)], check=True, timeout=PATIENCE_S)
-    (wheel,) = folder.glob("*.whl")
-    with zipfile.ZipFile(wheel) as archive:
+    with zipfile.ZipFile(built(REPOSITORY, folder)) as archive:
         archive.extractall(folder / "site")
     return folder / "site"
+
+
+def built(source: Path, folder: Path) -> Path:
+    """The wheel that is built of a source, with no network."""
+    words = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
+    _ = subprocess.run([*words, "--wheel-dir", str(folder), str(source)], check=True, timeout=PATIENCE_S)
+    (wheel,) = folder.glob("*.whl")
+    return wheel
+
+
+def names_in(wheel: Path) -> list[str]:
+    """What it holds."""
+    with zipfile.ZipFile(wheel) as archive:
+        return sorted(archive.namelist())
+
+
+def test_the_source_archive_is_whole(tmp_path: Path) -> None:
+    """What the README points at is in it, and what tests read; of it the same wheel is built."""
+    words = [sys.executable, "-m", "hatchling", "build", "-t", "sdist", "-d", str(tmp_path)]
+    _ = subprocess.run(words, cwd=REPOSITORY, check=True, capture_output=True, timeout=PATIENCE_S)
+    (packed,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(packed) as archive:
+        archive.extractall(tmp_path, filter="data")
+    source = tmp_path / packed.name.removesuffix(".tar.gz")
+    linked = re.findall(r"\]\(([^)#:]+)\)", (source / "README.md").read_text("utf-8"))
+    assert ".env.example" in linked
+    assert [place for place in (*linked, ".ci/run") if not (source / place).exists()] == []
+    again, here = (names_in(built(of, tmp_path / name)) for of, name in ((source, "again"), (REPOSITORY, "here")))
+    assert again == here
 
 
 def phoenix(site: Path, home: Path, *words: str) -> subprocess.CompletedProcess[str]:

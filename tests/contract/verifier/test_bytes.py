@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import subprocess
 import sys
 from contextlib import suppress
@@ -105,6 +106,9 @@ class TestTheHonestDay:
         assert (done.returncode, done.stderr) == (0, "")
         assert done.stdout.startswith("TRUE\n")
         assert "UNWITNESSED: the last 63 of 63 beads" in done.stdout
+        counts = done.stdout.partition("UNWITNESSED")[0].splitlines()[1:]
+        assert any(row.startswith("  statements signed by") for row in counts)
+        assert all(re.fullmatch(r"  \S.*  \S.*", row) for row in counts), "each name stands apart from its value"
 
 
 @pytest.mark.parametrize("attack", BYTE_ATTACKS, ids=lambda attack: attack.name)
