@@ -7,6 +7,8 @@ import hashlib
 import sys
 import uuid
 
+from returns.pipeline import is_successful
+
 from phoenix_adapters.beads.sqlite import SqliteStore
 from phoenix_adapters.clock import HostClock
 from phoenix_core import CommandId, Desk, Propose, Run, World, bead_of, decide, evolve, read_signal, sealed
@@ -19,11 +21,12 @@ digest = hashlib.sha256(repr(idea).encode()).hexdigest()
 command = Propose(CommandId(str(uuid.uuid4())), digest, "bot", read_signal(idea))
 
 with SqliteStore(sys.argv[1]) as store:
-    desk, landed = Desk(), False
-    while not landed:  # somebody else wrote in between: look again, decide again
+    desk = Desk()
+    while True:  # where somebody else wrote in between: look again, decide again
         for record in store.read(desk.head.size):
             desk = evolve(desk, bead_of(record))
         ruling = decide(desk, command, World(now, Run(mode=desk.genesis.mode)))
         beads = sealed(desk.head, now.wall, command.command_id, ruling)
-        landed = store.append(desk.head, beads, ruling.texts).value_or(None) is not None
+        if is_successful(store.append(desk.head, beads, ruling.texts)):
+            break
 print(f"{idea['intent_id']}: {ruling.result}")
