@@ -51,19 +51,19 @@ def test_ibkr_timeout() -> None:
     holds("CV_S32_IBKR_TIMEOUT")
 
 
-@shows("CV_S32_IBKR_REJECTION", "S32-LIF-10", "S32-CON-10")
+@shows("CV_S32_IBKR_REJECTION", "S32-LIF-10", "S32-CON-10", "S32-MOCK-06")
 def test_ibkr_rejection() -> None:
     """The broker says no margin: REJECTED, told, and not tried again."""
     holds("CV_S32_IBKR_REJECTION")
 
 
-@shows("CV_S32_FILL_PARTIAL", "S32-LIF-19")
+@shows("CV_S32_FILL_PARTIAL", "S32-LIF-19", "S32-MOCK-06")
 def test_fill_partial() -> None:
     """Half is filled: one position, at the right ratio, protected for what it holds."""
     holds("CV_S32_FILL_PARTIAL")
 
 
-@shows("CV_S32_PARTIAL_DRIFT", "S32-REC-07")
+@shows("CV_S32_PARTIAL_DRIFT", "S32-REC-07", "S32-REC-02", "S32-MOCK-06")
 def test_partial_drift() -> None:
     """Half is filled and the broker reports 60 %: a drift bead, an alert, and no correction."""
     holds("CV_S32_PARTIAL_DRIFT")
@@ -72,7 +72,7 @@ def test_partial_drift() -> None:
 # --- wave 3: reconciliation ------------------------------------------------------------------------------------------
 
 
-@shows("CV_S32_RECONCILIATION_DRIFT", "S32-REC-06")
+@shows("CV_S32_RECONCILIATION_DRIFT", "S32-REC-06", "S32-REC-10", "S32-MOCK-06")
 def test_reconciliation_drift() -> None:
     """The broker shows another position than ours: found, told, stopped; corrected by nobody but a human."""
     holds("CV_S32_RECONCILIATION_DRIFT")
@@ -105,7 +105,7 @@ def test_promotion_partial() -> None:
     holds("CV_S32_PROMOTION_PARTIAL")
 
 
-@shows("CV_S32_PROMOTION_VETO")
+@shows("CV_S32_PROMOTION_VETO", "S32-PRO-09")
 def test_promotion_veto() -> None:
     """All is there and a kill flag stands: refused, and the flag is cited."""
     holds("CV_S32_PROMOTION_VETO")

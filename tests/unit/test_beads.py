@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import get_args
+from typing import Any, Final, get_args
 
 import attrs
 import pytest
@@ -49,6 +49,53 @@ def test_the_published_page_and_schemas_are_the_code(path: Path) -> None:
 def test_no_schema_is_left_over() -> None:
     """A kind that went away takes its schema with it."""
     assert set(schemas.FOLDER.iterdir()) == set(schemas.files()) - {schemas.PAGE}
+
+
+# Written by hand from the documents: each field that they name, as it stands in the log, with the values it may have.
+# A bead's `kind` and `ts` are their `bead_type` and `timestamp`. In parentheses: what may be left out.
+NAMED: Final[dict[Kind, str]] = {
+    Kind.T2_TOKEN: "id intent_id timestamp expires_at used:boolean evidence_hash event=ISSUED,USED,EXPIRED,REJECTED",
+    Kind.POSITION: "position_id state=PROPOSED,APPROVED,SUBMITTED,STALLED,FILLED,MANAGED,CLOSED,CANCELLED,REJECTED "
+    "signal_id pair side=BUY,SELL entry_price stop_price target_price "
+    "partial_fill_ratio filled_quantity requested_quantity",
+    Kind.RECONCILIATION_DRIFT: "bead_id drift_type=POSITION_COUNT,POSITION_SIZE,PNL,ORDER_STATUS phoenix_state:object "
+    "broker_state:object severity=INFO,WARNING,CRITICAL",
+    Kind.RECONCILIATION_RESOLUTION: "bead_id drift_bead_id "
+    "resolution=PHOENIX_CORRECTED,BROKER_CORRECTED,ACKNOWLEDGED resolved_by notes",
+    Kind.PROMOTION: "strategy from to kill_flag:boolean unresolved_drift_count:integer sessions:integer regimes:array "
+    "max_drawdown worst_day sharpe signalman_kills:integer override_frequency autopsy_summary evidence_hash token_id",
+    Kind.IBKR_SESSION: "event=CONNECT,DISCONNECT,RECONNECT mode=MOCK,PAPER,LIVE account port:integer "
+    "(gateway_version) reconnect_attempt:integer escalated:boolean",
+    Kind.HEARTBEAT: "status=HEALTHY,DEGRADED,MISSED checks:object details:object miss_count:integer",
+    Kind.AUTOPSY: "position_id outcome=WIN,LOSS,BREAKEVEN,BUSTED (entry_evidence_hash) findings:array",
+    Kind.CONFIG_CHANGE: "change_type=CSO_PARAM,CONFIG_FLIP,STRATEGY_TUNE component parameter old_value new_value "
+    "changed_by shadow_restart_id sweep_id",
+}
+
+
+@shows("S32-TOK-04", "S32-TOK-05", "S32-TOK-07", "S32-LIF-16", "S32-LIF-17", "S32-LIF-20", "S32-REC-09", "S32-REC-10")
+@shows("S32-REC-11", "S32-PRO-08", "S33-SES-01", "S33-SES-09", "S33-MON-04", "S33-MON-10", "S32-AUT-02", "S33-REV-03")
+@pytest.mark.parametrize("kind", NAMED)
+def test_the_fields_that_the_documents_name_stand_in_the_log(kind: Kind) -> None:
+    """Under their names, with their types and the whole of their values; required, but for the few that are not."""
+    written: Any = schemas.schema(kind)  # Any: a JSON document
+    for field in NAMED[kind].split():
+        name, _, values = field.strip("()").partition("=")
+        name, _, type_ = name.partition(":")
+        found = written["properties"][name]
+        assert found["type"] == (type_ or "string"), name
+        assert found.get("enum", []) == (values.split(",") if values else []), name
+        assert (name in written["required"]) == (not field.startswith("(")), name
+
+
+@shows("S33-MON-04")
+def test_a_beat_names_its_three_checks() -> None:
+    """Whether the process lives, the broker answers and the desk means it: always there, and yes or no."""
+    written: Any = schemas.schema(Kind.HEARTBEAT)  # Any: a JSON document
+    checks = written["properties"]["checks"]
+    for name in ("process_alive", "ibkr_connected", "semantic_healthy"):
+        assert checks["properties"][name] == {"type": "boolean"}
+        assert name in checks["required"]
 
 
 def test_a_retry_makes_the_same_bead_ids() -> None:

@@ -15,7 +15,7 @@ from attrs import Factory, define, frozen
 from phoenix_core.beads import Bead, StateAnchor, StateConflict
 from phoenix_core.gate.signals import SIGNAL_SKEW_MAX
 from phoenix_core.refusals import Reason, Refusal, refusal
-from phoenix_core.values import Moment, Regime, Role, elapsed, instant
+from phoenix_core.values import Moment, Regime, elapsed, instant
 
 # The adaptive life of a context: in rough weather it ages faster.
 TTL: Final = {
@@ -101,12 +101,9 @@ def _age(anchor: Anchored | None, context: Context, now: Moment) -> timedelta | 
     return None if since is None else since + max(timedelta(0), before)
 
 
-def stale_refusal(
-    anchors: Anchors, context: Context, threshold: timedelta, now: Moment, role: Role = Role.ENTRY
-) -> Refusal | None:
-    """STATE_CONFLICT once the context has reached its limit, or nobody can say how old it is; never for exits."""
-    if role.is_exit:
-        return None
+def stale_refusal(anchors: Anchors, context: Context, threshold: timedelta, now: Moment) -> Refusal | None:
+    """STATE_CONFLICT once the context has reached its limit, or nobody can say how old it is. Of entries alone: no exit
+    asks it."""
     anchor = last_refresh(anchors, context.strategy)
     age, limit = _age(anchor, context, now), _limit(anchor, threshold)
     if age is not None and age < limit:

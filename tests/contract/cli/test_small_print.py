@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from phoenix_adapters.brokers.ibkr.broker import IbkrBroker
+from phoenix_adapters.brokers.mock.broker import MockBroker
 from phoenix_adapters.keys import create
 from phoenix_cli.home import Home
-from phoenix_cli.wiring.opening import opened, outside_of, version_of
+from phoenix_cli.wiring.opening import engine_of, opened, outside_of, version_of
 from phoenix_cli.wiring.startup import live_problems, start_problems
 from phoenix_core.values import BadInput
 from tests.contract.cli.operator import AFTERNOON, Seat, founded
@@ -109,7 +112,7 @@ def test_an_anchor_is_refreshed_as_it_was_said(seat: Seat) -> None:
 @pytest.mark.parametrize(
     ("line", "reason"), [("port = 4001", "PORT_MISMATCH"), ('account = "U1234567"', "ACCOUNT_MISMATCH")]
 )
-@shows("S33-GRD-06")
+@shows("S33-GRD-03", "S33-GRD-04", "S33-GRD-06")
 def test_no_engine_starts_on_what_belongs_to_another_mode(tmp_path: Path, line: str, reason: str) -> None:
     """A paper desk with the port, or an account, of real money: said at the door, before anything is connected."""
     seat = Seat(tmp_path / "home")
@@ -123,6 +126,52 @@ def test_no_engine_starts_on_what_belongs_to_another_mode(tmp_path: Path, line: 
     assert problem.startswith(reason)
     said = seat.run("run", "--once")
     assert said.code == 2 and reason in said.err
+
+
+@shows("S33-GRD-02", "S33-GRD-07", "INV-IBKR-PAPER-GUARD-1", "INV-IBKR-PAPER-FIRST-1")
+@pytest.mark.parametrize(("allowed", "missing"), [("", True), ("false", True), ("true", False)])
+def test_no_engine_of_a_live_desk_starts_without_its_permission(
+    tmp_path: Path, allowed: str, missing: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """IBKR_ALLOW_LIVE=true or nothing starts, whatever else is there; with it the paper validation is still missed."""
+    seat = Seat(tmp_path / "home", clock="")
+    assert seat.json("init", "--mode", "live", "--account", "U1234567").code == 0
+    monkeypatch.setenv("IBKR_ALLOW_LIVE", allowed)
+    with opened(Home(seat.home)) as session:
+        problems = " ".join(start_problems(session, version_of()))
+    assert ("LIVE_NOT_ALLOWED" in problems) is missing
+    assert "PAPER_VALIDATION_MISSING" in problems
+    said = seat.run("run", "--once", IBKR_ALLOW_LIVE=allowed)
+    assert said.code == 2 and ("LIVE_NOT_ALLOWED" in said.err) is missing
+    assert bodies(seat, "LEASE") == []
+
+
+@shows("S33-GRD-07", "S33-GRD-10", "INV-IBKR-PAPER-GUARD-1")
+@pytest.mark.parametrize("variables", [{"IBKR_MODE": "live"}, {"IBKR_MODE": "live", "IBKR_ALLOW_LIVE": "true"}])
+def test_a_paper_desk_is_not_flipped_to_live(tmp_path: Path, variables: dict[str, str]) -> None:
+    """The mode is the desk's own, for life: a variable and a restart make no live desk of it, permission or not."""
+    seat = Seat(tmp_path / "home", clock="")
+    assert seat.json("init", "--mode", "paper", "--account", "DU1234567").code == 0
+    said = seat.run("run", "--once", **variables)
+    assert said.code == 2 and "MODE_MISMATCH" in said.err
+    assert ("LIVE_NOT_ALLOWED" in said.err) is ("IBKR_ALLOW_LIVE" not in variables)
+
+
+@shows("S32-REC-03", "S33-GRD-01", "S33-CON-03")
+def test_the_engine_of_a_home_is_what_its_variables_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """How often it reconciles; the real client for PAPER, the mock for MOCK, and the permission that it was given."""
+    monkeypatch.setenv("RECONCILE_INTERVAL_SEC", "90")
+    monkeypatch.setenv("IBKR_ALLOW_LIVE", "true")
+    for mode, broker in (("mock", MockBroker), ("paper", IbkrBroker)):
+        monkeypatch.setenv("IBKR_MODE", mode)
+        seat = Seat(tmp_path / mode)
+        account = () if mode == "mock" else ("--account", "DU1234567")
+        assert seat.json("init", "--mode", mode, *account).code == 0
+        with opened(Home(seat.home)) as session:
+            engine = engine_of(session, print)
+            assert engine.link.reconcile_every == timedelta(seconds=90)
+            assert (engine.run.mode.value, engine.run.allow_live) == (mode.upper(), True)
+            assert isinstance(engine.broker, broker)
 
 
 @pytest.mark.parametrize("missing", ["TELEGRAM_BOT_TOKEN", "APPRISE_URLS", "PHOENIX_DEADMAN_URL"])

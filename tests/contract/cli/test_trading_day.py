@@ -160,11 +160,18 @@ class TestTwoDays:
             ("RECORDED", "C"),
         ]
 
-    @shows("S33-SEAM-04", "S33-SEAM-05", "S33-SEAM-06", "S33-GAT-09")
+    @shows("S33-SEAM-04", "S33-SEAM-05", "S33-SEAM-06", "S33-GAT-09", "S33-TOK-01", "S33-LIF-01")
     def test_three_trades_ended_with_an_autopsy(self, floor: Floor) -> None:
-        """Signal to autopsy, three times; the log verifies, and nothing disagreed with the broker."""
+        """Signal to autopsy on paper, three times, by hand and by target, each with what it made and one token of its
+        own that was spent; the log verifies, and nothing disagreed with the broker."""
         assert [floor.position(intent)["state"] for intent in floor.intents] == ["CLOSED"] * 3
         assert len(floor.beads("AUTOPSY")) == 3
+        for intent in floor.intents:
+            life = [b for b in floor.beads("POSITION") if b["intent_id"] == intent and b.get("event")]
+            assert [b["state"] for b in life][:5] == ["PROPOSED", "APPROVED", "SUBMITTED", "FILLED", "MANAGED"]
+            assert life[-1]["state"] == "CLOSED" and life[-1]["realized"] and life[-1]["average_exit"]
+            tokens = [b["event"] for b in floor.beads("T2_TOKEN") if b["intent_id"] == intent]
+            assert tokens == ["ISSUED", "USED"]
         assert floor.beads("RECONCILIATION_DRIFT") == []
         assert floor.json("beads", "verify")["ok"] is True
 

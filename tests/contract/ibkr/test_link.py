@@ -172,7 +172,7 @@ async def test_what_happens_behind_1100_is_not_lost() -> None:
         await scene.until(lambda: filled(scene, order.ref) == LOTS)
 
 
-@shows("F03")
+@shows("F03", "S33-SES-07")
 async def test_1101_subscribes_again_and_finds_the_fills_that_were_not_told() -> None:
     """Live callbacks and subscriptions are lost with the data; the synchronisation brings both back."""
     async with played() as scene:

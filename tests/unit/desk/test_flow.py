@@ -152,6 +152,7 @@ def test_the_third_failed_attempt_escalates_and_nobody_tries_a_fourth() -> None:
         assert [b.escalated for b in beads] == [False, False, True]
         told = [a for a in desk.bodies(Alert) if a.code == "LINK_ESCALATED"]
         assert told and told[0].severity is Severity.CRITICAL and told[0].runbook == "RB-001"
+        assert told[0].text.startswith("Connection rotting - run RB-001")
 
     asyncio.run(walk())
 
@@ -196,7 +197,7 @@ def test_a_spoofed_holding_raises_a_kill_and_names_its_runbook() -> None:
         assert {k.scope for k in kills} == {"instrument:AAPL"}
         told = [a for a in desk.bodies(Alert) if a.code == "DRIFT_CRITICAL"]
         assert told and told[0].runbook == "RB-002"
-        assert desk.position(intent) == held or desk.state(intent) is State.MANAGED
+        assert (desk.position(intent), desk.state(intent)) == (held, State.MANAGED), "neither side was corrected"
 
     asyncio.run(walk())
 
@@ -243,7 +244,7 @@ def test_one_intent_is_one_order() -> None:
         await desk.tick()
         assert len([ref for ref in desk.broker.truth.book if "." not in ref]) == 1
         sent = [o for o in desk.bodies(Order) if o.event is OrderEvent.SENT]
-        assert all(o.order_id for o in sent)
+        assert len(sent) == 3 and all(o.order_id for o in sent)
 
     asyncio.run(walk())
 

@@ -24,7 +24,7 @@ from phoenix_core.gate.stale_gate import (
     stale_refusal,
 )
 from phoenix_core.refusals import Reason, refusal
-from phoenix_core.values import Moment, Regime, Role
+from phoenix_core.values import Moment, Regime
 from tests.showing import shows
 
 NOON: Final = Moment(datetime(2026, 11, 18, 12, tzinfo=UTC), timedelta(hours=5), "boot")
@@ -124,16 +124,6 @@ class TestStaleKill:
         no = stale_refusal(Anchors(), MEANREV, THRESHOLD, after(16))
         assert no is not None
         assert not no.is_transient
-
-    @shows("S32-STL-05")
-    @pytest.mark.parametrize("role", [Role.STOP, Role.TARGET, Role.CLOSE])
-    def test_exits_bypass_the_gate(self, role: Role) -> None:
-        """A position can be closed and protected on a context of any age."""
-        assert stale_refusal(Anchors(), MEANREV, THRESHOLD, after(10_000), role) is None
-
-    def test_an_entry_is_what_is_judged_unless_said(self) -> None:
-        """The bypass is asked for by name."""
-        assert stale_refusal(Anchors(), MEANREV, THRESHOLD, after(16), Role.ENTRY) is not None
 
 
 class TestFreshness:

@@ -1,0 +1,145 @@
+"""When the desk looks at the broker's whole picture: at once where something happened, else by its interval."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from decimal import Decimal
+from unittest import mock
+
+import pytest
+from attrs import evolve as changed
+
+from phoenix_adapters.brokers.mock.broker import MockBroker
+from phoenix_adapters.brokers.mock.chaos import Partial, Reject, Silence
+from phoenix_adapters.engine.loop import Engine
+from phoenix_adapters.keys import SshVerifier
+from phoenix_core.acts.operate import Observe
+from phoenix_core.beads import (
+    About,
+    Alert,
+    Autopsy,
+    DriftType,
+    IbkrSession,
+    Observation,
+    ReconciliationDrift,
+    SessionEvent,
+)
+from phoenix_core.facts import BrokerStatus, Snapshot
+from phoenix_core.values import Money, Severity, State, plain
+from tests.showing import shows
+from tests.stage import Stage, stage
+from tests.unit.desk.walks import ref_of, said_of, walked
+
+
+def pictures(desk: Stage) -> int:
+    """How many pictures the log has."""
+    return sum(seen.about is About.SNAPSHOT for seen in desk.bodies(Observation))
+
+
+async def rested(desk: Stage) -> int:
+    """After two quiet minutes, in which no limit of runs holds anything back: how many pictures there are."""
+    await desk.watch(120)
+    before = pictures(desk)
+    await desk.watch(2, 1)
+    assert pictures(desk) == before, "nothing happened, and the desk looked"
+    return before
+
+
+async def fill(desk: Stage) -> None:
+    """Half of an entry executes; no order ends by it."""
+    desk.broker.script(Partial(Decimal("0.5")))
+    _ = await desk.enter(quantity="100000")
+
+
+async def reject(desk: Stage) -> None:
+    """The broker refuses an entry."""
+    desk.broker.script(Reject())
+    assert desk.state(await desk.enter()) is State.REJECTED
+
+
+async def cancel(desk: Stage) -> None:
+    """The broker ends an entry that did not fill."""
+    desk.broker.script(Silence())
+    ref = ref_of(desk, await desk.enter())
+    await desk.watch(20)
+    desk.broker.tell(said_of(desk, ref, BrokerStatus.CANCELLED))
+    await desk.tick(0.5)
+
+
+async def demand(desk: Stage) -> None:
+    """Somebody asks."""
+    _ = desk.act(Observe(desk.fresh(), About.DEMAND, "reconciliation", {})).unwrap()
+    await desk.tick(0.5)
+
+
+async def reconnect(desk: Stage) -> None:
+    """The link is lost and found."""
+    desk.broker.cut()
+    await desk.watch(7, 1)
+    assert desk.bodies(IbkrSession)[-1].event is SessionEvent.RECONNECT
+
+
+@shows("S32-REC-03", "S32-REC-04", "S33-REC-01", "S32-SEAM-03")
+@pytest.mark.parametrize("happens", [fill, reject, cancel, demand, reconnect], ids=lambda act: act.__name__)
+def test_what_happens_is_looked_at_at_once(happens: Callable[[Stage], Awaitable[None]]) -> None:
+    """Fill, reject, cancel, reconnect, demand: a whole picture within the second, five minutes before its turn; at rest
+    there is none."""
+
+    async def walk(desk: Stage) -> None:
+        before = await rested(desk)
+        await happens(desk)
+        assert pictures(desk) > before
+        last = desk.desk.observations.complete
+        assert last is not None and desk.clock.now().wall - last.ts <= timedelta(seconds=1)
+
+    _ = walked(walk)
+
+
+@shows("S32-REC-03")
+@pytest.mark.parametrize(("every", "looks"), [(300, 2), (60, 10)])
+def test_the_interval_is_what_the_settings_say(every: int, looks: int) -> None:
+    """Ten quiet minutes at five minutes each, or at one."""
+    made = stage()
+    run = changed(made.engine.run, epoch=None)
+    span = timedelta(seconds=every)
+    made.engine = Engine(made.store, made.broker, made.clock, run, SshVerifier(), reconcile_every=span)
+
+    async def walk(desk: Stage) -> None:
+        await desk.watch(20, 1)
+        before = pictures(desk)
+        await desk.watch(600, 1)
+        assert pictures(desk) - before == looks
+
+    _ = walked(walk, made)
+
+
+@shows("S32-REC-02", "S32-REC-09", "S32-REC-07")
+@pytest.mark.parametrize(("more", "differs"), [("0", False), ("5", True), ("-5", True)])
+def test_the_days_result_is_held_against_the_brokers(more: str, differs: bool) -> None:
+    """What a closed position made, as the log has it, and what the broker says that the day made: a WARNING of type PNL
+    with both figures, told and not mended; the same figure is none."""
+
+    async def walk(desk: Stage) -> None:
+        _ = await desk.enter(quantity="100000")
+        desk.price("1.09105", "1.09115")
+        await desk.watch(6, 1)
+        (made,) = desk.bodies(Autopsy)
+        assert made.realized > 100
+        says, picture = Money(made.realized + Decimal(more)), desk.broker.snapshot
+
+        async def snapshot(broker: MockBroker) -> Snapshot:
+            return changed(await picture(), realized=says)
+
+        with mock.patch.object(type(desk.broker), "snapshot", snapshot):
+            await demand(desk)
+            await desk.watch(20, 1)
+        found = desk.bodies(ReconciliationDrift)
+        assert [(d.drift_type, d.severity) for d in found] == [(DriftType.PNL, Severity.WARNING)] * differs
+        sides = {"realized": plain(made.realized)}, {"realized": plain(says)}
+        assert all((d.phoenix_state, d.broker_state) == sides for d in found)
+        told = [a for a in desk.bodies(Alert) if a.code == "DRIFT_WARNING"]
+        assert len(told) == differs and all(plain(says) in a.text for a in told)
+        assert not desk.desk.kill_flags.standing
+
+    _ = walked(walk)
