@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from phoenix_core.gate.statements import Says
     from phoenix_core.refusals import Refusal
     from phoenix_core.rulings import Accepted
+    from phoenix_core.values import Moment
 
 # How long a command waits for the engine's acknowledging bead.
 ANSWER_WITHIN_S = 2.0
@@ -28,9 +29,14 @@ def refuse_with(ctx: click.Context, no: Refusal, code: int = 1) -> NoReturn:
 
 
 def sign_and_act(
-    ctx: click.Context, session: Session, says: Says, texts: dict[str, str] | None = None, policy: object = None
+    ctx: click.Context,
+    session: Session,
+    says: Says,
+    texts: dict[str, str] | None = None,
+    policy: object = None,
+    seen: Moment | None = None,
 ) -> Result[Accepted, Refusal]:
-    """Sign a statement with the operator's key and record it."""
+    """Sign a statement with the operator's key and record it; `seen` when the screen stood there that it is about."""
     from phoenix_cli.wiring.edges import KeyTrouble, SshVerifier
     from phoenix_cli.wiring.founding import signer_of
     from phoenix_cli.wiring.signing import root_text, signed, statement_of
@@ -38,7 +44,7 @@ def sign_and_act(
     from phoenix_core.beads import Policy
 
     desk = session.desk
-    statement = statement_of(desk, session.store, says, session.clock.now())
+    statement = statement_of(desk, session.store, says, seen or session.clock.now())
     try:
         key = signer_of(session.home, session.settings)
         root = root_text(session.store, desk.head.size)

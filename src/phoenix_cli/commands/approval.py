@@ -173,7 +173,7 @@ def _decide(ctx: click.Context, session: Session, screen: Screen) -> None:
     from phoenix_core.values import text_hash, utc_text
 
     text = "".join(line + "\n" for line in screen.lines)
-    said = sign_and_act(ctx, session, screen.says, {text_hash(text): text})
+    said = sign_and_act(ctx, session, screen.says, {text_hash(text): text}, seen=screen.seen)
     if not is_successful(said):
         refuse_with(ctx, said.failure())
     facts = said.unwrap().facts

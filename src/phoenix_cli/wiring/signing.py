@@ -32,6 +32,7 @@ class Screen:
     lines: tuple[str, ...]
     says: Decide
     leaf: str
+    seen: Moment  # when it stood there: what is signed says so, however long the human reads
 
 
 def screen_of(desk: Desk, intent_id: str, now: Moment, verdict: Verdict = Verdict.APPROVE) -> Screen | Refusal:
@@ -55,7 +56,7 @@ def screen_of(desk: Desk, intent_id: str, now: Moment, verdict: Verdict = Verdic
         render=Render(RENDERER, render_hash(lines)),
         live=live,
     )
-    return Screen(intent_id, lines, says, shown.leaf)
+    return Screen(intent_id, lines, says, shown.leaf, now)
 
 
 def statement_of(desk: Desk, store: BeadStore, says: Says, now: Moment, nonce: str | None = None) -> bytes:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import signal
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,23 +12,28 @@ from typing import Any
 
 import click
 import pytest
+from attrs import frozen
 
-from phoenix_cli.commands import acting
+from phoenix_adapters.engine.recorder import Recorder
+from phoenix_cli.commands import acting, approval
 from phoenix_cli.commands.acting import _answer, taken_back
-from phoenix_cli.commands.approval import _watch
+from phoenix_cli.commands.approval import _decide, _watch
+from phoenix_cli.wiring import founding
+from phoenix_cli.wiring.signing import Screen, screen_of
 from phoenix_core.acts.operate import RaiseKill
-from phoenix_core.beads import Order, OrderEvent
+from phoenix_core.beads import Decision, Order, OrderEvent
 from phoenix_core.gate.statements import Close, Protect, RefreshAnchor, Resume
 from phoenix_core.kernel import sealed
 from phoenix_core.rulings import granted
 from phoenix_core.trade.exits import exit_mandate, stake_of
 from phoenix_core.trade.positions import Open
 from phoenix_core.trade.protection import sized
-from phoenix_core.values import CommandId, Quantity, Regime
+from phoenix_core.values import CommandId, Quantity, Regime, State, plain, utc_of, utc_text
+from phoenix_core.watch.observations import LastQuote
 from tests.contract.cli.operator import Seat, founded, until
 from tests.contract.cli.test_silent_engine import asleep
 from tests.showing import shows
-from tests.stage import Stage
+from tests.stage import PAIR, Stage
 from tests.unit.desk.test_signed_commands import stuck
 from tests.unit.desk.walks import WORDS, walked
 
@@ -130,3 +137,69 @@ def test_an_approval_that_a_rule_stopped_says_which() -> None:
     outcome, words, reasons = _watch(context, session_of(made), intents[0])
     assert (outcome, reasons) == ("NOT_SENT", ("KILL_FLAG_ACTIVE",))
     assert "KILL_FLAG_ACTIVE" in words
+
+
+@frozen
+class Desk:
+    """What a command opens beside the engine of a stage: a fold of its own, and the operator's key."""
+
+    made: Stage
+    recorder: Recorder
+    home: None = None
+    settings: None = None
+
+    @property
+    def desk(self) -> Any:
+        """As far as this process has read."""
+        return self.recorder.desk
+
+    @property
+    def store(self) -> Any:
+        """The one log."""
+        return self.made.store
+
+    @property
+    def clock(self) -> Any:
+        """The one clock."""
+        return self.made.clock
+
+
+@shows("S32-TOK-02")
+@pytest.mark.parametrize("seconds", [0, 1, 2, 13, 20, 200])
+def test_a_person_may_read_the_screen_before_approving(seconds: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is signed is the screen as it stood there, with the quote and its age: the market moves on while a human
+    reads, within what the signature allows, and what was read is approved all the same."""
+    monkeypatch.setattr(approval, "_watch", lambda ctx, session, intent: ("SENT", "SENT", ()))
+    context = click.Context(click.Command("approve"))
+
+    async def walk(desk: Stage) -> None:
+        monkeypatch.setattr(founding, "signer_of", lambda home, settings: desk.pen)
+        intent = await desk.propose()
+        await desk.watch(11, every=1)
+        session: Any = Desk(desk, desk.other())
+        _ = session.recorder.catch_up()
+        screen = screen_of(session.desk, intent, desk.clock.now())
+        assert isinstance(screen, Screen)
+        for n in range(1, seconds + 1):
+            desk.price(f"1.08{490 + n % 7}", f"1.08{510 + n % 7}")
+            await desk.tick(1)
+        _decide(context, session, screen)
+        await desk.tick(2)
+        assert desk.state(intent) is State.MANAGED
+
+    made = walked(walk)
+    (decision,) = made.bodies(Decision)
+    said = json.loads(decision.signed.statement)
+    (shown,) = (quote for quote in quotes_of(made) if utc_text(quote.at) == seen_at(said))
+    assert (plain(shown.bid), plain(shown.ask)) == (said["live"]["bid"], said["live"]["ask"])
+
+
+def quotes_of(made: Stage) -> list[LastQuote]:
+    """Every quote that can be cited."""
+    return made.desk.observations.recent[PAIR]
+
+
+def seen_at(said: dict[str, Any]) -> str:
+    """When the quote was seen that a statement cites: its age before the moment that it names."""
+    at = utc_of(said["at"], "at")
+    return utc_text(at - timedelta(milliseconds=said["live"]["age_ms"]))
