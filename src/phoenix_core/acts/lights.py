@@ -242,7 +242,7 @@ def _price_light(
         reference=reference if reference is not None else Price(signal.entry),
         drift_bps_max=signed.drift_bps_max if signed is not None else 0,
         spread_bps_max=policy.spread_bps_max,
-        delayed_allowed=policy.delayed_quotes,
+        delayed_allowed=policy.delayed_quotes and desk.genesis.mode is not Mode.LIVE,
     )
 
 

@@ -34,6 +34,7 @@ from phoenix_core.beads import (
     ShadowEvent,
     Signal,
 )
+from phoenix_core.facts import Quote
 from phoenix_core.gate.statements import Promote, SetPolicy, ValidatePaper, policy_hash
 from phoenix_core.refusals import Reason
 from phoenix_core.trade.autopsy import Finding
@@ -42,7 +43,7 @@ from phoenix_core.values import Account, CommandId, Mode, Money, Price, Quantity
 from phoenix_core.world import Run
 from tests.keyring import hardware_pen
 from tests.showing import shows
-from tests.stage import START, Stage
+from tests.stage import START, Stage, stage
 from tests.unit.desk.walks import walked
 
 STRATEGY: Final = "trend"
@@ -83,9 +84,9 @@ def live_stage() -> Stage:
     return made
 
 
-def permitted(desk: Stage) -> None:
+def permitted(desk: Stage, policy: Policy = POLICY) -> None:
     """Limits and the paper validation, signed: everything that LIVE asks of a desk, and nothing of a strategy."""
-    _ = desk.act(changed(desk.signature(SetPolicy(policy_hash(POLICY))), policy=POLICY)).unwrap()
+    _ = desk.act(changed(desk.signature(SetPolicy(policy_hash(policy))), policy=policy)).unwrap()
     _ = desk.sign(ValidatePaper(desk.engine.run.version, text_hash("the paper round trip"))).unwrap()
 
 
@@ -131,6 +132,32 @@ def refused_at_intake(desk: Stage) -> tuple[str, ...]:
     assert not is_successful(said)
     (bead,) = [body for body in desk.bodies(Signal) if body.reasons][-1:]
     return bead.reasons
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_real_money_never_moves_on_delayed_quotes(live: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signed policy may name them, for MOCK and PAPER. On a LIVE desk that opens nothing: the intent is withdrawn."""
+    honest, policy = MockBroker.quotes, changed(POLICY, delayed_quotes=True)
+
+    def delayed(broker: MockBroker) -> dict[str, Quote]:
+        return {symbol: changed(quote, delayed=True) for symbol, quote in honest(broker).items()}
+
+    monkeypatch.setattr(MockBroker, "quotes", delayed)
+
+    async def walk(desk: Stage) -> None:
+        if live:
+            permitted(desk, policy)
+            shadowed(desk)
+            assert promoted(desk)
+        _ = await desk.enter()
+
+    made = walked(walk, live_stage() if live else stage(policy=policy))
+    last = made.bodies(Position)[-1]
+    if live:
+        assert (last.state, last.event) == (State.CANCELLED, PositionEvent.WITHDRAWN)
+        assert last.reasons == (Reason.QUOTE_DELAYED.value,) and made.sent == 0
+    else:
+        assert last.state is State.MANAGED and made.sent == 3
 
 
 class TestPromotions:
