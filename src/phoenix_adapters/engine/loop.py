@@ -11,6 +11,7 @@ import base64
 from collections import deque
 from collections.abc import Callable, Coroutine
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 from attrs import Factory, define, evolve, field
@@ -20,7 +21,7 @@ from returns.result import Result
 from phoenix_adapters.engine.folders import Folders
 from phoenix_adapters.engine.link import LinkKeeper
 from phoenix_adapters.engine.recorder import Recorder
-from phoenix_adapters.engine.telling import Teller
+from phoenix_adapters.engine.telling import Teller, mark_of
 from phoenix_adapters.engine.turn import Turn
 from phoenix_core.acts.broker_said import Said
 from phoenix_core.acts.operate import Degraded, ReleaseLease, ReportSent, Settle, TakeLease
@@ -102,7 +103,8 @@ class Engine:
     def __attrs_post_init__(self) -> None:
         """The recorder asks this engine what the world looks like."""
         self.recorder = Recorder(self.store, self.world, on_bead=self._recorded)
-        self.teller = Teller(self.notifiers, self._told, self.turn, self._is_current)
+        mark = partial(mark_of, self.store)
+        self.teller = Teller(self.notifiers, self._told, self.turn, self._is_current, mark)
         self.folders = Folders(self.seam, self._tell)
         self.link = LinkKeeper(
             self.broker, self.clock, self._spawn, self._hear, self.restart_window, self.reconcile_every

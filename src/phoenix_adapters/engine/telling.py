@@ -7,17 +7,27 @@ from collections.abc import Callable, Coroutine
 from datetime import datetime, timedelta
 from typing import Final
 
-from attrs import Factory, define
+from attrs import Factory, define, evolve
 
 from phoenix_adapters.engine.turn import Turn
+from phoenix_core.chain import StoreFault
 from phoenix_core.desk import Desk
-from phoenix_core.ports import Notifier
+from phoenix_core.ports import BeadStore, Notifier
 from phoenix_core.watch.alerts import Message, next_messages
 
 # A notifier that hangs must not pile up tasks without end; a minute is longer than any of them should take.
 TOLD_WITHIN: Final = timedelta(seconds=60)
 # What no channel took is tried again after these spans, the last one for ever: a dead channel is not hammered.
 RETRY_AFTER: Final = (timedelta(seconds=5), timedelta(seconds=15), timedelta(seconds=45))
+
+
+def mark_of(store: BeadStore) -> str:
+    """How large the log is and how its root begins: a message that left the host is a checkpoint of it outside."""
+    try:
+        size = store.head().size
+        return f"\nlog {size}:{store.root(size).hex()[:8]}"
+    except StoreFault:
+        return ""  # what there is to say is said without it
 
 
 @define
@@ -28,6 +38,7 @@ class Teller:
     told: Callable[[Message, str], None]
     turn: Turn = Factory(Turn)
     current: Callable[[], bool] = lambda: True  # whether the desk that is asked about knows all that was told
+    mark: Callable[[], str] = lambda: ""  # what stands below every message
     _telling: set[str] = Factory(set)
     _untaken: int = 0  # deliveries in a row that no channel took
     _failed_at: datetime | None = None
@@ -49,7 +60,8 @@ class Teller:
             return []
         for message in fresh:
             self._telling.update(message.alerts)
-        return [self._deliver(message, now) for message in fresh]
+        mark = self.mark()
+        return [self._deliver(evolve(message, text=message.text + mark), now) for message in fresh]
 
     def _give_back(self) -> None:
         """What is told is recorded by now, so that whoever has the turn next sees it."""

@@ -10,12 +10,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 from attrs import Factory, define, field, frozen
 
 from phoenix_adapters.engine.recorder import Recorder
-from phoenix_adapters.engine.telling import Teller
+from phoenix_adapters.engine.telling import Teller, mark_of
 from phoenix_adapters.engine.turn import Turn
 from phoenix_core.acts.operate import ReportSent
 from phoenix_core.acts.vital import Miss
@@ -66,7 +67,8 @@ class Watchdog:
 
     def __attrs_post_init__(self) -> None:
         """The same teller as the engine's, over the same outbox."""
-        self.teller = Teller(self.notifiers, self._told, self.turn, self._is_current)
+        mark = partial(mark_of, self.recorder.store)
+        self.teller = Teller(self.notifiers, self._told, self.turn, self._is_current, mark)
 
     def look(self) -> Seen:
         """Look once: record what is missing, start the deliveries that are the watchdog's to make."""

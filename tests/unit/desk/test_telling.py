@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from datetime import timedelta
 from pathlib import Path
 
 from attrs import define, field
 
+from phoenix_adapters.beads.memory import MemoryStore
 from phoenix_adapters.engine.recorder import Recorder
-from phoenix_adapters.engine.telling import RETRY_AFTER, Teller
+from phoenix_adapters.engine.telling import RETRY_AFTER, Teller, mark_of
 from phoenix_adapters.engine.turn import Turn
 from phoenix_adapters.engine.watching import Engine, Watchdog
 from phoenix_core.acts.operate import Observe, RaiseKill
@@ -92,6 +94,39 @@ def test_who_could_tell_nobody_gives_the_turn_back(tmp_path: Path) -> None:
     other.give()
     made.clock.advance(RETRY_AFTER[-1])
     assert asyncio.run(told(teller, made)) >= 1
+
+
+def test_every_message_carries_the_size_and_the_root_of_its_log() -> None:
+    """Below its words, as the verifier takes it: of a log that goes on from there, whatever was written since. The
+    watchdog's messages carry it too, and a log that cannot be read keeps nobody from being told."""
+    channel = Channel("ear")
+    made = stage(notifiers=(channel,))
+
+    async def walk() -> None:
+        await made.start()
+        for scope in ("instrument:EURUSD", "instrument:GBPUSD"):
+            _ = made.act(RaiseKill(made.fresh(), scope, "drawn", "operator")).unwrap()
+            await made.tick(12)
+        await made.enter(pair="AAPL", entry="190.22", stop="188.22", target="195.22")
+        await made.watch(30)
+        other = Recorder(made.store, lambda desk: World(made.clock.now(), made.engine.run))
+        dog = Watchdog(other, made.clock, (channel,), lambda: False, "run-1")
+        _ = made.act(RaiseKill(made.fresh(), "desk", "drawn", "operator")).unwrap()
+        _ = dog.look()
+        await dog.settle()
+
+    asyncio.run(walk())
+    marks = [re.fullmatch(r"log ([0-9]+):([0-9a-f]{8})", text.splitlines()[-1]) for text in channel.heard]
+    assert len(marks) >= 4 and any("process is gone" in text for text in channel.heard)
+    sizes = []
+    for mark in marks:
+        assert mark is not None
+        sizes.append(int(mark[1]))
+        assert made.store.root(sizes[-1]).hex().startswith(mark[2])
+    assert sizes == sorted(sizes) and sizes[0] > 0 and sizes[-1] > sizes[0]
+    assert isinstance(made.store, MemoryStore)
+    made.store.close()
+    assert mark_of(made.store) == ""
 
 
 def test_an_engine_that_comes_up_is_not_one_that_stopped() -> None:
