@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -121,8 +122,16 @@ class Home:
 
 def home_at(path: str | None) -> Home:
     """The home that was asked for, or the platform's data folder."""
-    chosen = path or os.environ.get("PHOENIX_HOME") or click.get_app_dir("phoenix", force_posix=False)
+    chosen = path or os.environ.get("PHOENIX_HOME") or _data_folder()
     return Home(Path(chosen).expanduser().absolute())
+
+
+def _data_folder() -> str:
+    """Where this platform keeps what programs write: a log is data, and not configuration that one copies around."""
+    if sys.platform in ("darwin", "win32"):
+        return click.get_app_dir("phoenix")
+    named = os.environ.get("XDG_DATA_HOME", "")  # one that is not absolute counts for nothing
+    return os.path.join(named if os.path.isabs(named) else "~/.local/share", "phoenix")
 
 
 def load_settings(home: Home, environment: Mapping[str, str] | None = None) -> Settings:

@@ -33,7 +33,7 @@ from phoenix_core.orders import Frame
 from tests.contract.cli.operator import AFTERNOON
 
 ROUNDS: Final = 6
-OURS: Final = ("PHOENIX_", "IBKR_", "TELEGRAM_", "RECONCILE_", "APPRISE_", "SSH_")
+OURS: Final = ("PHOENIX_", "IBKR_", "TELEGRAM_", "RECONCILE_", "APPRISE_", "SSH_", "XDG_")
 
 # What `phoenix.toml` may say, at the ends of what it may be and beyond them. {home} is the desk's folder.
 SETTINGS: Final[dict[str, tuple[object, ...]]] = {
@@ -64,6 +64,7 @@ VARIABLES: Final[dict[str, tuple[str, ...]]] = {
     "TELEGRAM_API_URL": ("", "http://127.0.0.1:9", "https://telegram.invalid"),
     "APPRISE_URLS": ("", "json://127.0.0.1:9", "yes"),
     "SSH_AUTH_SOCK": ("", "/nowhere", "{home}/run"),
+    "XDG_DATA_HOME": ("", "/nowhere", "{home}"),
     "NO_COLOR": ("", "1"),
 }
 

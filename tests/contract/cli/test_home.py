@@ -71,8 +71,29 @@ def test_the_command_line_has_the_last_word_over_the_environment(
     assert home_at(str(tmp_path / "mine")).path == tmp_path / "mine"
     assert home_at(None).path == tmp_path / "theirs"
     monkeypatch.delenv("PHOENIX_HOME")
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     assert home_at(None).path not in (tmp_path / "mine", tmp_path / "theirs")
+
+
+@pytest.mark.parametrize(
+    ("platform", "named", "path"),
+    [
+        ("linux", "{home}/data", "{home}/data/phoenix"),
+        ("linux", "", "{home}/.local/share/phoenix"),
+        ("linux", "data", "{home}/.local/share/phoenix"),
+        ("darwin", "{home}/data", "{home}/app/phoenix"),
+        ("win32", "{home}/data", "{home}/app/phoenix"),
+    ],
+)
+def test_without_a_name_a_desk_lives_among_the_data_of_its_owner(
+    platform: str, named: str, path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The platform's folder for data: of Linux not the one for configuration, which people copy from host to host."""
+    monkeypatch.delenv("PHOENIX_HOME", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_DATA_HOME", named.format(home=tmp_path))
+    monkeypatch.setattr("phoenix_cli.home.sys.platform", platform)
+    monkeypatch.setattr("phoenix_cli.home.click.get_app_dir", lambda name: str(tmp_path / "app" / name))
+    assert str(home_at(None).path) == path.format(home=tmp_path)
 
 
 def test_a_second_init_changes_nothing(seat: Seat) -> None:
