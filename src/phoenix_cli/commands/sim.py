@@ -95,6 +95,7 @@ def _tell(outcome: Outcome, story: Story, as_json: bool, shrink: bool) -> None:
         return
     verdict = "ok" if violation is None else f"{violation.invariant} at step {violation.step}: {violation.said}"
     click.echo(f"seed {outcome.seed}: {outcome.steps} steps, {outcome.beads} beads, {outcome.trace[:16]}  {verdict}")
+    click.echo(f"  {', '.join(outcome.faults)}")
     if violation is not None:
         click.echo(f"  again: {replays_as(outcome.seed, played_of(outcome, story))}", err=True)
         if shrink:
