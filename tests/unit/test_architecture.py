@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import phoenix_core
 from tests import drawing_house
 from tests.showing import REPOSITORY
 
@@ -34,3 +35,16 @@ def test_every_link_leads_somewhere(page: Path) -> None:
     """What a page points to stands in the repository."""
     links = re.findall(r"\]\(([^)#]+)\)", page.read_text("utf-8"))
     assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_the_public_names() -> None:
+    """What a bot imports from the core: the state machine, the five functions, the words of a refusal, every port."""
+    named = (REPOSITORY / "src" / "phoenix_core" / "ports.py").read_text("utf-8")
+    ports = set(re.findall(r"^class (\w+)\([^)]*\bProtocol\b", named, re.MULTILINE))
+    assert {"Broker", "BeadStore", "DurableStore", "Verifier"} <= ports
+    functions = {"decide", "evolve", "react", "due", "clear", "verify_chain"}
+    wanted = {"State", "TRANSITIONS", "Refusal", "Reason", "Desk", "Ruling", *functions, *ports}
+    assert {name for name in wanted if not hasattr(phoenix_core, name)} == set()
+    nine = {"PROPOSED", "APPROVED", "SUBMITTED", "STALLED", "FILLED", "MANAGED", "CLOSED", "CANCELLED", "REJECTED"}
+    assert {state.name for state in phoenix_core.State} == {state.value for state in phoenix_core.State} == nine
+    assert len(phoenix_core.TRANSITIONS) == 18
