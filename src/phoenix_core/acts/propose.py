@@ -15,7 +15,8 @@ from returns.pipeline import is_successful
 from phoenix_core.acts.lights import context_of, exposure_of, flags_for, policy_of, rate_of, strategy_refusal
 from phoenix_core.beads import QuoteSeen, Signal, SignalEvent
 from phoenix_core.desk import Desk
-from phoenix_core.gate.evidence import EVIDENCE_LIFE, Circumstances, assemble
+from phoenix_core.gate.evidence import EVIDENCE_LIFE, Circumstances, Shown, assemble
+from phoenix_core.gate.screen import match_words
 from phoenix_core.gate.signals import Incoming, Seen, judge_signal, proposal_expires_at, seen
 from phoenix_core.gate.sizing import size
 from phoenix_core.gate.stale_gate import context_age, limit_for, stale_refusal
@@ -57,7 +58,15 @@ class Assemble:
     intent_id: str
 
 
-Command = Propose | Quarantine | Assemble
+@frozen
+class Announce:
+    """Tell the code of the screen that an intent has now: whoever approves compares both."""
+
+    command_id: CommandId
+    intent_id: str
+
+
+Command = Propose | Quarantine | Assemble | Announce
 
 
 def _propose(desk: Desk, command: Propose, world: World) -> Ruling:
@@ -166,8 +175,29 @@ def _assemble(desk: Desk, command: Assemble, world: World) -> Ruling:
     return granted(signal.intent_id, evidence)
 
 
+def unannounced(desk: Desk, intent_id: str) -> Shown | None:
+    """The evidence that an undecided intent has now, where its code was not told yet."""
+    position, shown = desk.positions.open_of_intent(intent_id), desk.evidence.latest(intent_id)
+    if shown is None or position is None or position.state is not State.PROPOSED:
+        return None
+    return None if f"{Code.SIGNAL_SHOWN}|{_version(shown)}" in desk.alerts.warned else shown
+
+
+def _version(shown: Shown) -> str:
+    return f"{shown.evidence.intent_id} v{shown.evidence.version}"
+
+
+def _announce(desk: Desk, command: Announce, world: World) -> Ruling:
+    shown = unannounced(desk, command.intent_id)
+    if shown is None:
+        return denied(refusal(Reason.NOTHING_TO_DO))
+    told = {"instrument": shown.evidence.lines[0].symbol, "words": "-".join(match_words(shown.leaf))}
+    return granted(command.intent_id, alert(Code.SIGNAL_SHOWN, _version(shown), command.command_id, **told))
+
+
 HANDLERS: Final[Mapping[type, Callable[[Desk, Any, World], Ruling]]] = {
     Propose: _propose,
     Quarantine: _quarantine,
     Assemble: _assemble,
+    Announce: _announce,
 }

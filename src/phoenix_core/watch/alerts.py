@@ -69,7 +69,7 @@ class Alerts:
     by_subject: dict[str, str] = Factory(dict)  # `code|subject` -> id of the open alert
     urgent: dict[str, Unsent] = Factory(dict)  # CRITICAL and untold, by alert id, oldest first
     patient: dict[str, Unsent] = Factory(dict)  # untold as well, and in no such hurry
-    warned: dict[str, datetime] = Factory(dict)  # `code|subject` of the WARNINGs of the last hour, oldest first
+    warned: dict[str, datetime] = Factory(dict)  # `code|subject` of the last hour's WARNINGs and codes, oldest first
     batched_at: datetime | None = None  # when a message that was not CRITICAL last went out
     raised: int = 0
     proven: dict[str, datetime] = Factory(dict)  # channel -> when it last took the whole test sequence
@@ -95,14 +95,14 @@ class Alerts:
         self.raised += 1
         outbox = self.urgent if body.severity is Severity.CRITICAL else self.patient
         outbox[body.alert] = Unsent(body.alert, code, body.subject, body.severity, bead.ts, body.text, body.always)
-        if body.severity is Severity.INFO:
-            return
         name = _name(code, body.subject)
-        if body.severity is Severity.WARNING:
+        if body.severity is Severity.WARNING or code is Code.SIGNAL_SHOWN:
             _ = self.warned.pop(name, None)
             self.warned[name] = bead.ts
             while has_passed(self.warned[oldest := next(iter(self.warned))], bead.ts, WARNING_REPEAT):
                 del self.warned[oldest]
+        if body.severity is Severity.INFO:
+            return
         first = self.open.get(body.repeats or "") or self.open.get(self.by_subject.get(name, ""))
         if first is None:
             self.open[body.alert] = OpenAlert(body.alert, code, body.subject, body.severity, bead.ts, bead.seq, bead.ts)

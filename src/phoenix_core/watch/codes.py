@@ -68,6 +68,7 @@ class Code(Named):
     FAIL_STOP = "FAIL_STOP"
     # What happened
     SIGNAL_READY = "SIGNAL_READY"
+    SIGNAL_SHOWN = "SIGNAL_SHOWN"
     SIGNAL_EXPIRING = "SIGNAL_EXPIRING"
     SIGNAL_QUARANTINED = "SIGNAL_QUARANTINED"
     ORDER_FILLED = "ORDER_FILLED"
@@ -172,6 +173,7 @@ CODES: Final[dict[Code, Row]] = {
     Code.LOG_UNWRITABLE: Row(_CRITICAL, "The log takes no beads: nothing is sent", "RB-004", lasts=True),
     Code.FAIL_STOP: Row(_CRITICAL, "Stopped on a broken promise of our own", "RB-004"),
     Code.SIGNAL_READY: Row(_INFO, "An intent waits for your approval"),
+    Code.SIGNAL_SHOWN: Row(_INFO, "The screen of an intent has this code"),
     Code.SIGNAL_EXPIRING: Row(_WARNING, "An intent expires within a minute, and nobody has decided", always=True),
     Code.SIGNAL_QUARANTINED: Row(_WARNING, "An unreadable intent was put aside"),
     Code.ORDER_FILLED: Row(_INFO, "An entry was filled"),

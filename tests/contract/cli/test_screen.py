@@ -117,7 +117,11 @@ class TestScreen:
             line for line in seat.json("show", intent).document["lines"] if "quote" not in line and "age" not in line
         ]
         assert [line for line in facts if line not in page] == []
-        assert re.search(r"code:  [a-z]+-[a-z]+-[a-z]+-[a-z]+   T \d\d:\d\d", terminal.shown)
+        code = re.search(r"code:  ([a-z]+-[a-z]+-[a-z]+-[a-z]+)   T \d\d:\d\d", terminal.shown)
+        assert code is not None
+        told = [bead["body"] for bead in seat.json("beads", "query", "--kind", "ALERT").document["beads"]]
+        of_this = [alert["text"] for alert in told if alert["code"] == "SIGNAL_SHOWN" and intent in alert["subject"]]
+        assert f"words {code[1]})" in of_this[-1], "the same words as in the notification"
         assert "r reject  d diff  n note  ? why  K kill" in terminal.shown
         for asked, (key, words) in enumerate((("?", "Enter declines"), ("d", "stated"), ("n", "there is no note")), 2):
             terminal.types(key + "\n")
