@@ -6,7 +6,6 @@ Nothing of the old one is used: not its evidence, not its time, not a signature.
 from __future__ import annotations
 
 import json
-import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -50,11 +49,12 @@ def propose_again(ctx: click.Context, session: Session, intent: str) -> str:
     from returns.pipeline import is_successful
 
     from phoenix_cli.wiring.edges import proposal_of
+    from phoenix_cli.wiring.founding import proposer_of
 
     before = _signal_of(session, intent)
     if before is None or not is_over(session, intent):
         refuse(ctx, ("UNKNOWN_INTENT",), f"{intent} is no intent that ended without an order")
-    command = proposal_of("", _written(session, before), f"cli:uid{os.getuid()}")
+    command = proposal_of("", _written(session, before), proposer_of(session))
     said = session.recorder.act(command)
     if not is_successful(said):
         refuse(ctx, tuple(reason.value for reason in said.failure().reasons), said.failure().detail)

@@ -131,14 +131,13 @@ def read_input(file: str) -> bytes:
 
 
 def _handed_in(ctx: click.Context, session: Session, data: bytes) -> str:
-    import os
-
     from returns.pipeline import is_successful
 
     from phoenix_cli.wiring.edges import proposal_of
+    from phoenix_cli.wiring.founding import proposer_of
     from phoenix_core.acts.propose import Propose
 
-    command = proposal_of("", data, f"cli:uid{os.getuid()}")
+    command = proposal_of("", data, proposer_of(session))
     said = session.recorder.act(command)
     if not is_successful(said):
         refuse(ctx, tuple(r.value for r in said.failure().reasons), said.failure().detail)

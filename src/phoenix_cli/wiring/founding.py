@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from returns.result import Result
 from phoenix_adapters.engine.recorder import Recorder
 from phoenix_adapters.keys import (
     InProcess,
+    KeyTrouble,
     LogKey,
     PublicKey,
     Signs,
@@ -27,7 +29,7 @@ from phoenix_adapters.keys import (
     vkey,
 )
 from phoenix_cli.home import Home, Settings, mode_of, order_types_of
-from phoenix_cli.wiring.opening import DESK_KEY_BYTES, account_of
+from phoenix_cli.wiring.opening import DESK_KEY_BYTES, Session, account_of
 from phoenix_core.acts.operate import Initialise
 from phoenix_core.beads import Genesis, Limits, Operator, OperatorEvent, Policy
 from phoenix_core.gate.guards import PORTS
@@ -122,5 +124,16 @@ def operator_of(home: Home) -> InProcess:
 
 def signer_of(home: Home, settings: Settings) -> Signs:
     """Whoever signs for the operator: the key that the settings name, or the home's own; raises `KeyTrouble`."""
-    path = Path(settings.operator_key).expanduser() if settings.operator_key else home.operator_key
-    return signs_for(path, os.environ.get("SSH_AUTH_SOCK", ""))
+    return signs_for(_key_file(home, settings), os.environ.get("SSH_AUTH_SOCK", ""))
+
+
+def proposer_of(session: Session) -> str:
+    """Who hands something in at a command line: the operator whose key it is set to, or else whoever is logged in."""
+    with suppress(KeyTrouble, OSError, KeyError):
+        public = load_public(_key_file(session.home, session.settings))
+        return session.desk.approvals.keys[public.fingerprint].name
+    return f"cli:uid{os.getuid()}"
+
+
+def _key_file(home: Home, settings: Settings) -> Path:
+    return Path(settings.operator_key).expanduser() if settings.operator_key else home.operator_key

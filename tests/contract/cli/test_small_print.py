@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+import os
 from pathlib import Path
 
 import pytest
+from attrs import evolve as changed
 
 from phoenix_adapters.brokers.ibkr.broker import IbkrBroker
 from phoenix_adapters.brokers.mock.broker import MockBroker
@@ -193,3 +195,37 @@ def test_a_witness_that_cannot_be_read_is_not_a_witness_that_agrees(seat: Seat, 
         outside = outside_of(session.home, session.settings, session.genesis.origin)
         outside.place = str(tmp_path)
         assert "cannot be read" in outside.absent(session.store)
+
+
+@shows("I22")
+def test_where_four_eyes_are_asked_for_nobody_approves_what_they_proposed(tmp_path: Path) -> None:
+    """At the command line a proposal is its operator's, by the key that it is set to: that operator's signature is
+    refused, under every key of theirs, and a colleague's is not."""
+    keys = {name: tmp_path / name for name in ("second", "bruno")}
+    for path in keys.values():
+        _ = create(path, path.name)
+    seat = Seat(tmp_path / "home")
+    assert seat.json("init").code == 0
+    for name, owner in (("second", "operator"), ("bruno", "bruno")):
+        assert seat.json("operator", "enrol", f"{keys[name]}.pub", "--name", owner).code == 0
+    policy = seat.json("policy", "show").document["policy"] | {"four_eyes": True}
+    (tmp_path / "policy.json").write_text(json.dumps(policy), "utf-8")
+    assert seat.json("policy", "set", str(tmp_path / "policy.json")).code == 0
+    with seat.engine():
+        intent = seat.proposes("EURUSD")
+        words = ("approve", intent, "--quantity", seat.quantity_of(intent), "--yes")
+        for more in ({}, {"PHOENIX_OPERATOR_KEY": str(keys["second"])}):
+            said = changed(seat, more=more).json(*words)
+            assert (said.code, said.document["refused"]) == (1, ["PROPOSER_MAY_NOT_APPROVE"])
+        assert changed(seat, more={"PHOENIX_OPERATOR_KEY": str(keys["bruno"])}).json(*words).code == 0
+
+
+def test_whoever_has_no_key_here_proposes_as_the_user_that_they_are(tmp_path: Path) -> None:
+    """A key that is not enrolled, or is not there, gives nobody's name: the system's own name of the user stands."""
+    seat = founded(tmp_path)
+    _ = create(tmp_path / "stranger", "stranger")
+    missing = {"PHOENIX_OPERATOR_KEY": str(tmp_path / "nothing")}
+    for more in (missing, {"PHOENIX_OPERATOR_KEY": str(tmp_path / "stranger")}, {}):
+        _ = changed(seat, more=more).proposes("EURUSD")
+    told = [bead["body"]["channel"] for bead in seat.json("beads", "query", "--kind", "SIGNAL").document["beads"]]
+    assert told == [f"cli:uid{os.getuid()}"] * 2 + ["operator"]
