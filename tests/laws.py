@@ -48,8 +48,8 @@ WRITES_CODE: Final = ("phoenix_core.making", "exec")
 CLIENT: Final = frozenset({"ib_insync", "ib_async", "eventkit", "nest_asyncio"})
 CLIENT_FOLDER: Final = "src/phoenix_adapters/brokers/ibkr/"
 # The two adapters' rooms that others may know: strict codecs, and the layout of TWS frames.
-SHARED_ADAPTERS: Final = ("phoenix_adapters.codec", "phoenix_adapters.wire", "phoenix_adapters.gateway.wire")
-# What the command line may know of the adapters outside wiring.py.
+SHARED_ADAPTERS: Final = ("phoenix_adapters.codec", "phoenix_adapters.wire")
+# What the command line may know of the adapters outside wiring/
 OPEN_TO_CLI: Final = ("phoenix_adapters.codec", "phoenix_adapters.engine")
 # Each would touch orders that are not ours, or the event loop of whoever imports us.
 BANNED_CALLS: Final = frozenset({"reqGlobalCancel", "reqAutoOpenOrders", "patchAsyncio"})

@@ -11,10 +11,8 @@ import phoenix_core
 from tests import drawing_house
 from tests.showing import REPOSITORY
 
-PAGES = [
-    REPOSITORY / "docs" / name
-    for name in ("architecture.md", "going-live.md", "library-guide.md", "performance.md", "tour.md", "why.md")
-]
+ADAPTERS = REPOSITORY / "src" / "phoenix_adapters"
+PAGES = sorted((REPOSITORY / "docs").rglob("*.md"))
 
 
 @pytest.mark.parametrize("name", drawing_house.PARTS)
@@ -30,10 +28,10 @@ def test_a_page_without_its_marks_is_refused() -> None:
         _ = drawing_house.drawn("# Architecture\n", drawing_house.PARTS["architecture.md"])
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))
 def test_every_link_leads_somewhere(page: Path) -> None:
     """What a page points to stands in the repository."""
-    links = re.findall(r"\]\(([^)#]+)\)", page.read_text("utf-8"))
+    links = re.findall(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)", page.read_text("utf-8"))
     assert [link for link in links if not (page.parent / link).exists()] == []
 
 
@@ -48,3 +46,12 @@ def test_the_public_names() -> None:
     nine = {"PROPOSED", "APPROVED", "SUBMITTED", "STALLED", "FILLED", "MANAGED", "CLOSED", "CANCELLED", "REJECTED"}
     assert {state.name for state in phoenix_core.State} == {state.value for state in phoenix_core.State} == nine
     assert len(phoenix_core.TRANSITIONS) == 18
+
+
+def test_every_adapter_is_named() -> None:
+    """Each room of phoenix_adapters stands in the page's words, brokers one by one."""
+    told = (REPOSITORY / "docs" / "architecture.md").read_text("utf-8").partition("## The adapters")[2]
+    there = {path.relative_to(ADAPTERS).with_suffix("") for path in (*ADAPTERS.glob("*"), *ADAPTERS.glob("brokers/*"))}
+    rooms = {room.as_posix() for room in there if not room.name.startswith("_")} - {"brokers", "py"}
+    assert {"beads", "clock", "brokers/ibkr"} <= rooms
+    assert [room for room in sorted(rooms) if f"`{room}`" not in told] == []

@@ -12,6 +12,8 @@ from typing import Final, get_args, get_type_hints
 import pytest
 
 import phoenix_core
+from phoenix_adapters.seams.files import SUFFIXES
+from phoenix_core.gate import cse
 from phoenix_core.kernel import _HANDLERS
 from tests.showing import REPOSITORY
 
@@ -90,6 +92,14 @@ def test_the_guide_names_what_is_there() -> None:
         at: object = phoenix_core.Desk()
         for part in dotted.split("."):
             at = getattr(at, part)
+
+
+def test_the_guide_names_every_field_of_a_signal_and_every_suffix() -> None:
+    """Nobody has to find out by quarantine what may be written, or by silence what a file may be called."""
+    told = GUIDE.partition("## The library")[0]
+    assert [name for name in (*cse.REQUIRED, *cse.OPTIONAL, *SUFFIXES) if f"`{name}`" not in told] == []
+    table = {name for row in re.findall(r"^\| (`.*?) \|", told, re.M) for name in re.findall(r"`(\w+)`", row)}
+    assert table == set(cse.REQUIRED)
 
 
 def test_a_private_room_is_noticed() -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
 import os
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
