@@ -10,8 +10,10 @@ import pytest
 from click.testing import CliRunner
 
 from phoenix_adapters.beads.sqlite import SqliteStore
+from phoenix_adapters.brokers.mock.broker import MockBroker
+from phoenix_adapters.brokers.mock.chaos import ChaosMode
 from phoenix_cli.__main__ import cli
-from phoenix_cli.wiring.bunny import suites
+from phoenix_cli.wiring.bunny import s32_broker, suites
 from phoenix_cli.wiring.bunny.gates import GATES, Gate, Light, light_of
 from phoenix_cli.wiring.bunny.suites import S32, S33, Suite, report, spans
 from phoenix_cli.wiring.bunny.witness import BOTH, GATEWAY, MESSENGER, Over, Vector, Witness
@@ -213,6 +215,17 @@ def test_the_broker_wave_stands_before_the_mock_and_before_the_gateway() -> None
         assert {claim.log for claim in verdict.claims if claim.beads} == {1, 2}
         assert len(verdict.log.split("; ")) == len(verdict.evidence) == 2 and all(verdict.evidence)
         assert "[log 2: " in report(S32, [verdict], "today", "0")
+
+
+@shows("S32-CHA-00", "S32-MOCK-02")
+def test_the_mock_of_the_broker_wave_is_in_mode_realistic(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of the four stands before one desk, whose mock was set to REALISTIC before anything was ordered."""
+    modes: list[ChaosMode] = []
+    monkeypatch.setattr(MockBroker, "set_mode", lambda broker, mode: modes.append(mode))
+    walks = (s32_broker.ibkr_timeout, s32_broker.ibkr_rejection, s32_broker.fill_partial, s32_broker.partial_drift)
+    for walk in walks:
+        assert verdict_of(Vector(walk.__name__, 2, "made for this test", walk)).passed
+    assert modes == [ChaosMode.REALISTIC] * 4
 
 
 def test_a_gate_is_red_where_anything_under_it_is() -> None:

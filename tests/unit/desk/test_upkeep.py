@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -341,6 +341,41 @@ class TestLink:
             assert not signs_of(desk.desk, later, True).data_arriving
             assert signs_of(desk.desk, changed(desk.engine.world(), quotes={}), True).data_arriving, "it just connected"
             assert signs_of(desk.desk, desk.engine.world(), True).data_arriving
+
+        _ = walked(walk)
+
+    @shows("S33-MON-06", "S33-MON-07", "S33-MON-09", "CV_S33_5_SEMANTIC_HEALTH_DEGRADE")
+    def test_what_is_sick_is_named_by_the_beat_at_its_time(self) -> None:
+        """A drift that is open, then a feed that dies with an entry on its way and a position held: the order after 5
+        minutes, its STALLED position 5 after it stalled, fills and reconciliation after 10; none of them sooner."""
+
+        async def walk(desk: Stage) -> None:
+            _ = await desk.enter(pair="GBPUSD", entry="1.2700", stop="1.2670", target="1.2760")
+            desk.broker.spoof("AAPL", Decimal(7))
+            await desk.watch(330, 5)
+            assert desk.desk.drifts.open
+            desk.broker.hush()
+            last = desk.desk.observations.complete
+            assert last is not None
+            intent = await desk.enter()
+            sent = desk.clock.now().wall
+            await desk.watch(1000, 5)
+            position = desk.position(intent)
+            assert isinstance(position, Open) and position.state is State.STALLED
+            began: dict[str, datetime] = {}
+            for bead in desk.beads():
+                for issue in bead.body.details if isinstance(bead.body, Heartbeat) else ():
+                    _ = began.setdefault(issue, bead.ts)
+            assert began.pop("drift_unresolved") < sent
+            due = {
+                "orders_flowing": max(sent, last.ts) + timedelta(minutes=5),
+                "stalled_stuck": position.since + timedelta(minutes=5),
+                "fills_updating": last.ts + timedelta(minutes=10),
+                "reconciliation_fresh": last.ts + timedelta(minutes=10),
+            }
+            assert began.keys() == due.keys()
+            for issue, at in began.items():
+                assert timedelta(0) < at - due[issue] <= timedelta(seconds=45), issue
 
         _ = walked(walk)
 
