@@ -12,11 +12,12 @@ from typing import Any, Final
 
 from attrs import frozen
 
+from phoenix_core.acts.last_look import signed_moment
 from phoenix_core.beads import About, Observation, PositionEvent, Proof, ProofKind, Settlement, Settles
 from phoenix_core.desk import Desk
 from phoenix_core.effects import CarryOut
 from phoenix_core.gate import tokens
-from phoenix_core.gate.statements import Close
+from phoenix_core.gate.statements import Close, read_statement
 from phoenix_core.refusals import Reason, refusal
 from phoenix_core.rulings import Ruling, denied, granted, settling
 from phoenix_core.trade.positions import Open, changed
@@ -56,11 +57,14 @@ def _unasked(desk: Desk, command: TakeBack, owed: CarryOut) -> Ruling:
 
 
 def _makes_room(desk: Desk, name: str, since: int) -> bool:
-    """Whether the end of a position's exits was asked for, or a new size since this command."""
-    position = desk.positions.find(name)
+    """Whether the end of a position's exits, or a new size of them, was asked for since this command."""
+    position, recorded = desk.positions.find(name), desk.approvals.recent[since]
+    signed = signed_moment(recorded, read_statement(recorded.signed.statement.encode()))
     known = desk.orders.of(position.position_id) if isinstance(position, Open) else ()
     exits = [order for order in known if order.role.is_exit]
-    return any(order.cancel_requested is not None or order.recorded_seq > since for order in exits)
+    asked = (order.cancel_requested for order in exits if order.cancel_requested is not None)
+    later = any(at.boot != signed.boot or at.ticks >= signed.ticks for at in asked)
+    return later or any(order.recorded_seq > since for order in exits)
 
 
 def _unapproved(desk: Desk, token: tokens.Token) -> Ruling:

@@ -140,6 +140,28 @@ class TestCommand:
         _ = walked(walk)
 
     @shows("X1")
+    def test_what_made_way_for_an_earlier_close_is_not_this_one(self) -> None:
+        """A close was given up and its protection placed again: the next one, that nobody answers, is taken back."""
+
+        async def walk(desk: Stage) -> None:
+            desk.broker.groups_hold = False
+            intent = await desk.enter()
+            desk.broker.hush()
+            _ = desk.sign(Close(intent, WORDS)).unwrap()
+            await desk.watch(5, 1)
+            desk.broker.hush(False)
+            desk.broker.cut()
+            await desk.watch(400, 5)
+            assert [o.event for o in desk.bodies(Order) if o.reason == "close"] == [OrderEvent.CANCEL_REQUESTED] * 2
+            orders = desk.sent
+            _ = desk.sign(Close(intent, WORDS)).unwrap()
+            _ = taken_back(desk).unwrap()
+            await desk.watch(10, 1)
+            assert (desk.sent, desk.state(intent)) == (orders, State.MANAGED)
+
+        _ = walked(walk)
+
+    @shows("X1")
     def test_a_close_whose_protection_shrinks_for_it_is_under_way(self) -> None:
         """Taken back now it would leave protection that is too small: it goes on, and that is said."""
 
