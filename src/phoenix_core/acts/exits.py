@@ -22,13 +22,14 @@ from phoenix_core.beads import About, Decision, Draft, Observation, Order, Order
 from phoenix_core.desk import Desk
 from phoenix_core.effects import CarryOut
 from phoenix_core.gate import statements as says
+from phoenix_core.gate.sizing import increment_of
 from phoenix_core.orders import Frame, Line, exit_ref, group_of
 from phoenix_core.refusals import Reason, Refusal, refusal
 from phoenix_core.rulings import Ruling, denied, granted, settling
 from phoenix_core.trade import exits, protection
 from phoenix_core.trade.order_life import Known
 from phoenix_core.trade.positions import Open
-from phoenix_core.values import CommandId, Moment, OrderRef, Price, Quantity, Role, is_over, plain
+from phoenix_core.values import CommandId, Moment, OrderRef, Price, Quantity, Role, is_over, on_grid, plain
 from phoenix_core.watch.codes import Code, alert
 from phoenix_core.watch.drift import blocking
 from phoenix_core.world import World
@@ -194,6 +195,10 @@ def _no_close(desk: Desk, said: says.Close, way: WayOut, world: World) -> Refusa
     size, most = _size(said, way), way.plan.quantity
     if size > most and not (blocking(desk.drifts, way.position.pair) or world.snapshot is None):
         return refusal(Reason.EXIT_TOO_LARGE, detail=f"{plain(size)} of {plain(most)} held")
+    card = world.instruments.get(way.position.pair)
+    if card is not None and size < most and not on_grid(size, increment_of(card)):
+        step = plain(increment_of(card))  # the broker would refuse it, or let it lie, and no other close could follow
+        return refusal(Reason.QUANTITY_OFF_GRID, detail=f"{plain(size)} is no multiple of {step}")
     if way.plan.step is exits.Step.SEND:
         return None  # the last look judges it, and what it withholds is told
     order = _close_order(desk, way, size, "", world.now)
@@ -243,7 +248,9 @@ def _protect(desk: Desk, said: says.Protect, signed: carry.Signed, world: World)
     stake = exits.stake_of(position, desk.orders, desk.fills)
     entry = exits.entry_line(stake)
     if stake.exits:
-        return denied(refusal(Reason.PROTECTION_STILL_WORKS, detail="cancel or wait for the working exits first"))
+        return denied(
+            refusal(Reason.PROTECTION_STILL_WORKS, detail="exits work: it mends what is gone, and moves nothing")
+        )
     if entry is None:
         return denied(refusal(Reason.UNKNOWN_POSITION, detail="its orders are not known"))
     stop = said.stop if said.stop is not None else position.stop_price

@@ -316,6 +316,16 @@ class TestClose:
 
         _ = walked(walk)
 
+    def test_a_part_is_a_multiple_of_the_instruments_step(self) -> None:
+        """Half a unit would lie at the broker for ever, and no other close could follow it: it is never sent."""
+
+        async def walk(desk: Stage) -> None:
+            intent = await desk.enter()
+            assert await answered(desk, Close(intent, WORDS, Quantity(Decimal("0.5")))) == (Reason.QUANTITY_OFF_GRID,)
+            assert await answered(desk, Close(intent, WORDS, Quantity(Decimal(5)))) == ()
+
+        _ = walked(walk)
+
 
 class TestDeskWide:
     """Commands about the desk as a whole."""
