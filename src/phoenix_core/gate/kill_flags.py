@@ -37,7 +37,8 @@ def scope_of(text: str) -> str:
     kind, _, name = text.partition(":")
     if text != DESK and not (kind in _NAMED and name):
         raise BadInput("scope", text, "write desk, strategy:NAME or instrument:SYMBOL")
-    return text
+    # A symbol typed small is the same symbol; a flag on a name that nobody trades would stop nothing.
+    return instrument_scope(name.upper()) if kind == "instrument" else text
 
 
 @frozen

@@ -305,6 +305,12 @@ def test_anything_else_is_no_scope(text: str) -> None:
         scope_of(text)
 
 
+def test_a_symbol_typed_small_is_the_symbol() -> None:
+    """A flag on `eurusd` would stop nothing: what is traded is EURUSD. A strategy's name is as it is."""
+    assert scope_of("instrument:eurusd") == "instrument:EURUSD"
+    assert scope_of("strategy:MeanRev") == "strategy:MeanRev"
+
+
 def test_names_make_scopes() -> None:
     """What the rules build is what an operator types."""
     assert scope_of(strategy_scope("meanrev")) == "strategy:meanrev"
