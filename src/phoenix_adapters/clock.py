@@ -73,4 +73,6 @@ def shift_to(text: str) -> timedelta:
         raise BadInput("PHOENIX_CLOCK", text, "write an instant such as 2026-11-18T14:00:00-05:00") from error
     if start.tzinfo is None:
         raise BadInput("PHOENIX_CLOCK", text, "name the offset from UTC, such as -05:00")
+    if not 1990 <= start.year <= 2100:  # near the ends of the calendar no span of time can be added any more
+        raise BadInput("PHOENIX_CLOCK", text, "write an instant of the years 1990 to 2100")
     return start.astimezone(UTC) - datetime.now(UTC)

@@ -8,6 +8,8 @@ from typing import Final
 
 import click
 
+from phoenix_cli.words import UNASKED, Words, held_to_words, readable
+
 # Every command, and the module of this package that holds it. `phoenix --help` imports none of them.
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "demo": ("demo", "The whole round trip in a throw-away home, with a verified log at the end."),
@@ -55,6 +57,15 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
 class LazyGroup(click.Group):
     """A group whose commands are imported when they are called."""
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command, and its words, each of which is text; `halt` takes whatever comes."""
+        name, command, rest = super().resolve_command(ctx, args)
+        if name != UNASKED:
+            readable(rest)
+        return name, command, rest
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Every command, in the order of a day."""
         return list(COMMANDS)
@@ -66,7 +77,7 @@ class LazyGroup(click.Group):
         module = importlib.import_module(f"phoenix_cli.commands.{COMMANDS[cmd_name][0]}")
         command = getattr(module, cmd_name.replace("-", "_") + "_command")
         assert isinstance(command, click.Command), f"{cmd_name} is a command"
-        return command
+        return held_to_words(cmd_name, command)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list for --help, from the table alone."""
@@ -75,7 +86,9 @@ class LazyGroup(click.Group):
 
 
 @click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--home", metavar="DIR", help="The desk's home; PHOENIX_HOME, or the platform's data folder.")
+@click.option(
+    "--home", type=Words(), metavar="DIR", help="The desk's home; PHOENIX_HOME, or the platform's data folder."
+)
 @click.option("--json", "json_", is_flag=True, help="Print one JSON document on stdout.")
 @click.version_option(package_name="phoenix-desk", prog_name="phoenix")
 @click.pass_context
@@ -101,6 +114,9 @@ def main() -> None:
         _ = sys.stderr.write("aborted\n")
         sys.exit(1)
     except click.ClickException as error:
+        if isinstance(error, click.NoSuchOption) and error.option_name in ("--json", "--home"):
+            where = f"{error.message} It stands before the command: phoenix {error.option_name} ... COMMAND."
+            error = click.UsageError(where, error.ctx)
         error.show()
         param = getattr(error, "param", None)
         _document({"error": error.format_message(), "field": param.name if param is not None else ""})
@@ -127,8 +143,9 @@ def _ended_by(error: Exception) -> int:
         _ = sys.stderr.write(f"error: {words}\n")
         return 4 if corrupt else 3
     if isinstance(error, OSError | KeyTrouble):
-        _document({"error": str(error)})
-        _ = sys.stderr.write(f"error: {error}\n")
+        words = _of_the_system(error) if isinstance(error, OSError) else str(error)
+        _document({"error": words})
+        _ = sys.stderr.write(f"error: {words}\n")
         return 2
     import traceback
 
@@ -136,6 +153,30 @@ def _ended_by(error: Exception) -> int:
     _document({"error": f"a bug of ours, nothing more is done: {error}"})
     _ = sys.stderr.write(f"a bug of ours, nothing more is done: {error}\n")
     return 70
+
+
+def _of_the_system(error: OSError) -> str:
+    """What the operating system would not do: with which file, why, and the mend where there is one to name."""
+    import errno
+    from pathlib import Path
+
+    name = error.filename2 or error.filename
+    if name is None or error.strerror is None:
+        return str(error)
+    mends = {
+        errno.ENOENT: "name a folder and a file that are there",
+        errno.EISDIR: "name a file, not a folder",
+        errno.ENOTDIR: "name a folder that is one",
+        errno.EACCES: "look at its owner and its mode",
+        errno.EPERM: "look at its owner and its mode",
+        errno.EROFS: "name a place that can be written to",
+        errno.ENOSPC: "make room on that disk",
+    }
+    place = Path(str(name))
+    if error.errno == errno.ENOENT and not place.parent.exists():
+        place = place.parent  # what we write beside a file first is no name that anybody knows
+    mend = mends.get(error.errno or 0, "")
+    return f"{place}: {error.strerror}" + (f"; {mend}" if mend else "")
 
 
 def _document(document: dict[str, str]) -> None:

@@ -147,6 +147,9 @@ def load_settings(home: Home, environment: Mapping[str, str] | None = None) -> S
         if text is not None and text != "":
             settings = _evolve(settings, {field: _from_text(name, text, getattr(settings, field))})
     _ = mode_of(settings), order_types_of(settings), restart_window_of(settings)
+    if not 1 <= settings.reconcile_interval_sec <= 86_400:
+        shown = str(settings.reconcile_interval_sec)
+        raise BadInput("reconcile_interval_sec", shown, "write seconds from 1 to 86400, a day")
     return settings
 
 

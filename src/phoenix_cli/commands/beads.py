@@ -23,7 +23,7 @@ def beads_command() -> None:
 
 
 @beads_command.command("tail")
-@click.option("-n", "count", default=20, help="How many of the last beads.")
+@click.option("-n", "count", type=click.IntRange(min=1), default=20, help="How many of the last beads.")
 @click.option("--follow", is_flag=True, help="Go on as new ones come.")
 @click.pass_context
 def beads_tail(ctx: click.Context, count: int, follow: bool) -> None:
@@ -289,6 +289,8 @@ def beads_backup(ctx: click.Context, file: Path) -> None:
 
     if file.exists():
         raise BadInput("FILE", str(file), "name a file that is not there yet")
+    if not file.absolute().parent.is_dir():
+        raise BadInput("FILE", str(file), "name a file in a folder that is there")
     with opened(home_of(ctx)) as session:
         with at_work("copying the log"):
             head = session.store.backup(str(file))

@@ -170,8 +170,8 @@ def drift_resolve(
             as_=Resolution(as_.replace("-", "_").upper()),
             notes=text_hash(notes),
             execution=execution,
-            quantity=Quantity(number(quantity, "--quantity")) if quantity else None,
-            price=Price(number(price, "--price")) if price else None,
+            quantity=Quantity(number(quantity, "--quantity")) if quantity is not None else None,
+            price=Price(number(price, "--price")) if price is not None else None,
         )
         _ = wait_for_engine(ctx, session, says, {text_hash(notes): notes})
         standing = found.identity in session.desk.drifts.open

@@ -148,7 +148,7 @@ def read_policy(file: Path) -> Policy:
 
     try:
         document = json.loads(file.read_text("utf-8"))
-    except (UnicodeDecodeError, ValueError) as error:
+    except (ValueError, RecursionError) as error:
         raise BadInput("FILE", str(file), f"write JSON: {error}") from error
     if isinstance(document, dict) and "signed" in document:
         raise BadInput("policy.signed", "...", "leave the signature out: `policy set` makes it")

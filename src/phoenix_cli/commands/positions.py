@@ -157,7 +157,7 @@ def close_command(ctx: click.Context, name: str | None, all_: bool, quantity: st
         raise BadInput("--quantity", quantity, "name one position: --all closes everything that is held")
     size = Quantity(number(quantity, "--quantity")) if quantity is not None else None
     with opened(home_of(ctx)) as session:
-        chosen = [named(ctx, session, name)] if name else list(session.desk.positions.open.values())
+        chosen = [named(ctx, session, name)] if name is not None else list(session.desk.positions.open.values())
         held = [p for p in chosen if isinstance(p, Open) and p.held > 0]
         if not held:
             refuse(ctx, ("NOTHING_TO_CLOSE",), "nothing is held there")
@@ -210,7 +210,7 @@ def protect_command(ctx: click.Context, name: str, stop: str | None, target: str
 
     with opened(home_of(ctx)) as session:
         position = position_id_of(named(ctx, session, name).intent_id)
-        prices = [Price(number(p, n)) if p else None for p, n in ((stop, "--stop"), (target, "--target"))]
+        prices = [Price(number(p, n)) if p is not None else None for p, n in ((stop, "--stop"), (target, "--target"))]
         since = session.desk.head.size
         _ = wait_for_engine(ctx, session, Protect(position, prices[0], prices[1]))
         told = became(session, position, since, closing=False)
@@ -301,8 +301,8 @@ def resolve_stalled_command(
             position=position,
             as_=StalledEnd(as_),
             reason=text_hash(reason),
-            quantity=Quantity(number(quantity, "--quantity")) if quantity else None,
-            price=Price(number(price, "--price")) if price else None,
+            quantity=Quantity(number(quantity, "--quantity")) if quantity is not None else None,
+            price=Price(number(price, "--price")) if price is not None else None,
             reference=statement,
         )
         _ = wait_for_engine(ctx, session, says, {text_hash(reason): reason})

@@ -23,6 +23,7 @@ def halt_command(ctx: click.Context, reason: str) -> None:
     Example: phoenix halt
     """
     home = home_of(ctx)
+    reason = reason.encode("utf-8", "replace").decode("utf-8")
     held = {
         "flag": raise_latch(home.halt_flags[0]),
         "runtime_flag": raise_latch(home.halt_flags[1]),
@@ -30,13 +31,25 @@ def halt_command(ctx: click.Context, reason: str) -> None:
         "log": raise_in_log(home, "desk", reason, False),
     }
     latched = held["flag"] or held["runtime_flag"] or held["log"]
-    if not latched:
-        words = "nothing held: stop the engine's process by hand and pull the network"
+    if not latched or (is_no_desk(home) and not held["signal"]):
+        words = f"nothing held at {home.path}: stop the engine's process by hand and pull the network"
+        if is_no_desk(home):
+            words = f"NOT HALTED: there is no desk in {home.path}; name its home: phoenix --home DIR halt"
         emit(ctx, {"halted": False, "held": held, "error": words})
         click.echo(f"error: {words}", err=True)
         ctx.exit(UNREACHABLE)
     words = "HALTED: no entry leaves. " + ", ".join(name for name, done in held.items() if done)
     emit(ctx, {"halted": True, "held": held}, words)
+
+
+def is_no_desk(home: Home) -> bool:
+    """Whether a home surely holds no desk: a folder that cannot be read may hold one."""
+    try:
+        return {home.config.name, home.log.name}.isdisjoint(os.listdir(home.path))
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
 
 
 def raise_latch(flag: Path) -> bool:
@@ -102,9 +115,12 @@ def kill_raise(ctx: click.Context, scope: str, reason: str, cancel_working: bool
     """
     from phoenix_cli.wiring.opening import opened
     from phoenix_core.gate.kill_flags import scope_of
+    from phoenix_core.values import BadInput
 
     wanted = scope_of(scope)
     home = home_of(ctx)
+    if is_no_desk(home):
+        raise BadInput("home", str(home.path), "there is no desk here; name its home with --home or PHOENIX_HOME")
     if not raise_in_log(home, wanted, reason, cancel_working):
         fail(ctx, UNREACHABLE, "the log takes no beads: use `phoenix halt`, which needs none")
     with opened(home) as session:
@@ -125,9 +141,11 @@ def kill_clear(ctx: click.Context, flag: str | None, scope: str | None, reason: 
     from returns.pipeline import is_successful
 
     from phoenix_cli.wiring.opening import is_latched, opened
+    from phoenix_core.gate.kill_flags import scope_of
     from phoenix_core.gate.statements import ClearKill
     from phoenix_core.values import BadInput, text_hash
 
+    scope = scope_of(scope) if scope is not None else None
     with opened(home_of(ctx)) as session:
         standing = session.desk.kill_flags.standing
         chosen = [f for f in standing.values() if f.flag.startswith(flag or "") and (scope is None or f.scope == scope)]

@@ -12,6 +12,7 @@ from phoenix_cli.commands.desk import home_of
 from phoenix_cli.output import emit, refuse
 
 if TYPE_CHECKING:
+    from phoenix_cli.home import Home
     from phoenix_cli.wiring.opening import Session
 
 PAIRS = ("EURUSD", "GBPUSD", "USDJPY", "AUDUSD", "USDCAD", "NZDUSD")
@@ -33,7 +34,12 @@ SETUPS = {
 @click.option("--entry", default=None, help="Entry price, such as 1.0850.")
 @click.option("--stop", default=None, help="Stop price.")
 @click.option("--target", default=None, help="Target price.")
-@click.option("--setup-type", type=click.Choice(["FVG_ENTRY", "OTE_ENTRY", "BOS_ENTRY"]), default="FVG_ENTRY")
+@click.option(
+    "--setup-type",
+    type=click.Choice(["FVG_ENTRY", "OTE_ENTRY", "BOS_ENTRY"]),
+    default="FVG_ENTRY",
+    help="What kind of setup.",
+)
 @click.option("--strategy", default="mock_cse", help="Whose signal it is.")
 @click.option("--quantity", default=None, help="State a quantity instead of having it computed.")
 @click.option("--out", default=None, help="A file, or - for standard output; default: into intents/incoming/.")
@@ -86,11 +92,21 @@ def cse_command(
     if out == "-":
         click.echo(text, nl=False)
         return
-    path = Path(out) if out else home.path / "intents/incoming/mock_intent.yaml"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, text)
     intent = fields["intent_id"]
+    path = Path(out) if out else _incoming(home, intent)
+    write_whole(path, text)
     emit(ctx, {"intent": intent, "file": str(path), "signal": signal}, f"{path}: intent {intent}")
+
+
+def _incoming(home: Home, intent: str) -> Path:
+    """Where the engine takes signals in; one that still waits there keeps its place."""
+    from phoenix_core.values import BadInput
+
+    folder = home.path / "intents/incoming"
+    if not folder.is_dir():
+        raise BadInput("home", str(home.path), "there is no desk here yet; run `phoenix init` first, or say --out FILE")
+    usual = folder / "mock_intent.yaml"
+    return usual.with_name(f"mock_intent-{intent[:8]}.yaml") if usual.exists() else usual
 
 
 @click.command("propose")

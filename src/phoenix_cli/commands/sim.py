@@ -16,17 +16,29 @@ if TYPE_CHECKING:
     from phoenix_cli.wiring.sim import Outcome, Story
 
 _TICKS = re.compile(r"(?:[0-9]+(?:,[0-9]+)*)?")
+# So many corners that nobody saw are named; of more there are only examples.
+NAMED = 12
 _SEEDS = re.compile(r"([0-9]{1,9})(?:\.\.([0-9]{1,9}))?")
 
 
 @click.command("sim")
 @click.option("--seeds", default="1..20", help="One seed, or a range such as 1..200.")
-@click.option("--ticks", default=300, help="Acts of the storm; each is followed by turns of the engine.")
-@click.option("--steps", default=0, help="End a storm sooner: when the seed will have so many checked steps in all.")
+@click.option(
+    "--ticks",
+    type=click.IntRange(0, 1_000_000),
+    default=300,
+    help="Acts of the storm; each is followed by turns of the engine.",
+)
+@click.option(
+    "--steps",
+    type=click.IntRange(min=0),
+    default=0,
+    help="End a storm sooner: when the seed will have so many checked steps in all.",
+)
 @click.option("--without", default="", help="Faults to leave out, with commas: a story that was shrunk names them.")
 @click.option("--only", default="", help="Play only the acts at these ticks, with commas.")
 @click.option("--shrink", is_flag=True, help="Look for the shortest story of each breach.")
-@click.option("--jobs", default=1, help="How many seeds are played at once.")
+@click.option("--jobs", type=click.IntRange(1, 256), default=1, help="How many seeds are played at once.")
 @click.option("--scene", default="", help="Begin with a directed story, such as 'cut while APPROVED'.")
 @click.option("--plant", default=None, help="A planted bug; only the tests know any.")
 @click.pass_context
@@ -46,12 +58,12 @@ def sim_command(
 
     Example: phoenix sim --seeds 1..1000 --steps 300 --jobs 2
     """
-    from phoenix_cli.wiring.sim import Story, played
+    from phoenix_cli.wiring.sim import FAULTS, Story, played
     from phoenix_cli.wiring.sim_scenes import CORNER_SCENES, SCENES
     from phoenix_core.values import BadInput
 
     match = _SEEDS.fullmatch(seeds)
-    if match is None:
+    if match is None or int(match[2] or match[1]) < int(match[1]):
         raise BadInput("--seeds", seeds, "write one seed, or a range such as 1..200")
     if plant is not None:
         raise BadInput("--plant", plant, "bugs are planted by the tests, never by an installed Phoenix")
@@ -61,6 +73,9 @@ def sim_command(
         others = ", ".join(CORNER_SCENES)
         raise BadInput("--scene", scene, f"write 'cut while APPROVED', or another fault or state, or one of: {others}")
     left_out, kept = tuple(filter(None, without.split(","))), tuple(map(int, filter(None, only.split(","))))
+    unknown = [name for name in left_out if name not in FAULTS]
+    if unknown:
+        raise BadInput("--without", unknown[0], f"write faults with commas: {', '.join(FAULTS)}")
     story = Story(ticks, steps, left_out, kept, scene)
     outcomes = []
     for outcome in played(range(int(match[1]), int(match[2] or match[1]) + 1), story, jobs):
@@ -107,7 +122,7 @@ def _tell(outcome: Outcome, story: Story, as_json: bool, shrink: bool) -> None:
 
 def _tell_all(outcomes: list[Outcome]) -> None:
     """What the seeds came to together, and which corners none of them saw."""
-    from phoenix_cli.wiring.sim import BESIDE, met, never_seen
+    from phoenix_cli.wiring.sim import BESIDE, MUST_SEE, met, never_seen
 
     count = len(outcomes)
     approved, filled = (
@@ -123,6 +138,9 @@ def _tell_all(outcomes: list[Outcome]) -> None:
         click.echo("every corner was seen")
         return
     corners = [name for name in missed if name not in BESIDE]
-    click.echo(f"{len(missed) - len(corners)} pairs of this table were never seen")
-    for line in textwrap.wrap("nor: " + ", ".join(corners), 100, subsequent_indent="  ") if corners else ():
-        click.echo(line)
+    click.echo(f"{len(missed) - len(corners)} of the {len(BESIDE)} pairs of this table were never seen")
+    if corners:
+        others = f"nor {len(corners)} of {len(MUST_SEE) - len(BESIDE)} other corners: {', '.join(corners[:NAMED])}"
+        more = len(corners) - NAMED
+        for line in textwrap.wrap(f"{others}, and {more} more: play more seeds" if more > 0 else others, 100):
+            click.echo(line)

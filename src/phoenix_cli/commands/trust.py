@@ -159,14 +159,16 @@ def _session_of(data: bytes, name: str) -> Shadow:
 
     try:
         document = json.loads(data)
-    except (UnicodeDecodeError, ValueError) as error:
+    except (ValueError, RecursionError) as error:
         raise BadInput("FILE", name, f"write one JSON document: {error}") from error
     if not isinstance(document, dict) or not {"event", "passed", "failed"}.isdisjoint(document):
         raise BadInput("FILE", name, "write one object with the fields of a session: see --help")
     fixed = {"event": ShadowEvent.SESSION.value, "passed": [], "failed": []}
     report = of_json(Shadow, document | fixed, "shadow")
     try:
-        _ = date.fromisoformat(report.session_day or "")
+        day = date.fromisoformat(report.session_day or "")
+        if day.isoformat() != report.session_day:  # two spellings of one day would be two sessions
+            raise ValueError("not the one spelling of a day")
     except ValueError as error:
         raise BadInput("shadow.session_day", report.session_day, "write a day such as 2026-11-18") from error
     return report

@@ -287,9 +287,13 @@ def broker_of(session: Session) -> Broker:
         from phoenix_adapters.brokers.mock.chaos import ChaosMode
         from phoenix_adapters.brokers.mock.market import CARDS, MockMarket
 
-        seed = os.environ.get("PHOENIX_MOCK_SEED")
+        seed, odds = os.environ.get("PHOENIX_MOCK_SEED", ""), os.environ.get("PHOENIX_MOCK_CHAOS", "") or "INSTANT"
+        if seed and not (seed.isascii() and seed.isdigit() and len(seed) < 19):
+            raise BadInput("PHOENIX_MOCK_SEED", seed, "write a whole number of at most 18 digits")
+        if odds.upper() not in ChaosMode.__members__:
+            raise BadInput("PHOENIX_MOCK_CHAOS", odds, f"write {', '.join(ChaosMode.__members__)}")
         dice = Random(int(seed)) if seed else Random()
-        chaos = ChaosMode(os.environ.get("PHOENIX_MOCK_CHAOS", "INSTANT").upper())
+        chaos = ChaosMode(odds.upper())
         market = MockMarket(session.clock, Random(dice.random()))
         memory = session.home.path / "run" / "mock-broker.json"
         return MockBroker(
@@ -353,6 +357,9 @@ def _recalled(memory: Path) -> Truth:
         return of_json(Truth, json.loads(memory.read_text("utf-8")))
     except FileNotFoundError:
         return Truth()
+    except ValueError as error:
+        mend = f"remove it, and the mock broker begins anew, holding nothing ({error})"
+        raise BadInput("the mock broker's memory", str(memory), mend) from error
 
 
 def notifiers_of(say: Callable[[str], None], *, settles: bool = True) -> tuple[Notifier, ...]:
