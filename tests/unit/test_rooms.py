@@ -61,6 +61,19 @@ def test_identifiers_come_from_secrets_and_credentials_from_the_environment() ->
     assert all(name in example for name in ("TELEGRAM_BOT_TOKEN", "TELEGRAM_CHAT_ID", "IBKR_MODE", "IBKR_ALLOW_LIVE"))
 
 
+def test_the_example_of_the_environment_names_every_variable_and_starts_a_desk() -> None:
+    """Every variable that the source reads stands in it; and copied as it is it sets a MOCK desk nothing in the way."""
+    example = (REPOSITORY / ".env.example").read_text("utf-8")
+    source = "".join(path.read_text("utf-8") for path in (REPOSITORY / "src").rglob("*.py"))
+    read = set(re.findall(r"environ(?:ment)?\.get\(\"([A-Z_]+)\"", source)) | set(ENVIRONMENT)
+    others = {"NO_COLOR", "SSH_AUTH_SOCK"}  # they belong to the whole machine
+    assert {"PHOENIX_MOCK_SEED", "PHOENIX_DEADMAN_URL", "IBKR_CLIENT_ID"} <= read
+    assert sorted(name for name in read - others if f"{name}=" not in example) == []
+    lines = [line.partition("=") for line in example.splitlines() if line and not line.startswith("#")]
+    found = load_settings(HomeFolder(REPOSITORY / "no-such-home"), {name: value for name, _, value in lines})
+    assert (found.mode, found.port, found.account) == ("mock", 0, "")
+
+
 @shows("S33-GRD-01", "S33-CON-02")
 def test_the_environment_says_mode_and_permission() -> None:
     """IBKR_MODE and IBKR_ALLOW_LIVE exist, and their defaults are mock and false."""
