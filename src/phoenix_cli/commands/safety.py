@@ -34,7 +34,8 @@ def halt_command(ctx: click.Context, reason: str) -> None:
     if not latched or (is_no_desk(home) and not held["signal"]):
         words = f"nothing held at {home.path}: stop the engine's process by hand and pull the network"
         if is_no_desk(home):
-            words = f"NOT HALTED: there is no desk in {home.path}; name its home: phoenix --home DIR halt"
+            words = f"NOT HALTED: there is no desk in {home.path}; name its home: phoenix --home DIR halt; "
+            words += "or stop the engine's process by hand and pull the network"
         emit(ctx, {"halted": False, "held": held, "error": words})
         click.echo(f"error: {words}", err=True)
         ctx.exit(UNREACHABLE)

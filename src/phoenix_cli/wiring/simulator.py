@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from json import JSONDecodeError
 from pathlib import Path
 
 from attrs import frozen
@@ -65,7 +66,7 @@ async def simulate(
         )
     except UnknownFault as error:
         raise BadInput("--fault", ",".join(faults), f"see docs/gateway.md for the menu: {error}") from error
-    except StateError as error:
+    except (StateError, JSONDecodeError) as error:
         raise BadInput("--state", str(state), str(error)) from error
     except (ScriptError, UnknownAct) as error:
         raise BadInput("--script", str(script), str(error)) from error

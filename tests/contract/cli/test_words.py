@@ -189,6 +189,13 @@ def test_a_place_that_takes_no_file_is_named_with_the_mend(
     assert ".partial" not in said.err
 
 
+def test_a_gateways_state_that_is_torn_is_named(seat: Seat, tmp_path: Path) -> None:
+    """A file that somebody gave: usage, and no bug of ours."""
+    (tmp_path / "state.json").write_text("{\n", "utf-8")
+    said = seat.run("gateway", "--port", "0", "--state", str(tmp_path / "state.json"))
+    assert (said.code, "--state" in said.err, "Traceback" in said.err) == (2, True, False)
+
+
 class TestHelpIsKind:
     """What the list of commands says, and an option in the wrong place."""
 
