@@ -110,16 +110,19 @@ def _checks(home: Home) -> list[tuple[str, str, str]]:
     found = [
         ("home", "ok", str(home.path)),
         ("mode", "ok", mode.value),
-        ("port", "ok", str(settings.port)) if port_ok else ("port", "fail", f"{settings.port}, not {PORTS[mode]}"),
-        (
-            "account",
-            "ok" if prefix_ok else "fail",
-            f"{PREFIXES[mode]}*" if prefix_ok else "prefix does not fit the mode",
-        ),
+        ("port", "ok", str(settings.port))
+        if port_ok
+        else ("port", "fail", f"{settings.port}, not {PORTS[mode]}: set port in {CONFIG_NAME}, or unset IBKR_PORT"),
+        ("account", "ok", f"{PREFIXES[mode]}*")
+        if prefix_ok
+        else ("account", "fail", f"of no {mode} desk, whose begin with {PREFIXES[mode]}: set account in {CONFIG_NAME}"),
         _key(home, settings),
         *_log(home),
+        _clock(home, settings),
         _disk(home),
-        ("halt", "warn", "the latch is up") if is_latched(home) else ("halt", "ok", "down"),
+        ("halt", "warn", "the latch is up: `phoenix kill clear --scope desk --reason ...`, once you know why")
+        if is_latched(home)
+        else ("halt", "ok", "down"),
     ]
     if mode.value != "MOCK":
         found += [_client(mode.value), _gateway(settings)]
@@ -178,10 +181,39 @@ def _log(home: Home) -> list[tuple[str, str, str]]:
     return [("log", "ok", f"{size} beads, the chain verifies")]
 
 
+def _clock(home: Home, settings: Settings) -> tuple[str, str, str]:
+    """The wall clock, against the last thing that the log remembers: behind it, spans of time would be misjudged."""
+    from phoenix_cli.wiring.opening import clock_of
+    from phoenix_core.values import WALL_BACK_MAX, BadInput, utc_of, utc_text
+
+    try:
+        now = clock_of(settings, home).now().wall
+    except BadInput as wrong:
+        return ("clock", "fail", f"{wrong.field}: {wrong.mend}")
+    last = _last_bead_at(home)
+    if last and utc_of(last, "ts") - now > WALL_BACK_MAX:
+        return ("clock", "fail", f"{utc_text(now)}, but the last bead is of {last}: set the host's clock by NTP")
+    if os.environ.get("PHOENIX_CLOCK"):
+        return ("clock", "warn", f"{utc_text(now)}, as PHOENIX_CLOCK sets it: unset it outside of drills")
+    return ("clock", "ok", utc_text(now))
+
+
+def _last_bead_at(home: Home) -> str:
+    from phoenix_cli.wiring.edges import SqliteStore
+    from phoenix_core.chain import StoreFault
+
+    try:
+        with SqliteStore(home.log) as store:
+            size = store.head().size
+            return next((bead.ts for bead in store.read(max(0, size - 1))), "")
+    except StoreFault:
+        return ""  # the line of the log says so
+
+
 def _disk(home: Home) -> tuple[str, str, str]:
     free = shutil.disk_usage(home.path).free // 2**20
     level = "ok" if free > 1024 else "warn" if free > 128 else "fail"
-    return ("disk", level, f"{free} MiB free")
+    return ("disk", level, f"{free} MiB free" + ("" if level == "ok" else ": make room, a full disk stops entries"))
 
 
 def _gateway(settings: Settings) -> tuple[str, str, str]:

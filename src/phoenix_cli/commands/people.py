@@ -143,6 +143,7 @@ def read_policy(file: Path) -> Policy:
     import json
 
     from phoenix_core.beads import Policy
+    from phoenix_core.gate.limits import out_of_bounds
     from phoenix_core.records import of_json
     from phoenix_core.values import BadInput
 
@@ -152,4 +153,7 @@ def read_policy(file: Path) -> Policy:
         raise BadInput("FILE", str(file), f"write JSON: {error}") from error
     if isinstance(document, dict) and "signed" in document:
         raise BadInput("policy.signed", "...", "leave the signature out: `policy set` makes it")
-    return of_json(Policy, document, "policy")
+    policy = of_json(Policy, document, "policy")
+    for wrong in out_of_bounds(policy):
+        raise wrong
+    return policy

@@ -43,6 +43,7 @@ from phoenix_core.gate.approvals import (
     signed_of,
 )
 from phoenix_core.gate.evidence import blocks
+from phoenix_core.gate.limits import out_of_bounds
 from phoenix_core.gate.statements import (
     TYPES,
     ClearKill,
@@ -286,6 +287,9 @@ def _set_policy(desk: Desk, command: Sign, says: SetPolicy, recorded: Body, sign
         return _refused(
             command, refusal(Reason.STATEMENT_OTHER_ORDER, detail="not the policy that was signed"), "policy"
         )
+    wrong = next(out_of_bounds(policy), None)
+    if wrong is not None:
+        return _refused(command, refusal(Reason.POLICY_OUT_OF_BOUNDS, detail=str(wrong)), "policy")
     withdrawn: list[Body] = []
     for token in desk.tokens.live.values():
         position = desk.positions.open_of_intent(token.intent_id)

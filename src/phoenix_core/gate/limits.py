@@ -6,6 +6,7 @@ Judged at intake, at approval and at the last look, each time for all limits: th
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from decimal import Decimal
 from typing import Final
 
@@ -13,7 +14,7 @@ from attrs import define, fields, frozen
 
 from phoenix_core.beads import Bead, Limits, Policy
 from phoenix_core.refusals import Reason, Refusal, merged, refusal
-from phoenix_core.values import ARITHMETIC, NO_QUANTITY, ZERO, Mode, Money, Quantity, plain
+from phoenix_core.values import ARITHMETIC, NO_QUANTITY, ZERO, BadInput, Mode, Money, Quantity, plain
 
 NO_MONEY: Final = Money(ZERO)
 
@@ -60,6 +61,10 @@ BUILT_IN: Final = Policy(
         daily_loss_max=Money(Decimal(50_000)),
     )
 )
+# More than a tenth of the equity at one stop, or a tenth of the price, was a percent written where a share is meant.
+RISK_MAX: Final = Decimal("0.1")
+BPS_MAX: Final = 1_000
+STALE_MAX: Final = timedelta(days=1)
 # LIVE trades nothing else until a policy names instruments.
 LIVE_INSTRUMENTS: Final = ("EURUSD",)
 
@@ -67,6 +72,26 @@ LIVE_INSTRUMENTS: Final = ("EURUSD",)
 def unnamed_limits(limits: Limits) -> tuple[str, ...]:
     """The limits that a policy leaves open. A LIVE desk names every one of them."""
     return tuple(field.name for field in fields(Limits) if getattr(limits, field.name) is None)
+
+
+def out_of_bounds(policy: Policy) -> Iterator[BadInput]:
+    """The figures of a policy that nobody means, each with its mend: a signature makes them no better."""
+    share = policy.risk_per_trade
+    if not 0 < share <= RISK_MAX:
+        yield BadInput(
+            "policy.risk_per_trade", plain(share), f"write a share above 0, {RISK_MAX} at most: 0.005 is 0.5 %"
+        )
+    for name, bps in (("drift_bps_max", policy.drift_bps_max), ("spread_bps_max", policy.spread_bps_max)):
+        if not 0 <= bps <= BPS_MAX:
+            yield BadInput(f"policy.{name}", bps, f"write basis points from 0 to {BPS_MAX}")
+    if not timedelta(0) < policy.stale_after <= STALE_MAX:
+        yield BadInput("policy.stale_after", str(policy.stale_after), "write a span above 0, a day at most")
+    if policy.time_exit is not None and policy.time_exit <= timedelta(0):
+        yield BadInput("policy.time_exit", str(policy.time_exit), "write a span above 0, or leave it out")
+    for field in fields(Limits):
+        limit = getattr(policy.limits, field.name)
+        if limit is not None and limit < 0:
+            yield BadInput(f"policy.limits.{field.name}", _bound(limit), "write 0 or more, or leave it out")
 
 
 def policy_in_force(policies: Policies, mode: Mode) -> Policy | None:

@@ -10,7 +10,7 @@ import pytest
 
 from phoenix_cli.home import FOLDERS, Home, home_at, load_settings
 from phoenix_cli.wiring.founding import desk_key, make_keys
-from tests.contract.cli.operator import Seat, founded
+from tests.contract.cli.operator import AFTERNOON, Seat, founded
 from tests.contract.cli.test_refusals import tamper
 
 
@@ -122,6 +122,26 @@ def test_doctor_finds_what_belongs_to_another_mode(tmp_path: Path, name: str, li
     config.write_text("\n".join([*kept, line, ""]), "utf-8")
     assert levels()[name] == "fail"
     assert seat.json("doctor").code == 1
+
+
+@pytest.mark.parametrize(
+    ("clock", "level", "words"),
+    [
+        ("2026-11-18T14:00:00-05:00", "warn", "unset it outside of drills"),
+        ("2026-11-18T13:00:00-05:00", "fail", "set the host's clock"),
+        ("", "ok", ""),
+        ("noon", "fail", "PHOENIX_CLOCK: write an instant"),
+    ],
+    ids=["set", "behind", "host", "unreadable"],
+)
+def test_doctor_holds_the_clock_against_the_log(tmp_path: Path, clock: str, level: str, words: str) -> None:
+    """A clock that is set, one behind the last bead, the host's own, and one that says nothing."""
+    home = tmp_path / "home"
+    assert Seat(home, clock=AFTERNOON if clock else "").json("init").code == 0
+    said = Seat(home, clock=clock).json("doctor")
+    (row,) = [row for row in said.document["checks"] if row["name"] == "clock"]
+    assert (row["level"], said.code) == (level, 1 if level == "fail" else 0)
+    assert words in row["detail"]
 
 
 def test_doctor_finds_a_log_that_was_changed(seat: Seat) -> None:

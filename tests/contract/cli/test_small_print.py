@@ -83,6 +83,16 @@ def test_a_policy_file_brings_no_signature_of_its_own(seat: Seat, tmp_path: Path
     assert seat.json("policy", "show").document["signed"] is True
 
 
+def test_a_percent_is_no_share(seat: Seat, tmp_path: Path) -> None:
+    """0.5 written for half a percent would risk half of the equity: refused before anything is signed."""
+    policy = seat.json("policy", "show").document["policy"]
+    file = tmp_path / "policy.json"
+    file.write_text(json.dumps(policy | {"risk_per_trade": "0.5"}), "utf-8")
+    with pytest.raises(BadInput, match=r"policy\.risk_per_trade: '0\.5' is not accepted; write a share"):
+        _ = seat.json("policy", "set", str(file))
+    assert seat.json("policy", "show").document["signed"] is False
+
+
 @pytest.mark.parametrize("asked", [True, False])
 def test_a_kill_says_whether_working_entries_end_too(seat: Seat, asked: bool) -> None:
     """The flag in the log carries it, for the engine to do."""

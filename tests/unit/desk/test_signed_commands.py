@@ -385,6 +385,24 @@ class TestDeskWide:
 
         _ = walked(walk)
 
+    def test_a_policy_that_nobody_means_is_no_policy(self) -> None:
+        """A percent where a share is meant: signed as it is, it stays without force, and what was approved stands."""
+
+        async def walk(desk: Stage) -> None:
+            intent = await desk.propose()
+            desk.broker.cut()
+            await desk.tick(0.5)
+            _ = desk.approve(intent).unwrap()
+            before = desk.desk.policies.policy
+            policy = Policy(limits=Limits(), risk_per_trade=Decimal("0.5"))
+            said = desk.act(changed(desk.signature(SetPolicy(policy_hash(policy))), policy=policy))
+            assert said.failure().headline is Reason.POLICY_OUT_OF_BOUNDS
+            assert "policy.risk_per_trade" in said.failure().detail
+            await desk.tick(0.2)
+            assert desk.desk.policies.policy is before and desk.state(intent) is State.APPROVED
+
+        _ = walked(walk)
+
     def test_keys_come_and_go_by_signature(self) -> None:
         """Enrolled once, revoked once; a revoked key does not come back."""
 

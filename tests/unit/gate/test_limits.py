@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal, localcontext
 from itertools import product
 from typing import Final
@@ -17,6 +17,7 @@ from phoenix_core.gate.limits import (
     Policies,
     daily_loss_reached,
     limit_refusal,
+    out_of_bounds,
     policy_in_force,
     unnamed_limits,
 )
@@ -38,6 +39,7 @@ WHOLE: Final = Limits(
     daily_loss_max=Money(D(600)),
 )
 EMPTY: Final = Exposure()
+LIMITS: Final = tuple(limit.name for limit in fields(Limits))
 
 
 def judged(
@@ -262,3 +264,45 @@ class TestPolicy:
         policies.fold(bead(5, Policy(WHOLE, signed=SIGNED), datetime(2026, 1, 1, tzinfo=UTC)))
         assert policies == Policies(Policy(WHOLE, signed=SIGNED), 5)
         assert of_json(Policies, to_json(policies)) == policies
+
+
+class TestBounds:
+    """What nobody means is refused field by field; a figure at its bound is within it."""
+
+    @pytest.mark.parametrize(
+        "policy",
+        [
+            BUILT_IN,
+            OPEN,
+            evolve(OPEN, risk_per_trade=D("0.1"), drift_bps_max=1000, spread_bps_max=0, stale_after=timedelta(days=1)),
+            evolve(OPEN, risk_per_trade=D("0.00000001"), time_exit=timedelta(seconds=1)),
+            Policy(Limits(open_positions_max=0, order_quantity_max=Quantity(D(0)))),
+        ],
+    )
+    def test_within(self, policy: Policy) -> None:
+        """Nothing to say."""
+        assert list(out_of_bounds(policy)) == []
+
+    @pytest.mark.parametrize(
+        ("policy", "field"),
+        [
+            (evolve(OPEN, risk_per_trade=D("7")), "risk_per_trade"),
+            (evolve(OPEN, risk_per_trade=D("0.5")), "risk_per_trade"),
+            (evolve(OPEN, risk_per_trade=D("0.1000001")), "risk_per_trade"),
+            (evolve(OPEN, risk_per_trade=D("0")), "risk_per_trade"),
+            (evolve(OPEN, risk_per_trade=D("-0.005")), "risk_per_trade"),
+            (evolve(OPEN, drift_bps_max=-1), "drift_bps_max"),
+            (evolve(OPEN, drift_bps_max=1001), "drift_bps_max"),
+            (evolve(OPEN, spread_bps_max=-1), "spread_bps_max"),
+            (evolve(OPEN, spread_bps_max=1001), "spread_bps_max"),
+            (evolve(OPEN, stale_after=timedelta(0)), "stale_after"),
+            (evolve(OPEN, stale_after=timedelta(days=1, seconds=1)), "stale_after"),
+            (evolve(OPEN, time_exit=timedelta(0)), "time_exit"),
+            *((Policy(Limits(**{name: D(-1)})), f"limits.{name}") for name in LIMITS),  # type: ignore[arg-type]
+        ],
+    )
+    def test_beyond(self, policy: Policy, field: str) -> None:
+        """Exactly that field is named, with its value and a mend."""
+        (wrong,) = out_of_bounds(policy)
+        assert wrong.field == f"policy.{field}"
+        assert wrong.value and wrong.mend.startswith("write ")
