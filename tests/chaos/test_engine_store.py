@@ -16,6 +16,7 @@ from returns.result import Result
 from phoenix_adapters.beads.memory import MemoryStore
 from phoenix_adapters.brokers.mock.broker import MockBroker
 from phoenix_adapters.brokers.mock.chaos import Fill
+from phoenix_core.acts.broker_said import Said
 from phoenix_core.acts.operate import Observe
 from phoenix_core.beads import About, Execution, ExecutionEvent, Heartbeat, IbkrSession, Observation
 from phoenix_core.chain import Conflict, Fault, Head, Sealed, StoreFault
@@ -252,6 +253,33 @@ def test_a_last_look_that_the_log_refuses_sends_no_entry() -> None:
         await desk.tick(1)
         assert raised == ["latch"]
         assert desk.sent == 0
+        assert desk.state(intent) is State.CANCELLED
+
+    asyncio.run(walk())
+
+
+@shows("I23")
+def test_an_outage_of_the_log_lets_nothing_pile_up() -> None:
+    """For forty minutes the disk takes nothing, while a proposal ages, quotes grow old and an alert has been told:
+    nobody is told again, what waits is what was heard, and afterwards what became due is done."""
+
+    async def walk() -> None:
+        store, ear = FailingStore(), Ear()
+        desk = _desk(store, ear, [])
+        await desk.start()
+        intent = await desk.propose()
+        store.failing = Fault.FULL
+        await desk.tick(60)
+        heard = list(ear.heard)
+        assert any("An intent waits" in text for text in heard)
+        for _ in range(40):
+            await desk.tick(60)
+        assert ear.heard == heard
+        assert {type(command) for command in list(desk.engine._unrecorded)[1:]} == {Said}
+        store.failing = None
+        await desk.tick(1)
+        await desk.tick(1)
+        assert not desk.engine._unrecorded
         assert desk.state(intent) is State.CANCELLED
 
     asyncio.run(walk())

@@ -162,7 +162,8 @@ class Engine:
             self._act(Degraded(self._command_id("degraded")))
         for _ in range(DUE_ROUNDS_MAX):
             before = self.recorder.desk.head.size
-            for command in due(self.recorder.desk, self.clock.now()):
+            # What time asks for is asked again when the log takes beads: until then only what was heard waits.
+            for command in due(self.recorder.desk, self.clock.now()) if not self._unrecorded else ():
                 self._act(command)
             self._perform()
             for fact in self.broker.drain():
@@ -379,8 +380,10 @@ class Engine:
         except StoreFault:
             return True
 
-    def _told(self, message: Message, channel: str) -> None:
-        self._act(ReportSent(self._command_id("sent"), message, channel))
+    def _told(self, message: Message, channel: str) -> bool:
+        if not self._unrecorded:
+            self._act(ReportSent(self._command_id("sent"), message, channel))
+        return not self._unrecorded
 
     def _settle_quiet(self) -> None:
         settles = tuple(s for s in self._quiet if (s.seq, s.index) in self.recorder.desk.owed)

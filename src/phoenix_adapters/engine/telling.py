@@ -35,11 +35,12 @@ class Teller:
     """The channels, in order of preference, and the alerts that are on their way."""
 
     notifiers: tuple[Notifier, ...]
-    told: Callable[[Message, str], None]
+    told: Callable[[Message, str], bool]  # records a delivery; false where the log takes nothing
     turn: Turn = Factory(Turn)
     current: Callable[[], bool] = lambda: True  # whether the desk that is asked about knows all that was told
     mark: Callable[[], str] = lambda: ""  # what stands below every message
     _telling: set[str] = Factory(set)
+    _unrecorded: list[tuple[Message, str]] = Factory(list)  # told, and the log does not know it yet
     _untaken: int = 0  # deliveries in a row that no channel took
     _failed_at: datetime | None = None
 
@@ -52,6 +53,9 @@ class Teller:
         """The deliveries to start now; none while another process speaks, unless this one insists."""
         if not self.notifiers or self._waits(now):
             return []
+        waiting, self._unrecorded = self._unrecorded, []
+        for message, channel in waiting:
+            self._record(message, channel)
         fresh = next_messages(desk.alerts, now, self._telling)
         if not fresh:
             self._give_back()
@@ -84,7 +88,16 @@ class Teller:
             except (TimeoutError, OSError):
                 continue  # it is said elsewhere too
 
+    def _record(self, message: Message, channel: str) -> None:
+        """What was told counts as on its way until the log has it: meanwhile nobody is told again."""
+        if not self.told(message, channel):
+            self._unrecorded.append((message, channel))
+            return
+        self._telling.difference_update(message.alerts)
+        self._give_back()
+
     async def _deliver(self, message: Message, now: datetime) -> None:
+        taken = False
         try:
             for notifier in self.notifiers:
                 try:
@@ -94,9 +107,10 @@ class Teller:
                     continue  # the next channel is asked; what none takes stays in the outbox and is tried again
                 if taken:
                     self._untaken, self._failed_at = 0, None
-                    self.told(message, notifier.name)
+                    self._record(message, notifier.name)
                     return
             self._untaken, self._failed_at = self._untaken + 1, now
         finally:
-            self._telling.difference_update(message.alerts)
-            self._give_back()
+            if not taken:
+                self._telling.difference_update(message.alerts)
+                self._give_back()

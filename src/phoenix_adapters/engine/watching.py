@@ -112,12 +112,14 @@ class Watchdog:
         """Whether nobody wrote since the last look: what another process told is not told again."""
         return self.recorder.store.head() == self.recorder.desk.head
 
-    def _told(self, message: Message, channel: str) -> None:
-        """Record a delivery; where the log takes nothing it stays in the outbox, and is told once more later."""
+    def _told(self, message: Message, channel: str) -> bool:
+        """Record a delivery; where the log takes nothing it stays in the outbox until it does."""
         try:
             _ = self.recorder.act(ReportSent(self._command_id("sent"), message, channel))
         except StoreFault as fault:
             self._say_without_log(Code.LOG_UNWRITABLE, f"{fault.kind} {fault.detail}")
+            return False
+        return True
 
     def _say_without_log(self, code: Code, subject: str) -> None:
         now, last = self.clock.now().ticks, self._said.get(code)
@@ -137,7 +139,7 @@ class Watchdog:
 
 async def without_log(notifiers: tuple[Notifier, ...], detail: str) -> None:
     """A log that cannot even be opened has no outbox: said once, on every channel."""
-    await Teller(notifiers, lambda message, channel: None).deliver_without_log(_words(Code.LOG_UNWRITABLE, detail))
+    await Teller(notifiers, lambda message, channel: True).deliver_without_log(_words(Code.LOG_UNWRITABLE, detail))
 
 
 def _words(code: Code, subject: str) -> Message:

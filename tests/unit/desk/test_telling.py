@@ -65,7 +65,12 @@ async def told(teller: Teller, made: Stage) -> int:
 def test_a_channel_that_breaks_does_not_keep_the_next_one_from_being_asked() -> None:
     """The first raises what a network raises; the second takes the alert, and is the one that is recorded."""
     first, second, taken = Channel("first", broken=True), Channel("second"), list[str]()
-    teller = Teller((first, second), lambda message, channel: taken.append(channel))
+
+    def took(message: Message, channel: str) -> bool:
+        taken.append(channel)
+        return True
+
+    teller = Teller((first, second), took)
     made = alarmed()
     assert asyncio.run(told(teller, made)) == len(made.desk.alerts.urgent)
     assert set(taken) == {"second"} and second.heard and teller.responds
@@ -75,7 +80,7 @@ def test_a_channel_that_breaks_does_not_keep_the_next_one_from_being_asked() -> 
 def test_a_wall_that_was_set_back_mutes_nobody() -> None:
     """A channel that failed is left alone for some seconds, and not for the hour by which a clock was wrong."""
     made, channel = alarmed(), Channel("only", broken=True)
-    teller = Teller((channel,), lambda message, name: None)
+    teller = Teller((channel,), lambda message, name: True)
     assert asyncio.run(told(teller, made)) >= 1
     assert asyncio.run(told(teller, made)) == 0
     made.clock.step_wall(-timedelta(hours=1))
@@ -87,7 +92,7 @@ def test_a_wall_that_was_set_back_mutes_nobody() -> None:
 def test_who_could_tell_nobody_gives_the_turn_back(tmp_path: Path) -> None:
     """While the engine leaves its dead channel alone, the watchdog may try its own."""
     made, turn = alarmed(), Turn(tmp_path / "lock")
-    teller = Teller((Channel("dead", broken=True),), lambda message, name: None, turn)
+    teller = Teller((Channel("dead", broken=True),), lambda message, name: True, turn)
     assert asyncio.run(told(teller, made)) >= 1
     other = Turn(tmp_path / "lock")
     assert other.take()
