@@ -200,7 +200,8 @@ BROKEN_DESKS: Final[dict[str, tuple[Callable[..., Any], str, str, tuple[str, ...
     "a pair is shrunk under its parent": (protection.resizes, "and stake.entry_rest > 0", "and False", ("resize",)),
     "a pair is changed beside a close": (protection.resizes, "order.role is Role.CLOSE", "False", ("resize",)),
     "a change crosses the last one": (
-        protection.resizes, "all(order.answered for order in pair)", "True", ("resize",)),
+        protection.resizes, "all(order.answered and not order.change_refused for order in pair)",
+        "not any(order.change_refused for order in pair)", ("resize",)),
     "a pair that is too large is protection": (
         protection.protection_of, "Protection.EXCESS if max(rests) > most", "Protection.EXCESS if False",
         ("pair_stands",)),
