@@ -103,8 +103,7 @@ class Engine:
     def __attrs_post_init__(self) -> None:
         """The recorder asks this engine what the world looks like."""
         self.recorder = Recorder(self.store, self.world, on_bead=self._recorded)
-        mark = partial(mark_of, self.store)
-        self.teller = Teller(self.notifiers, self._told, self.turn, self._is_current, mark)
+        self.teller = Teller(self.notifiers, self._told, self.turn, self._is_current, partial(mark_of, self.store))
         self.folders = Folders(self.seam, self._tell)
         self.link = LinkKeeper(
             self.broker, self.clock, self._spawn, self._hear, self.restart_window, self.reconcile_every

@@ -298,7 +298,7 @@ class TestBounds:
             (evolve(OPEN, stale_after=timedelta(0)), "stale_after"),
             (evolve(OPEN, stale_after=timedelta(days=1, seconds=1)), "stale_after"),
             (evolve(OPEN, time_exit=timedelta(0)), "time_exit"),
-            *((Policy(Limits(**{name: D(-1)})), f"limits.{name}") for name in LIMITS),  # type: ignore[arg-type]
+            *((Policy(Limits(**{name: D(-1)})), f"limits.{name}") for name in LIMITS),  # type: ignore[arg-type]  # each has its own type
         ],
     )
     def test_beyond(self, policy: Policy, field: str) -> None:
