@@ -144,7 +144,7 @@ def frames(record: Path, way: str, name: str) -> list[list[str]]:
 
 @shows("I1", "I4", "I6", "I9", "F21", "F24", "F71")
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize("kills", [20, pytest.param(200, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [10, pytest.param(200, marks=pytest.mark.slow)])
 def test_a_day_of_kills(tmp_path: Path, kills: int) -> None:
     """After the last restart: at most one order for each intent, every execution of the broker's in the log, a state
     that the log alone gives again, STALLED where nothing is known, and a person who was told of every death."""
