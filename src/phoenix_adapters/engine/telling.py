@@ -68,8 +68,9 @@ class Teller:
         return [self._deliver(evolve(message, text=message.text + mark), now) for message in fresh]
 
     def _give_back(self) -> None:
-        """What is told is recorded by now, so that whoever has the turn next sees it."""
-        if not self._telling:
+        """What is told is recorded by now, so that whoever has the turn next sees it; a process whose log takes nothing
+        keeps nobody else from speaking."""
+        if self._telling <= {alert for message, _ in self._unrecorded for alert in message.alerts}:
             self.turn.give()
 
     def _waits(self, now: datetime) -> bool:
@@ -90,10 +91,10 @@ class Teller:
 
     def _record(self, message: Message, channel: str) -> None:
         """What was told counts as on its way until the log has it: meanwhile nobody is told again."""
-        if not self.told(message, channel):
+        if self.told(message, channel):
+            self._telling.difference_update(message.alerts)
+        else:
             self._unrecorded.append((message, channel))
-            return
-        self._telling.difference_update(message.alerts)
         self._give_back()
 
     async def _deliver(self, message: Message, now: datetime) -> None:

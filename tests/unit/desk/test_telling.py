@@ -101,6 +101,29 @@ def test_who_could_tell_nobody_gives_the_turn_back(tmp_path: Path) -> None:
     assert asyncio.run(told(teller, made)) >= 1
 
 
+@shows("I18")
+def test_who_cannot_record_tells_once_and_lets_others_speak(tmp_path: Path) -> None:
+    """A log that takes nothing from one process mutes no other one; what was told is recorded when it can be."""
+    made, turn, channel, takes = alarmed(), Turn(tmp_path / "lock"), Channel("only"), list[bool]()
+    recorded = list[Message]()
+
+    def record(message: Message, name: str) -> bool:
+        if takes:
+            recorded.append(message)
+        return bool(takes)
+
+    teller = Teller((channel,), record, turn)
+    assert asyncio.run(told(teller, made)) >= 1
+    heard = list(channel.heard)
+    assert asyncio.run(told(teller, made)) == 0 and channel.heard == heard
+    other = Turn(tmp_path / "lock")
+    assert other.take()
+    other.give()
+    takes.append(True)
+    _ = asyncio.run(told(teller, made))
+    assert [message.text for message in recorded][: len(heard)] == heard
+
+
 def test_every_message_carries_the_size_and_the_root_of_its_log() -> None:
     """Below its words, as the verifier takes it: of a log that goes on from there, whatever was written since. The
     watchdog's messages carry it too, and a log that cannot be read keeps nobody from being told."""
