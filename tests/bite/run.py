@@ -96,7 +96,10 @@ def unnoticed(breakage: Breakage, repository: Path = REPOSITORY) -> str | None:
         copy = Path(place)
         shutil.copytree(repository / "src", copy / "src", ignore=shutil.ignore_patterns("__pycache__"))
         breakage.apply(copy)
-        ran = run_tests(repository, copy, [breakage.test], copy / "hypothesis")
+        try:
+            ran = run_tests(repository, copy, [breakage.test], copy / "hypothesis")
+        except subprocess.TimeoutExpired as error:
+            return f"{breakage.id}: {breakage.test} hangs ({error.timeout:.0f} s) instead of failing"
     if ran.returncode == pytest.ExitCode.TESTS_FAILED:
         return None
     if ran.returncode == pytest.ExitCode.OK:

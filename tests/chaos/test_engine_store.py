@@ -77,7 +77,8 @@ class Ear:
         return "ear"
 
     async def send(self, message: Message) -> bool:
-        """Keep it."""
+        """Keep it; whoever is told without end cries out, or the story would never come to its own end."""
+        assert len(self.heard) < 500, "told again and again"
         self.heard.append(message.text)
         return True
 

@@ -19,6 +19,9 @@ from phoenix_core.watch.alerts import Message, next_messages
 TOLD_WITHIN: Final = timedelta(seconds=60)
 # What no channel took is tried again after these spans, the last one for ever: a dead channel is not hammered.
 RETRY_AFTER: Final = (timedelta(seconds=5), timedelta(seconds=15), timedelta(seconds=45))
+# A channel is mute once so many messages in a row, and for so long, were taken by the next one: a hiccup is no silence.
+PASSED_TIMES: Final = 3
+PASSED_FOR: Final = timedelta(seconds=60)
 
 
 def mark_of(store: BeadStore) -> str:
@@ -28,6 +31,28 @@ def mark_of(store: BeadStore) -> str:
         return f"\nlog {size}:{store.root(size).hex()[:8]}"
     except StoreFault:
         return ""  # what there is to say is said without it
+
+
+@define(frozen=True)
+class Passed:
+    """A channel in whose place another took the messages, since it last took one itself."""
+
+    times: int
+    since: datetime
+    until: datetime
+
+    @property
+    def is_mute(self) -> bool:
+        """Whether that was too often and for too long to be a hiccup."""
+        return self.times >= PASSED_TIMES and self.until - self.since >= PASSED_FOR
+
+
+async def _sent(notifier: Notifier, message: Message) -> bool:
+    try:
+        async with asyncio.timeout(TOLD_WITHIN.total_seconds()):
+            return await notifier.send(message)
+    except (TimeoutError, OSError):
+        return False  # the next channel is asked; what none takes stays in the outbox and is tried again
 
 
 @define
@@ -41,13 +66,14 @@ class Teller:
     mark: Callable[[], str] = lambda: ""  # what stands below every message
     _telling: set[str] = Factory(set)
     _unrecorded: list[tuple[Message, str]] = Factory(list)  # told, and the log does not know it yet
+    _passed: dict[int, Passed] = Factory(dict)  # by the channel's place
     _untaken: int = 0  # deliveries in a row that no channel took
     _failed_at: datetime | None = None
 
     @property
     def responds(self) -> bool:
-        """Whether the channels take what they are given: how much is on its way says nothing, only what came back."""
-        return self._untaken < len(RETRY_AFTER)
+        """Whether each channel takes what it is given: how much is on its way says nothing, only what came back."""
+        return self._untaken < len(RETRY_AFTER) and not any(one.is_mute for one in self._passed.values())
 
     def due(self, desk: Desk, now: datetime, insists: bool = False) -> list[Coroutine[object, object, None]]:
         """The deliveries to start now; none while another process speaks, unless this one insists."""
@@ -83,11 +109,7 @@ class Teller:
     async def deliver_without_log(self, message: Message) -> None:
         """Say something that the log could not take: on every channel, whatever becomes of it."""
         for notifier in self.notifiers:
-            try:
-                async with asyncio.timeout(TOLD_WITHIN.total_seconds()):
-                    _ = await notifier.send(message)
-            except (TimeoutError, OSError):
-                continue  # it is said elsewhere too
+            _ = await _sent(notifier, message)
 
     def _record(self, message: Message, channel: str) -> None:
         """What was told counts as on its way until the log has it: meanwhile nobody is told again."""
@@ -100,18 +122,27 @@ class Teller:
     async def _deliver(self, message: Message, now: datetime) -> None:
         taken = False
         try:
-            for notifier in self.notifiers:
-                try:
-                    async with asyncio.timeout(TOLD_WITHIN.total_seconds()):
-                        taken = await notifier.send(message)
-                except (TimeoutError, OSError):
-                    continue  # the next channel is asked; what none takes stays in the outbox and is tried again
+            for place, notifier in enumerate(self.notifiers):
+                taken = await _sent(notifier, message)
                 if taken:
                     self._untaken, self._failed_at = 0, None
                     self._record(message, notifier.name)
+                    await self._passed_by(place, message, now)
                     return
             self._untaken, self._failed_at = self._untaken + 1, now
         finally:
             if not taken:
                 self._telling.difference_update(message.alerts)
                 self._give_back()
+
+    async def _passed_by(self, taker: int, message: Message, now: datetime) -> None:
+        """Note who did not take what another took. A mute channel further down is not needed and would never be asked:
+        it is given the message as well, so that it is heard again once it works."""
+        for place in range(taker):
+            before = self._passed.get(place)
+            since = now if before is None or now < before.since else before.since
+            self._passed[place] = Passed(1 if before is None else before.times + 1, since, now)
+        _ = self._passed.pop(taker, None)
+        for place in [place for place, one in self._passed.items() if place > taker and one.is_mute]:
+            if await _sent(self.notifiers[place], message):
+                _ = self._passed.pop(place, None)

@@ -11,7 +11,7 @@ from attrs import define, field
 
 from phoenix_adapters.beads.memory import MemoryStore
 from phoenix_adapters.engine.recorder import Recorder
-from phoenix_adapters.engine.telling import RETRY_AFTER, Teller, mark_of
+from phoenix_adapters.engine.telling import PASSED_FOR, PASSED_TIMES, RETRY_AFTER, Teller, mark_of
 from phoenix_adapters.engine.turn import Turn
 from phoenix_adapters.engine.watching import Engine, Watchdog
 from phoenix_core.acts.operate import Observe, RaiseKill
@@ -86,6 +86,27 @@ def test_a_wall_that_was_set_back_mutes_nobody() -> None:
     made.clock.step_wall(-timedelta(hours=1))
     channel.broken = False
     assert asyncio.run(told(teller, made)) >= 1 and channel.heard
+
+
+@shows("I18")
+def test_a_mute_channel_that_is_not_needed_is_heard_again_once_it_works() -> None:
+    """The second of three was dead while the first was; now that the first takes all, nobody would ask the second."""
+    first, second, third = Channel("first", broken=True), Channel("second", broken=True), Channel("third")
+    teller = Teller((first, second, third), lambda message, name: True)
+    made = alarmed()
+    for _ in range(PASSED_TIMES):
+        assert teller.responds
+        assert asyncio.run(told(teller, made)) >= 1
+        made.clock.advance(PASSED_FOR / (PASSED_TIMES - 1))
+    assert not teller.responds
+    first.broken = False
+    assert asyncio.run(told(teller, made)) >= 1
+    assert not teller.responds, "nobody knows what the second would do"
+    second.broken = False
+    assert asyncio.run(told(teller, made)) >= 1
+    assert teller.responds and second.heard == first.heard[-len(second.heard) :]
+    assert asyncio.run(told(teller, made)) >= 1
+    assert len(first.heard) == 3 * len(second.heard), "once it works, each message is told once again"
 
 
 @shows("I18")

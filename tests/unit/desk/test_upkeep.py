@@ -352,7 +352,7 @@ class TestLink:
         async def walk(desk: Stage) -> None:
             _ = await desk.enter(pair="GBPUSD", entry="1.2700", stop="1.2670", target="1.2760")
             desk.broker.spoof("AAPL", Decimal(7))
-            await desk.watch(330, 5)
+            await desk.watch(350, 5)  # found after five minutes, named by a beat half a minute later
             assert desk.desk.drifts.open
             desk.broker.hush()
             last = desk.desk.observations.complete
@@ -456,6 +456,37 @@ class TestLink:
 
         channel = Channel()
         _ = walked(walk, stage(notifiers=(channel,)))
+
+    @shows("S33-MON-05", "S33-RBK-06")
+    def test_one_dead_channel_beside_a_working_one_is_told_of_on_that(self) -> None:
+        """Whoever reads the second does not know that the first is dead; a hiccup is told of by nobody."""
+
+        async def say(desk: Stage) -> None:
+            desk.broker.tell(ErrorSaid("m", desk.broker.session(), 2109, "something to tell"))
+            await desk.watch(31, 1)
+
+        async def walk(desk: Stage) -> None:
+            for _ in range(2):
+                await say(desk)
+            preferred.works = True  # it was a hiccup of two messages
+            await say(desk)
+            preferred.works = False
+            for _ in range(2):
+                await say(desk)
+                assert all(beat.checks.notifier_responds for beat in desk.bodies(Heartbeat))
+            await say(desk)
+            assert not desk.bodies(Heartbeat)[-1].checks.notifier_responds
+            raised = [a for a in desk.bodies(Alert) if a.code == "NOTIFIER_DOWN"]
+            assert [a.event for a in raised] == [AlertEvent.RAISED, AlertEvent.SENT]
+            assert raised[-1].channel == "second"
+            preferred.works = True
+            await say(desk)
+            await say(desk)
+            assert desk.bodies(Heartbeat)[-1].checks.notifier_responds
+            assert desk.bodies(Alert)[-1].channel == "first"
+
+        preferred = Channel("first")
+        _ = walked(walk, stage(notifiers=(preferred, Channel("second", works=True))))
 
     def test_a_channel_that_took_the_whole_sequence_is_proven(self) -> None:
         """A bead says which and when: what LIVE asks for."""
