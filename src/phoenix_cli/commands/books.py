@@ -160,21 +160,23 @@ def day_of(session: Session, day: str) -> dict[str, object]:
 
     counted: Counter[str] = Counter()
     refused: Counter[str] = Counter()
-    fees: dict[tuple[str, str], Decimal] = {}
+    charged: dict[tuple[str, str], Decimal] = {}  # what was told last of each execution, on whatever day
+    fees: dict[str, Decimal] = {}
     realized: list[tuple[str, Decimal]] = []
     drifts: list[str] = []
     for bead in _told(session, None):
-        if fx_day(bead.ts) == day:
-            _count(bead, counted, refused, fees, realized, drifts)
+        more = _charged_more(bead, charged)
+        if fx_day(bead.ts) != day:
+            continue
+        for paid_in, amount in more.items():
+            fees[paid_in] = fees.get(paid_in, Decimal(0)) + amount
+        _count(bead, counted, refused, realized, drifts)
     currency = session.genesis.currency
-    sums: dict[str, Decimal] = {}
-    for (_, paid_in), amount in fees.items():
-        sums[paid_in] = sums.get(paid_in, Decimal(0)) + amount
     return {
         "day": day,
         "currency": currency,
         "realized": plain(sum((amount for _, amount in realized), Decimal(0))),
-        "fees": {paid_in: plain(amount) for paid_in, amount in sums.items()},
+        "fees": {paid_in: plain(amount) for paid_in, amount in fees.items()},
         "closed": [{"position": name, "realized": plain(amount)} for name, amount in realized],
         "signals": counted["signals"],
         "approvals": counted["approvals"],
@@ -191,11 +193,23 @@ def day_of(session: Session, day: str) -> dict[str, object]:
     }
 
 
+def _charged_more(bead: Bead, charged: dict[tuple[str, str], Decimal]) -> dict[str, Decimal]:
+    """By currency, what a bead adds to the fees: of one that was told before, the difference, so that days add up."""
+    from phoenix_core.beads import Execution, ExecutionEvent
+
+    body = bead.body
+    if not isinstance(body, Execution) or body.event is not ExecutionEvent.COMMISSION:
+        return {}
+    assert body.commission is not None and body.currency is not None, "a commission is an amount in a currency"
+    before = charged.get((body.family, body.currency), Decimal(0))
+    charged[body.family, body.currency] = body.commission
+    return {body.currency: body.commission - before}
+
+
 def _count(
     bead: Bead,
     counted: dict[str, int],
     refused: dict[str, int],
-    fees: dict[tuple[str, str], Decimal],
     realized: list[tuple[str, Decimal]],
     drifts: list[str],
 ) -> None:
@@ -218,10 +232,7 @@ def _count(
         case kinds.Order(event=kinds.OrderEvent.SENT):
             parsed = parsed_ref(body.ref)
             counted["entries"] += parsed is not None and parsed[1] is Role.ENTRY
-        case kinds.Execution(event=kinds.ExecutionEvent.COMMISSION):
-            assert body.commission is not None, "a commission is an amount"
-            fees[body.family, body.currency or ""] = body.commission
-        case kinds.Execution():
+        case kinds.Execution() if body.event is not kinds.ExecutionEvent.COMMISSION:
             counted["executions"] += 1
         case kinds.Autopsy():
             realized.append((body.position_id, body.realized))

@@ -58,7 +58,9 @@ def _unasked(desk: Desk, command: TakeBack, owed: CarryOut) -> Ruling:
 
 def _makes_room(desk: Desk, name: str, since: int) -> bool:
     """Whether the end of a position's exits, or a new size of them, was asked for since this command."""
-    position, recorded = desk.positions.find(name), desk.approvals.recent[since]
+    position, recorded = desk.positions.find(name), desk.approvals.recent.get(since)
+    if recorded is None:
+        return False  # older than any signature that could still be acted on
     signed = signed_moment(recorded, read_statement(recorded.signed.statement.encode()))
     known = desk.orders.of(position.position_id) if isinstance(position, Open) else ()
     exits = [order for order in known if order.role.is_exit]

@@ -18,7 +18,7 @@ from phoenix_adapters.beads.sqlite import SqliteStore
 from phoenix_cli.home import Home, Settings, settings_text
 from phoenix_core.acts.operate import Acknowledge, Observe, RaiseKill
 from phoenix_core.acts.vital import Miss
-from phoenix_core.beads import About, Alert, Resolution, Verdict
+from phoenix_core.beads import About, Alert, Execution, Resolution, Verdict
 from phoenix_core.facts import CommissionSaid
 from phoenix_core.gate.statements import ClearKill, Close, Decide, ResolveDrift
 from phoenix_core.trade.positions import Open
@@ -70,7 +70,7 @@ async def afternoon(desk: Stage) -> None:
 
 async def evening(desk: Stage) -> None:
     """After five in New York the next day has begun, though no calendar says so: a trade that is still held, and whose
-    commission is told again, another one."""
+    commission is told again, another one; and one of yesterday's costs half a dollar less than was said then."""
     await desk.tick(3 * 3600 + 18 * 60)
     for _ in range(6):
         await desk.tick(5)
@@ -80,6 +80,8 @@ async def evening(desk: Stage) -> None:
     assert isinstance(position, Open)
     (bought,) = desk.desk.fills.of(position.position_id)
     await hear(desk, CommissionSaid("test:1", f"{bought.family}.02", Money(Decimal("2.75")), "USD"))
+    yesterday = desk.bodies(Execution)[0]
+    await hear(desk, CommissionSaid("test:1", f"{yesterday.family}.02", Money(Decimal("1.50")), "USD"))
     _ = desk.act(RaiseKill(desk.fresh(), "instrument:USDJPY", "test", "operator")).unwrap()
     await desk.tick(1)
 
@@ -100,13 +102,13 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Home, Sta
 
 def test_a_report_is_of_one_day_that_rolls_at_five_in_new_york(played: tuple[Home, Stage]) -> None:
     """Both trades lie on one date of the calendar; each is in the report of its own day, with its fees: a commission
-    that was told twice is what was told last."""
+    that was told twice is what was told last, and what is known a day later counts on that day, so that days add up."""
     seat = seat_of(*played)
     today = seat.json("report").document
     before = seat.json("report", "--day", "2026-11-18").document
     assert (today["day"], today["entries"], today["executions"], today["closed"]) == ("2026-11-19", 1, 1, [])
     assert (before["entries"], before["executions"], len(before["closed"])) == (1, 2, 1)
-    assert (before["fees"], today["fees"]) == ({"USD": "4"}, {"USD": "2.75"})
+    assert (before["fees"], today["fees"]) == ({"USD": "4"}, {"USD": "2.25"})
     assert (before["realized"], today["realized"]) == (before["closed"][0]["realized"], "0")
 
 
@@ -147,7 +149,7 @@ def test_executions_are_as_old_as_was_asked_for(played: tuple[Home, Stage]) -> N
     seat = seat_of(*played)
     rows = seat.json("executions").document["executions"]
     assert [(row["role"], row["instrument"], row["commission"]) for row in rows] == [
-        ("ENTRY", "EURUSD", "2"),
+        ("ENTRY", "EURUSD", "1.5"),
         ("CLOSE", "EURUSD", "2"),
         ("ENTRY", "GBPUSD", "2.75"),
     ]

@@ -185,3 +185,19 @@ class TestCommand:
             _ = taken_back(desk).unwrap()
 
         _ = walked(walk)
+
+    def test_a_close_that_is_older_than_all_that_is_remembered_is_taken_back(self) -> None:
+        """The log went on by some hundred signatures before its process woke up: nothing of it is left to be done."""
+
+        async def walk(desk: Stage) -> None:
+            intent = await desk.enter()
+            _ = desk.sign(Close(intent, WORDS)).unwrap()
+            other = desk.other()
+            _ = other.catch_up()
+            since = max(other.desk.approvals.recent)
+            other.desk.approvals.recent.clear()
+            _ = other.act(TakeBack(desk.fresh(), since)).unwrap()
+            await desk.watch(10, 1)
+            assert desk.state(intent) is State.MANAGED
+
+        _ = walked(walk)
