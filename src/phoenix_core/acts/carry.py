@@ -192,7 +192,8 @@ def resolve_stalled(desk: Desk, said: says.ResolveStalled, signed: Signed, world
     event = PositionEvent.REJECTED if rejected else PositionEvent.CANCELLED
     status = "REJECTED" if rejected else "CANCELLED"
     ends = [_end(order, status, signed) for order in desk.orders.of(position.position_id) if order.end is None]
-    return granted(position.position_id, *ends, changed(position, event, proof, reasons=("OPERATOR",)), over)
+    heard = (resolved(desk.alerts, Code.EXIT_UNKNOWN, end.ref, signed.by) for end in ends)  # no word is owed of them
+    return granted(position.position_id, *ends, changed(position, event, proof, reasons=("OPERATOR",)), over, *heard)
 
 
 def _stalled_filled(

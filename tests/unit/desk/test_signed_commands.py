@@ -57,6 +57,7 @@ from phoenix_core.orders import exit_ref
 from phoenix_core.refusals import Reason
 from phoenix_core.trade.positions import Open
 from phoenix_core.values import CommandId, Price, Quantity, Regime, Role, Side, State
+from phoenix_core.watch.codes import Code
 from tests.showing import shows
 from tests.stage import Stage
 from tests.unit.desk.walks import WORDS, ref_of, walked
@@ -249,7 +250,10 @@ class TestResolveStalled:
             assert timedelta(seconds=30) == ABSENT_FOR
             for _ in range(3):
                 await desk.tick(301)
+            doubted = Code.EXIT_UNKNOWN, Code.POSITION_STALLED
+            assert {a.code for a in desk.desk.alerts.open.values()} >= set(doubted)
             assert await answered(desk, says) == ()
+            assert not [a for a in desk.desk.alerts.open.values() if a.code in doubted]  # nobody is called any more
             assert desk.state(intent).value == end.value.upper()
             last = [p for p in desk.bodies(Position) if p.intent_id == intent][-1]
             assert last.proof.type is ProofKind.OPERATOR_DECISION
