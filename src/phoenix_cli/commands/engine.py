@@ -237,6 +237,7 @@ def _yours(engine: Engine) -> Iterator[str]:
     from phoenix_core.trade.exits import stake_of
     from phoenix_core.trade.protection import protection_of
     from phoenix_core.values import State
+    from phoenix_core.watch.drift import unanswered
 
     desk, now = engine.recorder.desk, engine.clock.now()
     for position in desk.positions.in_state(State.STALLED):
@@ -249,8 +250,8 @@ def _yours(engine: Engine) -> Iterator[str]:
         yield "the halt latch is up (RB-004)"
     if desk.kill_flags.standing:
         yield f"{_so_many(len(desk.kill_flags.standing), 'kill flag')} (RB-005)"
-    if desk.drifts.open:
-        yield f"{_so_many(len(desk.drifts.open), 'drift')} (RB-002)"
+    if drifts := unanswered(desk.drifts):
+        yield f"{_so_many(len(drifts), 'drift')} (RB-002)"
     for position in desk.positions.in_state(State.PROPOSED):
         yield f"{position.pair} waits (phoenix approve {position.intent_id[:8]})"
 

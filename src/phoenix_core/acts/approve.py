@@ -277,7 +277,8 @@ def grounds_for(desk: Desk, flag: kill_flags.Standing, signed: bool, reason: str
     """What speaks for lifting a flag, as the log has it."""
     strategy = flag.scope.partition(":")[2] or stale_gate.EVERY
     anchor = stale_gate.last_refresh(desk.anchors, strategy)
-    resolved = flag.drift is None or flag.drift not in desk.drifts.open
+    drift = desk.drifts.open.get(flag.drift or "")
+    resolved = drift is None or (signed and drift.acknowledged)  # what is known and stays: by a signature of its own
     return kill_flags.Grounds(signed, reason, anchor.seq if anchor is not None else None, resolved)
 
 

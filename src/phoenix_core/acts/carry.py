@@ -52,7 +52,7 @@ from phoenix_core.values import (
     plain,
     times,
 )
-from phoenix_core.watch.alerts import drift_answered, resolved
+from phoenix_core.watch.alerts import drift_answered, drift_known, resolved
 from phoenix_core.watch.codes import Code
 from phoenix_core.watch.drift import may_resolve, open_drift, resolution_bead
 from phoenix_core.watch.observations import is_absent, is_reconciled
@@ -267,6 +267,8 @@ def resolve_drift(desk: Desk, said: says.ResolveDrift, signed: Signed, world: Wo
         bodies.extend(booked)
         bodies.append(drift_answered(desk.alerts, drift, signed.by))
         bodies.extend(lifted(desk, drift.identity, signed.by))
+    elif said.as_ is Resolution.ACKNOWLEDGED:
+        bodies.append(drift_known(desk.alerts, drift, signed.by))
     return granted(drift.identity, *bodies)
 
 

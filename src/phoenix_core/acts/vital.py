@@ -16,6 +16,7 @@ from phoenix_core.rulings import Ruling, denied, granted
 from phoenix_core.values import CommandId, State, elapsed
 from phoenix_core.watch.alerts import follow_ups, may_raise, resolved
 from phoenix_core.watch.codes import ISSUE_CODES, Code, alert, beat_code
+from phoenix_core.watch.drift import unanswered
 from phoenix_core.watch.health import Earned, Signs, diagnose, heartbeat, missed_beat
 from phoenix_core.watch.market_hours import MarketStatus, market_status
 from phoenix_core.world import World
@@ -116,7 +117,7 @@ def signs_of(desk: Desk, world: World, notifier_responds: bool) -> Signs:
         confirmed_at=seen.complete.ts if seen.complete is not None else None,
         reconciled_at=seen.complete.ts if seen.complete is not None else None,
         started_at=desk.sessions.connected_at,
-        drift_unresolved=len(desk.drifts.open),
+        drift_unresolved=len(unanswered(desk.drifts)),
         stalled_since=min(stalled, default=None),
     )
 

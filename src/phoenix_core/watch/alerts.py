@@ -146,6 +146,13 @@ def drift_answered(alerts: Alerts, drift: OpenDrift, by: str) -> Alert | None:
     return resolved(alerts, drift_code(drift.cause, drift.severity), f"{drift.subject} {drift.cause}", by)
 
 
+def drift_known(alerts: Alerts, drift: OpenDrift, by: str) -> Alert | None:
+    """The same for a drift that a human has acknowledged: it waits for nobody, and is told of anew when the
+    acknowledgement lapses. What insists is said on."""
+    insists = CODES[drift_code(drift.cause, drift.severity)].insists
+    return None if insists else drift_answered(alerts, drift, by)
+
+
 def may_raise(alerts: Alerts, code: Code, subject: str, now: datetime) -> bool:
     """Whether raising says something new: a condition that is open is said again by `follow_ups` alone; the same
     WARNING on the same subject is said at most hourly, unless it is one that always notifies."""

@@ -260,7 +260,12 @@ _WORD_LOST: Final = frozenset({Cause.FILLS.value, Cause.ORDER_STATUS.value, Caus
 
 def lacks_word_of_an_order(drifts: Drifts) -> bool:
     """Whether an order stands otherwise at the broker than we were told, and no human has answered it."""
-    return any(drift.cause in _WORD_LOST and not drift.acknowledged for drift in drifts.open.values())
+    return any(drift.cause in _WORD_LOST for drift in unanswered(drifts))
+
+
+def unanswered(drifts: Drifts) -> tuple[OpenDrift, ...]:
+    """The open drifts that wait for a human: all but those that one has acknowledged."""
+    return tuple(drift for drift in drifts.open.values() if not drift.acknowledged)
 
 
 def desk_wide(drifts: Drifts) -> tuple[OpenDrift, ...]:
@@ -270,7 +275,7 @@ def desk_wide(drifts: Drifts) -> tuple[OpenDrift, ...]:
 
 def critical(drifts: Drifts) -> tuple[OpenDrift, ...]:
     """Open CRITICAL drifts that nobody acknowledged, in the order they opened: each obliges a DRIFT kill."""
-    return tuple(d for d in drifts.open.values() if d.severity is Severity.CRITICAL and not d.acknowledged)
+    return tuple(d for d in unanswered(drifts) if d.severity is Severity.CRITICAL)
 
 
 def kill_scope(drift: OpenDrift) -> str:

@@ -19,7 +19,7 @@ from phoenix_cli.home import Home, Settings, settings_text
 from phoenix_core.acts.operate import Acknowledge, Observe, RaiseKill
 from phoenix_core.acts.vital import Miss
 from phoenix_core.beads import About, Alert, Execution, Resolution, Verdict
-from phoenix_core.facts import CommissionSaid
+from phoenix_core.facts import CommissionSaid, ErrorSaid
 from phoenix_core.gate.statements import ClearKill, Close, Decide, ResolveDrift
 from phoenix_core.trade.positions import Open
 from phoenix_core.values import Money, State
@@ -44,8 +44,10 @@ def seat_of(home: Home, made: Stage) -> Seat:
 
 
 async def afternoon(desk: Stage) -> None:
-    """Wednesday: a trade that is closed by hand, a no, two kills of one instrument, and a drift that stays."""
+    """Wednesday: a word of the broker's, a trade that is closed by hand, a no, two kills of one instrument, and a drift
+    that stays."""
     await desk.start()
+    desk.broker.tell(ErrorSaid("m-1", desk.broker.session(), 9_999, "a warning"))
     intent = await desk.enter()
     await desk.tick(30)
     held = desk.position(intent)
@@ -182,10 +184,10 @@ def test_the_loudest_alert_comes_first_and_what_was_seen_is_quiet(played: tuple[
         severities = [row["severity"] for row in rows]
         assert severities == sorted(severities) and set(severities) == {"CRITICAL", "WARNING"}
         assert rows[0]["severity"] == "CRITICAL" and rows[-1]["severity"] == "WARNING"
-    drift = next(row["alert"] for row in seat.json("alerts", "list").document["alerts"] if "DRIFT" in row["code"])
-    _ = made.act(Acknowledge(made.fresh(), drift, "anna")).unwrap()
-    assert drift not in {row["alert"] for row in seat.json("status").document["alerts"]}
-    assert drift in {row["alert"] for row in seat.json("alerts", "list").document["alerts"] if row["acknowledged"]}
+    kill = next(row["alert"] for row in seat.json("alerts", "list").document["alerts"] if "KILL" in row["code"])
+    _ = made.act(Acknowledge(made.fresh(), kill, "anna")).unwrap()
+    assert kill not in {row["alert"] for row in seat.json("status").document["alerts"]}
+    assert kill in {row["alert"] for row in seat.json("alerts", "list").document["alerts"] if row["acknowledged"]}
 
 
 def numbers(seat: Seat) -> dict[str, float]:

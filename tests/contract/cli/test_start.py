@@ -6,14 +6,15 @@ from decimal import Decimal
 
 from phoenix_cli.commands.engine import start_report
 from phoenix_core.acts.operate import Observe, RaiseKill
-from phoenix_core.beads import About
+from phoenix_core.beads import About, Resolution
 from phoenix_core.facts import BrokerStatus
+from phoenix_core.gate.statements import ResolveDrift
 from phoenix_core.orders import exit_ref
 from phoenix_core.values import CommandId, Role
 from tests.showing import shows
 from tests.stage import Stage, stage
 from tests.unit.desk.test_signed_commands import stuck
-from tests.unit.desk.walks import ref_of, walked
+from tests.unit.desk.walks import WORDS, ref_of, walked
 
 
 def yours(desk: Stage) -> list[str]:
@@ -87,5 +88,9 @@ def test_a_drift_and_a_latch_are_said() -> None:
             _ = desk.act(Observe(desk.fresh(), About.DEMAND, "operator", {}))
         assert yours(desk) == ["the halt latch is up (RB-004)", "1 kill flag (RB-005)", "1 drift (RB-002)"]
         assert "holds 7 AAPL" in start_report(desk.engine)[1]
+        (drift,) = desk.desk.drifts.open
+        _ = desk.sign(ResolveDrift(drift, Resolution.ACKNOWLEDGED, WORDS)).unwrap()
+        await desk.tick()
+        assert yours(desk) == ["the halt latch is up (RB-004)", "1 kill flag (RB-005)"], "a human knows of it"
 
     _ = walked(walk, made)

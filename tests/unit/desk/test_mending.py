@@ -20,6 +20,7 @@ from phoenix_core.beads import (
     AlertEvent,
     Autopsy,
     Bead,
+    Health,
     IbkrSession,
     KillEvent,
     KillFlag,
@@ -45,6 +46,7 @@ from phoenix_core.refusals import Reason
 from phoenix_core.trade import order_book
 from phoenix_core.trade.positions import Open
 from phoenix_core.values import CommandId, Price, Quantity, Role, Side, State
+from phoenix_core.watch.codes import Code
 from phoenix_core.watch.session import ReconnectState
 from tests.showing import shows
 from tests.stage import PAIR, Stage, restarted, stage
@@ -124,6 +126,47 @@ class TestResolveDrift:
             assert [(r.resolved_by, r.cleared) for r in said] == [("operator", False), ("operator", True)]
             assert not desk.desk.kill_flags.standing
             assert [k.raised_by for k in desk.bodies(KillFlag)][-1] == "rule"
+
+        _ = walked(walk)
+
+    @shows("S32-REC-08", "S32-REC-10")
+    def test_what_a_human_knows_of_waits_for_nobody(self) -> None:
+        """Acknowledged: its alert ends and does not grow louder, the desk is well, and the kill comes down by a second
+        signature, which before was refused. With other values it is told and killed anew."""
+
+        async def walk(desk: Stage) -> None:
+            desk.broker.spoof("AAPL", Decimal(7))
+            await desk.watch(330)
+            (drift,) = desk.desk.drifts.open.values()
+            (flag,) = desk.desk.kill_flags.standing
+            assert await answered(desk, ClearKill(flag, WORDS)) == (Reason.RESOLUTION_NOT_PROVEN,)
+            assert await answered(desk, ResolveDrift(drift.identity, Resolution.ACKNOWLEDGED, WORDS)) == ()
+            assert flag in desk.desk.kill_flags.standing, "no rule lifts it"
+            assert await answered(desk, ClearKill(flag, WORDS)) == ()
+            await desk.watch(1000)
+            assert not desk.desk.alerts.open and not desk.desk.kill_flags.standing
+            assert desk.desk.heartbeats.health is Health.HEALTHY
+            assert "DRIFT_UNRESOLVED" not in {a.code for a in desk.bodies(Alert)}
+            assert list(desk.desk.drifts.open) == [drift.identity], "it stays visible"
+            desk.broker.spoof("AAPL", Decimal(8))
+            await desk.watch(400)
+            assert [one.code for one in desk.desk.alerts.open.values()][:2] == [Code.DRIFT_CRITICAL, Code.KILL_RAISED]
+            assert [k.type for k in desk.desk.kill_flags.standing.values()] == [KillKind.DRIFT]
+
+        _ = walked(walk)
+
+    def test_what_will_open_a_position_is_said_on(self) -> None:
+        """An orphaned exit that a human acknowledged, and did not cancel, is CRITICAL every minute all the same."""
+
+        async def walk(desk: Stage) -> None:
+            _ = await desk.enter(**HELD)
+            desk.broker.spoof("AAPL", Decimal(0))
+            await desk.watch(330)
+            (orphan,) = (one for one in desk.desk.drifts.open.values() if one.cause == "orphan_exit")
+            assert await answered(desk, ResolveDrift(orphan.identity, Resolution.ACKNOWLEDGED, WORDS)) == ()
+            before = len([a for a in desk.bodies(Alert) if a.code == Code.ORPHAN_EXIT.value])
+            await desk.watch(300)
+            assert len([a for a in desk.bodies(Alert) if a.code == Code.ORPHAN_EXIT.value]) >= before + 4
 
         _ = walked(walk)
 
