@@ -14,7 +14,7 @@ from phoenix_core.gate.guards import SKEW_MAX
 from phoenix_core.refusals import Reason, refusal
 from phoenix_core.rulings import Ruling, denied, granted
 from phoenix_core.values import CommandId, State, elapsed
-from phoenix_core.watch.alerts import follow_ups, may_raise, resolved
+from phoenix_core.watch.alerts import follow_ups, may_raise, overdue, resolved
 from phoenix_core.watch.codes import ISSUE_CODES, Code, alert, beat_code
 from phoenix_core.watch.drift import unanswered
 from phoenix_core.watch.health import Earned, Signs, diagnose, heartbeat, missed_beat
@@ -55,10 +55,19 @@ def _beat(desk: Desk, command: Beat, world: World) -> Ruling:
         return denied(refusal(Reason.NOTHING_TO_DO, detail="not earned: " + ", ".join(command.earned.missing)))
     over = [resolved(desk.alerts, code, "desk", "beat") for code in _ENDED_BY_A_BEAT]
     reasons = " ".join(c.issue.value for c in found.complaints)
-    degraded = _told_of(desk, command, world, Code.HEALTH_DEGRADED, reasons)
+    degraded = _sick(desk, command, world, reasons)
     details = {c.issue: c.detail for c in found.complaints}
     special = (_told_of(desk, command, world, code, details.get(issue, "")) for issue, code in ISSUE_CODES.items())
-    return granted("beat", beat, degraded, *special, _clocks_apart(desk, command, world), *over)
+    return granted("beat", beat, *degraded, *special, _clocks_apart(desk, command, world), *over)
+
+
+def _sick(desk: Desk, command: Beat, world: World, reasons: str) -> tuple[Alert | None, ...]:
+    """What a beat says of the desk as a whole; a sickness whose first word is held back grows loud in its time."""
+    told = _told_of(desk, command, world, Code.HEALTH_DEGRADED, reasons)
+    if told is not None or not reasons:
+        return (told,)
+    since = desk.heartbeats.degraded_since
+    return overdue(desk.alerts, Code.HEALTH_DEGRADED, "desk", command.command_id, since, world.now.wall)
 
 
 def _told_of(desk: Desk, command: Beat, world: World, code: Code, reason: str) -> Alert | None:

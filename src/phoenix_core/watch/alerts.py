@@ -164,6 +164,21 @@ def may_raise(alerts: Alerts, code: Code, subject: str, now: datetime) -> bool:
     return name not in alerts.warned or has_passed(alerts.warned[name], now, WARNING_REPEAT)
 
 
+def overdue(
+    alerts: Alerts, code: Code, subject: str, key: str, since: datetime | None, now: datetime
+) -> tuple[Alert, ...]:
+    """A condition that was held back, being told of within the hour, and has lasted until it grows louder: the alert,
+    and what it becomes, at once."""
+    row = CODES[code]
+    if row.escalates is None or since is None or _name(code, subject) in alerts.by_subject:
+        return ()
+    after, louder = row.escalates
+    if not has_passed(since, now, after):
+        return ()
+    first = alert(code, subject, key)
+    return first, evolve(alert(louder, subject, f"{first.alert}|escalated"), repeats=first.alert, count=2)
+
+
 def follow_ups(alerts: Alerts, now: datetime) -> tuple[Alert, ...]:
     """For `due`: the repeats and escalations that time asks of the open alerts, as RAISED bodies. An acknowledgement
     stops both, except for what insists: that is said again until it is resolved."""

@@ -322,3 +322,30 @@ def test_a_sick_desk_is_noticed_told_and_answered() -> None:
         assert any(a.event is AlertEvent.ACKNOWLEDGED for a in desk.bodies(Alert))
 
     asyncio.run(walk())
+
+
+@shows("S33-MON-11")
+def test_a_desk_that_is_sick_again_within_the_hour_grows_as_loud() -> None:
+    """A first sickness is told of and over; of the second the throttle holds the WARNING back, but not what comes after
+    five minutes: it is told once, as CRITICAL, and is over with it."""
+
+    async def walk() -> None:
+        desk = stage()
+        await desk.start()
+        _ = await desk.enter()
+
+        async def passes(seconds: int, quote: bool) -> list[tuple[str, AlertEvent]]:
+            before = len(desk.beads())
+            for _ in range(seconds // 10):
+                await desk.tick(10, quote=quote)
+            told = [bead.body for bead in desk.beads()[before:] if isinstance(bead.body, Alert)]
+            return [(a.code, a.event) for a in told if a.code.startswith("HEALTH") and a.event is not AlertEvent.SENT]
+
+        raised, over = ("HEALTH_DEGRADED", AlertEvent.RAISED), ("HEALTH_DEGRADED", AlertEvent.RESOLVED)
+        assert await passes(150, quote=False) == [raised]
+        assert await passes(90, quote=True) == [over]
+        assert await passes(240, quote=False) == []
+        assert await passes(900, quote=False) == [raised, ("HEALTH_DEGRADED_LONG", AlertEvent.RAISED)]
+        assert await passes(90, quote=True) == [over]
+
+    asyncio.run(walk())
