@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import re
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -77,8 +80,35 @@ def beads_query(ctx: click.Context, kind: str | None, since: str | None, gaps: b
             emit(ctx, {"kind": kind, "gaps": found}, words or "no gaps")
             return
         beads = [row for _, row in rows]
-        words = "\n".join(f"{b['seq']:>6} {b['ts']} {b['kind']}" for b in beads)
+        words = "\n".join(f"{b['seq']:>6} {b['ts']} {b['kind']}  {told_of(b['body'])}" for b in beads)
         emit(ctx, {"kind": kind, "beads": beads}, words or "nothing")
+
+
+# What nothing but a machine compares.
+_FOR_MACHINES: Final = frozenset({"signed", "ticks"})
+_HASH_OR_ID: Final = re.compile(r"(sha256:)?[0-9a-f]{64}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_TOLD_MAX: Final = 60
+
+
+def told_of(body: object) -> str:
+    """The body of a bead in one line for people: its names and words, and neither hashes, ids nor signatures."""
+    if not isinstance(body, Mapping):
+        return ""
+    names = (name for name in body if name not in _FOR_MACHINES)
+    return ", ".join(f"{name} {told}" for name in names if (told := _told(body[name])))
+
+
+def _told(value: object) -> str:
+    if isinstance(value, Mapping):
+        inner = told_of(value)
+        return f"({inner})" if inner else ""
+    if isinstance(value, list | tuple):
+        return " ".join(told for one in value if not isinstance(one, Mapping) and (told := _told(one)))
+    words = str(value)
+    if value is None or words == "" or _HASH_OR_ID.fullmatch(words):
+        return ""
+    plain = "".join(c if c.isprintable() else "?" for c in words[:_TOLD_MAX])
+    return plain if len(words) <= _TOLD_MAX else plain[:-3] + "..."
 
 
 def _gaps(kind: str, rows: list[tuple[datetime, dict[str, object]]], now: datetime) -> list[dict[str, object]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 
 import click
 
@@ -80,8 +81,12 @@ def drift_list(ctx: click.Context) -> None:
             }
             for d in session.desk.drifts.open.values()
         ]
-        words = [f"{r['severity']:<8} {r['cause']:<20} {r['subject']}  {r['drift']}" for r in rows]
+        words = [f"{r['severity']:<8} {r['cause']:<20} {r['subject']}  {r['drift']}{_answer_to(r)}" for r in rows]
         emit(ctx, {"drifts": rows}, "\n".join(words) or "no drift is open")
+
+
+def _answer_to(row: Mapping[str, object]) -> str:
+    return "  acknowledged" if row["acknowledged"] else "  awaits the broker" if row["awaits_broker"] else ""
 
 
 @drift_command.command("show")
@@ -120,6 +125,7 @@ def drift_show(ctx: click.Context, drift: str) -> None:
             words.append("`--cancel-orphans` ends it here once it was missing for 30 s")
         words += [f"  phoenix {key}: {value}" for key, value in body.phoenix_state.items()]
         words += [f"  broker  {key}: {value}" for key, value in body.broker_state.items()]
+        words += [f"  order   {ref}" for ref in body.refs]
         words.append("runbook RB-002; answer with `phoenix drift resolve`")
         emit(ctx, document, "\n".join(words))
 

@@ -217,6 +217,7 @@ def health_of(session: Session) -> Row:
     """The desk's health as the log and the operating system tell it: the last beat, and whether it is still true."""
     from phoenix_core.beads import Health
     from phoenix_core.watch.health import MISSES_CRITICAL, misses
+    from phoenix_core.watch.session import ReconnectState
 
     beats, now = session.desk.heartbeats, session.clock.now().wall
     beat = _last_beat(session)
@@ -226,6 +227,11 @@ def health_of(session: Session) -> Row:
     if beat is not None:
         checks |= {name: bool(value) for name, value in beat["checks"].items() if name != "process_alive"}
         issues |= beat["details"]
+    # A beat is up to 35 s old, and the log may know since that the link is down.
+    cut = beat is not None and alive and session.desk.sessions.state is not ReconnectState.CONNECTED
+    if cut:
+        checks["ibkr_connected"] = False
+        issues["ibkr_connected"] = f"the link to the broker is {session.desk.sessions.state}"
     missed = misses(beats.last_at, now) if beats.last_at is not None else 0
     if not alive:
         issues["process_alive"] = "no engine runs: `phoenix run`, or runbook RB-004"
@@ -233,7 +239,7 @@ def health_of(session: Session) -> Row:
         issues["heartbeat"] = f"{missed} beats are missing"
     checks["heartbeat"] = beats.last_at is not None and not missed
     known = beat["health"] if beat is not None else Health.DEGRADED
-    critical = not alive or missed >= MISSES_CRITICAL or known is Health.CRITICAL
+    critical = not alive or cut or missed >= MISSES_CRITICAL or known is Health.CRITICAL
     healthy = known is Health.HEALTHY and not missed
     health = Health.CRITICAL if critical else Health.HEALTHY if healthy else Health.DEGRADED
     age = int((now - beats.last_at).total_seconds()) if beats.last_at is not None else None

@@ -245,6 +245,10 @@ def test_health_gets_worse_with_every_beat_that_does_not_come(tmp_path: Path) ->
             asyncio.run(made.watch(60, 5))
             assert looked(0)[1]["health"] == "HEALTHY"
             assert numbers(seat_of(home, made))["heartbeats_missed_total"] == 1
+            made.broker.cut()
+            asyncio.run(made.tick(1))
+            code, found = looked(1)
+            assert (code, found["health"], found["checks"]["ibkr_connected"]) == (1, "CRITICAL", False)
             made.engine.stop("SIGTERM")
             code, found = looked(0)
             assert (code, found["health"], found["checks"]["process_alive"]) == (1, "CRITICAL", False)

@@ -3,18 +3,35 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from attrs import evolve as changed
+from click.testing import CliRunner
 
+from phoenix_cli.__main__ import cli
 from phoenix_cli.home import Home
 from phoenix_cli.wiring.opening import fresh_id, opened
 from phoenix_core.acts.operate import Observe
-from phoenix_core.beads import About, Beat, Body, Checks, Health, Heartbeat, IbkrSession, SessionEvent
+from phoenix_core.beads import (
+    About,
+    Beat,
+    Body,
+    Checks,
+    Health,
+    Heartbeat,
+    IbkrSession,
+    Observation,
+    ReconciliationResolution,
+    Resolution,
+    SessionEvent,
+)
 from phoenix_core.kernel import sealed
 from phoenix_core.rulings import granted
 from phoenix_core.values import Mode
+from phoenix_core.watch.drift import Cause, Divergence, drift_bead
 from tests.contract.cli.operator import AFTERNOON, Seat, founded, until
 from tests.showing import shows
 
@@ -130,3 +147,47 @@ def test_scars_of_the_chaos_vectors(seat: Seat) -> None:
     scars = seat.json("beads", "query", "--kind", "OBSERVATION", "--about", "BUNNY", "--since", "7d").document["beads"]
     told = [(scar["body"]["subject"], scar["body"]["facts"]["verdict"]) for scar in scars]
     assert told == [("CV_S32_TOKEN_REPLAY", "pass"), ("CV_S32_TOKEN_RACE", "fail")]
+
+
+@shows("S33-QRY-01")
+def test_what_is_asked_for_is_told_to_people_too(seat: Seat) -> None:
+    """Which version of the gateway, what became of it, how long a drill took: on the line of the bead, without hashes,
+    ids and signatures, and nothing that a terminal would obey."""
+
+    def typed(*words: str) -> str:
+        return CliRunner().invoke(cli, ["--home", str(seat.home), *words]).stdout
+
+    lost = changed(session(SessionEvent.DISCONNECT, "LOST"), gateway_version="1042", detail="\x1b[2J" + "w" * 70)
+    drill = Observation(About.DRILL, "RB-004", {"outcome": "resolved", "seconds": "4.2"})
+    write(seat, (20, lost), (10, drill), (5, beat(Health.DEGRADED)))
+    told = typed("beads", "query", "--kind", "IBKR_SESSION")
+    assert "event DISCONNECT" in told and "gateway_version 1042" in told and "outcome LOST" in told
+    assert "detail ?[2J" + "w" * 53 + "..., " in told and len(told.splitlines()) == 1
+    drilled = typed("beads", "query", "--about", "DRILL")
+    assert drilled.endswith("about DRILL, facts (outcome resolved, seconds 4.2), subject RB-004\n")
+    assert "semantic_healthy False" in typed("beads", "query", "--kind", "HEARTBEAT")
+    genesis = typed("beads", "query", "--kind", "GENESIS")
+    assert "mode MOCK" in genesis and not re.search(r"[0-9a-f]{32}|bead_id", genesis)
+
+
+@shows("S32-REC-06")
+def test_a_drift_names_the_orders_that_a_signature_would_cancel(seat: Seat) -> None:
+    """`--cancel-orphans` cancels exactly these, so they are on the screen before; the list says what has its answer."""
+
+    def typed(*words: str) -> str:
+        return CliRunner().invoke(cli, ["--home", str(seat.home), *words]).stdout
+
+    refs = ("P1AAAABBBBCCCCDDDDEEEEFFFFGG.S1", "P1AAAABBBBCCCCDDDDEEEEFFFFGG.T1")
+    orphan = Divergence(Cause.ORPHAN_EXIT, "EURUSD", {"quantity": "7"}, {"allowed": "0"}, "EURUSD", refs)
+    write(seat, (9, drift_bead(orphan, 1)))
+    (row,) = seat.json("drift", "list").document["drifts"]
+    assert [line for line in typed("drift", "show", row["drift"]).splitlines() if line.startswith("  order")] == [
+        f"  order   {ref}" for ref in refs
+    ]
+    assert typed("drift", "list").rstrip().endswith(row["drift"])
+    for resolution, told in (
+        (Resolution.BROKER_CORRECTED, "awaits the broker"),
+        (Resolution.ACKNOWLEDGED, "acknowledged"),
+    ):
+        write(seat, (5, ReconciliationResolution(row["drift"], orphan.identity, resolution, "ada", "why", False)))
+        assert typed("drift", "list").rstrip().endswith(f"{row['drift']}  {told}")
