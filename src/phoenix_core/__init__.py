@@ -12,7 +12,7 @@ from phoenix_core.desk import Desk
 from phoenix_core.gate.cse import read_signal
 from phoenix_core.gate.signals import Incoming
 from phoenix_core.kernel import bead_of, clear, decide, due, evolve, react, sealed
-from phoenix_core.ports import BeadStore, Broker, Clock, DurableStore, Lock, Notifier, Seam, Verifier
+from phoenix_core.ports import BeadStore, Broker, Clock, Complains, DurableStore, Lock, Notifier, Seam, Verifier
 from phoenix_core.refusals import Reason, Refusal
 from phoenix_core.rulings import Accepted, Ruling
 from phoenix_core.trade.transitions import TERMINAL, TRANSITIONS
@@ -31,6 +31,7 @@ __all__ = [
     "ClearedOrder",
     "Clock",
     "CommandId",
+    "Complains",
     "Conflict",
     "Desk",
     "DurableStore",

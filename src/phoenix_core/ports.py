@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol, Self, runtime_checkable
 
 from returns.result import Result
 
@@ -245,6 +245,16 @@ class Notifier(Protocol):
 
     async def send(self, message: Message) -> bool:
         """Deliver one message; true once the channel accepted it."""
+        ...
+
+
+@runtime_checkable
+class Complains(Protocol):
+    """A notifier that can say, in words for its operator, why it did not take its last message."""
+
+    @property
+    def trouble(self) -> str:
+        """What was wrong and which setting to look at; empty where nothing was."""
         ...
 
 

@@ -77,10 +77,9 @@ class Ear:
         return "ear"
 
     async def send(self, message: Message) -> bool:
-        """Keep it; whoever is told without end cries out, or the story would never come to its own end."""
-        assert len(self.heard) < 500, "told again and again"
+        """Keep it; whoever is told without end takes no more, or the story would never come to its own end."""
         self.heard.append(message.text)
-        return True
+        return len(self.heard) < 500
 
 
 def _desk(store: FailingStore, ear: Ear, raised: list[str]) -> Stage:

@@ -96,6 +96,8 @@ class TelegramNotifier:
                 return self._failed("no answer in time")
             except (httpx.HTTPError, OSError) as error:
                 return self._failed(f"not reached: {type(error).__name__}")  # its words may hold the URL
+            except (httpx.InvalidURL, ImportError, ValueError):  # of a proxy that this machine cannot speak to
+                return self._failed("the proxy of the environment cannot be used: check HTTPS_PROXY and ALL_PROXY")
             return self._judged(status, body)
 
     async def _post(self, text: str) -> tuple[int, bytes]:

@@ -117,14 +117,15 @@ def alerts_test(ctx: click.Context) -> None:
     home = home_of(ctx)
     now = clock_of(load_settings(home), home).now().wall
     notifiers = notifiers_of(lambda text: click.echo(text, err=True))
-    rows, works = asyncio.run(_send(notifiers, now))
+    rows, works, troubles = asyncio.run(_send(notifiers, now))
     words = [
         f"{row['step']}. {row['name']:<12} {row['alerts']:>2} alerts, {row['messages']} messages:"
         + ",".join(f" {name} {'ok' if taken else 'FAILED'}" for name, taken in _taken(row).items())
         for row in rows
     ]
+    words += [f"{name}: {trouble}" for name, trouble in troubles.items()]
     proven = _proven(home, rows)
-    emit(ctx, {"ok": works, "steps": rows, "proven": proven}, "\n".join(words))
+    emit(ctx, {"ok": works, "steps": rows, "proven": proven, "troubles": troubles}, "\n".join(words))
     if not works:
         ctx.exit(UNREACHABLE)
 
@@ -148,16 +149,20 @@ def _taken(row: dict[str, object]) -> dict[str, bool]:
     return delivered
 
 
-async def _send(notifiers: tuple[Notifier, ...], now: datetime) -> tuple[list[dict[str, object]], bool]:
-    """Every step through every channel; one that fails does not keep the others waiting."""
+async def _send(notifiers: tuple[Notifier, ...], now: datetime) -> tuple[list[dict[str, object]], bool, dict[str, str]]:
+    """Every step through every channel, and why one did not take it; none that fails keeps the others waiting."""
     import asyncio
+
+    from phoenix_cli.wiring.edges import takes
+    from phoenix_core.ports import Complains
+
+    troubles: dict[str, str] = {}
 
     async def deliver(notifier: Notifier, messages: tuple[Message, ...]) -> bool:
         for message in messages:
-            try:
-                if not await asyncio.wait_for(notifier.send(message), CHANNEL_WITHIN_S):
-                    return False
-            except (TimeoutError, OSError):
+            if not await takes(notifier, message, timedelta(seconds=CHANNEL_WITHIN_S)):
+                if isinstance(notifier, Complains) and notifier.trouble:
+                    _ = troubles.setdefault(notifier.name, notifier.trouble)
                 return False
         return True
 
@@ -166,7 +171,7 @@ async def _send(notifiers: tuple[Notifier, ...], now: datetime) -> tuple[list[di
         taken = await asyncio.gather(*(deliver(notifier, messages) for notifier in notifiers))
         delivered = {notifier.name: took for notifier, took in zip(notifiers, taken, strict=True)}
         rows.append({"step": number, "name": name, "alerts": count, "messages": len(messages), "delivered": delivered})
-    return rows, all(all(_taken(row).values()) for row in rows)
+    return rows, all(all(_taken(row).values()) for row in rows), troubles
 
 
 def sequence(now: datetime) -> Iterator[tuple[str, int, tuple[Message, ...]]]:

@@ -3,6 +3,7 @@
 from phoenix_adapters.beads.sqlite import SqliteStore
 from phoenix_adapters.codec import DOCUMENT_MAX, read_document
 from phoenix_adapters.engine.inputs import proposal_of
+from phoenix_adapters.engine.telling import takes
 from phoenix_adapters.keys import KeyTrouble, SshVerifier, load_public
 from phoenix_adapters.seams.files import write_whole
 from phoenix_core.chain import StoreFault
@@ -16,5 +17,6 @@ __all__ = [
     "load_public",
     "proposal_of",
     "read_document",
+    "takes",
     "write_whole",
 ]

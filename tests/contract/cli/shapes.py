@@ -235,6 +235,7 @@ SHAPES: Final[dict[str, Shape]] = {
         "ok": bool,
         "steps": [{"step": int, "name": str, "alerts": int, "messages": int, "delivered": dict}],
         "proven": [str],
+        "troubles": dict,
     },
     "resume": {"resumed": True},
     "kill raise": {"flag": str, "scope": str, "raised": True},

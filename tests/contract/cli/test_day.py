@@ -67,7 +67,7 @@ SHAPES: dict[str, Shape] = {
     "offline": {"ok": True, "detail": str},
     "backup": {"file": str, "beads": int},
     "checkpoint": {"note": str, "size": int},
-    "alerts test": {"ok": True, "steps": list, "proven": list},
+    "alerts test": {"ok": True, "steps": list, "proven": list, "troubles": dict},
 }
 
 

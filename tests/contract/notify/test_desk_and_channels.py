@@ -414,7 +414,8 @@ class TestSixSteps:
         self, server: BotServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: int
     ) -> None:
         """Apprise takes every step; Telegram all of them, or three and then none. One that fails anywhere makes the
-        command fail with exit 3, its steps say so, and only the one that took them all is proven."""
+        command fail with exit 3, its steps say so, with the setting to look at below them, and only the one that took
+        them all is proven."""
         server.script = ["", "", "", refusal(400)] if failing else []
         home = tmp_path / "home"
         with json_server() as other:
@@ -427,6 +428,8 @@ class TestSixSteps:
         whole, torn = " telegram ok, apprise ok, console ok", " telegram FAILED, apprise ok, console ok"
         assert rows == ([whole] * 3 + [torn] * 3 if failing else [whole] * 6)
         assert said.exit_code == (UNREACHABLE if failing else 0)
+        assert ("\ntelegram: Telegram refuses the message" in said.stdout) is bool(failing)
+        assert said.stdout.count("check TELEGRAM_CHAT_ID") == bool(failing), "why it failed is said once"
         assert len(other.documents) == 6
         with opened(Home(home)) as session:
             assert set(session.desk.alerts.proven) == ({"apprise"} if failing else {"apprise", "telegram"})

@@ -165,6 +165,20 @@ async def test_a_server_of_this_machine_is_asked_without_a_proxy(
     assert await notifier_for(server, Ticks()).send(HELLO)
 
 
+@shows("S33-NOT-03")
+@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:9", "carrier-pigeon://127.0.0.1:9"])
+async def test_a_proxy_that_cannot_be_used_is_an_answer(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where Telegram is blocked people set a proxy; one of a kind that this machine cannot speak breaks nothing."""
+    for name in ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, proxy)
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    notifier = TelegramNotifier(TOKEN, CHAT, "https://api.telegram.invalid", Ticks(), 5.0)
+    assert not await notifier.send(HELLO)
+    assert not await notifier.send(HELLO), "left alone for a while, like any channel that failed"
+    assert notifier.trouble
+
+
 async def test_a_pause_of_more_than_an_hour_is_not_believed(server: BotServer) -> None:
     """Whatever a server asks for: a channel is tried again after an hour, or it would be mute for ever."""
     ticks = Ticks()

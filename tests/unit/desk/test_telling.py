@@ -7,6 +7,7 @@ import re
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
 from attrs import define, field
 
 from phoenix_adapters.beads.memory import MemoryStore
@@ -16,7 +17,7 @@ from phoenix_adapters.engine.turn import Turn
 from phoenix_adapters.engine.watching import Engine, Watchdog
 from phoenix_core.acts.operate import Observe, RaiseKill
 from phoenix_core.beads import About
-from phoenix_core.values import CommandId
+from phoenix_core.values import CommandId, Severity
 from phoenix_core.watch.alerts import Message
 from phoenix_core.world import World
 from tests.showing import shows
@@ -30,11 +31,12 @@ class Channel:
     name: str
     broken: bool = False
     heard: list[str] = field(factory=list)
+    breaks_with: Exception = field(factory=lambda: OSError("no route to host"))
 
     async def send(self, message: Message) -> bool:
         """Take it, or break."""
         if self.broken:
-            raise OSError("no route to host")
+            raise self.breaks_with
         self.heard.append(message.text)
         return True
 
@@ -61,10 +63,12 @@ async def told(teller: Teller, made: Stage) -> int:
     return len(due)
 
 
-@shows("I18")
-def test_a_channel_that_breaks_does_not_keep_the_next_one_from_being_asked() -> None:
-    """The first raises what a network raises; the second takes the alert, and is the one that is recorded."""
-    first, second, taken = Channel("first", broken=True), Channel("second"), list[str]()
+@shows("I18", "S33-NOT-03")
+@pytest.mark.parametrize("error", [OSError("no route to host"), ImportError("socksio"), ValueError("no such proxy")])
+def test_a_channel_that_breaks_does_not_keep_the_next_one_from_being_asked(error: Exception) -> None:
+    """The first raises what a network raises, or what a stranger's code does; the second takes the alert, and is the
+    one that is recorded."""
+    first, second, taken = Channel("first", broken=True, breaks_with=error), Channel("second"), list[str]()
 
     def took(message: Message, channel: str) -> bool:
         taken.append(channel)
@@ -74,6 +78,8 @@ def test_a_channel_that_breaks_does_not_keep_the_next_one_from_being_asked() -> 
     made = alarmed()
     assert asyncio.run(told(teller, made)) == len(made.desk.alerts.urgent)
     assert set(taken) == {"second"} and second.heard and teller.responds
+    asyncio.run(teller.deliver_without_log(Message(Severity.CRITICAL, (), "the log is gone")))
+    assert second.heard[-1] == "the log is gone"
 
 
 @shows("I17", "I18")
