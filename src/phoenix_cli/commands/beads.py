@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Mapping
-from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -15,6 +13,12 @@ from phoenix_cli.commands.desk import home_of
 from phoenix_cli.commands.proving import beads_gates, beads_quality
 from phoenix_cli.output import INTEGRITY, at_work, emit, fail, refuse
 from phoenix_cli.spans import span_of
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from phoenix_cli.gaps import Gap
+    from phoenix_cli.wiring.opening import Session
 
 
 @click.group("beads")
@@ -68,18 +72,17 @@ def beads_query(ctx: click.Context, kind: str | None, since: str | None, gaps: b
     with opened(home_of(ctx)) as session:
         now = session.clock.now().wall
         earliest = now - span_of(since) if since else None
-        rows: list[tuple[datetime, dict[str, object]]] = []
-        for record in session.store.read(0):
-            at = utc_of(record.ts, "ts")
-            if (kind is None or record.kind == kind) and (earliest is None or at >= earliest):
-                if about is None or record.body.get("about") == about:
-                    rows.append((at, {"seq": record.seq, "ts": record.ts, "kind": record.kind, "body": record.body}))
         if gaps:
-            found = _gaps(kind or "", rows, now)
+            found = [gap.document() for gap in _gaps(session, kind, earliest, now)]
             words = "\n".join(f"{g['from']} .. {g['to']}  {g['seconds']} s  {g['what']}" for g in found)
             emit(ctx, {"kind": kind, "gaps": found}, words or "no gaps")
             return
-        beads = [row for _, row in rows]
+        beads: list[dict[str, object]] = []
+        for record in session.store.read(0):
+            late = earliest is None or utc_of(record.ts, "ts") >= earliest
+            if late and (kind is None or record.kind == kind):
+                if about is None or record.body.get("about") == about:
+                    beads.append({"seq": record.seq, "ts": record.ts, "kind": record.kind, "body": record.body})
         words = "\n".join(f"{b['seq']:>6} {b['ts']} {b['kind']}  {told_of(b['body'])}" for b in beads)
         emit(ctx, {"kind": kind, "beads": beads}, words or "nothing")
 
@@ -111,45 +114,19 @@ def _told(value: object) -> str:
     return plain if len(words) <= _TOLD_MAX else plain[:-3] + "..."
 
 
-def _gaps(kind: str, rows: list[tuple[datetime, dict[str, object]]], now: datetime) -> list[dict[str, object]]:
-    """Where heartbeats or the connection are missing."""
-    from phoenix_core.values import BadInput, utc_text
-    from phoenix_core.watch.health import MISS_AFTER
+def _gaps(session: Session, kind: str | None, earliest: datetime | None, now: datetime) -> list[Gap]:
+    """Where heartbeats or the connection are missing, of what reaches into the span."""
+    from phoenix_cli.gaps import connection_gaps, heartbeat_gaps
+    from phoenix_core.kernel import bead_of
+    from phoenix_core.values import BadInput
 
-    def gap(start: datetime, end: datetime, what: str) -> dict[str, object]:
-        seconds = int((end - start).total_seconds())
-        return {"from": utc_text(start), "to": utc_text(end), "seconds": seconds, "what": what}
-
-    found: list[dict[str, object]] = []
-    if kind == "HEARTBEAT":
-        beats = [at for at, row in rows if _field(row, "status") != "MISSED"]
-        for before, after in itertools.pairwise((*beats, now) if beats else ()):
-            if after - before > MISS_AFTER:
-                found.append(gap(before, after, "no heartbeat"))
-        sick: datetime | None = None
-        for at, row in rows:
-            if _field(row, "health_state") != "HEALTHY":
-                sick = sick or at
-            elif sick is not None:
-                found.append(gap(sick, at, "not healthy"))
-                sick = None
-        return [*found, gap(sick, now, "not healthy")] if sick is not None else found
-    if kind == "IBKR_SESSION":
-        lost: datetime | None = None
-        for at, row in rows:
-            up = _field(row, "outcome") in ("CONNECTED", "RESTORED", "connected", "restored")
-            if _field(row, "event") == "DISCONNECT":
-                lost = lost or at
-            elif up and lost is not None:
-                found.append(gap(lost, at, "no connection"))
-                lost = None
-        return [*found, gap(lost, now, "no connection")] if lost is not None else found
-    raise BadInput("--kind", kind, "gaps are known of HEARTBEAT and IBKR_SESSION")
-
-
-def _field(row: dict[str, object], name: str) -> object:
-    body = row["body"]
-    return body.get(name) if isinstance(body, dict) else None
+    if kind not in ("HEARTBEAT", "IBKR_SESSION"):
+        raise BadInput("--kind", kind or "", "gaps are known of HEARTBEAT and IBKR_SESSION")
+    read = (kind,) if kind == "HEARTBEAT" else (kind, "HEARTBEAT", "LEASE")  # only an engine has a connection
+    beads = (bead_of(record) for record in session.store.read(0) if record.kind in read)
+    runs = session.store.leaseholder() is not None
+    found = heartbeat_gaps(beads, now) if kind == "HEARTBEAT" else connection_gaps(beads, now, runs)
+    return [gap for gap in found if earliest is None or gap.end >= earliest]
 
 
 @beads_command.command("export")

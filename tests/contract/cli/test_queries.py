@@ -23,6 +23,8 @@ from phoenix_core.beads import (
     Health,
     Heartbeat,
     IbkrSession,
+    Lease,
+    LeaseEvent,
     Observation,
     ReconciliationResolution,
     Resolution,
@@ -63,6 +65,17 @@ def session(event: SessionEvent, outcome: str) -> IbkrSession:
     return IbkrSession(event, Mode.MOCK, "tag", "MOCK", 0, 1, outcome=outcome)
 
 
+def lease(event: LeaseEvent) -> Lease:
+    """An engine comes, or goes."""
+    return Lease(event, "boot", "run", "1")
+
+
+def gaps(seat: Seat, kind: str, *since: str) -> list[tuple[str, int]]:
+    """What was missing, and for how many seconds."""
+    found = seat.json("beads", "query", "--kind", kind, *since, "--gaps").document["gaps"]
+    return [(gap["what"], gap["seconds"]) for gap in found]
+
+
 def places(said: str) -> list[int]:
     """The numbers of the beads that were printed."""
     return [json.loads(line)["seq"] for line in said.splitlines()]
@@ -96,17 +109,63 @@ def test_gaps_of_heartbeats_and_of_health(seat: Seat) -> None:
         *((ago, beat(health)) for ago, health in beats),
         *((ago, beat(Health.HEALTHY)) for ago in range(280, 0, -30)),
     )
-    gaps = seat.json("beads", "query", "--kind", "HEARTBEAT", "--since", "1h", "--gaps").document["gaps"]
-    assert [(gap["what"], gap["seconds"]) for gap in gaps] == [("no heartbeat", 600), ("not healthy", 60)]
-    assert seat.json("beads", "query", "--kind", "HEARTBEAT", "--since", "5m", "--gaps").document["gaps"] == []
+    assert gaps(seat, "HEARTBEAT", "--since", "1h") == [("no heartbeat", 600), ("not healthy", 60)]
+    assert gaps(seat, "HEARTBEAT", "--since", "5m") == []
 
 
 @shows("S33-QRY-02")
 def test_beats_that_stopped_are_missing_until_now(seat: Seat) -> None:
     """The engine died an hour ago, and nobody wrote anything since."""
     write(seat, *((ago, beat(Health.HEALTHY)) for ago in (3660, 3630, 3600)))
-    (gap,) = seat.json("beads", "query", "--kind", "HEARTBEAT", "--gaps").document["gaps"]
-    assert gap["what"] == "no heartbeat" and 3600 <= gap["seconds"] < 3660
+    ((what, seconds),) = gaps(seat, "HEARTBEAT")
+    assert what == "no heartbeat" and 3600 <= seconds < 3660
+
+
+@shows("S33-QRY-02")
+def test_a_gap_of_heartbeats_that_reaches_into_the_span_is_told_whole(seat: Seat) -> None:
+    """The engine died two hours ago and the desk is asked about the last one: silence is not "no gaps". So with health;
+    what was over before the span began is not told."""
+    write(seat, (9000, beat(Health.HEALTHY)), (8000, beat(Health.HEALTHY)))
+    write(seat, *((ago, beat(Health.DEGRADED)) for ago in (7970, 7940)))
+    ((what, seconds), ill) = gaps(seat, "HEARTBEAT", "--since", "1h")
+    assert (what, ill[0]) == ("no heartbeat", "not healthy")
+    assert 7940 <= seconds < 8000 and 7970 <= ill[1] < 8030
+    assert [what for what, _ in gaps(seat, "HEARTBEAT")] == ["no heartbeat", "no heartbeat", "not healthy"]
+
+
+@shows("S33-QRY-01")
+def test_a_gap_of_the_connection_that_reaches_into_the_span_is_told_whole(seat: Seat) -> None:
+    """Lost two hours ago and not back: asked about the last hour it is missing still."""
+    write(seat, (9000, session(SessionEvent.CONNECT, "CONNECTED")), (7200, session(SessionEvent.DISCONNECT, "LOST")))
+    ((what, seconds),) = gaps(seat, "IBKR_SESSION", "--since", "1h")
+    assert what == "no connection" and 7200 <= seconds < 7260
+
+
+@shows("S33-QRY-01")
+def test_a_link_that_never_came_up_is_missing_since_the_first_attempt(seat: Seat) -> None:
+    """A desk that was started before its gateway: nothing was lost, and nothing is there."""
+    write(seat, (600, session(SessionEvent.RECONNECT, "FAILED")), (585, session(SessionEvent.RECONNECT, "FAILED")))
+    ((what, seconds),) = gaps(seat, "IBKR_SESSION")
+    assert what == "no connection" and 600 <= seconds < 660
+
+
+@shows("S33-QRY-01")
+def test_where_no_engine_ran_nothing_was_connected(seat: Seat) -> None:
+    """Stopped, and killed: the next run finds its link gone in one instant, and the hours before it are told all the
+    same. Nobody runs it now."""
+    lost, back = session(SessionEvent.DISCONNECT, "LOST"), session(SessionEvent.RECONNECT, "CONNECTED")
+    come, gone = lease(LeaseEvent.TAKEN), lease(LeaseEvent.RELEASED)
+    write(
+        seat,
+        *((9000, come), (9000, session(SessionEvent.CONNECT, "CONNECTED")), (8000, gone)),
+        *((6000, come), (6000, lost), (6000, back), (5000, beat(Health.HEALTHY))),
+        *((4000, come), (4000, lost), (3999, session(SessionEvent.RECONNECT, "FAILED")), (3900, back)),
+    )
+    first, second, third, last = gaps(seat, "IBKR_SESSION")
+    assert (first, second, third) == (("no engine", 2000), ("no engine", 1000), ("no connection", 99))
+    assert last[0] == "no engine" and 3900 <= last[1] < 3960
+    write(seat, (3000, come), (3000, lost), (3000, back), (2000, gone))
+    assert [what for what, _ in gaps(seat, "IBKR_SESSION", "--since", "40m")] == ["no engine"]
 
 
 @shows("S33-QRY-01")
@@ -115,8 +174,7 @@ def test_a_second_word_on_the_same_loss_begins_no_new_gap(seat: Seat) -> None:
     told = ((600, "CONNECT", "CONNECTED"), (500, "DISCONNECT", "LOST"), (450, "DISCONNECT", "LOST"))
     write(seat, *((ago, session(SessionEvent(event), outcome)) for ago, event, outcome in told))
     write(seat, (400, session(SessionEvent.RECONNECT, "CONNECTED")))
-    (gap,) = seat.json("beads", "query", "--kind", "IBKR_SESSION", "--gaps").document["gaps"]
-    assert gap["seconds"] == 100
+    assert gaps(seat, "IBKR_SESSION") == [("no connection", 100)]
 
 
 @shows("S33-QRY-01")
@@ -130,10 +188,9 @@ def test_gaps_of_the_connection(seat: Seat) -> None:
         (3580, session(SessionEvent.RECONNECT, "CONNECTED")),
         (60, session(SessionEvent.DISCONNECT, "LOST")),
     )
-    gaps = seat.json("beads", "query", "--kind", "IBKR_SESSION", "--since", "7d", "--gaps").document["gaps"]
-    assert [gap["what"] for gap in gaps] == ["no connection", "no connection"]
-    assert gaps[0]["seconds"] == 20
-    assert 60 <= gaps[1]["seconds"] < 120
+    first, second = gaps(seat, "IBKR_SESSION", "--since", "7d")
+    assert first == ("no connection", 20)
+    assert second[0] == "no connection" and 60 <= second[1] < 120
 
 
 @shows("S33-QRY-03")

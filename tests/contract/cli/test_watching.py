@@ -14,12 +14,13 @@ import pytest
 
 from phoenix_adapters.engine.watching import Engine, Seen
 from phoenix_cli.commands import watchdog as watchdog_command
-from phoenix_cli.commands.beads import _gaps
 from phoenix_cli.commands.metrics import told
+from phoenix_cli.gaps import heartbeat_gaps
 from phoenix_cli.home import Home
 from phoenix_cli.metrics import exposition
 from phoenix_cli.wiring.opening import opened
 from phoenix_cli.wiring.startup import live_problems
+from phoenix_core.beads import Bead, Beat, Checks, Health, Heartbeat
 from phoenix_core.gate.approvals import Key
 from tests.contract.cli.operator import Seat
 from tests.showing import shows
@@ -98,11 +99,13 @@ def test_who_asks_again_is_told_what_others_wrote_since(tmp_path: Path) -> None:
 def test_a_missed_beat_is_no_beat() -> None:
     """The watchdog's own word in between does not close a gap."""
     beats = ((0, "HEALTHY"), (60, "MISSED"), (90, "MISSED"), (120, "HEALTHY"))
-    rows: list[tuple[Any, dict[str, object]]] = [
-        (NOON + timedelta(seconds=at), {"body": {"status": status, "health_state": "HEALTHY"}}) for at, status in beats
-    ]
-    found = _gaps("HEARTBEAT", rows, NOON + timedelta(seconds=130))
-    assert [(gap["seconds"], gap["what"]) for gap in found] == [(120, "no heartbeat")]
+    said = (
+        (NOON + timedelta(seconds=at), Heartbeat(Beat(status), Health.HEALTHY, Checks(True, True, True)))
+        for at, status in beats
+    )
+    told = [Bead(n, at, str(n), body, "") for n, (at, body) in enumerate(said)]
+    found = heartbeat_gaps(told, NOON + timedelta(seconds=130))
+    assert [(gap.document()["seconds"], gap.what) for gap in found] == [(120, "no heartbeat")]
 
 
 @shows("S33-GRD-06")
