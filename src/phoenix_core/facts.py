@@ -131,6 +131,7 @@ class LinkEvent(Named):
 
     CONNECTED = "CONNECTED"  # a session stands: accounts and port are known, nothing is synchronised yet
     CONNECT_FAILED = "CONNECT_FAILED"
+    ANSWERS = "ANSWERS"  # somebody is there; no session was asked for
     LOST = "LOST"
     DEGRADED = "DEGRADED"  # 1100, 2110: the socket stands, the broker behind it does not
     RESTORED = "RESTORED"  # 1101, 1102

@@ -166,6 +166,10 @@ class Broker(Protocol):
         """Open a session. What it is like arrives as facts."""
         ...
 
+    async def answers(self) -> bool:
+        """Whether somebody is there to open a session with. Opens none, and says nothing to anybody."""
+        ...
+
     async def disconnect(self) -> None:
         """Close the session."""
         ...

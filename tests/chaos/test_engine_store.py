@@ -21,7 +21,7 @@ from phoenix_core.acts.operate import Observe
 from phoenix_core.beads import About, Execution, ExecutionEvent, Heartbeat, IbkrSession, Observation
 from phoenix_core.chain import Conflict, Fault, Head, Sealed, StoreFault
 from phoenix_core.facts import ErrorSaid, LinkEvent, LinkSaid
-from phoenix_core.gate.statements import Close
+from phoenix_core.gate.statements import Close, Resume
 from phoenix_core.records import evolve
 from phoenix_core.values import State
 from phoenix_core.watch.alerts import Message
@@ -331,7 +331,8 @@ def test_an_exit_that_the_log_held_up_is_sent_when_it_can_be_held_again() -> Non
 
 @shows("F60")
 def test_a_log_that_takes_nothing_does_not_hammer_the_gateway() -> None:
-    """The log paces reconnects; while it cannot be written, they are a second apart all the same, and do not end."""
+    """The log paces reconnects; while it cannot be written, they are a second apart all the same, and do not end. When
+    it takes them, they were more than three: a human grants the next ones."""
 
     async def walk() -> None:
         store, tried = FailingStore(), list[timedelta]()
@@ -352,6 +353,9 @@ def test_a_log_that_takes_nothing_does_not_hammer_the_gateway() -> None:
         assert min(later - sooner for sooner, later in pairwise(tried)) >= timedelta(seconds=1)
         store.failing = None
         await desk.watch(120, 1)
+        assert desk.desk.sessions.awaits_a_human and not desk.engine.link.up
+        _ = desk.sign(Resume()).unwrap()
+        await desk.watch(3, 1)
         assert desk.engine.link.up
 
     asyncio.run(walk())

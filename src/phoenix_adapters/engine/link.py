@@ -21,7 +21,7 @@ from phoenix_core.watch.drift import lacks_word_of_an_order
 from phoenix_core.watch.market_hours import RestartWindow, restart_window_ends
 from phoenix_core.watch.observations import next_look_at
 from phoenix_core.watch.pacing import RUNS_MAX, next_run, run_wanted_at
-from phoenix_core.watch.session import Step, next_step
+from phoenix_core.watch.session import ReconnectState, Step, next_step
 from phoenix_core.world import Link
 
 # A place frame needs a round trip no older than two seconds; asking twice as often leaves room for one lost answer.
@@ -75,6 +75,8 @@ class LinkKeeper:
         if said.event is LinkEvent.SYNCHRONISED:
             self.synchronised = True
             return
+        if said.event is LinkEvent.ANSWERS:
+            return  # asked for without a session: it says nothing of one that came about meanwhile
         self.up = said.event in (LinkEvent.CONNECTED, LinkEvent.RESTORED)
         self.synchronised = False
         if self.up:
@@ -94,12 +96,20 @@ class LinkKeeper:
         asked = next_step(desk.sessions, now.wall, window_ends=window, probed_at=self._probed_at)
         if asked.step in (Step.ATTEMPT, Step.PROBE):
             self._probed_at, self._tried_at = now.wall, now.ticks
-            self._connecting = True
-            self.spawn(self.connect(counts=asked.step is Step.ATTEMPT))
+            if desk.sessions.state is ReconnectState.ESCALATED:
+                self.spawn(self._listen())
+            else:
+                self._connecting = True
+                self.spawn(self.connect(counts=asked.step is Step.ATTEMPT))
         return asked.step is Step.ESCALATE
 
+    async def _listen(self) -> None:
+        """After an escalation nobody tries: a human hears that somebody is there again, and has the word."""
+        if await self.broker.answers():
+            self.hear(LinkSaid(LinkEvent.ANSWERS, self.broker.session()))
+
     async def connect(self, counts: bool = True) -> None:
-        """Open a session. After an escalation, and in the restart window, a probe: its failure counts nothing."""
+        """Open a session. In the declared restart window its failure counts nothing."""
         self._connecting, began = True, self.clock.now()
         try:
             if await self.broker.connect():

@@ -299,16 +299,19 @@ _LINK_CODES: Final = {
     LinkEvent.LOST: Code.LINK_LOST,
     LinkEvent.DEGRADED: Code.LINK_LOST,
     LinkEvent.CLIENT_ID_TAKEN: Code.CLIENT_ID_TAKEN,
+    LinkEvent.ANSWERS: Code.LINK_ANSWERS,
 }
+_LINK_OVER: Final = (Code.LINK_LOST, Code.LINK_ESCALATED, Code.LINK_ANSWERS)
 
 
 def _link_alerts(desk: Desk, command: Said, said: LinkSaid, world: World) -> Beads:
     now, key = world.now.wall, command.command_id
+    waits = desk.sessions.awaits_a_human or said.event is not LinkEvent.ANSWERS
     code = _LINK_CODES.get(said.event)
-    if code is not None and may_raise(desk.alerts, code, "link", now):
+    if code is not None and waits and may_raise(desk.alerts, code, "link", now):
         return [alert(code, "link", key)]
     if said.event in (LinkEvent.CONNECTED, LinkEvent.RESTORED):
-        over: Beads = [resolved(desk.alerts, c, "link", "broker") for c in (Code.LINK_LOST, Code.LINK_ESCALATED)]
+        over: Beads = [resolved(desk.alerts, code, "link", "broker") for code in _LINK_OVER]
         back = alert(Code.LINK_RESTORED, "link", key) if any(b is not None for b in over) else None
         return [*over, back, _gateway_restarted(desk, said, key, world), _elsewhere(desk, said, key)]
     return []

@@ -28,6 +28,7 @@ class Code(Named):
     # The link
     LINK_LOST = "LINK_LOST"
     LINK_ESCALATED = "LINK_ESCALATED"
+    LINK_ANSWERS = "LINK_ANSWERS"
     LINK_RESTORED = "LINK_RESTORED"
     GATEWAY_RESTARTED = "GATEWAY_RESTARTED"
     CLIENT_ID_TAKEN = "CLIENT_ID_TAKEN"
@@ -99,6 +100,7 @@ _UNRESOLVED: Final = (DRIFT_ESCALATION, Code.DRIFT_UNRESOLVED)
 CODES: Final[dict[Code, Row]] = {
     Code.LINK_LOST: Row(_CRITICAL, "Link to the broker lost", "RB-001", lasts=True),
     Code.LINK_ESCALATED: Row(_CRITICAL, ESCALATION, "RB-001", lasts=True),
+    Code.LINK_ANSWERS: Row(_WARNING, "The broker answers again, and waits for `phoenix resume`", "RB-001"),
     Code.LINK_RESTORED: Row(_INFO, "Link to the broker restored"),
     Code.GATEWAY_RESTARTED: Row(_WARNING, "The gateway restarted outside its declared window", "RB-007"),
     Code.CLIENT_ID_TAKEN: Row(_WARNING, "The broker says that our client id is in use; no other is tried", "RB-001"),

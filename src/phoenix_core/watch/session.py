@@ -1,8 +1,8 @@
 """The link to the broker: three attempts after 5, 15 and 45 seconds, then a human. Never an endless retry.
 
-CONNECTED -> RECONNECTING -> (CONNECTED | ESCALATED). After escalation the desk only listens (a probe of the port, a
-word from the broker); `resume` grants three more attempts. That a link is up says nothing of its being fit for orders:
-the guard of the link asks for the session's whole state and a fresh round trip.
+CONNECTED -> RECONNECTING -> (CONNECTED | ESCALATED). After escalation the desk only listens (whether somebody answers,
+a word from the broker) and opens nothing; `resume` grants three more attempts. That a link is up says nothing of its
+being fit for orders: the guard of the link asks for the session's whole state and a fresh round trip.
 """
 
 from __future__ import annotations
@@ -82,6 +82,11 @@ class Sessions:
     account: str = ""
     port: int = 0
     gateway_version: str = ""
+
+    @property
+    def awaits_a_human(self) -> bool:
+        """Whether only a human lets anybody try again; where the socket stands, the broker may say that it is back."""
+        return self.state is ReconnectState.ESCALATED and not self.degraded
 
     def fold(self, bead: Bead) -> None:
         """Take in a session bead; other kinds are somebody else's."""

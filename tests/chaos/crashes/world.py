@@ -262,6 +262,10 @@ class Wire:
         self.spot("snapshot", "after")
         return taken
 
+    async def answers(self) -> bool:
+        """Whether it is there."""
+        return await self.broker.answers()
+
     async def round_trip(self) -> bool:
         """A question and its answer."""
         return await self.broker.round_trip()

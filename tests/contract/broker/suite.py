@@ -459,3 +459,13 @@ class BrokerContract:
         names = [fact.message for fact in stage.facts if isinstance(fact, OrderSaid | ExecutionSaid | ErrorSaid)]
         assert len(names) == len(set(names))
         assert stage.broker.drain() == () or stage.broker.drain() == ()
+
+    async def test_b28_whether_it_answers_is_asked_without_a_session(self, stage: Stage) -> None:
+        """Before the first one nothing is opened by it; one that stands goes on standing, under its number."""
+        assert await stage.broker.answers()
+        assert stage.broker.session() == 0
+        await ready(stage)
+        before = stage.broker.session()
+        assert await stage.broker.answers()
+        assert await stage.broker.round_trip()
+        assert (stage.broker.session(), events(stage)) == (before, [LinkEvent.CONNECTED, LinkEvent.SYNCHRONISED])

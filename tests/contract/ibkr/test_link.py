@@ -214,6 +214,17 @@ async def test_a_taken_client_id_is_said_at_once_and_no_other_is_tried() -> None
         assert {r["clientId"] for r in scene.sent("startApi")} == {"17"}
 
 
+@shows("S33-SES-06")
+async def test_whether_somebody_is_there_is_asked_without_a_word() -> None:
+    """A connection that is accepted, and given up before anything is said over it; a closed port is a no."""
+    async with played() as scene:
+        assert await scene.broker.answers()
+        assert not scene.sent("startApi") and scene.broker.session() == 0
+        await scene.server.stop()
+        assert not await scene.broker.answers()
+        assert events(scene) == []
+
+
 @pytest.mark.parametrize("fault", ["no_login", "no_next_id"])
 @shows("F44", "F46")
 async def test_a_gateway_that_nobody_logged_into_is_no_session(fault: str) -> None:

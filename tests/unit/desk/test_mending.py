@@ -10,6 +10,7 @@ import pytest
 from attrs import evolve as changed
 from returns.pipeline import is_successful
 
+from phoenix_adapters.brokers.mock.broker import MockBroker
 from phoenix_adapters.brokers.mock.chaos import Fate, Fill, Partial, Silence
 from phoenix_core.acts.broker_said import Said
 from phoenix_core.acts.operate import Observe, RaiseKill
@@ -383,18 +384,44 @@ class TestResume:
 
     @shows("S33-SES-06")
     def test_an_escalated_link_is_tried_again_by_a_signature(self) -> None:
-        """Escalated, the gateway back and nobody tries; resumed: the first attempt at once, and the link stands."""
+        """Escalated, the gateway back and nobody tries, but a human is told, once; resumed: the first attempt at once,
+        and the link stands."""
 
         async def walk(desk: Stage) -> None:
             desk.broker.refuse_connects(3)
             desk.broker.cut()
-            for _ in range(80):
+            for _ in range(300):
                 await desk.tick(1)
             assert link(desk) is ReconnectState.ESCALATED
+            assert [a.runbook for a in desk.bodies(Alert) if a.code == "LINK_ANSWERS"] == ["RB-001"]
             assert await answered(desk, Resume()) == ()
             assert "RESUMED" in [b.outcome for b in desk.bodies(IbkrSession)]
             await desk.tick(1)
             assert link(desk) is ReconnectState.CONNECTED
+            assert not desk.desk.alerts.open, "what was said of the link is over"
+
+        _ = walked(walk)
+
+    @shows("S33-SES-06")
+    def test_a_broker_that_is_not_there_is_tried_three_times_and_never_again(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Counted at the broker: five minutes, three attempts, and nothing to tell of it but the escalation."""
+        tried: list[MockBroker] = []
+        connect = MockBroker.connect
+
+        async def counted(broker: MockBroker) -> bool:
+            tried.append(broker)
+            return await connect(broker)
+
+        async def walk(desk: Stage) -> None:
+            monkeypatch.setattr(MockBroker, "connect", counted)
+            desk.broker.refuse_connects(99)
+            desk.broker.cut()
+            for _ in range(300):
+                await desk.tick(1)
+            assert (link(desk), len(tried)) == (ReconnectState.ESCALATED, 3)
+            assert "LINK_ANSWERS" not in [a.code for a in desk.bodies(Alert)]
 
         _ = walked(walk)
 

@@ -246,7 +246,8 @@ class TestLink:
 
     @shows("S33-SES-06")
     def test_a_broker_that_stays_away_escalates_without_an_attempt(self) -> None:
-        """Degraded for 65 s: CRITICAL, one bead without an attempt, and no second one; a link that is up: nothing."""
+        """Degraded for 65 s: CRITICAL, one bead without an attempt, and no second one; a link that is up: nothing. That
+        the port answers is no news, for its socket stands; the broker's own word over it brings the link back."""
 
         async def walk(desk: Stage) -> None:
             assert refused(desk, Degraded(KEY)) == (Reason.NOTHING_TO_DO,)
@@ -260,6 +261,11 @@ class TestLink:
             told = [a for a in desk.bodies(Alert) if a.code == "LINK_ESCALATED" and a.event is AlertEvent.RAISED]
             assert [a.runbook for a in told] == ["RB-001"]
             assert refused(desk, Degraded(KEY)) == (Reason.NOTHING_TO_DO,)
+            assert "LINK_ANSWERS" not in [a.code for a in desk.bodies(Alert)]
+            desk.broker.tell(LinkSaid(LinkEvent.RESTORED, desk.broker.session()))
+            await desk.tick(1)
+            assert desk.bodies(IbkrSession)[-1].outcome == "RESTORED"
+            assert desk.desk.sessions.session == 1, "the session is the one that stood"
 
         _ = walked(walk)
 

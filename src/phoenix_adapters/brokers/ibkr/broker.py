@@ -103,6 +103,16 @@ class IbkrBroker:
         self.hearing.say_link(LinkEvent.CONNECTED, version=str(session.version), first_id=session.first_id)
         return True
 
+    async def answers(self) -> bool:
+        """Whether somebody accepts a connection there; it is given up again before a word is said."""
+        try:
+            async with asyncio.timeout(self.connect_within_s):
+                _, writer = await asyncio.open_connection(self.host, self.port_number)
+        except (OSError, TimeoutError):
+            return False
+        writer.close()
+        return True
+
     async def disconnect(self) -> None:
         """Close the session."""
         if self.line is not None and self.line.up:

@@ -35,18 +35,7 @@ from phoenix_core.facts import (
 from phoenix_core.kernel import ClearedOrder
 from phoenix_core.orders import Frame
 from phoenix_core.ports import Clock
-from phoenix_core.values import (
-    Account,
-    Instrument,
-    Money,
-    OrderType,
-    Price,
-    Quantity,
-    Role,
-    Side,
-    floor_to,
-    times,
-)
+from phoenix_core.values import Account, Instrument, Money, OrderType, Price, Quantity, Role, Side, floor_to, times
 from phoenix_core.watch.pacing import Wire, budget, has_room, taken
 
 COMMISSION = Money(Decimal("2"))
@@ -140,6 +129,10 @@ class MockBroker:
         self._up = True
         self._inbox.append(LinkSaid(LinkEvent.CONNECTED, self.truth.session, (self.account,), 0, self._version))
         return True
+
+    async def answers(self) -> bool:
+        """Whether it is there."""
+        return not self._refusing
 
     async def disconnect(self) -> None:
         """Close the session."""
