@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import importlib
+import os
+import signal
 import sys
+from contextlib import suppress
 from typing import Final
 
 import click
 
+from phoenix_cli import streams
+from phoenix_cli.output import SIGNED, UNREACHABLE, fail, tell
 from phoenix_cli.words import UNASKED, Words, held_to_words, readable
 
 # Every command, and the module of this package that holds it. `phoenix --help` imports none of them.
@@ -66,6 +71,15 @@ class LazyGroup(click.Group):
             readable(rest)
         return name, command, rest
 
+    def invoke(self, ctx: click.Context) -> object:
+        """The command; one that is interrupted after it signed says that its signature stands."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            if not ctx.meta.get(SIGNED):
+                raise
+            fail(ctx, UNREACHABLE, "interrupted, and what you signed stands in the log: look before you repeat")
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Every command, in the order of a day."""
         return list(COMMANDS)
@@ -108,22 +122,43 @@ def main() -> None:
             "phoenix does not run under python -O: its assertions are part of its safety; run it without\n"
         )
         sys.exit(2)
+    streams.stand()
+    try:
+        code = _ran()
+    except streams.Ended as ended:
+        _ = streams.lie_down(0)
+        _ = signal.signal(ended.number, signal.SIG_DFL)
+        os.kill(os.getpid(), ended.number)  # by the signal itself, as whoever sent it expects
+        raise
+    except KeyboardInterrupt:
+        code = _aborted()
+    sys.exit(streams.lie_down(code))
+
+
+def _ran() -> int:
+    """One command line, to its exit code."""
     try:
         code = cli.main(prog_name="phoenix", standalone_mode=False)
     except click.Abort:
-        _ = sys.stderr.write("aborted\n")
-        sys.exit(1)
+        return _aborted()
     except click.ClickException as error:
         if isinstance(error, click.NoSuchOption) and error.option_name in ("--json", "--home"):
             where = f"{error.message} It stands before the command: phoenix {error.option_name} ... COMMAND."
             error = click.UsageError(where, error.ctx)
-        error.show()
+        with suppress(OSError):
+            error.show()
         param = getattr(error, "param", None)
         _document({"error": error.format_message(), "field": param.name if param is not None else ""})
-        sys.exit(2)
+        return 2
     except Exception as error:  # noqa: BLE001 - the outermost boundary: everything becomes an exit code that means something
-        sys.exit(_ended_by(error))
-    sys.exit(code if isinstance(code, int) else 0)
+        return _ended_by(error)
+    return code if isinstance(code, int) else 0
+
+
+def _aborted() -> int:
+    _document({"error": "aborted"})
+    tell("aborted")
+    return 1
 
 
 def _ended_by(error: Exception) -> int:
@@ -132,26 +167,30 @@ def _ended_by(error: Exception) -> int:
     from phoenix_core.chain import Fault, StoreFault
     from phoenix_core.values import BadInput
 
+    if isinstance(error, streams.Unheard):
+        if str(error):  # a reader that has seen enough wants no more words
+            tell(f"error: the answer could not be written: {error}; look before you repeat")
+        return UNREACHABLE
     if isinstance(error, BadInput):
         _document({"error": str(error), "field": error.field, "value": str(error.value), "mend": error.mend})
-        _ = sys.stderr.write(f"error: {error}\n")
+        tell(f"error: {error}")
         return 2
     if isinstance(error, StoreFault):
         corrupt = error.kind is Fault.CORRUPT
         words = f"the log {'does not verify' if corrupt else 'cannot be used'}: {error}; open runbook RB-004"
         _document({"error": words})
-        _ = sys.stderr.write(f"error: {words}\n")
+        tell(f"error: {words}")
         return 4 if corrupt else 3
     if isinstance(error, OSError | KeyTrouble):
         words = _of_the_system(error) if isinstance(error, OSError) else str(error)
         _document({"error": words})
-        _ = sys.stderr.write(f"error: {words}\n")
+        tell(f"error: {words}")
         return 2
     import traceback
 
-    traceback.print_exception(error)
+    tell("".join(traceback.format_exception(error)).rstrip())
     _document({"error": f"a bug of ours, nothing more is done: {error}"})
-    _ = sys.stderr.write(f"a bug of ours, nothing more is done: {error}\n")
+    tell(f"a bug of ours, nothing more is done: {error}")
     return 70
 
 
@@ -184,7 +223,8 @@ def _document(document: dict[str, str]) -> None:
     if "--json" in sys.argv:
         import json
 
-        click.echo(json.dumps(document, ensure_ascii=False))
+        with suppress(OSError):
+            click.echo(json.dumps(document, ensure_ascii=False))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final, NoReturn, TextIO
 
 import click
@@ -18,6 +18,8 @@ INTEGRITY: Final = 4
 BUG: Final = 70
 # What takes longer than this is told to whoever sits at the terminal, and told again as often.
 PATIENT_S: Final = 2
+# Where a command keeps that it signed something which the log has, or may have: an interrupt takes none of it back.
+SIGNED: Final = "phoenix.signed"
 
 
 def emit(ctx: click.Context, document: Mapping[str, object], words: str = "") -> None:
@@ -34,6 +36,12 @@ def wants_json(ctx: click.Context) -> bool:
     return bool(root.params.get("json_"))
 
 
+def tell(words: str) -> None:
+    """Words for whoever sits at the terminal. Nothing depends on them: a terminal that is gone stops no desk."""
+    with suppress(OSError):
+        click.echo(words, err=True)
+
+
 def refuse(ctx: click.Context, reasons: tuple[str, ...], detail: str = "", code: int = REFUSED) -> NoReturn:
     """A rule said no: every reason, headline first."""
     if wants_json(ctx):
@@ -41,7 +49,7 @@ def refuse(ctx: click.Context, reasons: tuple[str, ...], detail: str = "", code:
     lines = [f"refused: {reasons[0]}", *(f"     and: {reason}" for reason in reasons[1:])]
     if detail:
         lines.append(f"  detail: {detail}")
-    click.echo("\n".join(lines), err=True)
+    tell("\n".join(lines))
     ctx.exit(code)
     sys.exit(code)
 
@@ -50,7 +58,7 @@ def fail(ctx: click.Context, code: int, words: str) -> NoReturn:
     """Something other than a rule stands in the way."""
     if wants_json(ctx):
         click.echo(json.dumps({"error": words}, ensure_ascii=False))
-    click.echo(f"error: {words}", err=True)
+    tell(f"error: {words}")
     ctx.exit(code)
     sys.exit(code)
 

@@ -5,12 +5,13 @@ from phoenix_adapters.gateway.inputs import Inputs, StateError, kept
 from phoenix_adapters.gateway.recorder import Frame, Recorder
 from phoenix_adapters.gateway.script import ScriptError, Step, read
 from phoenix_adapters.gateway.server import Clock, GatewayServer, WallClock
-from phoenix_adapters.gateway.serving import serve
+from phoenix_adapters.gateway.serving import CannotListen, serve
 from phoenix_adapters.gateway.venue import Timing
 
 __all__ = [
     "ACTS",
     "MENU",
+    "CannotListen",
     "Clock",
     "Fault",
     "Faults",

@@ -17,6 +17,10 @@ from phoenix_adapters.gateway.script import read
 from phoenix_adapters.gateway.server import PORT, Clock, GatewayServer, WallClock
 
 
+class CannotListen(Exception):
+    """The port is taken, or the address is none of this host's."""
+
+
 @frozen
 class Onward:
     """A clock that goes on from where a state left off, although it would begin before that: with a clock that starts
@@ -49,7 +53,8 @@ async def serve(
     seed: int = 0,
     ready: Callable[[GatewayServer], None] = lambda server: None,
 ) -> None:
-    """Serve until cancelled. Unknown faults and bad scripts raise before the port opens; `ready` is called after.
+    """Serve until cancelled. Unknown faults, bad scripts and files that cannot be written raise before the port opens,
+    and so does a port that cannot be opened (`CannotListen`); `ready` is called after.
 
     With a state file orders and money outlive this process; a script cannot be resumed with them.
     """
@@ -63,7 +68,10 @@ async def serve(
             recorder = Recorder(open_files.enter_context(record.open("a", encoding="utf-8")))
         server = GatewayServer(host, port, setup, clock or WallClock(), recorder, state)
         server.clock = onward(server.clock, server.core.schedule.now)
-        await server.start()
+        try:
+            await server.start()
+        except OSError as error:
+            raise CannotListen(error.strerror or str(error)) from error
         server.run(steps)
         ready(server)
         try:

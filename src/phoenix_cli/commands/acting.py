@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 from attrs import Factory, frozen
 
-from phoenix_cli.output import REFUSED, UNREACHABLE, USAGE, fail, refuse
+from phoenix_cli.output import REFUSED, SIGNED, UNREACHABLE, USAGE, fail, refuse, tell
 
 if TYPE_CHECKING:
     from returns.result import Result
@@ -37,6 +37,8 @@ def sign_and_act(
     seen: Moment | None = None,
 ) -> Result[Accepted, Refusal]:
     """Sign a statement with the operator's key and record it; `seen` when the screen stood there that it is about."""
+    from returns.pipeline import is_successful
+
     from phoenix_cli.wiring.edges import KeyTrouble, SshVerifier
     from phoenix_cli.wiring.founding import signer_of
     from phoenix_cli.wiring.signing import root_text, signed, statement_of
@@ -49,13 +51,16 @@ def sign_and_act(
         key = signer_of(session.home, session.settings)
         root = root_text(session.store, desk.head.size)
         if key.public.type.assurance == "hardware":
-            click.echo("touch the security key", err=True)
+            tell("touch the security key")
         command = signed(statement, key, SshVerifier(), root, texts, policy if isinstance(policy, Policy) else None)
     except (KeyTrouble, OSError) as error:
         fail(ctx, USAGE, f"the operator's key cannot be used: {error}")
     if not isinstance(command, Sign):
         refuse_with(ctx, command)
-    return session.recorder.act(command)
+    before, ctx.meta[SIGNED] = ctx.meta.get(SIGNED, False), True
+    said = session.recorder.act(command)
+    ctx.meta[SIGNED] = before or is_successful(said)
+    return said
 
 
 @frozen

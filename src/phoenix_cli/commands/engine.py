@@ -16,7 +16,8 @@ import click
 
 from phoenix_cli.commands.desk import home_of
 from phoenix_cli.commands.safety import raise_in_log, raise_latch
-from phoenix_cli.output import BUG, INTEGRITY, UNREACHABLE, USAGE, emit, fail, refuse
+from phoenix_cli.output import BUG, INTEGRITY, UNREACHABLE, USAGE, emit, fail, refuse, tell
+from phoenix_cli.streams import on_stop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -61,7 +62,7 @@ def run_command(ctx: click.Context, once: bool, log: Path | None) -> None:
         if not is_successful(verify_chain(record.data for record in session.store.read(0))):
             fail(ctx, INTEGRITY, "the log does not verify: nothing is appended or sent; open runbook RB-004")
         if session.observe_only:
-            click.echo(f"OBSERVE_ONLY: {session.observe_only}; nothing is appended or sent", err=True)
+            tell(f"OBSERVE_ONLY: {session.observe_only}; nothing is appended or sent")
             asyncio.run(_observe(broker_of(session), once))
             fail(ctx, INTEGRITY, f"OBSERVE_ONLY: {session.observe_only}; open runbook RB-004")
         problems = start_problems(session, version_of())
@@ -96,7 +97,7 @@ def _fail_stop(ctx: click.Context, home: Home, error: Exception) -> NoReturn:
 
     _ = raise_latch(home.halt_flag)
     _ = raise_in_log(home, "desk", "fail-stop", False, fail_stop=True)
-    traceback.print_exception(error)
+    tell("".join(traceback.format_exception(error)).rstrip())
     words = f"fail-stop, nothing more is sent: {error}"
     if isinstance(error, StoreFault):
         fail(ctx, INTEGRITY if error.kind is Fault.CORRUPT else UNREACHABLE, f"{words}; open runbook RB-004")
@@ -107,12 +108,11 @@ async def _observe(broker: Broker, once: bool) -> None:
     """What the broker says, for a human to compare; then wait to be told to stop. No lease, no bead, no frame."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    on_stop(loop, stop.set)
     try:
         seen = await broker.snapshot() if await broker.connect() else None
         for line in broker_report(seen):
-            click.echo(line, err=True)
+            tell(line)
         if not once:
             _ = await stop.wait()
     finally:
@@ -152,8 +152,7 @@ async def _live(engine: Engine, once: bool) -> str:
 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    on_stop(loop, stop.set)
     # `halt` knocks on the door; the latch that it raised is read at every last look anyway.
     loop.add_signal_handler(signal.SIGUSR1, lambda: None)
     started = await engine.start()
@@ -167,7 +166,7 @@ async def _live(engine: Engine, once: bool) -> str:
         await engine.broker.disconnect()
         return problem
     for line in start_report(engine):
-        click.echo(line, err=True)
+        tell(line)
     # What was replayed stays. To look through it for garbage takes a tenth of a second, and an order may be under way.
     _ = gc.collect()
     gc.freeze()
@@ -183,7 +182,7 @@ async def _live(engine: Engine, once: bool) -> str:
     engine.stop("SIGTERM" if not once else "once")
     await engine.broker.disconnect()
     for line in naked(engine):
-        click.echo(line, err=True)
+        tell(line)
     return ""
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from phoenix_cli.commands.desk import home_of
-from phoenix_cli.output import UNREACHABLE, emit, fail
+from phoenix_cli.output import UNREACHABLE, emit, fail, tell
+from phoenix_cli.streams import on_stop
 
 
 @click.command("gateway")
@@ -36,9 +37,8 @@ def gateway_command(
     Example: phoenix gateway --port 4002 --account DU1234567 --fault late_ack=30
     """
     import asyncio
-    import signal
 
-    from phoenix_cli.wiring.simulator import simulate
+    from phoenix_cli.wiring.simulator import CannotListen, simulate
 
     def ready(at: str, on: int) -> None:
         emit(ctx, {"host": at, "port": on, "accounts": list(accounts)}, f"listening on {at}:{on}")
@@ -58,13 +58,12 @@ def gateway_command(
                 ready=ready,
             )
         )
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, work.cancel)
+        on_stop(asyncio.get_running_loop(), work.cancel)
         await work
 
     try:
         asyncio.run(live())
     except asyncio.CancelledError:
-        click.echo("stopped", err=True)
-    except OSError as error:
-        fail(ctx, UNREACHABLE, f"cannot listen on {host}:{port}: {error.strerror or error}")
+        tell("stopped")
+    except CannotListen as error:
+        fail(ctx, UNREACHABLE, f"cannot listen on {host}:{port}: {error}")

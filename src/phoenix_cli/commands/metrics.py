@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from phoenix_cli.commands.desk import home_of
-from phoenix_cli.output import UNREACHABLE, emit, fail
+from phoenix_cli.output import UNREACHABLE, emit, fail, tell
 
 if TYPE_CHECKING:
     from phoenix_cli.wiring.opening import Session
@@ -44,7 +44,7 @@ def metrics_command(ctx: click.Context, port: int, host: str, once: bool) -> Non
         try:
             server.serve_forever(0.2)
         except KeyboardInterrupt:
-            click.echo("stopped", err=True)
+            tell("stopped")
         finally:
             server.server_close()
 

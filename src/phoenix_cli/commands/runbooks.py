@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shlex
-from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from phoenix_cli.commands.desk import home_of
-from phoenix_cli.output import emit, fail
+from phoenix_cli.output import emit, fail, tell
 
 if TYPE_CHECKING:
     from phoenix_cli.wiring.drill import Drilled
@@ -120,7 +119,7 @@ def runbook_drill(ctx: click.Context, runbook: str) -> None:
     if mode is Mode.LIVE:
         raise BadInput("--home", str(home.path), "a LIVE desk is not drilled; name a MOCK or PAPER desk")
     steps = {section: commands_of(body) for section, body in sections_of(text).items()}
-    say = partial(click.echo, err=True)
+    say = tell
     if mode is Mode.MOCK:
         told = drilled_at(home, steps, say, fresh=False)
         seq = record(home, name, told)

@@ -11,7 +11,7 @@ import click
 from phoenix_cli.commands.acting import refuse_with, sign_and_act, wait_for_engine
 from phoenix_cli.commands.desk import home_of
 from phoenix_cli.home import Home
-from phoenix_cli.output import UNREACHABLE, emit, fail
+from phoenix_cli.output import UNREACHABLE, emit, fail, tell
 
 
 @click.command("halt")
@@ -37,7 +37,7 @@ def halt_command(ctx: click.Context, reason: str) -> None:
             words = f"NOT HALTED: there is no desk in {home.path}; name its home: phoenix --home DIR halt; "
             words += "or stop the engine's process by hand and pull the network"
         emit(ctx, {"halted": False, "held": held, "error": words})
-        click.echo(f"error: {words}", err=True)
+        tell(f"error: {words}")
         ctx.exit(UNREACHABLE)
     words = "HALTED: no entry leaves. " + ", ".join(name for name, done in held.items() if done)
     emit(ctx, {"halted": True, "held": held}, words)

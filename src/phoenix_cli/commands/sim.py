@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from phoenix_cli.output import BUG, wants_json
+from phoenix_cli.output import BUG, tell, wants_json
 
 if TYPE_CHECKING:
     from phoenix_cli.wiring.sim import Outcome, Story
@@ -112,12 +112,12 @@ def _tell(outcome: Outcome, story: Story, as_json: bool, shrink: bool) -> None:
     click.echo(f"seed {outcome.seed}: {outcome.steps} steps, {outcome.beads} beads, {outcome.trace[:16]}  {verdict}")
     click.echo(f"  {', '.join(outcome.faults)}")
     if violation is not None:
-        click.echo(f"  again: {replays_as(outcome.seed, played_of(outcome, story))}", err=True)
+        tell(f"  again: {replays_as(outcome.seed, played_of(outcome, story))}")
         if shrink:
             shorter, told = asyncio.run(shrunk(outcome.seed, played_of(outcome, story), violation.invariant))
-            click.echo(f"  shorter: {replays_as(outcome.seed, shorter)}", err=True)
+            tell(f"  shorter: {replays_as(outcome.seed, shorter)}")
             for line in told.told:
-                click.echo(f"    {line}", err=True)
+                tell(f"    {line}")
 
 
 def _tell_all(outcomes: list[Outcome]) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 from typing import TYPE_CHECKING, Final
 
 import click
 
 from phoenix_cli.commands.desk import home_of
-from phoenix_cli.output import emit
+from phoenix_cli.output import emit, tell
+from phoenix_cli.streams import on_stop
 
 if TYPE_CHECKING:
     from phoenix_adapters.engine.watching import Seen, Watchdog
@@ -64,15 +64,14 @@ async def _cry_out(notifiers: tuple[Notifier, ...], detail: str) -> None:
 async def _watch(watchdog: Watchdog, once: bool, every: float) -> tuple[int, Seen]:
     """Look until told to stop; a channel that hangs, or a ping that does, delays no look."""
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    on_stop(loop, stop.set)
     looks, seen, said = 1, watchdog.look(), ""
     url = os.environ.get("PHOENIX_DEADMAN_URL", "")
     pings: set[asyncio.Task[bool]] = set()
     while not (once or stop.is_set()):
         if words_of(seen) != said:
             said = words_of(seen)
-            click.echo(said, err=True)
+            tell(said)
         if seen.engine.value == "BEATS" and not seen.log_failed and url and not pings:
             pings.add(_ping(url, pings))
         try:

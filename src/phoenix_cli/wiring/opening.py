@@ -7,7 +7,6 @@ import hmac
 import json
 import os
 import secrets
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -26,7 +25,7 @@ from phoenix_adapters.engine.watching import Watchdog
 from phoenix_adapters.keys import SshVerifier, load_log_key, load_secret
 from phoenix_adapters.seams.files import FileSeam, write_whole
 from phoenix_cli.home import Home, Settings, load_settings, mode_of, order_types_of, restart_window_of
-from phoenix_cli.output import at_work
+from phoenix_cli.output import at_work, tell
 from phoenix_cli.wiring.outside import OutsideNote
 from phoenix_core.chain import Fault, StoreFault, verify_chain
 from phoenix_core.desk import Desk
@@ -95,7 +94,7 @@ def raise_flag(flag: Path) -> None:
     try:
         os.close(os.open(flag, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
     except OSError as error:
-        _ = sys.stderr.write(f"the halt latch could not be raised: {error}\n")
+        tell(f"the halt latch could not be raised: {error}")
 
 
 def latch_of(*flags: Path) -> Callable[[], bool | None]:

@@ -10,12 +10,14 @@ from pathlib import Path
 from attrs import frozen
 
 from phoenix_adapters.brokers.mock.market import CARDS, MIDS
-from phoenix_adapters.gateway import ScriptError, StateError, UnknownAct, UnknownFault, serve
+from phoenix_adapters.gateway import CannotListen, ScriptError, StateError, UnknownAct, UnknownFault, serve
 from phoenix_adapters.gateway.server import GatewayServer
 from phoenix_cli.home import Home, Settings
 from phoenix_cli.wiring.opening import clock_of
 from phoenix_core.ports import Clock
 from phoenix_core.values import BadInput
+
+__all__ = ["CannotListen", "simulate"]
 
 
 @frozen

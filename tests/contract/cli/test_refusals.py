@@ -103,6 +103,12 @@ class TestBadInput:
         shaped(said.document, {"error": str, "field": field})
         assert "Usage: phoenix" in said.err
 
+    @pytest.mark.parametrize("option", ["--record", "--state"])
+    def test_a_gateway_whose_file_cannot_be_written(self, desk: Path, calls: Calls, option: str) -> None:
+        """A folder that is not there is a matter of the command line, and of no port."""
+        said = calls(desk, "gateway", "--port", "0", option, "/no/such/folder/file")
+        assert (said.code, "name a folder" in said.document["error"]) == (2, True)
+
     def test_an_invalid_combination_writes_nothing(self, desk: Path, calls: Calls) -> None:
         """A stop on the wrong side of the entry is no signal: nothing comes into intents/incoming."""
         line = ("cse", "--signal", "READY", "--pair", "EURUSD", "--entry", "1.0850", "--stop", "1.0900")
