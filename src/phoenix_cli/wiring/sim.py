@@ -27,7 +27,7 @@ from phoenix_cli.wiring.sim_acts import MISFORTUNE, WORK, lapse, rise
 from phoenix_cli.wiring.sim_broker import ACCOUNT
 from phoenix_cli.wiring.sim_checks import Found, Violation
 from phoenix_cli.wiring.sim_mishaps import Crash
-from phoenix_cli.wiring.sim_rare import Act
+from phoenix_cli.wiring.sim_rare import Act, hears
 from phoenix_cli.wiring.sim_scenes import SCENES, play
 from phoenix_cli.wiring.sim_world import CORNERS, PAIRS, Simulation, world_of
 from phoenix_core.chain import StoreFault
@@ -177,6 +177,7 @@ async def _storm(sim: Simulation, choices: Choices, story: Story, tick: int) -> 
             sim.told.append(f"tick {tick}, {sim.clock.now().wall:%H:%M:%S}, bead {sim.store.head().size}: {name}")
             meets = [name]
             _ = await act(sim)
+        await hears(sim)
     except Crash as crash:
         await rise(sim, crash)
     finally:
@@ -215,6 +216,7 @@ async def _calm(sim: Simulation) -> None:
         ear.heal()
     for span in CALM:
         await lapse(sim, span)
+        await hears(sim)
     sim.oracle.replay(sim.desk)
     sim.oracle.verify()
     sim.oracle.calm(sim.desk)

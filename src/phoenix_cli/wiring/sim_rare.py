@@ -19,6 +19,7 @@ from phoenix_core.acts.operate import RaiseKill, TakeLease
 from phoenix_core.gate.statements import Adopt, CancelOrphans, Close, Protect, ResolveStalled, Resume, StalledEnd
 from phoenix_core.trade.positions import Open
 from phoenix_core.values import CommandId, Price, Quantity, Side, State, text_hash
+from phoenix_core.watch.codes import Code
 from phoenix_core.watch.session import ReconnectState
 
 WORDS: Final = text_hash("sim")
@@ -92,6 +93,12 @@ async def _cancel_orphans(sim: Simulation) -> None:
     if orphans:
         drift = sim.random.choice(orphans)
         _ = sim.sign(CancelOrphans(drift.identity, drift.refs))
+
+
+async def hears(sim: Simulation) -> None:
+    """Whoever is told that the broker answers again lets the link try."""
+    if any(one.code is Code.LINK_ANSWERS for one in sim.desk.alerts.open.values()):
+        await _resume(sim)
 
 
 async def _resume(sim: Simulation) -> None:

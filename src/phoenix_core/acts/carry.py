@@ -325,7 +325,8 @@ def resume(desk: Desk, said: says.Resume, signed: Signed, world: World) -> Rulin
         return denied(refusal(Reason.NOTHING_TO_DO, detail=f"the link is {desk.sessions.state}"))
     genesis = desk.genesis
     account = Account(genesis.account, genesis.account_mask)
-    return granted("link", resumed(desk.sessions, genesis.mode, account, genesis.port))
+    heard = resolved(desk.alerts, Code.LINK_ANSWERS, "link", signed.by)  # told anew where these attempts fail too
+    return granted("link", resumed(desk.sessions, genesis.mode, account, genesis.port), heard)
 
 
 def refresh_anchor(desk: Desk, said: says.RefreshAnchor, signed: Signed, world: World) -> Ruling:

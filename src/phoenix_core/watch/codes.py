@@ -100,7 +100,14 @@ _UNRESOLVED: Final = (DRIFT_ESCALATION, Code.DRIFT_UNRESOLVED)
 CODES: Final[dict[Code, Row]] = {
     Code.LINK_LOST: Row(_CRITICAL, "Link to the broker lost", "RB-001", lasts=True),
     Code.LINK_ESCALATED: Row(_CRITICAL, ESCALATION, "RB-001", lasts=True),
-    Code.LINK_ANSWERS: Row(_WARNING, "The broker answers again, and waits for `phoenix resume`", "RB-001"),
+    Code.LINK_ANSWERS: Row(
+        _WARNING,
+        "The broker answers again, and waits for `phoenix resume`",
+        "RB-001",
+        always=True,
+        lasts=True,
+        repeats=WARNING_REPEAT,
+    ),
     Code.LINK_RESTORED: Row(_INFO, "Link to the broker restored"),
     Code.GATEWAY_RESTARTED: Row(_WARNING, "The gateway restarted outside its declared window", "RB-007"),
     Code.CLIENT_ID_TAKEN: Row(_WARNING, "The broker says that our client id is in use; no other is tried", "RB-001"),

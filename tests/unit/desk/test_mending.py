@@ -394,6 +394,12 @@ class TestResume:
                 await desk.tick(1)
             assert link(desk) is ReconnectState.ESCALATED
             assert [a.runbook for a in desk.bodies(Alert) if a.code == "LINK_ANSWERS"] == ["RB-001"]
+            desk.broker.refuse_connects(3)
+            assert await answered(desk, Resume()) == ()
+            await desk.watch(120, 1)
+            assert link(desk) is ReconnectState.ESCALATED
+            told = [a.event for a in desk.bodies(Alert) if a.code == "LINK_ANSWERS"]
+            assert told == [AlertEvent.RAISED, AlertEvent.RESOLVED, AlertEvent.RAISED], "within the hour, and anew"
             assert await answered(desk, Resume()) == ()
             assert "RESUMED" in [b.outcome for b in desk.bodies(IbkrSession)]
             await desk.tick(1)
