@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from phoenix_cli.home import CONFIG_NAME, Home, Settings, home_at, load_settings, mode_of, settings_text
 from phoenix_cli.output import emit, refuse
+
+if TYPE_CHECKING:
+    from phoenix_core.beads import Genesis
 
 HOW = {"InProcess": "from its file", "ThroughAgent": "through the agent", "ThroughKeygen": "through ssh-keygen"}
 
@@ -99,23 +103,20 @@ def doctor_command(ctx: click.Context) -> None:
 
 def _checks(home: Home) -> list[tuple[str, str, str]]:
     from phoenix_cli.wiring.opening import is_latched
-    from phoenix_core.gate.guards import PORTS, PREFIXES
+    from phoenix_core.gate.guards import PORTS
 
     if not home.config.exists():
         return [("home", "fail", f"no {CONFIG_NAME} in {home.path}: run `phoenix init`")]
     settings = load_settings(home)
     mode = mode_of(settings)
     port_ok = settings.port == PORTS[mode]
-    prefix_ok = settings.account.startswith(PREFIXES[mode])
     found = [
         ("home", "ok", str(home.path)),
         ("mode", "ok", mode.value),
         ("port", "ok", str(settings.port))
         if port_ok
         else ("port", "fail", f"{settings.port}, not {PORTS[mode]}: set port in {CONFIG_NAME}, or unset IBKR_PORT"),
-        ("account", "ok", f"{PREFIXES[mode]}*")
-        if prefix_ok
-        else ("account", "fail", f"of no {mode} desk, whose begin with {PREFIXES[mode]}: set account in {CONFIG_NAME}"),
+        _account(home, settings),
         _key(home, settings),
         *_log(home),
         _clock(home, settings),
@@ -127,6 +128,44 @@ def _checks(home: Home) -> list[tuple[str, str, str]]:
     if mode.value != "MOCK":
         found += [_client(mode.value), _gateway(settings)]
     return [*found, *_channels()]
+
+
+def _account(home: Home, settings: Settings) -> tuple[str, str, str]:
+    """The account of the settings: of the desk's mode, and the one that the desk was founded for."""
+    from phoenix_cli.wiring.edges import KeyTrouble
+    from phoenix_cli.wiring.startup import is_of
+    from phoenix_core.gate.guards import PREFIXES
+    from phoenix_core.values import Mode
+
+    mode = mode_of(settings)
+    if not settings.account.startswith(PREFIXES[mode]):
+        mend = f"of no {mode} desk, whose begin with {PREFIXES[mode]}: set account in {CONFIG_NAME}"
+        return ("account", "fail", mend)
+    genesis = _genesis(home)
+    try:
+        if genesis is None or mode is Mode.MOCK or is_of(settings.account, genesis, home):
+            return ("account", "ok", f"{PREFIXES[mode]}*")
+    except (KeyTrouble, OSError) as error:
+        return ("account", "fail", str(error))
+    mend = f"not {genesis.account_mask}, this desk's: set account in {CONFIG_NAME}, or unset IBKR_ACCOUNT"
+    return ("account", "fail", mend)
+
+
+def _genesis(home: Home) -> Genesis | None:
+    """What the desk was founded as; None where no log tells it."""
+    from phoenix_cli.wiring.edges import SqliteStore
+    from phoenix_core.beads import Genesis
+    from phoenix_core.chain import StoreFault
+    from phoenix_core.kernel import bead_of
+
+    if not home.log.exists():
+        return None
+    try:
+        with SqliteStore(home.log) as store:
+            first = next((bead_of(record).body for record in store.read(0, 1)), None)
+    except StoreFault:
+        return None  # the line of the log says so
+    return first if isinstance(first, Genesis) else None
 
 
 def _client(mode: str) -> tuple[str, str, str]:

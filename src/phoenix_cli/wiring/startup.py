@@ -10,7 +10,10 @@ import os
 from typing import TYPE_CHECKING, Final
 from urllib.request import urlopen
 
-from phoenix_cli.home import mode_of
+from phoenix_adapters.keys import load_secret
+from phoenix_cli.home import Home, mode_of
+from phoenix_cli.wiring.opening import DESK_KEY_BYTES, account_of
+from phoenix_core.beads import Genesis
 from phoenix_core.gate.guards import PREFIXES, account_light, mode_light, port_light
 from phoenix_core.refusals import Reason
 from phoenix_core.values import Account, Mode
@@ -41,9 +44,16 @@ def start_problems(session: Session, version: str) -> list[str]:
         found.append(f"PORT_MISMATCH: {port.detail}")
     if not settings.account.startswith(PREFIXES[mode]):
         found.append(f"ACCOUNT_MISMATCH: a {mode} desk trades {PREFIXES[mode]}* accounts only")
+    elif mode is not Mode.MOCK and not is_of(settings.account, genesis, session.home):
+        found.append(f"ACCOUNT_MISMATCH: this desk is {genesis.account_mask}, and the settings name another account")
     if mode is Mode.LIVE:
         found.extend(live_problems(session))
     return found
+
+
+def is_of(number: str, genesis: Genesis, home: Home) -> bool:
+    """Whether an account's number is that of the desk: the log knows it by a keyed hash alone."""
+    return account_of(number, load_secret(home.desk_key, DESK_KEY_BYTES)).tag == genesis.account
 
 
 def account_problem(engine: Engine) -> str:

@@ -106,10 +106,13 @@ def test_a_second_init_changes_nothing(seat: Seat) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "line"), [("port", "port = 4001"), ("account", 'account = "U1234567"')], ids=["port", "account"]
+    ("name", "line"),
+    [("port", "port = 4001"), ("account", 'account = "U1234567"'), ("account", 'account = "DU7654321"')],
+    ids=["port", "account", "another paper account"],
 )
-def test_doctor_finds_what_belongs_to_another_mode(tmp_path: Path, name: str, line: str) -> None:
-    """A paper desk with the port, or with an account, of real money: that line fails, and so does the command."""
+def test_doctor_finds_what_belongs_to_another_desk(tmp_path: Path, name: str, line: str) -> None:
+    """A paper desk with the port, or with an account, of real money, or with another than it was founded for: that line
+    fails, and so does the command."""
     seat = Seat(tmp_path / "home")
     assert seat.json("init", "--mode", "paper", "--account", "DU1234567").code == 0
 

@@ -123,11 +123,17 @@ def test_an_anchor_is_refreshed_as_it_was_said(seat: Seat) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "reason"), [("port = 4001", "PORT_MISMATCH"), ('account = "U1234567"', "ACCOUNT_MISMATCH")]
+    ("line", "reason"),
+    [
+        ("port = 4001", "PORT_MISMATCH"),
+        ('account = "U1234567"', "ACCOUNT_MISMATCH"),
+        ('account = "DU7654321"', "ACCOUNT_MISMATCH"),
+    ],
 )
-@shows("S33-GRD-03", "S33-GRD-04", "S33-GRD-06")
-def test_no_engine_starts_on_what_belongs_to_another_mode(tmp_path: Path, line: str, reason: str) -> None:
-    """A paper desk with the port, or an account, of real money: said at the door, before anything is connected."""
+@shows("S33-GRD-03", "S33-GRD-04", "S33-GRD-06", "I15")
+def test_no_engine_starts_on_what_belongs_to_another_desk(tmp_path: Path, line: str, reason: str) -> None:
+    """A paper desk with the port, or an account, of real money, or another account than it was founded for: said at the
+    door, before anything is connected."""
     seat = Seat(tmp_path / "home")
     assert seat.json("init", "--mode", "paper", "--account", "DU1234567").code == 0
     config = seat.home / "phoenix.toml"
