@@ -34,6 +34,28 @@ def test_an_answer_stands_under_its_intent_and_as_the_last_one(seam: FileSeam) -
     assert found == {"one.md": "first\n", "two.md": "second\n", "response.md": "second\n"}
 
 
+@shows("S33-SEAM-03")
+def test_what_was_not_taken_is_the_newest_answer_too(seam: FileSeam) -> None:
+    """Whoever wrote a file reads the newest answer: of one that was refused it says so, with the reason's name and the
+    place of its words, and none of the words of whoever wrote it."""
+    answer = seam.responses / "response.md"
+    seam.respond("one", "an older answer\n")
+    _ = (seam.incoming / "[a](b) `c`.yaml").write_bytes(b"x")
+    seam.archive("[a](b) `c`.yaml", "d" * 64, True, "SIGNAL_MALFORMED (document: <script>)")
+    assert answer.read_text("utf-8") == (
+        "# Not taken\n\n- file: dddddddddddddddd-?a??b???c?.yaml\n- reason: SIGNAL_MALFORMED\n\n## Next\n\n"
+        "It lies in `intents/quarantine/` with the whole reason beside it."
+        " Mend it, and write it anew as another intent.\n"
+    )
+    seam.respond("one", "an older answer\n")
+    symlink(seam.incoming / "link.yaml")
+    assert seam.take() == ()
+    assert "- file: refused-link.yaml\n- reason: cannot be opened as a plain file" in answer.read_text("utf-8")
+    seam.respond("two", "a newer answer\n")
+    seam.archive("two.yaml", "d" * 64, False, "")
+    assert answer.read_text("utf-8") == "a newer answer\n"
+
+
 def reasons(seam: FileSeam) -> dict[str, str]:
     """What lies in quarantine, with what is said of it."""
     kept = {file.name: file.read_text("utf-8") for file in seam.quarantine_to.glob("*.reason")}

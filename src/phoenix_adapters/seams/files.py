@@ -23,6 +23,11 @@ PER_ROUND_MAX: Final = 50
 # A name grows by a digest and a word when its file is put away, and a file system takes 255 bytes.
 NAME_BYTES_MAX: Final = 200
 
+_NOT_TAKEN: Final = """## Next
+
+It lies in `intents/quarantine/` with the whole reason beside it. Mend it, and write it anew as another intent.
+"""
+
 
 @define
 class FileSeam:
@@ -89,6 +94,7 @@ class FileSeam:
             return  # an earlier run moved it before it could say so
         if quarantined:
             write_whole(target.with_name(target.name + ".reason"), reason + "\n")
+            self._say_not_taken(target.name, reason.partition(" ")[0])
 
     def _put_aside(self, name: str, reason: str) -> None:
         shown = _shown(name)
@@ -101,6 +107,14 @@ class FileSeam:
             return
         with suppress(OSError):  # it is out of the way, which is what counts
             write_whole(target.with_name(target.name + ".reason"), f"{shown} {reason}\n")
+            self._say_not_taken(target.name, reason)
+
+    def _say_not_taken(self, name: str, reason: str) -> None:
+        """The newest answer is about the newest file, also where it is a no: else an older one would be read as it."""
+        plain = "".join(c if c.isascii() and (c.isalnum() or c in "._-~") else "?" for c in name)
+        write_whole(
+            self.responses / "response.md", f"# Not taken\n\n- file: {plain}\n- reason: {reason}\n\n{_NOT_TAKEN}"
+        )
 
     def respond(self, intent_id: str, document: str) -> None:
         """Write the answer document of an intent; harmless to repeat."""
