@@ -12,7 +12,7 @@ from typing import Final
 
 from phoenix_core.acts.approve import grounds_for
 from phoenix_core.acts.exits import Carry, ClearAway, LeaveOnTime, Resize, Restore, leaves_on_time, left_over
-from phoenix_core.acts.lights import policy_of, traded_on
+from phoenix_core.acts.lights import is_outdated, policy_of, traded_on
 from phoenix_core.acts.propose import Announce, Assemble, unannounced
 from phoenix_core.acts.reconcile import reaches_back
 from phoenix_core.acts.submit import Submit
@@ -218,7 +218,7 @@ def _due_to_intents(desk: Desk, now: Moment) -> Iterator[Due]:
         if is_expiring(desk, position.intent_id, now):
             yield Remind(_id("expiring", position.intent_id), position.intent_id)
         shown = desk.evidence.latest(position.intent_id)
-        if shown is None or now.wall >= shown.evidence.expires_at:
+        if shown is None or now.wall >= shown.evidence.expires_at or is_outdated(desk, proposal.signal, shown):
             version = desk.evidence.next_version(position.intent_id)
             yield Assemble(_id("assemble", position.intent_id, str(version)), position.intent_id)
         elif unannounced(desk, position.intent_id) is not None:

@@ -7,6 +7,7 @@ again in the last look, whatever the others say.
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Final
 
 from phoenix_core.acts.signatures import approval_refusal
 from phoenix_core.beads import CanonicalSignal, Policy, Sizing
@@ -276,6 +277,32 @@ def _token_light(desk: Desk, position: Open, shown: Shown, world: World, spent: 
     return merged((said, unsigned))
 
 
+LATCH: Final = evidence.kill_flag("HALT latch")
+_DRIFT: Final = evidence.red("drift ")
+_UNRECONCILED: Final = evidence.red("not reconciled in this session")
+
+
+def _kills(desk: Desk, signal: CanonicalSignal) -> tuple[str, ...]:
+    standing = kill_flags.active(desk.kill_flags, signal.strategy, signal.pair)
+    return tuple(evidence.kill_flag(f"{flag.type} {flag.scope}") for flag in standing)
+
+
+def _unsettled(desk: Desk, signal: CanonicalSignal) -> tuple[str, ...]:
+    """What speaks against our own picture of the broker: drifts that nobody answered, a session not reconciled."""
+    drifts = tuple(_DRIFT + drift.cause for drift in blocking(desk.drifts, signal.pair))
+    known = is_reconciled(desk.observations, desk.sessions.session, desk.sessions.connected_seq)
+    return drifts if known else (*drifts, _UNRECONCILED)
+
+
+def is_outdated(desk: Desk, signal: CanonicalSignal, shown: Shown) -> bool:
+    """Whether the screen of an intent tells of other kills than stand, or of a red light that is over. Such evidence
+    nobody could have approved, or nobody will be able to: a new version takes no signature away."""
+    told = shown.evidence.flags
+    kills = {light for light in told if evidence.is_kill(light) and light != LATCH}
+    unsettled = {light for light in told if light == _UNRECONCILED or light.startswith(_DRIFT)}
+    return kills != set(_kills(desk, signal)) or not unsettled <= set(_unsettled(desk, signal))
+
+
 def flags_for(
     desk: Desk,
     world: World,
@@ -285,11 +312,9 @@ def flags_for(
     policy: Policy,
 ) -> tuple[str, ...]:
     """The lights that the human sees: kills by name, what blocks, what asks for care, and how fresh the picture is."""
-    flags: list[str] = []
-    for flag in kill_flags.active(desk.kill_flags, signal.strategy, signal.pair):
-        flags.append(evidence.kill_flag(f"{flag.type} {flag.scope}"))
+    flags = [*_kills(desk, signal)]
     if world.latch is not False:
-        flags.append(evidence.kill_flag("HALT latch"))
+        flags.append(LATCH)
     limits = limit_refusal(
         policy,
         exposure_of(desk, world, signal.intent_id),
@@ -300,10 +325,7 @@ def flags_for(
     )
     for no in (strategy_refusal(desk, signal.strategy), limits):
         flags.extend(evidence.red(reason.value) for reason in (no.reasons if no is not None else ()))
-    drifts = blocking(desk.drifts, signal.pair)
-    flags.extend(evidence.red(f"drift {drift.cause}") for drift in drifts)
-    if not is_reconciled(desk.observations, desk.sessions.session, desk.sessions.connected_seq):
-        flags.append(evidence.red("not reconciled in this session"))
+    flags.extend(_unsettled(desk, signal))
     twin = desk.signals.twin_of(signal)
     if twin is not None:
         flags.append(evidence.amber(f"same trade as {twin[:8]}"))
@@ -314,6 +336,7 @@ def flags_for(
         flags.append(evidence.amber(f"market {status.value}"))
     run = desk.observations.complete
     if run is not None:
-        flags.append(evidence.info(f"recon {int((world.now.wall - run.ts).total_seconds())} s, {len(drifts)} drifts"))
+        drifts = len(blocking(desk.drifts, signal.pair))
+        flags.append(evidence.info(f"recon {int((world.now.wall - run.ts).total_seconds())} s, {drifts} drifts"))
     flags.append(evidence.info("feed live" if world.link.up else "feed down"))
     return tuple(flags)

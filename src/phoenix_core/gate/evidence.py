@@ -228,6 +228,11 @@ def kill_flag(words: str) -> str:
     return f"{KILL} {words}"
 
 
+def is_kill(light: str) -> bool:
+    """Whether a light is of an active kill."""
+    return light.partition(" ")[0] == KILL
+
+
 def red(words: str) -> str:
     """A light that blocks."""
     return f"{RED} {words}"

@@ -14,10 +14,11 @@ from phoenix_adapters.brokers.mock.market import CARDS
 from phoenix_adapters.engine.inputs import proposal_of
 from phoenix_core.acts.broker_said import Said
 from phoenix_core.acts.lights import entry_lights_before, foreign_of, rate_of
-from phoenix_core.acts.operate import RaiseKill
+from phoenix_core.acts.operate import Observe, RaiseKill
 from phoenix_core.acts.propose import Assemble
 from phoenix_core.acts.submit import Submit
 from phoenix_core.beads import (
+    About,
     Alert,
     Body,
     Evidence,
@@ -249,8 +250,47 @@ class TestShownAndGone:
             _ = desk.sign(ClearKill(flag, WORDS)).unwrap()
             shown = desk.signature(desk.screen(intent).says)
             assert desk.act(shown).failure().reasons == (Reason.KILL_FLAG_ACTIVE,)
-            await desk.tick(300)
+            await desk.tick(1)
             assert is_successful(desk.approve(intent)), "made anew, it shows no kill"
+
+        _ = walked(walk)
+
+    @shows("S32-EVD-01", "S32-KIL-02")
+    def test_a_kill_that_is_raised_while_an_intent_waits_is_on_its_screen(self) -> None:
+        """Who opens the screen a moment later does not read that no kill stands; of another instrument's nothing is
+        made anew, and nothing is when nothing changes."""
+
+        async def walk(desk: Stage) -> None:
+            intent = await desk.propose()
+            _ = desk.act(RaiseKill(desk.fresh(), "instrument:GBPUSD", "x", "operator")).unwrap()
+            await desk.tick(1)
+            assert [(e.version, e.flags[0]) for e in desk.bodies(Evidence)] == [(1, "INFO recon 0 s, 0 drifts")]
+            _ = desk.act(RaiseKill(desk.fresh(), "desk", "x", "operator")).unwrap()
+            for _ in range(3):
+                await desk.tick(1)
+            assert [e.version for e in desk.bodies(Evidence)] == [1, 2]
+            assert any("kill ONE_WAY desk" in line for line in desk.screen(intent).lines)
+
+        _ = walked(walk)
+
+    @shows("S32-EVD-01")
+    def test_a_red_light_is_not_shown_when_it_is_over(self) -> None:
+        """An intent that came between a new session and its first whole picture: red, and the moment that it is
+        reconciled it can be approved, not five minutes later."""
+
+        async def walk(desk: Stage) -> None:
+            desk.broker.cut()
+            desk.broker.hush()
+            for _ in range(8):
+                await desk.tick(1)
+            intent = await desk.propose()
+            assert "RED not reconciled in this session" in desk.bodies(Evidence)[-1].flags
+            desk.broker.hush(False)
+            _ = desk.act(Observe(desk.fresh(), About.DEMAND, "operator", {}))
+            for _ in range(20):
+                await desk.tick(1)
+            assert [e.version for e in desk.bodies(Evidence)] == [1, 2]
+            assert is_successful(desk.approve(intent))
 
         _ = walked(walk)
 
