@@ -6,11 +6,15 @@ Every option and argument of every command is held to it where commands are look
 
 from __future__ import annotations
 
+import math
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 from click.types import StringParamType
+
+if TYPE_CHECKING:
+    from decimal import Decimal
 
 # It asks nothing: whatever stands beside it, entries stop.
 UNASKED: Final = "halt"
@@ -35,6 +39,27 @@ class Words(StringParamType):
         return text
 
 
+class Finite(click.FloatRange):
+    """A number between two others: `nan` is none, although it is neither below the one nor above the other."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number; usage where it is none."""
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{value} is no number", param, ctx)
+        return number
+
+
+def amount(text: str, option: str) -> Decimal:
+    """How much of something, as a person writes it: nothing, or less, is no amount."""
+    from phoenix_core.values import BadInput, number
+
+    much = number(text, option)
+    if much <= 0:
+        raise BadInput(option, text, "write a number above 0")
+    return much
+
+
 def held_to_words(name: str, command: click.Command) -> click.Command:
     """A command whose texts all say something, and whose list of commands says each one's first sentence whole."""
     if name == UNASKED:
@@ -42,6 +67,8 @@ def held_to_words(name: str, command: click.Command) -> click.Command:
     for param in command.params:
         if param.type is click.STRING:
             param.type = Words()
+        elif isinstance(param.type, click.FloatRange):
+            param.type = Finite(param.type.min, param.type.max)
     if isinstance(command, click.Group):
         for inner, one in command.commands.items():
             one.short_help = first_sentence(one.help or "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -77,10 +78,12 @@ def init_command(ctx: click.Context, mode: str, account: str, key: Path | None, 
         "assurance": keys.operator.type.assurance,
         "origin": said.unwrap().subject,
     }
+    named = ctx.find_root().params.get("home")
+    this = f"phoenix --home {shlex.quote(named)}" if named else "phoenix"
     words = [
         f"desk {document['origin']}: {wanted} {keys.account.mask}, home {home.path}",
         f"operator key {keys.operator.fingerprint} ({keys.operator.type.assurance})",
-        "next: phoenix doctor, then phoenix run",
+        f"next: {this} doctor, then {this} run",
     ]
     emit(ctx, document, "\n".join(words))
 

@@ -10,6 +10,7 @@ import click
 from phoenix_cli.commands.acting import refuse_with, wait_for_engine
 from phoenix_cli.commands.desk import home_of
 from phoenix_cli.output import UNREACHABLE, emit, fail, refuse
+from phoenix_cli.words import amount
 
 PICTURE_WITHIN_S = 5.0
 
@@ -176,7 +177,7 @@ def drift_resolve(
             as_=Resolution(as_.replace("-", "_").upper()),
             notes=text_hash(notes),
             execution=execution,
-            quantity=Quantity(number(quantity, "--quantity")) if quantity is not None else None,
+            quantity=Quantity(amount(quantity, "--quantity")) if quantity is not None else None,
             price=Price(number(price, "--price")) if price is not None else None,
         )
         _ = wait_for_engine(ctx, session, says, {text_hash(notes): notes})

@@ -10,6 +10,7 @@ from phoenix_cli.commands.acting import ask_engine, wait_for_engine
 from phoenix_cli.commands.desk import home_of
 from phoenix_cli.commands.worth import worth_of
 from phoenix_cli.output import emit, refuse
+from phoenix_cli.words import amount
 
 if TYPE_CHECKING:
     from phoenix_cli.commands.became import Became
@@ -149,13 +150,13 @@ def close_command(ctx: click.Context, name: str | None, all_: bool, quantity: st
     from phoenix_cli.wiring.opening import opened
     from phoenix_core.gate.statements import Close
     from phoenix_core.trade.positions import Open
-    from phoenix_core.values import BadInput, Quantity, number, text_hash
+    from phoenix_core.values import BadInput, Quantity, text_hash
 
     if (name is None) == (not all_):
         raise BadInput("ID", name or "", "name one position, or --all")
     if all_ and quantity is not None:
         raise BadInput("--quantity", quantity, "name one position: --all closes everything that is held")
-    size = Quantity(number(quantity, "--quantity")) if quantity is not None else None
+    size = Quantity(amount(quantity, "--quantity")) if quantity is not None else None
     with opened(home_of(ctx)) as session:
         chosen = [named(ctx, session, name)] if name is not None else list(session.desk.positions.open.values())
         held = [p for p in chosen if isinstance(p, Open) and p.held > 0]
@@ -254,7 +255,7 @@ def adopt_command(
     says = Adopt(
         symbol=symbol,
         side=Side(side),
-        quantity=Quantity(number(quantity, "--quantity")),
+        quantity=Quantity(amount(quantity, "--quantity")),
         price=Price(number(price, "--price")),
         stop=Price(number(stop, "--stop")),
         target=Price(number(target, "--target")),
@@ -301,7 +302,7 @@ def resolve_stalled_command(
             position=position,
             as_=StalledEnd(as_),
             reason=text_hash(reason),
-            quantity=Quantity(number(quantity, "--quantity")) if quantity is not None else None,
+            quantity=Quantity(amount(quantity, "--quantity")) if quantity is not None else None,
             price=Price(number(price, "--price")) if price is not None else None,
             reference=statement,
         )

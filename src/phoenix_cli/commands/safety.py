@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,6 +13,10 @@ from phoenix_cli.commands.acting import refuse_with, sign_and_act, wait_for_engi
 from phoenix_cli.commands.desk import home_of
 from phoenix_cli.home import Home
 from phoenix_cli.output import UNREACHABLE, emit, fail, tell
+
+if TYPE_CHECKING:
+    from phoenix_cli.wiring.opening import Session
+    from phoenix_core.trade.positions import Ended, Open
 
 
 @click.command("halt")
@@ -96,6 +101,21 @@ def raise_in_log(home: Home, scope: str, reason: str, cancel_working: bool, *, f
     return True
 
 
+def spelt_right(session: Session, scope: str) -> None:
+    """A name at which nothing ever traded or was quoted may be a slip of the hand, which stops nothing: say so."""
+    from phoenix_cli.wiring.opening import watched
+
+    kind, _, name = scope.partition(":")
+    desk = session.desk
+    positions: list[Open | Ended] = [*desk.positions.open.values(), *desk.positions.ended.values()]
+    if kind == "strategy":
+        known = {p.strategy for p in positions} | set(desk.promotions.live) | set(desk.promotions.shadow)
+    else:
+        known = {p.pair for p in positions} | set(desk.observations.quotes) | set(watched(session.settings))
+    if name and name not in known:
+        tell(f"warning: nothing trades here as {name}; what does is {', '.join(sorted(known)) or 'nothing yet'}")
+
+
 @click.group("kill")
 def kill_command() -> None:
     """Kill flags: raise, clear, list.
@@ -126,6 +146,7 @@ def kill_raise(ctx: click.Context, scope: str, reason: str, cancel_working: bool
         fail(ctx, UNREACHABLE, "the log takes no beads: use `phoenix halt`, which needs none")
     with opened(home) as session:
         flags = [f for f in session.desk.kill_flags.standing.values() if f.scope == wanted]
+        spelt_right(session, wanted)
         emit(ctx, {"flag": flags[-1].flag, "scope": wanted, "raised": True}, f"raised on {wanted}: {flags[-1].flag}")
 
 
@@ -225,6 +246,8 @@ def anchor_refresh(ctx: click.Context, strategy: str, state_hash: str, regime: s
     with opened(home_of(ctx)) as session:
         says = RefreshAnchor(strategy, state_hash, Regime(regime))
         _ = wait_for_engine(ctx, session, says)
+        if strategy != "*":
+            spelt_right(session, f"strategy:{strategy}")
         emit(ctx, {"strategy": strategy, "regime": regime, "refreshed": True}, f"anchor refreshed for {strategy}")
 
 

@@ -164,11 +164,15 @@ def judge_decision(
         return read
     statement = read.unwrap()
     reasons = list(_of_a_statement(approvals, checked, statement, expected, Decide, now))
+    detail = ""
     if isinstance(statement.says, Decide):
         reasons += _of_the_decision(approvals, checked, statement.says, expected, intent)
+        if Reason.DECIDED_ALREADY in reasons:
+            before = approvals.decided[statement.says.intent]
+            detail = f"{before.verdict} by {approvals.name_of(before.key)}, in bead {before.seq}"
         if statement.says.verdict is Verdict.APPROVE:
             reasons += _of_the_approval(approvals, checked, statement, statement.says, intent, now)
-    return _judged(statement, reasons)
+    return _judged(statement, reasons, detail)
 
 
 def judge_operator(approvals: Approvals, says: Enrol | Revoke) -> Refusal | None:
@@ -217,9 +221,9 @@ def _read(checked: Checked) -> Result[Statement, Refusal]:
         return Failure(refusal(Reason.STATEMENT_MALFORMED, detail=str(error)))
 
 
-def _judged(statement: Statement, reasons: Iterable[Reason]) -> Result[Statement, Refusal]:
+def _judged(statement: Statement, reasons: Iterable[Reason], detail: str = "") -> Result[Statement, Refusal]:
     found = tuple(reasons)
-    return Failure(refusal(*found)) if found else Success(statement)
+    return Failure(refusal(*found, detail=detail)) if found else Success(statement)
 
 
 def _of_a_statement(

@@ -7,7 +7,9 @@ import stat
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from phoenix_cli.__main__ import cli
 from phoenix_cli.home import FOLDERS, Home, home_at, load_settings
 from phoenix_cli.wiring.founding import desk_key, make_keys
 from tests.contract.cli.operator import AFTERNOON, Seat, founded
@@ -94,6 +96,15 @@ def test_without_a_name_a_desk_lives_among_the_data_of_its_owner(
     monkeypatch.setattr("phoenix_cli.home.sys.platform", platform)
     monkeypatch.setattr("phoenix_cli.home.click.get_app_dir", lambda name: str(tmp_path / "app" / name))
     assert str(home_at(None).path) == path.format(home=tmp_path)
+
+
+@pytest.mark.parametrize(("named", "this"), [(True, "phoenix --home '{home}' "), (False, "phoenix ")])
+def test_what_comes_next_is_said_as_it_can_be_typed(tmp_path: Path, named: bool, this: str) -> None:
+    """`init` names the home where the command line did; what the environment names needs no name."""
+    home = tmp_path / "a desk"
+    words = ["--home", str(home), "init"] if named else ["init"]
+    said = CliRunner().invoke(cli, words, env={"PHOENIX_HOME": None if named else str(home)})
+    assert said.stdout.splitlines()[-1] == "next: {0}doctor, then {0}run".format(this.format(home=home))
 
 
 def test_a_second_init_changes_nothing(seat: Seat) -> None:

@@ -9,10 +9,13 @@ from pathlib import Path
 
 import pytest
 from attrs import evolve as changed
+from click.testing import CliRunner
 
 from phoenix_adapters.brokers.ibkr.broker import IbkrBroker
 from phoenix_adapters.brokers.mock.broker import MockBroker
 from phoenix_adapters.keys import create
+from phoenix_cli.__main__ import cli
+from phoenix_cli.commands import safety
 from phoenix_cli.home import Home
 from phoenix_cli.wiring.opening import engine_of, opened, outside_of, version_of
 from phoenix_cli.wiring.startup import live_problems, start_problems
@@ -246,3 +249,69 @@ def test_whoever_has_no_key_here_proposes_as_the_user_that_they_are(tmp_path: Pa
         _ = changed(seat, more=more).proposes("EURUSD")
     told = [bead["body"]["channel"] for bead in seat.json("beads", "query", "--kind", "SIGNAL").document["beads"]]
     assert told == [f"cli:uid{os.getuid()}"] * 2 + ["operator"]
+
+
+@pytest.mark.parametrize("quantity", ["0", "0.00", "-5"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("close", "EURUSD", "--reason", "why"),
+        (
+            "adopt",
+            "--symbol",
+            "EURUSD",
+            "--side",
+            "BUY",
+            "--price",
+            "1.1",
+            "--stop",
+            "1",
+            "--target",
+            "2",
+            "--reason",
+            "y",
+        ),
+    ],
+    ids=lambda words: words[0] if isinstance(words, tuple) else str(words),
+)
+def test_nothing_is_no_quantity(seat: Seat, words: tuple[str, ...], quantity: str) -> None:
+    """A size of nought, or below, is a slip of the hand and no question for a rule: usage."""
+    with pytest.raises(BadInput, match="above 0"):
+        _ = seat.json(*words, "--quantity", quantity)
+
+
+@pytest.mark.parametrize("words", [("watch", "--once"), ("watchdog", "--once")], ids=lambda words: words[0])
+def test_what_is_no_number_is_no_number_of_seconds(seat: Seat, words: tuple[str, ...]) -> None:
+    """`nan` is neither below the least nor above the most: it is refused for what it is."""
+    ran = CliRunner().invoke(cli, ["--home", str(seat.home), *words, "--every", "nan"])
+    assert (ran.exit_code, "nan is no number" in ran.output) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("scope", "known"),
+    [
+        ("strategy:mock_cs", "mock_cse"),
+        ("instrument:EURUDS", "EURUSD"),
+        ("strategy:mock_cse", ""),
+        ("instrument:eurusd", ""),
+        ("desk", ""),
+    ],
+)
+def test_a_flag_on_a_name_that_nothing_trades_under_says_so(seat: Seat, scope: str, known: str) -> None:
+    """It stands, for it may be meant for tomorrow; a slip of the hand would have stopped nothing."""
+    seat.proposes("EURUSD")
+    said = seat.json("kill", "raise", "--scope", scope)
+    assert (said.code, said.document["raised"]) == (0, True)
+    assert ("warning: nothing trades here as " in said.err) == bool(known)
+    assert known in said.err
+
+
+@pytest.mark.parametrize("strategy", ["mock_cse", "mokc_cse"])
+def test_an_anchor_of_a_name_that_nothing_trades_under_says_so(
+    seat: Seat, strategy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The context that somebody looked at stays stale, and its strategy refused: better known at once."""
+    seat.proposes("EURUSD")
+    monkeypatch.setattr(safety, "wait_for_engine", lambda *_: None)
+    said = seat.json("anchor", "refresh", "--strategy", strategy)
+    assert (said.code, "nothing trades here as mokc_cse" in said.err) == (0, strategy != "mock_cse")

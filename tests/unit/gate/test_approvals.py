@@ -422,7 +422,10 @@ class TestPeople:
         approvals = a_desk()
         approvals.fold(evolve(HONEST, says=first).bead(SIZE))
         case = framed(checked(evolve(HONEST, says=second), key=second_key), session="aa" * 16)
-        assert reasons(known(case, size=SIZE + 1).judged(approvals)) == expected
+        judged = known(case, size=SIZE + 1).judged(approvals)
+        assert reasons(judged) == expected
+        if expected:
+            assert judged.failure().detail == f"{first.verdict} by alice, in bead {SIZE}"
 
     @shows("I22")
     def test_both_at_the_same_instant(self) -> None:
