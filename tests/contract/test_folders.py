@@ -135,3 +135,13 @@ def test_a_note_that_must_last_is_forced_out_with_its_name(tmp_path: Path, monke
     assert (len(synced), place.read_text("utf-8")) == (4, "two")
     write_whole(place, "three")
     assert (len(synced), place.read_text("utf-8")) == (4, "three")
+
+
+def test_a_note_that_cannot_be_written_leaves_nothing_and_is_named(tmp_path: Path) -> None:
+    """Half a note on a full disk is room that somebody needs, and its passing name is none that anybody knows."""
+    place = tmp_path / "note"
+    place.mkdir()
+    with pytest.raises(OSError, match="note") as told:
+        write_whole(place, "one")
+    assert (told.value.errno, told.value.filename) == (errno.EISDIR, str(place))
+    assert list(tmp_path.iterdir()) == [place]

@@ -34,6 +34,8 @@ _KINDS: Final = (
 _FRIENDS: Final = ("-wal", "-shm", "-journal")
 # The thousand frames after which SQLite begins the write-ahead log anew, and a margin for the commit that crosses it.
 _WAL_BYTES: Final = 1100 * (4096 + 24)
+# What the file that readers share takes at the least, and a page or two for the names.
+_ROOM_BESIDE: Final = 64 * 1024
 # The system caches a file in pieces as long as those it was written in, and goes through a whole piece for each frame
 # that is written into it later: ten microseconds a frame where the piece is a megabyte.
 _ZEROS_AT_ONCE: Final = 2**14
@@ -60,11 +62,24 @@ def open_connection(path: str, patience_s: float, vfs: str | None) -> apsw.Conne
         db.pragma("trusted_schema", False)
     except apsw.Error as error:
         db.close()
-        raise fault_of(error) from error
+        raise _of_the_disk(path, fault_of(error)) from error
     except StoreFault:
         db.close()
         raise
     return db
+
+
+def _of_the_disk(path: str, fault: StoreFault) -> StoreFault:
+    """Opening a log makes the files beside it. Where the disk takes none, the database says only that it could not."""
+    try:
+        disk = os.statvfs(os.path.dirname(os.path.abspath(path)))
+    except OSError:
+        return fault
+    if fault.kind is Fault.IO and disk.f_flag & os.ST_RDONLY:
+        return StoreFault(Fault.READ_ONLY, f"{path} is on a read-only disk ({fault.detail})")
+    if fault.kind is Fault.IO and disk.f_bavail * disk.f_frsize < _ROOM_BESIDE:
+        return StoreFault(Fault.FULL, f"the disk of {path} is full ({fault.detail})")
+    return fault
 
 
 def private(path: str) -> None:
@@ -183,11 +198,9 @@ def copy_whole(source: apsw.Connection, target: str, vfs: str | None, check: Cal
         rename(partial, target)
         sync(os.path.dirname(os.path.abspath(target)))
     except apsw.Error as error:
-        _remove(partial)
         raise fault_of(error) from error
-    except (OSError, StoreFault):
-        _remove(partial)
-        raise
+    finally:
+        _remove(partial)  # also of a copy that somebody interrupted
     return head
 
 

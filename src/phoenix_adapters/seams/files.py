@@ -131,12 +131,18 @@ def _shown(name: str) -> str:
 def write_whole(path: Path, text: str, durable: bool = False) -> None:
     """Write a file so that a reader sees the old one or the new one, never a part; `durable`: a power cut as well."""
     beside = path.with_name(f".{path.name}.{os.getpid()}")
-    with beside.open("w", encoding="utf-8") as file:
-        _ = file.write(text)
-        if durable:
-            file.flush()
-            os.fsync(file.fileno())
-    os.replace(beside, path)
+    try:
+        with beside.open("w", encoding="utf-8") as file:
+            _ = file.write(text)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
+        os.replace(beside, path)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error  # by the name that the caller knows
+    finally:
+        with suppress(OSError):  # what is left of it on a full disk is room that somebody needs
+            beside.unlink()
     if durable:
         with suppress(OSError):  # some shares know no such thing; the bytes are there, and the name follows
             _sync_folder(path.parent)

@@ -96,7 +96,10 @@ def doctor_command(ctx: click.Context) -> None:
     Example: phoenix doctor
     """
     home = home_of(ctx)
-    checks = tuple(_checks(home))
+    try:
+        checks = tuple(_checks(home))
+    except OSError as error:  # of the home itself
+        checks = (("home", "fail", f"{home.path}: {error.strerror}; look at its owner and its mode"),)
     worst = max((["ok", "warn", "fail"].index(level) for _, level, _ in checks), default=0)
     document = {"ok": worst < 2, "checks": [{"name": n, "level": level, "detail": d} for n, level, d in checks]}
     emit(ctx, document, "\n".join(f"{level:<5} {name:<10} {detail}" for name, level, detail in checks))

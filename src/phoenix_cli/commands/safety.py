@@ -87,9 +87,9 @@ def raise_in_log(home: Home, scope: str, reason: str, cancel_working: bool, *, f
     from phoenix_core.rulings import granted
     from phoenix_core.watch.codes import Code, alert
 
-    if not home.log.is_file():
-        return False  # opening would begin a new log, with a flag where its genesis belongs
     try:
+        if not home.log.is_file():
+            return False  # opening would begin a new log, with a flag where its genesis belongs
         with SqliteStore(home.log) as store:
             now = clock_of(load_settings(home), home).now()
             command = RaiseKill(fresh_id(), scope, reason, f"uid{os.getuid()}", cancel_working=cancel_working)

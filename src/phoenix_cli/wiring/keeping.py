@@ -198,19 +198,18 @@ def restore(home: Home, backup: Path) -> tuple[int, Path] | None:
     with held:
         coming = home.log.with_name("beads.db.restoring")
         _remove(coming)
-        # A log that was copied by hand may have its last beads in the write-ahead file beside it.
-        for friend in ("", "-wal"):
-            if Path(f"{backup}{friend}").exists():
-                _ = shutil.copy(f"{backup}{friend}", f"{coming}{friend}")
         try:
+            # A log that was copied by hand may have its last beads in the write-ahead file beside it.
+            for friend in ("", "-wal"):
+                if Path(f"{backup}{friend}").exists():
+                    _ = shutil.copy(f"{backup}{friend}", f"{coming}{friend}")
             size = _checked(home, coming, backup)
             if is_open_elsewhere(str(home.log)):
                 mend = "another process has its log open (a watchdog, a tail): end it first"
                 raise BadInput("home", str(home.path), mend)
-        except (BadInput, StoreFault, OSError):
-            _remove(coming)
-            raise
-        return size, _exchange(home.log, coming)
+            return size, _exchange(home.log, coming)
+        finally:
+            _remove(coming)  # nothing is left of it in its own place, nor of one that came to nothing
 
 
 def _checked(home: Home, coming: Path, backup: Path) -> int:

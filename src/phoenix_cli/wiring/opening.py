@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import json
 import os
 import secrets
 from collections.abc import Callable, Iterator
@@ -30,12 +29,10 @@ from phoenix_cli.wiring.outside import OutsideNote
 from phoenix_core.chain import Fault, StoreFault, verify_chain
 from phoenix_core.desk import Desk
 from phoenix_core.ports import Broker, Clock, DurableStore, Notifier
-from phoenix_core.records import of_json, to_json
 from phoenix_core.values import Account, BadInput, CommandId, Mode
 from phoenix_core.world import Run, World
 
 if TYPE_CHECKING:
-    from phoenix_adapters.brokers.mock.working import Truth
     from phoenix_core.beads import Genesis
 
 
@@ -285,6 +282,7 @@ def broker_of(session: Session) -> Broker:
         from phoenix_adapters.brokers.mock.broker import MockBroker
         from phoenix_adapters.brokers.mock.chaos import ChaosMode
         from phoenix_adapters.brokers.mock.market import CARDS, MockMarket
+        from phoenix_cli.wiring.mock_memory import MockMemory
 
         seed, odds = os.environ.get("PHOENIX_MOCK_SEED", ""), os.environ.get("PHOENIX_MOCK_CHAOS", "") or "INSTANT"
         if seed and not (seed.isascii() and seed.isdigit() and len(seed) < 19):
@@ -294,7 +292,7 @@ def broker_of(session: Session) -> Broker:
         dice = Random(int(seed)) if seed else Random()
         chaos = ChaosMode(odds.upper())
         market = MockMarket(session.clock, Random(dice.random()))
-        memory = session.home.path / "run" / "mock-broker.json"
+        memory = MockMemory(session.home.path / "run" / "mock-broker.json")
         return MockBroker(
             session.clock,
             account,
@@ -303,8 +301,8 @@ def broker_of(session: Session) -> Broker:
             chaos,
             market,
             currency=genesis.currency,
-            truth=_recalled(memory),
-            remember=lambda truth: write_whole(memory, json.dumps(to_json(truth))),
+            truth=memory.recalled(),
+            remember=memory.keep,
         )
     return _ibkr_of(session)
 
@@ -346,19 +344,6 @@ def watched(settings: Settings) -> tuple[str, ...]:
     """The instruments of a desk, as its settings list them."""
     named = tuple(dict.fromkeys(part for part in settings.instruments.replace(",", " ").upper().split()))
     return named or WATCHED
-
-
-def _recalled(memory: Path) -> Truth:
-    """What the mock broker held when the last engine stopped: a real one does not forget either."""
-    from phoenix_adapters.brokers.mock.working import Truth
-
-    try:
-        return of_json(Truth, json.loads(memory.read_text("utf-8")))
-    except FileNotFoundError:
-        return Truth()
-    except ValueError as error:
-        mend = f"remove it, and the mock broker begins anew, holding nothing ({error})"
-        raise BadInput("the mock broker's memory", str(memory), mend) from error
 
 
 def notifiers_of(say: Callable[[str], None], *, settles: bool = True) -> tuple[Notifier, ...]:

@@ -395,6 +395,21 @@ class TestBackup:
                 store.backup(target)
             assert target.read_bytes() == kept
 
+    def test_an_interrupt_leaves_no_half_of_it(
+        self, path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Ctrl-C while the copy is looked through: the room that it took is free again."""
+
+        def interrupted(*_: object) -> None:
+            raise KeyboardInterrupt
+
+        with SqliteStore(path) as store:
+            grow(store, 1)
+            monkeypatch.setattr(SqliteStore, "peek", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                store.backup(tmp_path / "backup.db")
+        assert not list(tmp_path.glob("backup*"))
+
     @shows("I7")
     def test_an_old_backup_is_behind_its_checkpoint(self, path: str, tmp_path: Path) -> None:
         """Put in place of the log it is a perfect log, and behind what was witnessed."""
@@ -424,6 +439,41 @@ class TestBallastAndLease:
         ballast.drop(path + ".ballast")
         ballast.drop(path + ".ballast")
         assert not Path(path + ".ballast").exists()
+
+    @shows("F61")
+    def test_a_full_disk_lets_a_log_be_opened_once_the_ballast_is_gone(
+        self, path: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """No process has it open, and the file that readers share takes room: whoever comes to look throws it out."""
+        with SqliteStore(path, ballast_bytes=2**20) as store:
+            head = grow(store, 1)
+        in_the_way, dropped = Path(path + "-shm"), ballast.drop
+
+        def drop(file: str) -> None:
+            dropped(file)
+            in_the_way.unlink(missing_ok=True)
+
+        in_the_way.symlink_to("nowhere")
+        disk = os.statvfs(path)
+        full = os.statvfs_result((*disk[:3], 0, 0, *disk[5:]))
+        monkeypatch.setattr(os, "statvfs", lambda _: full)
+        monkeypatch.setattr(ballast, "drop", drop)
+        with SqliteStore(path, ballast_bytes=2**62) as store:
+            assert (store.head(), store.ballasted) == (head, False)
+
+    @pytest.mark.parametrize(("flags", "kind"), [(os.ST_RDONLY, Fault.READ_ONLY), (0, Fault.IO)])
+    def test_a_disk_that_takes_no_file_is_named(
+        self, path: str, flags: int, kind: Fault, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The database says that it cannot open; a read-only disk is why, or it is not."""
+        with SqliteStore(path) as store:
+            grow(store, 1)
+        Path(path + "-shm").symlink_to("nowhere")
+        disk = os.statvfs(path)
+        monkeypatch.setattr(os, "statvfs", lambda _: os.statvfs_result((*disk[:8], flags, *disk[9:])))
+        with pytest.raises(StoreFault) as told:
+            SqliteStore(path)
+        assert told.value.kind is kind
 
     def test_a_disk_without_room_for_it(self, tmp_path: Path) -> None:
         """Where it cannot be set aside the log still works, and says that it is strained."""

@@ -158,6 +158,13 @@ def test_doctor_holds_the_clock_against_the_log(tmp_path: Path, clock: str, leve
     assert words in row["detail"]
 
 
+def test_doctor_says_that_it_cannot_look(tmp_path: Path) -> None:
+    """A home of another user, or one that no disk can name, is a line with a mend, as everything else is."""
+    told = Seat(tmp_path / ("x" * 300)).json("doctor")
+    (line,) = told.document["checks"]
+    assert (told.code, line["name"], line["level"], "its owner" in line["detail"]) == (1, "home", "fail", True)
+
+
 def test_doctor_finds_a_log_that_was_changed(seat: Seat) -> None:
     """One limit in one bead: doctor sees it without an engine, and names the runbook."""
     tamper(seat.home / "beads.db")

@@ -320,6 +320,12 @@ class TestHalt:
         assert "network" in said.err
         assert json.loads(said.out.splitlines()[0])["halted"] is False
 
+    def test_with_a_home_that_cannot_even_be_looked_for(self, tmp_path: Path, calls: Calls) -> None:
+        """No right to look into it, or a name that no disk takes: whether it halted is said all the same."""
+        said = calls(tmp_path / ("x" * 300), "halt")
+        assert (said.code, "network" in said.err) == (3, True)
+        assert json.loads(said.out.splitlines()[0])["halted"] is False
+
     def test_a_halt_beside_a_broken_log_still_stops_the_next_engine(self, seat: Seat, tmp_path: Path) -> None:
         """Halted while the log was away: when it is back, an engine runs and lets no entry out."""
         log = seat.home / "beads.db"

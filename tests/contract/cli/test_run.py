@@ -10,10 +10,12 @@ from typing import IO, Any, cast
 import apsw
 import pytest
 
+from phoenix_adapters.brokers.mock.working import Truth
 from phoenix_adapters.engine.loop import Engine
 from phoenix_cli.commands import engine as engine_command
 from phoenix_cli.commands.approval import whole_intent
 from phoenix_cli.commands.engine import line_writer
+from phoenix_cli.wiring.mock_memory import MockMemory
 from phoenix_core.values import Account
 from tests.contract.cli.operator import Seat
 from tests.showing import shows
@@ -116,3 +118,14 @@ def test_an_export_is_verified_by_the_verifier_and_by_nothing_beside_it(seat: Se
     export.write_bytes(export.read_bytes().replace(b"operator", b"Operator"))
     seat.more["PYTHONPATH"] = str(tmp_path / "early")
     assert seat.json("beads", "verify", str(export), "--roots", roots).code == 4
+
+
+@shows("F61")
+def test_the_disk_of_a_mock_broker_stops_no_engine(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A broker has a disk of its own. What the mock one cannot write down is said, and the desk goes on."""
+    memory = MockMemory(tmp_path / "memory")
+    truth = Truth(session=3)
+    memory.keep(truth)
+    assert memory.recalled() == truth
+    MockMemory(tmp_path / "no" / "memory").keep(truth)
+    assert "cannot write down what it holds" in capsys.readouterr().err

@@ -271,6 +271,21 @@ def test_what_is_brought_back_lasts_and_is_its_owners_alone(seat: Seat, monkeypa
     assert any(name.startswith("beads.db.replaced-") and there for name, there in synced[1:-1])
 
 
+def test_a_backup_that_finds_no_room_leaves_none_taken(seat: Seat, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk fills while it is copied: the log is as it was, and nothing lies beside it."""
+    backup, log = backup_of(seat), (seat.home / "beads.db").read_bytes()
+
+    def full(source: str, target: str) -> None:
+        Path(target).write_bytes(b"half")
+        raise OSError(28, "No space left on device", target)
+
+    monkeypatch.setattr("phoenix_cli.wiring.keeping.shutil.copy", full)
+    with pytest.raises(OSError, match="No space"):
+        _ = seat.json("beads", "restore", str(backup))
+    assert (seat.home / "beads.db").read_bytes() == log
+    assert not list(seat.home.glob("beads.db.re*"))
+
+
 @shows("I4", "I21")
 def test_a_log_that_somebody_has_open_is_not_replaced(seat: Seat) -> None:
     """What a watchdog wrote into the old file would be lost unseen: it is ended first."""
