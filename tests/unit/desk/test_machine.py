@@ -33,15 +33,18 @@ from phoenix_adapters.brokers.mock.broker import MockBroker
 from phoenix_adapters.brokers.mock.chaos import Fate, Fill, Lose, Partial, Reject, Silence
 from phoenix_adapters.engine.inputs import proposal_of
 from phoenix_cli.wiring.signing import Screen, screen_of
+from phoenix_core.acts.approve import Sign
 from phoenix_core.acts.operate import Observe, RaiseKill
-from phoenix_core.beads import About, Resolution, Verdict
-from phoenix_core.facts import BrokerStatus
+from phoenix_core.beads import About, Limits, Policy, Resolution, Verdict
+from phoenix_core.facts import BrokerStatus, Fact, Snapshot
 from phoenix_core.gate.statements import ClearKill, Close, Decide, RefreshAnchor, ResolveDrift, Says
 from phoenix_core.kernel import ClearedOrder
 from phoenix_core.values import CommandId, Quantity, Regime, Role, Side, State, derived_id, text_hash
 from tests.showing import shows
 from tests.stage import Stage, restarted, stage
-from tests.unit.desk.checkers import CHECKERS, HandOver, Seen, i6_rebuild
+from tests.unit.desk.checkers import CHECKERS, i6_rebuild
+from tests.unit.desk.seen import Attempt, HandOver, Seen, WatchedStore
+from tests.unit.desk.walks import filled
 
 WORDS: Final = text_hash("because")
 GEOMETRY: Final = {
@@ -72,16 +75,33 @@ class DeskMachine(RuleBasedStateMachine):
         """A fresh desk on its own clock and loop, with a witness at the socket."""
         super().__init__()
         self.runner = asyncio.Runner()
-        store = MemoryStore()
+        store = WatchedStore()
         self.store = store
         self.seen = Seen(store)
         self.runs = 1
         self.interrupts: list[RaiseKill] = []
+        self.latch: bool | None = False
+        self.quoting = True
         honest, held, seen = MockBroker.hand_over, MemoryStore.hold, self.seen
+        drain, cancel, snapshot = MockBroker.drain, MockBroker.cancel, MockBroker.snapshot
 
         def witnessed(broker: MockBroker, cleared: ClearedOrder) -> None:
             seen.handed.append(HandOver(cleared, store.head().size, self.stage.engine.world()))
             honest(broker, cleared)
+
+        def told(broker: MockBroker) -> tuple[Fact, ...]:
+            facts, size = drain(broker), store.head().size
+            seen.told.extend((size, fact) for fact in facts)
+            return facts
+
+        async def shown(broker: MockBroker) -> Snapshot:
+            picture = await snapshot(broker)
+            seen.told.append((store.head().size, picture))
+            return picture
+
+        def asked(broker: MockBroker, ref: str) -> None:
+            seen.cancels.append((store.head().size, ref))
+            cancel(broker, ref)
 
         def interrupted(mine: MemoryStore) -> object:
             while mine is store and self.interrupts:
@@ -90,8 +110,14 @@ class DeskMachine(RuleBasedStateMachine):
 
         self.patches = ExitStack()
         _ = self.patches.enter_context(mock.patch.object(MockBroker, "hand_over", witnessed))
+        _ = self.patches.enter_context(mock.patch.object(MockBroker, "drain", told))
+        _ = self.patches.enter_context(mock.patch.object(MockBroker, "snapshot", shown))
+        _ = self.patches.enter_context(mock.patch.object(MockBroker, "cancel", asked))
         _ = self.patches.enter_context(mock.patch.object(MemoryStore, "hold", interrupted))
-        self.stage: Stage = stage(store)  # here and not in a step: an example may be over before its first one
+        four_eyes = Policy(limits=Limits(), four_eyes=True)
+        self.stage: Stage = stage(
+            store, policy=four_eyes
+        )  # here and not in a step: an example may be over before its first one
 
     def teardown(self) -> None:
         """At the end the log replays to exactly this desk."""
@@ -105,9 +131,13 @@ class DeskMachine(RuleBasedStateMachine):
 
     # --- helpers ---
 
+    def is_latched(self) -> bool | None:
+        """The latch beside the log: up, down, or unreadable."""
+        return self.latch
+
     def tick(self, seconds: float = 0.5) -> None:
         """Let the engine take its turns."""
-        self.runner.run(self.stage.tick(seconds))
+        self.runner.run(self.stage.tick(seconds, self.quoting))
 
     def command(self) -> CommandId:
         """A command id that replays."""
@@ -115,8 +145,16 @@ class DeskMachine(RuleBasedStateMachine):
 
     def sign(self, says: Says) -> None:
         """Sign it as the operator does; whatever comes of it, the invariants hold."""
-        _ = self.stage.sign(says)
+        _ = self.hand_in(self.stage.signature(says))
         self.tick()
+
+    def hand_in(self, sign: Sign) -> bool:
+        """Hand in what was signed, and note it."""
+        before = self.store.head().size
+        accepted = is_successful(self.stage.act(sign))
+        statement, key = sign.checked.statement.decode(), sign.checked.key
+        self.seen.signed.append(Attempt(statement, key, before, self.store.head().size))
+        return accepted
 
     # --- rules ---
 
@@ -130,12 +168,13 @@ class DeskMachine(RuleBasedStateMachine):
         pair=st.sampled_from(sorted(GEOMETRY)),
         strategy=st.sampled_from(["trend", "range"]),
         fate=FATES,
+        who=st.sampled_from(["bot"] * 5 + ["operator"]),
     )
-    def propose(self, pair: str, strategy: str, fate: Fate) -> str:
-        """A bot hands a signal in."""
+    def propose(self, pair: str, strategy: str, fate: Fate, who: str = "bot") -> str:
+        """A bot hands a signal in, or a human who then may not approve it."""
         self.stage.broker.script(fate)
         data = self.stage.signal(pair=pair, strategy=strategy, **GEOMETRY[pair])
-        _ = self.stage.act(proposal_of("", data, "bot"))
+        _ = self.stage.act(proposal_of("", data, who))
         self.tick()
         return derived_id("test-intent", str(self.stage.count))
 
@@ -166,8 +205,7 @@ class DeskMachine(RuleBasedStateMachine):
         shown = screen_of(other.desk, intent, self.stage.clock.now())
         if isinstance(shown, Screen):
             first, second = self.stage.signature(shown.says), self.stage.signature(shown.says)
-            results = [self.stage.act(each) for each in (first, second)]
-            assert sum(map(is_successful, results)) <= 1
+            assert sum(self.hand_in(each) for each in (first, second, evolve(first, command_id=self.command()))) <= 1
             self.tick()
 
     def held(self) -> list[str]:
@@ -303,6 +341,29 @@ class DeskMachine(RuleBasedStateMachine):
         self.stage.broker._inbox.append(evolve(said, status=BrokerStatus.SUBMITTED, completed=False))
         self.tick()
 
+    @precondition(lambda self: bool(self.stage.broker.truth.book))
+    @rule(data=st.data(), ours=st.booleans(), side=st.sampled_from(Side), pair=st.sampled_from([None, "AAPL"]))
+    def another_execution(self, data: st.DataObject, ours: bool, side: Side, pair: str | None) -> None:
+        """An execution under a reference of ours: one too many, of another account, or of something else."""
+        working = data.draw(st.sampled_from(list(self.stage.broker.truth.book.values())))
+        name = f"more.{len(self.seen.told)}.01"
+        more = filled(self.stage, working.frame.ref, "100", side, name)
+        account = more.account if ours else "b" * 64
+        self.stage.broker.tell(evolve(more, symbol=pair or working.frame.line.symbol, account=account))
+        self.tick()
+
+    @rule(latch=st.sampled_from([True, False, False, None]))
+    def halt(self, latch: bool | None) -> None:
+        """The halt file is there, is gone, or cannot be read."""
+        self.latch = latch
+        self.tick()
+
+    @rule(quoting=st.booleans())
+    def still(self, quoting: bool) -> None:
+        """The market says nothing new, or goes on."""
+        self.quoting = quoting
+        self.tick()
+
     @rule()
     def another_writes(self) -> None:
         """Another process asks for a look, and the engine learns of it from the log alone."""
@@ -314,6 +375,7 @@ class DeskMachine(RuleBasedStateMachine):
         """The engine dies without a word, and another one starts."""
         self.runs += 1
         self.stage = restarted(self.stage, f"run-{self.runs}")
+        self.stage.engine.latch = self.is_latched
         self.stage.broker.cut()
         self.runner.run(self.stage.start())
 

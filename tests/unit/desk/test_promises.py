@@ -39,6 +39,7 @@ from phoenix_core.beads import (
     Verdict,
 )
 from phoenix_core.desk import Desk
+from phoenix_core.facts import Fact, Snapshot
 from phoenix_core.gate.statements import Close, Decide
 from phoenix_core.kernel import ClearedOrder
 from phoenix_core.ports import Broker
@@ -46,7 +47,7 @@ from phoenix_core.values import Quantity, Side, State
 from tests.showing import promises, shows
 from tests.stage import PAIR, Stage, restarted, stage
 from tests.unit.desk import checkers
-from tests.unit.desk.checkers import HandOver, Seen
+from tests.unit.desk.seen import Attempt, HandOver, Seen, WatchedStore
 from tests.unit.desk.walks import WORDS, filled
 
 Judge = Callable[[Seen, Desk], None]
@@ -71,6 +72,23 @@ class Witness:
         self.seen.handed.append(HandOver(cleared, self.desk.store.head().size, self.desk.engine.world()))
         self.inner.hand_over(cleared)
 
+    def drain(self) -> tuple[Fact, ...]:
+        """Note what is told."""
+        facts = self.inner.drain()
+        self.seen.told.extend((self.desk.store.head().size, fact) for fact in facts)
+        return facts
+
+    async def snapshot(self) -> Snapshot:
+        """Note the picture that is told."""
+        picture = await self.inner.snapshot()
+        self.seen.told.append((self.desk.store.head().size, picture))
+        return picture
+
+    def cancel(self, ref: str) -> None:
+        """Note what is asked to end."""
+        self.seen.cancels.append((self.desk.store.head().size, ref))
+        self.inner.cancel(ref)
+
     def __getattr__(self, name: str) -> object:
         return getattr(self.inner, name)
 
@@ -86,7 +104,8 @@ class Walk:
 
     def watch(self) -> None:
         """Stand between this run's engine and its broker."""
-        self.desk.engine.broker = cast(Broker, Witness(self.desk.broker, self.desk, self.seen))
+        witness = cast(Broker, Witness(self.desk.broker, self.desk, self.seen))
+        self.desk.engine.broker = self.desk.engine.link.broker = witness
 
     async def do(self, what: str, much: int) -> None:
         """One move; what the desk refuses is an answer like any other."""
@@ -125,15 +144,19 @@ class Walk:
         desk = self.desk
         if desk.state(intent) is State.PROPOSED and desk.desk.evidence.latest(intent) is not None:
             says = desk.screen(intent).says if verdict is Verdict.APPROVE else Decide(verdict, intent, 0)
-            _ = desk.sign(says)
+            sign, before = desk.signature(says), desk.store.head().size
+            _ = desk.act(sign)
+            said = Attempt(sign.checked.statement.decode(), sign.checked.key, before, desk.store.head().size)
+            self.seen.signed.append(said)
 
 
 def walked(moves: list[Move], fate: Fate, judge: Judge = lambda seen, desk: None) -> Walk:
     """Make these moves on a fresh desk, and let the judge look after each of them."""
 
     async def go() -> Walk:
-        desk = stage()
-        walk = Walk(desk, Seen(desk.store), [])
+        store = WatchedStore()
+        desk = stage(store)
+        walk = Walk(desk, Seen(store), [])
         walk.watch()
         desk.broker.script(*[fate] * 9)
         await desk.start()
@@ -158,10 +181,9 @@ STORY: Final[list[Move]] = [
 
 
 @cache
-def story() -> tuple[Walk, tuple[Bead, ...], tuple[HandOver, ...]]:
+def story() -> Walk:
     """What happened in it, for judges to be shown otherwise."""
-    walk = walked(STORY, Fill())
-    return walk, tuple(walk.seen.beads), tuple(walk.seen.handed)
+    return walked(STORY, Fill())
 
 
 def holds(judge: Judge) -> Callable[..., None]:
@@ -192,9 +214,9 @@ class Promise:
 
     def test_its_judge_is_red_where_it_is_broken(self) -> None:
         """The same judge passes the story as it was, and not as it was altered."""
-        walk, beads, handed = story()
-        type(self).judge(Seen(walk.seen.store, list(beads), list(handed)), walk.desk.desk)
-        other = Seen(walk.seen.store, list(beads), list(handed))
+        walk = story()
+        type(self).judge(walk.seen, walk.desk.desk)
+        other = walk.seen.copy()
         self.broken(other)
         with pytest.raises(AssertionError):
             type(self).judge(other, walk.desk.desk)
