@@ -675,7 +675,8 @@ def _is_gone(seen: Seen, before: int, identity: str) -> bool:
 
 def i14_kill(seen: Seen, desk: Desk) -> None:
     """No entry left on a log in which a kill of its scope stood, or under a latch that was up or unreadable; a flag
-    stands until what its kind asks for: a signature, or five minutes and a fresh look, or the answer to its drift."""
+    stands until what its kind asks for: a signature, or five minutes and a fresh look, or the end of its drift, or a
+    signature over the flag of a drift that a human called known."""
     flags = [(n, b) for n, b in enumerate(seen.beads) if isinstance(b.body, KillFlag)]
     standing: dict[str, tuple[int, Bead]] = {}
     down: dict[str, list[tuple[int, int, str]]] = defaultdict(list)  # by scope: from, to
@@ -713,15 +714,23 @@ def _may_come_down(seen: Seen, raised: Bead, lifted: Bead) -> None:
         looks = [b for b in since if isinstance(b.body, StateAnchor) and b.body.strategy in ("*", scope)]
         assert looks and lifted.ts >= raised.ts + TEMPORARY_FOR, f"{flag.flag} came down early, or by time alone"
     elif flag.type is KillKind.DRIFT:
-        gone = [b for b in since if isinstance(b.body, ReconciliationResolution) and b.body.identity == flag.drift]
-        assert any(isinstance(b.body, ReconciliationResolution) and b.body.cleared for b in gone), (
-            f"{flag.flag} came down, and its drift was not resolved"
-        )
+        told = [
+            b.body
+            for b in since
+            if isinstance(b.body, ReconciliationDrift | ReconciliationResolution) and b.body.identity == flag.drift
+        ]
+        resolved = any(isinstance(body, ReconciliationResolution) and body.cleared for body in told)
+        last = told[-1] if told else None  # what lapsed is told again
+        known = isinstance(last, ReconciliationResolution) and last.resolution is Resolution.ACKNOWLEDGED
+        answered = resolved or (known and _signed_for(since, flag))
+        assert answered, f"{flag.flag} came down, and its drift was not resolved"
     else:
-        signed = [b for b in since if isinstance(b.body, Decision) and b.body.type == "kill-clear"]
-        assert any(isinstance(b.body, Decision) and b.body.subject == flag.flag for b in signed), (
-            f"{flag.flag} came down, and nobody signed for it"
-        )
+        assert _signed_for(since, flag), f"{flag.flag} came down, and nobody signed for it"
+
+
+def _signed_for(since: list[Bead], flag: KillFlag) -> bool:
+    signed = [b.body for b in since if isinstance(b.body, Decision) and b.body.type == "kill-clear"]
+    return any(body.subject == flag.flag for body in signed)
 
 
 def i15_account(seen: Seen, desk: Desk) -> None:
