@@ -193,8 +193,10 @@ def _agrees(desk: Desk, ledger: Ledger) -> Iterator[tuple[str, str]]:
         if ledger.states[name] is not position.state:
             yield "I5", f"{name} is {position.state}, its beads say {ledger.states[name]}"
         told = ledger.executed(name, entries=True)
-        if told != position.filled_quantity:
-            yield "I8", f"{name}: executions say {told}, the position {position.filled_quantity}"
+        left = ledger.executed(name, entries=False)
+        if (told, left) != (position.filled_quantity, position.exited_quantity):
+            stands = f"{position.filled_quantity} in and {position.exited_quantity} out"
+            yield "I8", f"{name}: executions say {told} in and {left} out, the position {stands}"
         ref = (position.order_ref or "")[:REF_LENGTH]
         if position.filled_quantity > position.requested_quantity and ref and ref not in ledger.overfilled:
             yield "I8", f"{name} is overfilled and no drift says so"

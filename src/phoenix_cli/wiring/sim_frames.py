@@ -123,6 +123,9 @@ def _i2(frames: Frames, cleared: ClearedOrder, lines: tuple[Line, ...]) -> Itera
     approved = frames.ledger.evidence.get(token.order_hash)
     if hash_of(lines) != token.order_hash or approved is None or approved.lines != lines:
         yield "is not what was approved"
+    names = [cleared.ref + ("" if line.role is Role.ENTRY else f".{line.role.value[0]}1") for line in lines]
+    if [frame.ref for frame in cleared.frames] != names or cleared.group != f"{cleared.ref}.G1":
+        yield f"is named {[frame.ref for frame in cleared.frames]} in {cleared.group}"
 
 
 def _i4(frames: Frames, cleared: ClearedOrder, lines: tuple[Line, ...]) -> Iterator[str]:

@@ -337,6 +337,8 @@ def _resolution(ledger: Ledger, body: ReconciliationResolution, bead: Bead) -> F
         ledger.acknowledged.discard(body.identity)
     elif body.resolution is Resolution.ACKNOWLEDGED:
         ledger.acknowledged.add(body.identity)
+    else:  # the broker is to correct it: until a picture shows that, it blocks as if nobody had answered
+        ledger.acknowledged.discard(body.identity)
     yield from ()
 
 

@@ -35,8 +35,10 @@ from phoenix_core.beads import (
     Policy,
     Position,
     PositionEvent,
+    ProofKind,
     ReconciliationDrift,
     ReconciliationResolution,
+    Resolution,
     StateAnchor,
     T2Token,
     TokenEvent,
@@ -48,6 +50,11 @@ NEW_YORK: Final = ZoneInfo("America/New_York")
 RESERVED: Final = (State.APPROVED, State.SUBMITTED, State.STALLED, State.FILLED, State.MANAGED)
 # What is lost is placed again once by the desk itself.
 PLACED_MAX: Final = 2
+# What a rule of ours may do with a position: nothing that ends an order.
+BY_RULE: Final = (
+    *(PositionEvent.PROPOSED, PositionEvent.WITHDRAWN, PositionEvent.TOKEN_EXPIRED),
+    *(PositionEvent.SUBMITTED, PositionEvent.STALLED),
+)
 CENT: Final = Decimal("0.01")
 TEMPORARY_FOR: Final = timedelta(minutes=5)
 ROLLS_AT: Final = timedelta(hours=17)
@@ -82,6 +89,7 @@ class Rules:
     stops: dict[str, dict[str, bool]] = Factory(dict)  # by position: its stops, and which of them the log calls ended
     placed: dict[str, dict[str, bool]] = Factory(dict)  # by position: groups with a stop that nobody signed for
     terms: dict[str, tuple[Decimal, Decimal]] = Factory(dict)  # by position: stop and target as approved or signed
+    fixed: dict[str, tuple[object, ...]] = Factory(dict)  # by position: what it is from its birth on
 
     def judge(self, bead: Bead, data: bytes) -> Found:
         """What one more bead says against the rules."""
@@ -116,8 +124,11 @@ def _evidence(rules: Rules, body: Evidence, bead: Bead) -> Found:
 
 
 def _token(rules: Rules, body: T2Token, bead: Bead) -> Found:
-    """What a token permits is what the human's statement names, and the newest evidence of the intent."""
+    """What a token permits is what the human's statement names, and the newest evidence of the intent, to its end."""
     if body.event is not TokenEvent.ISSUED:
+        issued = rules.ledger.tokens.get(body.id)
+        if body.event is TokenEvent.USED and (issued is None or bound(issued) != bound(body)):
+            yield "I2", f"bead {bead.seq}: a token is spent for what it was not issued for"
         return
     said = rules.statements.get(body.intent_id, {})
     leaf, evidence = rules.versions.get(body.intent_id, ("", None))
@@ -127,6 +138,12 @@ def _token(rules: Rules, body: T2Token, bead: Bead) -> Found:
         yield "I2", f"bead {bead.seq}: a token for an evidence of {body.intent_id} that is not its newest"
     elif bead.ts >= evidence.expires_at:
         yield "I17", f"bead {bead.seq}: a token for an evidence of {body.intent_id} whose time was over"
+
+
+def bound(token: T2Token) -> tuple[object, ...]:
+    """What a token is bound to for its whole life."""
+    to = (token.intent_id, token.evidence_hash, token.order_hash, token.order_ref, token.account, token.mode)
+    return (*to, token.timestamp, token.expires_at, token.boot, token.ticks, token.epoch)
 
 
 def _kill(rules: Rules, body: KillFlag, bead: Bead) -> Found:
@@ -148,6 +165,8 @@ def _kill(rules: Rules, body: KillFlag, bead: Bead) -> Found:
 def _resolution(rules: Rules, body: ReconciliationResolution, bead: Bead) -> Found:
     if body.cleared and body.identity not in rules.answered:
         yield "I12", f"bead {bead.seq}: a drift was closed, and no human answered it"
+    if body.cleared and body.resolution is Resolution.ACKNOWLEDGED:
+        yield "I12", f"bead {bead.seq}: a drift that was acknowledged is no longer visible"
 
 
 def _drift(rules: Rules, body: ReconciliationDrift, bead: Bead) -> Found:
@@ -184,6 +203,13 @@ def _execution(rules: Rules, body: Execution, bead: Bead) -> Found:
 
 
 def _position(rules: Rules, body: Position, bead: Bead) -> Found:
+    whole = (body.intent_id, body.signal_id, body.strategy, body.pair, body.side, body.entry_price)
+    if rules.fixed.setdefault(body.position_id, whole) != whole:
+        yield "I5", f"bead {bead.seq}: {body.position_id} is another one than it was"
+    if body.proof.type is ProofKind.RULE and body.event is not None and body.event not in BY_RULE:
+        yield "I9", f"bead {bead.seq}: {body.event} by a rule of ours"
+    if body.state is not State.APPROVED and rules.ledger.live.get(body.intent_id):
+        yield "I3", f"bead {bead.seq}: {body.intent_id} is {body.state} and has a live token"
     rules.passed.add(body.state)
     _ = rules.born.setdefault(body.position_id, (bead.ts, rules.ledger.clock.now().ticks))
     _ = rules.terms.setdefault(body.position_id, (body.stop_price, body.target_price))
@@ -193,7 +219,6 @@ def _position(rules: Rules, body: Position, bead: Bead) -> Found:
         day = rules.submitted[body.order_ref or ""] = fx_day(bead.ts)
         rules.entered[day] += 1
         rules.owners[body.order_ref or ""] = body.position_id
-    yield from ()
 
 
 def _order(rules: Rules, body: Order, bead: Bead) -> Found:

@@ -22,7 +22,7 @@ from phoenix_adapters.engine.inputs import proposal_of
 from phoenix_core.acts.approve import Sign
 from phoenix_core.acts.operate import Observe, RaiseKill
 from phoenix_core.acts.propose import Assemble
-from phoenix_core.beads import About, Limits, Policy, Resolution, Verdict
+from phoenix_core.beads import About, KillKind, Limits, Policy, Resolution, Verdict
 from phoenix_core.facts import BrokerStatus
 from phoenix_core.gate.statements import (
     ClearKill,
@@ -232,8 +232,8 @@ async def drift_that_is_answered(day: Day) -> None:
 async def flags_that_come_down(day: Day) -> None:
     """A human's by a signature; that of a stale context by time and a fresh look together; and the halt file."""
     desk = day.desk
-    for scope in ("desk", "instrument:EURUSD"):
-        _ = desk.act(RaiseKill(desk.fresh(), scope, "test", "operator")).unwrap()
+    for scope, kind in (("desk", KillKind.ONE_WAY), ("instrument:EURUSD", KillKind.SIGNALMAN)):
+        _ = desk.act(RaiseKill(desk.fresh(), scope, "test", "operator", kind)).unwrap()
         await day.go()
     for flag in tuple(desk.desk.kill_flags.standing):
         assert day.sign(ClearKill(flag, WORDS))
