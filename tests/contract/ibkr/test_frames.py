@@ -10,13 +10,14 @@ from typing import Final
 import pytest
 from attrs import evolve
 
-from phoenix_adapters.brokers.ibkr.orders import unsendable
+from phoenix_adapters.brokers.ibkr.orders import OutVsIn, Placement, unsendable
 from phoenix_adapters.brokers.ibkr.pacing import Pacer
 from phoenix_adapters.brokers.ibkr.session import Session
 from phoenix_adapters.brokers.mock.market import CARDS
 from phoenix_adapters.gateway import Setup
 from phoenix_adapters.wire import Unframer, frame, to_server
 from phoenix_core.facts import CancelSaid, ErrorSaid, FrameSaid
+from phoenix_core.kernel import ClearedOrder
 from phoenix_core.orders import exit_ref
 from phoenix_core.values import OrderRef, Price, Quantity, Role
 from tests.contract.broker.orders import LOTS, NUMBER, account_of, bracket, cleared, entry_line, framed, resized
@@ -155,6 +156,29 @@ async def test_more_out_than_in_is_the_last_thing_that_happens() -> None:
         with pytest.raises(AssertionError):
             _ = scene.broker.drain()
         assert len(scene.sent("placeOrder")) == 3
+
+
+@shows("I26", "F75")
+@pytest.mark.parametrize(
+    "forged", [{"totalQuantity": "20001"}, {"action": "SELL"}, {"conId": "1"}, {"totalQuantity": "2E+5"}], ids=str
+)
+def test_the_count_at_the_socket_reads_the_bytes_and_believes_nobody(forged: dict[str, str]) -> None:
+    """More, the other side, another contract: whatever the frame says of itself. What was cleared is counted once, for
+    its own contract and side, however often it is brought."""
+    card, version = CARDS[SYMBOL], 176
+    one, two = (bracket(card, ADDRESS, name) for name in ("one", "two"))
+    honest = {"conId": str(card.con_id), "action": "BUY", "totalQuantity": "20000"}
+
+    def brought(order: ClearedOrder, said: dict[str, str]) -> tuple[Placement, ...]:
+        return (Placement(order.frames[0], 7, frame(to_server("placeOrder", version, **said))),)
+
+    count = OutVsIn()
+    count.count(one, brought(one, honest), version)
+    with pytest.raises(AssertionError, match="would be placed"):
+        count.count(two, brought(two, honest | forged), version)
+    count.count(two, brought(two, honest), version)
+    with pytest.raises(AssertionError, match="would be placed"):
+        count.count(two, brought(two, honest), version)
 
 
 @shows("L1", "F24", "F26")
