@@ -6,6 +6,7 @@ again in the last look, whatever the others say.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Final
 
@@ -13,6 +14,7 @@ from phoenix_core.acts.signatures import approval_refusal
 from phoenix_core.beads import CanonicalSignal, Policy, Sizing
 from phoenix_core.desk import Desk
 from phoenix_core.effects import SendOrder
+from phoenix_core.facts import Quote
 from phoenix_core.gate import evidence, guards, kill_flags, stale_gate, tokens
 from phoenix_core.gate.evidence import Shown
 from phoenix_core.gate.guards import Lights
@@ -42,7 +44,7 @@ from phoenix_core.values import (
 )
 from phoenix_core.watch.drift import blocking
 from phoenix_core.watch.market_hours import fx_day, market_status, session_refusal
-from phoenix_core.watch.observations import is_reconciled
+from phoenix_core.watch.observations import LastQuote, is_reconciled
 from phoenix_core.world import World
 
 RESERVED = (State.APPROVED, State.SUBMITTED, State.STALLED, State.FILLED, State.MANAGED)
@@ -60,12 +62,20 @@ def context_of(signal: CanonicalSignal, taken: Moment | None = None) -> stale_ga
 
 def rate_of(desk: Desk, world: World, instrument: Instrument) -> Decimal | None:
     """Account currency per unit of the instrument's currency; None where no quote says."""
-    account, currency = desk.genesis.currency, instrument.currency
+    if instrument.currency in world.rates and instrument.currency != desk.genesis.currency:
+        return world.rates[instrument.currency]
+    return _rate_by(desk.genesis.currency, instrument.currency, world.quotes)
+
+
+def last_rate(desk: Desk, currency: str) -> Decimal | None:
+    """The same by the last quotes that the log knows: good for booking what has happened, and for nothing to come."""
+    return _rate_by(desk.genesis.currency, currency, desk.observations.quotes)
+
+
+def _rate_by(account: str, currency: str, quotes: Mapping[str, Quote] | Mapping[str, LastQuote]) -> Decimal | None:
     if account == currency:
         return Decimal(1)
-    if currency in world.rates:
-        return world.rates[currency]
-    direct, inverse = world.quotes.get(currency + account), world.quotes.get(account + currency)
+    direct, inverse = quotes.get(currency + account), quotes.get(account + currency)
     if direct is not None:
         return mid(direct.bid, direct.ask)
     return divide(Decimal(1), mid(inverse.bid, inverse.ask)) if inverse is not None else None

@@ -30,6 +30,7 @@ from phoenix_core.values import (
     Tif,
     divide,
     floor_to,
+    times,
 )
 
 # A screen that is five minutes old shows another market; the engine makes a new version while the intent waits.
@@ -64,6 +65,14 @@ class Thesis:
     risk: Money
     lines: tuple[Line, ...]
     time_exit: timedelta | None = None
+
+    @property
+    def rate(self) -> Decimal:
+        """Account currency per unit of the instrument's, as the entry was sized with, but for a cent."""
+        order, stop, _ = self.lines
+        assert stop.trigger is not None, "a stop has its trigger"
+        distance = ARITHMETIC.subtract(self.entry, stop.trigger).copy_abs()
+        return divide(self.risk, times(order.quantity, distance))
 
 
 @frozen

@@ -5,14 +5,16 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
+from attrs import evolve as changed
 
 from phoenix_adapters.brokers.mock.chaos import Partial, Silence
-from phoenix_core.beads import Alert, AlertEvent, Autopsy, Order, OrderEvent
+from phoenix_core.beads import Alert, AlertEvent, Autopsy, Order, OrderEvent, Position
 from phoenix_core.facts import BrokerStatus, CommissionSaid, LinkEvent, LinkSaid
+from phoenix_core.gate.price import mid
 from phoenix_core.gate.statements import Close
 from phoenix_core.orders import exit_ref
 from phoenix_core.trade.positions import Open
-from phoenix_core.values import Money, Role, Side, State
+from phoenix_core.values import Money, Price, Role, Side, State
 from phoenix_core.watch.codes import Code
 from tests.showing import shows
 from tests.stage import Stage
@@ -54,6 +56,35 @@ def test_a_cost_in_another_currency_is_not_added_to_ours() -> None:
         (autopsy,) = desk.bodies(Autopsy)
         costs = dict(desk.desk.fills.totals(autopsy.position_id).commissions)
         assert costs["CHF"] == 5 and autopsy.commission == costs.get("USD", Decimal(0))
+
+    _ = walked(walk)
+
+
+@shows("S32-AUT-01", "F48")
+@pytest.mark.parametrize("logged", [True, False])
+def test_what_was_executed_before_a_new_session_had_a_quote_is_worth_what_was_last_known(logged: bool) -> None:
+    """The target filled while the link was down, and is told before the first tick: yen are not dollars for that. The
+    log's last quote counts, and where it has none, what the entry was sized with."""
+    yen = {"pair": "USDJPY", "entry": "150.00", "stop": "149.60", "target": "150.80"}
+
+    async def walk(desk: Stage) -> None:
+        desk.broker.set_quote("USDJPY", Price(Decimal("149.995")), Price(Decimal("150.005")))
+        intent = await desk.enter(**yen)
+        position = desk.position(intent)
+        assert isinstance(position, Open) and position.average_entry is not None
+        desk.broker.set_quote("USDJPY", Price(Decimal("150.495")), Price(Decimal("150.505")))
+        await desk.tick(31)
+        known = desk.desk.observations.quotes["USDJPY"]
+        assert mid(known.bid, known.ask) == Decimal("150.5")
+        rate = 1 / Decimal("150.5" if logged else "150")
+        desk.broker._quotes.clear()  # as a gateway's client forgets them with its session
+        if not logged:
+            desk.desk.observations.quotes.clear()
+        out = filled(desk, exit_ref(ref_of(desk, intent), Role.TARGET, 1), str(position.held), Side.SELL)
+        await hear(desk, changed(out, symbol="USDJPY", price=Price(Decimal("150.80"))))
+        gained = (Decimal("150.80") - position.average_entry) * position.held * rate
+        told = desk.bodies(Position)[-1].realized
+        assert told is not None and abs(told - gained) < (Decimal("0.01") if logged else 1)
 
     _ = walked(walk)
 
