@@ -136,7 +136,7 @@ def test_an_autopsy_tells_how_long_the_human_took_and_not_how_long_the_order_wai
     asyncio.run(walk())
 
 
-@shows("S33-SES-03", "S33-SES-05", "S33-SES-06", "INV-IBKR-RECONNECT-1")
+@shows("S33-SES-02", "S33-SES-03", "S33-SES-05", "S33-SES-06", "INV-IBKR-RECONNECT-1")
 def test_the_third_failed_attempt_escalates_and_nobody_tries_a_fourth() -> None:
     """Loss, then failures after 5, 15 and 45 s: attempts 1, 2, 3, the third escalated, CRITICAL, and no fourth."""
 
@@ -157,7 +157,7 @@ def test_the_third_failed_attempt_escalates_and_nobody_tries_a_fourth() -> None:
     asyncio.run(walk())
 
 
-@shows("S33-SES-07", "S33-REC-01", "F45")
+@shows("S33-SES-02", "S33-SES-07", "S33-REC-01", "F45")
 def test_a_reconnect_is_recorded_and_reconciled_before_the_next_entry() -> None:
     """Cut and back: DISCONNECT, RECONNECT, then a complete picture; an approval in between waits for it."""
 

@@ -69,7 +69,7 @@ def test_a_limit_entry_needs_the_policy_and_the_settings(
 class TestAnyBytes:
     """Any bytes end in exactly one of three beads: ACCEPTED, REFUSED by a rule, QUARANTINED as unreadable."""
 
-    @shows("I20", "INV-CSE-1")
+    @shows("I20", "INV-CSE-1", "S32-CSE-01")
     def test_each_input_leaves_one_signal_bead(self) -> None:
         """A good one and a position; one that is still forming; no signal at all. Only the first may be decided on."""
 
@@ -85,7 +85,7 @@ class TestAnyBytes:
 
         _ = walked(walk)
 
-    @shows("S32-STL-04", "F29")
+    @shows("S32-STL-04", "F29", "S32-CSE-01")
     def test_a_stale_context_is_refused_at_the_door_without_a_flag(self) -> None:
         """E1: stale at intake is refused, and raises no kill."""
 
