@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import tomllib
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any, Final
 
 import pytest
 from click.testing import CliRunner
@@ -19,6 +21,7 @@ from phoenix_cli.wiring.bunny.suites import S32, S33, Suite, report, spans
 from phoenix_cli.wiring.bunny.witness import BOTH, GATEWAY, MESSENGER, Over, Vector, Witness
 from phoenix_core.beads import About, Observation, T2Token
 from phoenix_core.kernel import bead_of
+from phoenix_core.trust.revalidation import vectors_for
 from tests.chaos.bunny import SEED, verdict_of, verdict_on
 from tests.showing import IDS_FILE, shows
 
@@ -264,3 +267,57 @@ def test_the_command_writes_its_reports_and_leaves_its_scars(tmp_path: Path, mon
     scars = {b.subject: b.facts for b in bodies if isinstance(b, Observation) and b.about is About.BUNNY}
     assert {name: facts["verdict"] for name, facts in scars.items()} == {"CV_A": "pass", "CV_B": "fail"}
     assert scars["CV_A"]["seed"] == str(SEED)
+
+
+@shows("S33-REV-01", "S33-REV-02", "S33-REV-03", "INV-PHASE2-REVALIDATE-1")
+def test_a_change_that_is_said_restarts_the_shadow_and_the_command_pays_its_sweep(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the command line, whole: a parameter that was changed empties the shadow and owes five vectors; one that fails
+    extends it; once all of them have passed, nothing is owed. The value that it had is no change."""
+    monkeypatch.delenv("PHOENIX_CLOCK", raising=False)
+    home, runner, names = str(tmp_path / "home"), CliRunner(), vectors_for("cso")
+
+    def typed(*words: str) -> tuple[int, dict[str, Any]]:
+        said = runner.invoke(cli, ["--home", home, "--json", *words], input=json.dumps(SESSION))
+        return said.exit_code, json.loads(said.stdout)
+
+    def told(name: str) -> str:
+        rows = typed("promote", "check", "trend")[1]["checks"]
+        return next(str(row["detail"]) for row in rows if row["item"] == name)
+
+    def swept(walk: Callable[[Witness], Awaitable[None]]) -> None:
+        small = Suite("s32", "a test", "R32.md", tuple(Vector(name, 1, "a", walk) for name in names))
+        monkeypatch.setitem(suites.SUITES, "s32", (small,))
+        assert typed("bunny", "--suite", "s32", "--report", str(tmp_path))[1]["scars"] == len(names)
+
+    _ = typed("init")
+    assert typed("promote", "shadow", "-")[1]["sessions"] == 1
+    change = ("promote", "change", "trend", "--parameter", "fvg_min", "--old", "0.4")
+    assert typed(*change, "--new", "0.4")[1]["refused"] == ["NOTHING_TO_DO"]
+    code, made = typed(*change, "--new", "0.5")
+    assert (code, tuple(made["vectors"])) == (0, names)
+    (proof,) = typed("beads", "query", "--kind", "CONFIG_CHANGE")[1]["beads"]
+    assert (proof["body"]["change_type"], proof["body"]["old_value"], proof["body"]["new_value"]) == (
+        "CSO_PARAM",
+        "0.4",
+        "0.5",
+    )
+    assert told("SESSIONS").startswith("0 of 20") and "fvg_min" in told("REVALIDATION")
+    swept(_false)
+    assert told("SESSIONS").startswith("0 of 25") and "fvg_min" in told("REVALIDATION")
+    swept(_green)
+    assert told("REVALIDATION") == "none open"
+
+
+SESSION: Final = {
+    "strategy": "trend",
+    "id": "s1",
+    "session_day": "2026-10-01",
+    "regime": "trend",
+    "pnl": "1",
+    "drawdown": "0",
+    "trades": 1,
+    "signalman_kills": 0,
+    "overrides": 0,
+}

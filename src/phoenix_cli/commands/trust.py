@@ -148,6 +148,40 @@ def promote_shadow(ctx: click.Context, file: str) -> None:
         emit(ctx, document, f"{report.strategy} {report.session_day}: session {days} of its shadow")
 
 
+@promote_command.command("change")
+@click.argument("strategy")
+@click.option("--type", "kind", type=click.Choice(["cso-param", "config-flip", "strategy-tune"]), default="cso-param")
+@click.option("--component", default="cso", help="What is swept: cso, gate, trade, watch, trust, or a name of yours.")
+@click.option("--parameter", required=True, help="What was changed.")
+@click.option("--old", required=True, help="The value that it had.")
+@click.option("--new", required=True, help="The value that it has now.")
+@click.pass_context
+def promote_change(
+    ctx: click.Context, strategy: str, kind: str, component: str, parameter: str, old: str, new: str
+) -> None:
+    """Say that a parameter was changed: the shadow begins anew, five chaos vectors are owed, a promotion is over.
+
+    Example: phoenix promote change mock_cse --parameter min_quality --old 0.6 --new 0.7
+    """
+    import os
+
+    from returns.pipeline import is_successful
+
+    from phoenix_cli.wiring.opening import fresh_id, opened
+    from phoenix_core.acts.operate import ChangeConfig
+    from phoenix_core.beads import ChangeType
+
+    what, by = ChangeType(kind.replace("-", "_").upper()), f"uid{os.getuid()}"
+    with opened(home_of(ctx)) as session:
+        said = session.recorder.act(ChangeConfig(fresh_id(), what, strategy, component, parameter, old, new, by))
+        if not is_successful(said):
+            refuse_with(ctx, said.failure())
+        made = session.desk.changes.latest[f"{strategy}|{component}|{parameter}"]
+        document = {"strategy": strategy, "bead": made.seq, "restart": made.restart_id, "sweep": made.sweep_id}
+        words = f"{strategy}: its shadow begins anew, and `phoenix bunny` owes it {', '.join(made.vectors)}"
+        emit(ctx, document | {"vectors": list(made.vectors)}, words)
+
+
 def _session_of(data: bytes, name: str) -> Shadow:
     """One session from its document; raises `BadInput` that names the field."""
     import json

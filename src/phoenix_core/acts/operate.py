@@ -278,6 +278,8 @@ def _change_config(desk: Desk, command: ChangeConfig, world: World) -> Ruling:
         changed_by=command.changed_by,
         seed=command.command_id,
     )
+    if not bodies:
+        return denied(refusal(Reason.NOTHING_TO_DO, detail="the value is what it was"))
     told = alert(Code.REVALIDATION_STARTED, command.strategy, command.command_id, parameter=command.parameter)
     return granted(command.strategy, *bodies, told)
 

@@ -121,6 +121,8 @@ ROWS: Final = (
                           "1.085", "--notes", "n")),
     Row("drift show", ("drift-1",), ("drift",)),
     Row("promote bundle", ("demo",), ("strategy",)),
+    Row("promote change", ("demo", "--type", "config-flip", "--component", "gate", "--parameter", "lots", "--old", "1",
+                           "--new", "2"), ("strategy",)),
     Row("promote check", ("demo",), ("strategy",)),
     Row("promote paper", ("{file}",), ("evidence",)),
     Row("promote run", ("demo", "--evidence", "{file}", "--yes"), ("strategy",)),

@@ -268,6 +268,7 @@ SHAPES: Final[dict[str, Shape]] = {
     "promote bundle": {"hash": str, "bundle": dict},
     "promote run": {"strategy": str, "from": "SHADOW", "to": "LIVE", "evidence": str, "bead": int},
     "promote paper": {"build": str, "evidence": str},
+    "promote change": {"strategy": str, "bead": int, "restart": str, "sweep": str, "vectors": [str]},
     "promote shadow": {"strategy": str, "day": str, "sessions": int},
     "beads query": ({"kind": TEXT, "beads": [BEAD]}, {"kind": TEXT, "gaps": [GAP]}),
     "beads export": {"file": str, "beads": int},

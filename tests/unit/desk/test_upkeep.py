@@ -517,6 +517,8 @@ class TestTrust:
             _ = desk.act(change).unwrap()
             assert [c.parameter for c in desk.bodies(ConfigChange)] == ["lookback"]
             assert [s.event for s in desk.bodies(Shadow)] == [ShadowEvent.RESTARTED]
+            same = changed(change, command_id=CommandId("same"), old_value="30")
+            assert desk.act(same).failure().reasons == (Reason.NOTHING_TO_DO,)
             good = Shadow(ShadowEvent.SWEEP, "trend", "s1", passed=("CV_1",))
             _ = desk.act(ReportShadow(CommandId("good"), good)).unwrap()
             _ = desk.act(ReportShadow(CommandId("bad"), changed(good, id="s2", failed=("CV_2", "CV_3")))).unwrap()
