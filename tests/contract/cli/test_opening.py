@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from phoenix_cli.home import Settings
-from phoenix_cli.wiring.opening import account_of, clock_of, latch_of
+from phoenix_adapters.brokers.mock.broker import MockBroker
+from phoenix_adapters.brokers.mock.chaos import ChaosMode
+from phoenix_cli.home import Home, Settings
+from phoenix_cli.wiring.opening import account_of, broker_of, clock_of, latch_of, opened
 from phoenix_core.values import BadInput
+from tests.contract.cli.operator import founded
 from tests.showing import shows
 
 LATER = "2026-11-18T14:00:00-05:00"
@@ -60,3 +63,23 @@ def test_an_account_is_hashed_under_the_desks_own_key_and_masked() -> None:
     assert one.tag != two.tag and len(one.tag) == 64
     assert one.mask == "DU...567" and "1234" not in one.tag
     assert account_of("DU1234567", b"1" * 32) == one
+
+
+@shows("S32-MOCK-04", "S32-MOCK-05")
+def test_the_dice_of_a_desk_are_those_that_its_seed_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One seed, one course of fates and prices, at the odds that were named; without one, no desk is like another."""
+    home = founded(tmp_path).home
+
+    def course(seed: str) -> tuple[ChaosMode, float, float]:
+        monkeypatch.setenv("PHOENIX_MOCK_SEED", seed)
+        with opened(Home(home)) as session:
+            broker = broker_of(session)
+            assert isinstance(broker, MockBroker) and broker.market is not None
+            return broker.mode, broker.random.random(), broker.market.random.random()
+
+    monkeypatch.setenv("PHOENIX_CLOCK", LATER)
+    assert course("")[0] is ChaosMode.INSTANT
+    monkeypatch.setenv("PHOENIX_MOCK_CHAOS", "adversarial")
+    assert course("7")[0] is ChaosMode.ADVERSARIAL
+    assert course("7") == course("7") != course("8")
+    assert len({course("") for _ in range(3)}) == 3
