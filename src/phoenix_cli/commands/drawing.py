@@ -24,7 +24,7 @@ def head_lines(picture: Row) -> list[str]:
     """How the desk stands, in three lines."""
     engine, link, health, today = picture["engine"], picture["link"], picture["health"], picture["today"]
     seen = picture["reconciliation"]
-    looked = f"{seen['agreement']} {seen['age_s']} s ago" if seen["agreement"] else "never"
+    looked = f"{seen['agreement']} {since(seen['age_s'])}" if seen["agreement"] else "never"
     runs = "engine runs" if engine["running"] else "ENGINE IS NOT RUNNING"
     worth = f", open {today['open']}" if today["open"] is not None else ", open not known"
     return [
@@ -64,9 +64,18 @@ def position_words(row: Row) -> str:
     old = row["price_age_s"] is not None and row["price_age_s"] > OLD_PRICE_S
     worth += f" at a price {ago(row['price_age_s'])} old" if old else ""
     return (
-        f"{row['state']:<9} {row['instrument']} {row['side']} {row['filled']}/{row['requested']}  {worth}"
+        f"{row['state']:<9} {row['instrument']} {row['side']} {size_words(row)}  {worth}"
         f"  stop {row['stop']} target {row['target']} {row['protection']}  {row['position'][:8]}"
     )
+
+
+def size_words(row: Row) -> str:
+    """How much: of what was asked for, what was filled; of what was filled, what is left of it after closes."""
+    if row["exited"] == "0":
+        return f"{row['filled']}/{row['requested']}"
+    from phoenix_core.values import number, plain
+
+    return f"{plain(number(row['filled'], 'filled') - number(row['exited'], 'exited'))} left of {row['filled']}"
 
 
 def waiting_words(row: Row) -> str:
@@ -80,6 +89,14 @@ def waiting_words(row: Row) -> str:
 def countdown(left_s: int | None) -> str:
     """Minutes and seconds that are left, or that none are."""
     return f"T {left_s // 60:02d}:{left_s % 60:02d}" if left_s is not None and left_s > 0 else "expired"
+
+
+def since(seconds: int) -> str:
+    """How long ago; what the log has of later than the clock says is no time ago at all."""
+    from phoenix_core.values import WALL_BACK_MAX
+
+    behind = -seconds > WALL_BACK_MAX.total_seconds()
+    return f"{ago(-seconds)} AHEAD of this clock (phoenix doctor)" if behind else f"{max(0, seconds)} s ago"
 
 
 def ago(seconds: int) -> str:
@@ -132,8 +149,8 @@ def _held(rows: list[Row]) -> RenderableType:
         words = name in ("position", "protection")  # words may take a second line; a figure is never cut
         table.add_column(name, justify="left" if words else "right", no_wrap=not words)
     for row in rows:
-        whole = row["filled"] == row["requested"]
-        size = row["filled"] if whole else f"{row['filled']}/{row['requested']}"
+        untouched = row["filled"] == row["requested"] and row["exited"] == "0"
+        size = row["filled"] if untouched else size_words(row)
         old = row["price_age_s"] is not None and row["price_age_s"] > OLD_PRICE_S
         pnl = row["pnl"] or "-"
         stands = row["protection"] if row["state"] == "MANAGED" else f"{row['state']} {row['protection']}"

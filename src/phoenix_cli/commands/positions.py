@@ -8,6 +8,7 @@ import click
 
 from phoenix_cli.commands.acting import ask_engine, wait_for_engine
 from phoenix_cli.commands.desk import home_of
+from phoenix_cli.commands.drawing import size_words
 from phoenix_cli.commands.worth import worth_of
 from phoenix_cli.output import emit, refuse
 from phoenix_cli.words import amount
@@ -126,7 +127,7 @@ def _open_facts(session: Session, position: Open) -> dict[str, object]:
 
 def _line(row: dict[str, object]) -> str:
     side = row.get("side", "")
-    filled = f"{row['filled']}/{row['requested']}" if row.get("requested") else str(row["filled"])
+    filled = size_words(row) if row.get("requested") else str(row["filled"])
     money = f"P&L {row.get('pnl') or '-'}" + (f" ({row['r']} R)" if row.get("r") else "")
     prices = f"stop {row['stop']} target {row['target']}" if "stop" in row else ""
     if row["state"] in ("PROPOSED", "APPROVED"):

@@ -215,6 +215,7 @@ def _waiting(session: Session) -> list[Row]:
 
 def health_of(session: Session) -> Row:
     """The desk's health as the log and the operating system tell it: the last beat, and whether it is still true."""
+    from phoenix_cli.commands.drawing import since
     from phoenix_core.beads import Health
     from phoenix_core.watch.health import MISSES_CRITICAL, misses
     from phoenix_core.watch.session import ReconnectState
@@ -245,7 +246,7 @@ def health_of(session: Session) -> Row:
     age = int((now - beats.last_at).total_seconds()) if beats.last_at is not None else None
     return {
         "health": health.value,
-        "detail": f"last beat {age} s ago" if age is not None else "no beat yet",
+        "detail": f"last beat {since(age)}" if age is not None else "no beat yet",
         "beat_age_s": age,
         "missed": missed,
         "checks": checks,

@@ -12,8 +12,8 @@ import pytest
 from rich.console import Console
 
 from phoenix_cli.__main__ import cli
-from phoenix_cli.commands.drawing import ago, countdown, dashboard, status_lines
-from phoenix_cli.commands.positions import named, row_of
+from phoenix_cli.commands.drawing import ago, countdown, dashboard, since, status_lines
+from phoenix_cli.commands.positions import _line, named, row_of
 from phoenix_cli.commands.status import _open_pnl
 from phoenix_cli.commands.worth import Worth, worth_of
 from phoenix_cli.wiring.opening import Session
@@ -245,6 +245,33 @@ class TestLines:
     def test_spans(self, seconds: int, words: str) -> None:
         """In the unit that a person would use."""
         assert ago(seconds) == words
+
+    @pytest.mark.parametrize(
+        ("seconds", "words"),
+        [(9, "9 s ago"), (0, "0 s ago"), (-1, "0 s ago"), (-7315, "2 h AHEAD of this clock (phoenix doctor)")],
+    )
+    def test_what_is_later_than_the_clock_says_is_no_time_ago(self, seconds: int, words: str) -> None:
+        """The host's clock fell behind its own log: that is said, not a negative age."""
+        assert since(seconds) == words
+        told = status_lines(picture(reconciliation={"agreement": "AGREES", "age_s": seconds}))
+        assert f"reconciled AGREES {words}" in told[1]
+
+    @pytest.mark.parametrize(
+        ("changes", "size"),
+        [
+            ({}, "166666/166666"),
+            ({"filled": "50000"}, "50000/166666"),
+            ({"exited": "50000"}, "116666 left of 166666"),
+            ({"exited": "0.5"}, "166665.5 left of 166666"),
+        ],
+    )
+    def test_what_is_held_is_what_a_close_left(self, changes: dict[str, str], size: str) -> None:
+        """After the close of a part nobody reads the size that was bought as the size that is held, on any screen."""
+        (line,) = status_lines(picture(positions=[row(**changes)]))[3:]
+        assert f"BUY {size}  P&L" in line
+        assert size in _line(row(**changes))
+        drawn = TestDashboard().drawn(picture(positions=[row(**changes)]))
+        assert "left" in drawn if "exited" in changes else "left" not in drawn
 
 
 class TestDashboard:
