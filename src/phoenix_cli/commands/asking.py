@@ -82,8 +82,9 @@ def _drop_typed_ahead() -> None:
 
 
 def painted(lines: tuple[str, ...]) -> list[str]:
-    """The fact block in colour: the side, and what needs attention. NO_COLOR leaves it as it is hashed."""
-    if os.environ.get("NO_COLOR"):
+    """The fact block in colour: the side, and what needs attention. NO_COLOR, or a terminal that shows no colours,
+    leaves it as it is hashed."""
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         return list(lines)
     shown: list[str] = []
     for line in lines:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -12,6 +13,9 @@ from phoenix_cli.output import UNREACHABLE, emit, fail, tell
 
 if TYPE_CHECKING:
     from phoenix_cli.wiring.opening import Session
+
+# How long a client may take over its question: it sits on this machine, and the next one waits for it.
+ASKED_WITHIN_S: Final = 1.0
 
 
 @click.command("metrics")
@@ -35,7 +39,7 @@ def metrics_command(ctx: click.Context, port: int, host: str, once: bool) -> Non
             emit(ctx, {"metrics": text.splitlines()}, text.rstrip())
             return
         try:
-            server = HTTPServer((host, port), _handler(session))
+            server = Numbers((host, port), _handler(session))
         except OSError as error:
             fail(ctx, UNREACHABLE, f"cannot listen on {host}:{port}: {error.strerror or error}")
         emit(
@@ -59,11 +63,23 @@ def told(session: Session) -> str:
     return exposition(session.desk, session.clock.now().wall, engine_runs=runs, halted=is_latched(session.home))
 
 
+class Numbers(HTTPServer):
+    """A server that no client stops."""
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Whoever hung up is gone; anything else is said in a line, and the next question is answered."""
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            tell(f"error: {error}")
+
+
 def _handler(session: Session) -> type[BaseHTTPRequestHandler]:
     from phoenix_cli.metrics import CONTENT_TYPE
 
     class Answer(BaseHTTPRequestHandler):
         """One question."""
+
+        timeout = ASKED_WITHIN_S
 
         def do_GET(self) -> None:
             """The numbers at /metrics, and nothing elsewhere."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import socket
+import struct
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -54,6 +56,19 @@ def test_they_are_served_on_this_machine_only(seat: Seat) -> None:
             _ = urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10)
     with pytest.raises(BadInput, match=r"127\.x\.y\.z"):
         _ = seat.json("metrics", "--host", "0.0.0.0")
+
+
+def test_a_client_that_hangs_up_or_says_nothing_stops_nobody(seat: Seat) -> None:
+    """The next one is answered, and nothing of it is on the terminal."""
+    with seat.process("--json", "metrics", "--port", "0", ready='"port"') as server:
+        address = ("127.0.0.1", json.loads(server.said().splitlines()[0])["port"])
+        with socket.create_connection(address, timeout=10) as gone:
+            gone.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # closed with a reset
+            gone.sendall(b"GET /met")
+        url = f"http://127.0.0.1:{address[1]}/metrics"
+        with socket.create_connection(address, timeout=10), urllib.request.urlopen(url, timeout=10) as answer:
+            assert numbers(answer.read().decode())["phoenix_up"] == 0
+        assert len(server.said().splitlines()) == 1
 
 
 def test_the_engine_writes_what_it_does_as_lines(seat: Seat, tmp_path: Path) -> None:

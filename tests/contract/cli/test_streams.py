@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from phoenix_cli.__main__ import cli
 from phoenix_cli.commands import engine as engine_command
 from phoenix_cli.commands import safety
+from phoenix_cli.commands.asking import painted
 from phoenix_cli.streams import on_stop
 from tests.contract.cli.operator import PATIENCE_S, Seat, founded
 from tests.showing import shows
@@ -174,3 +175,17 @@ def test_a_terminal_that_closes_stops_an_engine_cleanly_unless_nohup_keeps_it() 
         assert heard(signal.SIGINT)
     finally:
         _ = signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize(
+    ("variables", "coloured"), [({"TERM": "xterm"}, True), ({"TERM": "dumb"}, False), ({"NO_COLOR": "1"}, False)]
+)
+def test_a_terminal_without_colours_gets_none(
+    variables: dict[str, str], coloured: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it cannot show would stand between the figures that are to be signed."""
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    (line,) = painted((" ^ BUY  166,666 EURUSD",))
+    assert ("\x1b" in line) == coloured
