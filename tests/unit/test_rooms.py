@@ -66,7 +66,7 @@ def test_the_example_of_the_environment_names_every_variable_and_starts_a_desk()
     example = (REPOSITORY / ".env.example").read_text("utf-8")
     source = "".join(path.read_text("utf-8") for path in (REPOSITORY / "src").rglob("*.py"))
     read = set(re.findall(r"environ(?:ment)?\.get\(\"([A-Z_]+)\"", source)) | set(ENVIRONMENT)
-    others = {"NO_COLOR", "SSH_AUTH_SOCK", "XDG_DATA_HOME"}  # they belong to the whole machine
+    others = {"NO_COLOR", "SSH_AUTH_SOCK", "TERM", "XDG_DATA_HOME"}  # they belong to the whole machine
     assert {"PHOENIX_MOCK_SEED", "PHOENIX_DEADMAN_URL", "IBKR_CLIENT_ID"} <= read
     assert sorted(name for name in read - others if f"{name}=" not in example) == []
     lines = [line.partition("=") for line in example.splitlines() if line and not line.startswith("#")]
