@@ -20,6 +20,7 @@ from phoenix_core.acts.submit import Submit
 from phoenix_core.beads import (
     About,
     Alert,
+    Autopsy,
     Body,
     Evidence,
     KillFlag,
@@ -42,7 +43,7 @@ from phoenix_core.refusals import Reason
 from phoenix_core.values import Account, CommandId, Mode, Money, OrderType, Price, State
 from phoenix_core.world import World
 from tests.showing import shows
-from tests.stage import Stage, stage
+from tests.stage import PAIR, Stage, stage
 from tests.unit.desk.walks import WORDS, filled, walked
 
 OTHER = {"pair": "GBPUSD", "entry": "1.2700", "stop": "1.2740", "target": "1.2600"}
@@ -189,6 +190,47 @@ class TestShown:
             assert not [f for f in assembled(desk, first).flags if f.startswith("AMBER same trade")]
             second = await desk.propose()
             assert f"AMBER same trade as {first[:8]}" in assembled(desk, second).flags
+
+        _ = walked(walk)
+
+    @shows("S32-EVD-01")
+    def test_what_it_would_add_to_is_the_desks_own_and_blocks(self) -> None:
+        """What is held in the instrument, its margin, and what the day has lost, as the desk knows them: a second
+        position there is red by name, and when the first one was stopped out, its loss is on the screen."""
+
+        async def walk(desk: Stage) -> None:
+            _ = await desk.enter()
+            held, busy = desk.desk.positions.net(PAIR), f"RED {Reason.INSTRUMENT_BUSY.value}"
+            intent = await desk.propose()
+            margin = Money(Decimal(9100))
+            found = assembled(desk, intent, changed(desk.engine.world(), margin_used=margin))
+            assert found.position_before == held > 0 and found.gross_before > 0 == found.daily_loss
+            assert found.margin_used == margin
+            assert busy in found.flags
+            desk.price("1.08150", "1.08160")
+            for _ in range(6):
+                await desk.tick(1)
+            (over,) = desk.bodies(Autopsy)
+            after = assembled(desk, intent)
+            assert after.position_before == 0 < after.daily_loss == -over.realized
+            assert busy not in after.flags
+
+        _ = walked(walk)
+
+    @shows("S32-EVD-01")
+    def test_a_drift_that_nobody_answered_is_named_and_blocks(self) -> None:
+        """The broker shows another holding: its cause in red, beside the kill that it raised."""
+
+        async def walk(desk: Stage) -> None:
+            intent = await desk.propose()
+            assert not [f for f in assembled(desk, intent).flags if f.startswith(("RED", "KILL"))]
+            desk.broker.spoof(PAIR, Decimal(77_000))
+            _ = desk.act(Observe(desk.fresh(), About.DEMAND, "operator", {}))
+            for _ in range(20):
+                await desk.tick(1)
+            (drift,) = desk.desk.drifts.open.values()
+            flags = assembled(desk, intent).flags
+            assert f"RED drift {drift.cause}" in flags and f"KILL DRIFT instrument:{PAIR}" in flags
 
         _ = walked(walk)
 
