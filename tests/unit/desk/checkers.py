@@ -19,6 +19,7 @@ from typing import Final
 from attrs import define, field
 
 from phoenix_cli.wiring.sim_frames import hash_of
+from phoenix_cli.wiring.sim_rules import NEW_YORK, hours_judge
 from phoenix_core.beads import (
     About,
     Alert,
@@ -474,6 +475,10 @@ def i9_evidence(seen: Seen, desk: Desk) -> None:
                 _by_message(seen, append, bead, body, messages)
 
 
+def _was_sent(body: Body, ref: str | None) -> bool:
+    return isinstance(body, Position) and body.event is PositionEvent.SUBMITTED and body.order_ref == ref
+
+
 def _shown_by_nobody(seen: Seen, end: Bead, ref: str) -> None:
     """Two whole pictures of the latest session, thirty seconds apart at the least, and none of it that shows it."""
     sent = next(n for n, p in seen.of(Position) if p.event is PositionEvent.SUBMITTED and p.order_ref == ref)
@@ -505,7 +510,10 @@ def _by_message(seen: Seen, append: list[Bead], bead: Bead, body: Position, mess
         assert isinstance(picture, Observation) and picture.about is About.SNAPSHOT, f"{words}, without a picture"
         assert picture.facts["agreement"] != "UNKNOWN", f"{words}, and no whole picture came after its end"
         at = next(b.ts for b in seen.beads if b.body is ends[0])
-        assert utc_of(picture.facts["began"], "began") >= at, f"{words}, and the picture had begun before its end"
+        began = utc_of(picture.facts["began"], "began")
+        assert began >= at, f"{words}, and the picture had begun before its end"
+        sent = next(b.ts for b in seen.beads if b.body.kind is body.kind and _was_sent(b.body, body.order_ref))
+        assert sent.astimezone(NEW_YORK).date() == began.astimezone(NEW_YORK).date(), f"{words}, past a midnight"
 
 
 def i10_absorbing(seen: Seen, desk: Desk) -> None:
@@ -802,6 +810,30 @@ def _lease_held(seen: Seen, handed: HandOver) -> None:
     assert handed.world.run.epoch == leases[-1][0], "the lease is held by somebody else"
 
 
+def c3_hours(seen: Seen, desk: Desk) -> None:
+    """No entry in a currency leaves while the market is closed, or closes within five minutes, by the zone database."""
+    for handed in seen.fresh("C3", entries=True):
+        if handed.cleared.frames[0].line.sec_type is SecType.CASH:
+            wrong = list(hours_judge(handed.now.wall))
+            assert not wrong, f"{handed.cleared.ref} {wrong[0]}"
+
+
+def c8_sizing(seen: Seen, desk: Desk) -> None:
+    """What evidence proposes to risk is the policy's share of what the account last was, and no unit more; or what was
+    stated. Every line is of that size. (All that is traded here is in the currency of the account.)"""
+    equities = [(n, p.equity) for n, p in seen.facts(Snapshot) if p.complete and not p.missing and p.equity is not None]
+    policies = seen.of(Policy)
+    for place, shown in seen.of(Evidence):
+        sizing, policy = shown.sizing, [body for n, body in policies if n < place][-1]
+        assert sizing.equity == [equity for n, equity in equities if n <= place][-1], "of another account than this is"
+        distance = abs(shown.signal_entry - shown.stop)
+        most = (sizing.equity * policy.risk_per_trade / distance).to_integral_value(ROUND_FLOOR)
+        assert sizing.computed == most, f"{most} risk the policy's share, it says {sizing.computed}"
+        assert sizing.quantity == (sizing.stated if sizing.stated is not None else most)
+        assert {line.quantity for line in shown.lines} == {sizing.quantity}
+        assert 0 <= sizing.risk - sizing.quantity * distance < Decimal("0.01"), "a risk is told to the cent, upwards"
+
+
 def i22_one_decision(seen: Seen, desk: Desk) -> None:
     """An intent is approved once at most, by a signature of somebody who may; any reject wins; whoever proposed it does
     not approve it where four eyes are asked for; no signature counts twice; every attempt leaves a bead."""
@@ -901,14 +933,18 @@ def _shrinking(before: list[Body], refs: set[str]) -> set[str]:
 
 def x2_mandate(seen: Seen, desk: Desk) -> None:
     """Every exit hangs on the evidence of its own position or on its adoption, at the prices that these have, or on a
-    command about it that a human signed less than a minute ago, by both clocks; nothing is closed without one."""
-    exits = seen.fresh("X2", entries=False)
-    if not exits:
+    command about it that a human signed less than a minute ago, by both clocks; nothing is closed without one, and lost
+    protection is placed again once."""
+    if not seen.fresh("X2", entries=False):
         return
     positions = {p.position_id: p for _, p in seen.of(Position)}
     decisions = dict(seen.of(Decision))
     recorded = {(f.ref, f.revision): (n, o) for n, o in seen.of(Order) for f in o.frames}
-    for handed in exits:
+    placed: dict[str, set[str | None]] = defaultdict(set)
+    for _, native in seen.of(Order):
+        if native.token_id is not None:
+            placed[native.position_id].add(native.group)
+    for handed in seen.exits:
         for frame in handed.cleared.frames:
             place, order = recorded[frame.ref, frame.revision]
             position, mandate = positions[order.position_id], order.mandate or ""
@@ -925,8 +961,16 @@ def x2_mandate(seen: Seen, desk: Desk) -> None:
             else:
                 assert mandate in (f"evidence:{position.evidence_hash}", f"adoption:{position.order_ref}"), mandate
                 assert frame.line.role is not Role.CLOSE, "no policy here names a time exit"
+                placed[position.position_id] |= {order.group} if frame.revision == 1 else set()
             asked = frame.line.trigger if frame.line.role is Role.STOP else frame.line.limit
-            assert asked == terms.get(frame.line.role), f"{frame.ref} is at {asked}, the mandate says {terms}"
+            if frame.revision > 1:  # another size, and nothing else
+                _, before = recorded[frame.ref, frame.revision - 1]
+                (line,) = (each.line for each in before.frames if each.ref == frame.ref)
+                assert (asked, frame.line.side) == (line.trigger or line.limit, line.side), f"{frame.ref} was moved"
+            else:
+                assert asked == terms.get(frame.line.role), f"{frame.ref} is at {asked}, the mandate says {terms}"
+    often = {name for name, groups in placed.items() if len(groups) > 2}
+    assert not often, f"protection of {often} was placed again and again, and nobody signed"
 
 
 def x3_exit_gate(seen: Seen, desk: Desk) -> None:
@@ -1032,6 +1076,8 @@ CHECKERS: Final[tuple[Callable[[Seen, Desk], None], ...]] = (
     i14_kill,
     i15_account,
     i16_gate,
+    c3_hours,
+    c8_sizing,
     i22_one_decision,
     x1_exits_fit,
     x2_mandate,

@@ -1,7 +1,8 @@
 """Short days of a whole desk, each told once and judged by every checker after every step.
 
 The machine draws what happens; these stories go where it rarely comes: corrections and borrowed references, drift that
-is answered in each way, flags of each kind that come down, signatures that race, tokens that die, ends that are proven.
+is answered in each way, flags of each kind that come down, signatures that race, tokens that die, ends that are proven,
+protection that goes in part or is lost, a market and a day that end, an account that sizes orders.
 Each bug that is planted in tests/bite/breakages.toml against them turns a judge red in one of them.
 """
 
@@ -28,6 +29,7 @@ from phoenix_core.gate.statements import (
     ClearKill,
     Close,
     Decide,
+    Protect,
     RefreshAnchor,
     ResolveDrift,
     ResolveStalled,
@@ -35,7 +37,7 @@ from phoenix_core.gate.statements import (
     StalledEnd,
 )
 from phoenix_core.trade.positions import position_id_of
-from phoenix_core.values import Price, Quantity, Regime, Side, State, derived_id
+from phoenix_core.values import Money, Price, Quantity, Regime, Role, Side, State, derived_id
 from tests.keyring import software_pen
 from tests.showing import shows
 from tests.stage import PAIR, Pen, restarted, stage
@@ -413,15 +415,88 @@ async def an_old_quote(day: Day) -> None:
     assert not day.seen.entries
 
 
+async def a_target_in_part(day: Day) -> None:
+    """The target lets a part go, and what is left is left at the stop, which by then is of its size."""
+    intent = await day.enter()
+    await day.go(5)
+    broker, ref = day.desk.broker, ref_of(day.desk, intent)
+    broker._execute(broker.truth.book[f"{ref}.T1"], Decimal(40_000))
+    await day.go(5, 1)
+    assert {w.remaining for w in broker.truth.book.values() if not w.ends} == {broker.truth.held[PAIR]}
+    day.desk.price("1.0818", "1.0819")
+    await day.go(5, 1)
+    assert day.desk.state(intent) is State.CLOSED and not broker.truth.held[PAIR]
+
+
+async def protection_that_is_lost(day: Day) -> None:
+    """Placed again once, when a whole picture shows that it is gone; then only by a human's word, at another price."""
+    intent = await day.enter()
+    await day.go(5)
+    broker = day.desk.broker
+    for times in (1, 2):
+        for working in tuple(w for w in broker.truth.book.values() if not w.ends):
+            broker._end(working, BrokerStatus.CANCELLED, "by hand")
+        await day.go(40, 2)
+        assert bool([w for w in broker.truth.book.values() if not w.ends]) is (times == 1)
+    assert day.sign(Protect(day.held(intent), stop=Price(Decimal("1.0815"))))
+    await day.go(10, 1)
+    (stop,) = (w for w in broker.truth.book.values() if not w.ends and w.frame.line.role is Role.STOP)
+    assert stop.frame.line.trigger == Decimal("1.0815")
+    await day.go(70, 5)
+    broker._execute(next(w for w in broker.truth.book.values() if not w.ends and w is not stop), Decimal(40_000))
+    await day.go(10, 1)
+    assert stop.remaining == broker.truth.held[PAIR]
+
+
+async def a_day_that_ends(day: Day) -> None:
+    """A position is held over the close and over midnight; an order that nobody answered is ended by the broker after
+    it, and what the broker tells of that day no longer proves that it executed nothing."""
+    held = await day.enter()
+    day.desk.broker.script(Silence())
+    silent = await day.enter(**OTHER)
+    ref = ref_of(day.desk, silent)
+    for name in [name for name in day.desk.broker.truth.book if name.startswith(ref)]:
+        del day.desk.broker.truth.book[name]
+    await day.go(10 * 3600 + 20 * 60, 3600)
+    assert day.desk.state(held) is State.MANAGED
+    day.desk.broker.tell(said_of(day.desk, ref, BrokerStatus.CANCELLED))
+    await day.go(180, 30)
+    assert day.desk.state(silent) is State.STALLED
+
+
+async def a_market_that_closes(day: Day) -> None:
+    """Approved four minutes before the close, and in the pause after it: nothing leaves. After the pause it does."""
+    for wait, leaves in ((2 * 3600 + 56 * 60, 0), (10 * 60, 0), (12 * 60, 1)):
+        await day.go(wait, 1800)
+        assert day.sign(RefreshAnchor("*", "4f1d", Regime.DEFAULT))
+        intent = await day.desk.propose()
+        assert day.sign(day.desk.screen(intent).says)
+        await day.go(4, 2)
+        assert len(day.seen.entries) == leaves
+
+
+async def an_account_that_shrinks(day: Day) -> None:
+    """What the account is worth by the last picture sizes the next order, and a stated size is taken as it is."""
+    for equity in ("100000", "20000.55", "12345.67"):
+        day.desk.broker.equity = Money(Decimal(equity))
+        await day.pictured()
+        _ = await day.desk.propose()
+        _ = await day.desk.propose(**OTHER, quantity="25000")
+        day.look()
+
+
 Story = Callable[[Day], Coroutine[object, object, None]]
 STORIES: Final[tuple[Story, ...]] = (
     *(an_ordinary_day, executions_of_every_kind, a_bust, drift_that_is_answered, flags_that_come_down),
     *(a_flag_that_time_alone_brings_down, signatures_that_race, four_eyes, ends_that_are_proven),
     *(a_stall_that_is_answered, a_fill_that_was_stated, an_end_and_an_older_picture, tokens_that_die, an_old_quote),
+    *(a_target_in_part, protection_that_is_lost, a_day_that_ends, a_market_that_closes),
+    an_account_that_shrinks,
 )
 
 
 @shows("I1", "I2", "I3", "I4", "I5", "I6", "I8", "I9", "I10", "I11", "I12", "I14", "I15", "I16", "I22")
+@shows("X1", "X2", "X3", "X4")
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: story.__name__)
 def test_every_judge_passes(story: Story) -> None:
     """After every step of it."""
