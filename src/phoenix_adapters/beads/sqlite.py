@@ -77,7 +77,7 @@ class SqliteStore:
         self._tip_read: tuple[Head, Frontier] = EMPTY, EMPTY_FRONTIER
         # Frontiers that this handle met since it was opened: a root of lately need not begin at the first leaf.
         self._ends: deque[Frontier] = deque(maxlen=_ENDS_KEPT)
-        self._db = self._opened(patience_s)
+        self._db = self._opened(patience_s, ballast_bytes > 0)
         # All that is written goes through one cursor: the connection would make a new one for each statement.
         self._pen = self._db.cursor()
         try:
@@ -93,12 +93,12 @@ class SqliteStore:
         #: False: the room for a desk's last words is spent or could not be set aside; no time for entries.
         self.ballasted = ballast_bytes == 0 or ballast.stow(self.path + ".ballast", ballast_bytes)
 
-    def _opened(self, patience_s: float) -> apsw.Connection:
+    def _opened(self, patience_s: float, ballasted: bool) -> apsw.Connection:
         """The database; on a full disk the ballast goes overboard first: a log that nobody can look at is none."""
         try:
             return open_connection(self.path, patience_s, self._vfs)
         except StoreFault as fault:
-            if fault.kind is not Fault.FULL:
+            if not (ballasted and fault.kind is Fault.FULL):
                 raise
             ballast.drop(self.path + ".ballast")
             return open_connection(self.path, patience_s, self._vfs)
