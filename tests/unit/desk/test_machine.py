@@ -82,6 +82,7 @@ class DeskMachine(RuleBasedStateMachine):
         self.interrupts: list[RaiseKill] = []
         self.latch: bool | None = False
         self.quoting = True
+        self.more = 0
         honest, held, seen = MockBroker.hand_over, MemoryStore.hold, self.seen
         drain, cancel, snapshot = MockBroker.drain, MockBroker.cancel, MockBroker.snapshot
 
@@ -346,7 +347,8 @@ class DeskMachine(RuleBasedStateMachine):
     def another_execution(self, data: st.DataObject, ours: bool, side: Side, pair: str | None) -> None:
         """An execution under a reference of ours: one too many, of another account, or of something else."""
         working = data.draw(st.sampled_from(list(self.stage.broker.truth.book.values())))
-        name = f"more.{len(self.seen.told)}.01"
+        self.more += 1  # no two executions share a name, told or not
+        name = f"more.{self.more}.01"
         more = filled(self.stage, working.frame.ref, "100", side, name)
         account = more.account if ours else "b" * 64
         self.stage.broker.tell(evolve(more, symbol=pair or working.frame.line.symbol, account=account))
