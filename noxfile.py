@@ -28,6 +28,9 @@ PAPER_ACCOUNT: Final = re.compile(r"DU[0-9]+")
 LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 # One worker a core; whoever is done takes tests from the other. PYTEST_XDIST_AUTO_NUM_WORKERS says how many instead.
 SIDE_BY_SIDE: Final = ("-n", "auto", "--dist", "worksteal")
+# For half of its time a contract test waits for a process or a socket: two workers a core.
+WORKERS: Final = os.environ.get("PYTEST_XDIST_AUTO_NUM_WORKERS") or str(2 * (os.cpu_count() or 1))
+WAITING: Final = ("-n", WORKERS, *SIDE_BY_SIDE[2:])
 
 
 def _python(session: nox.Session, *arguments: str, **env: str) -> None:
@@ -66,7 +69,7 @@ def unit(session: nox.Session) -> None:
 @nox.session
 def contract(session: nox.Session) -> None:
     """One suite per port, run against every adapter, on loopback only."""
-    _python(session, "-m", "pytest", "tests/contract", *SIDE_BY_SIDE, *session.posargs)
+    _python(session, "-m", "pytest", "tests/contract", *WAITING, *session.posargs)
 
 
 @nox.session
@@ -92,7 +95,7 @@ def paper(session: nox.Session) -> None:
 def ib_async(session: nox.Session) -> None:
     """The contract suite with ib_async in place of ib_insync, in an environment of its own."""
     session.install("-e", ".[ib-async,notify,tools]")
-    session.run("python", "-m", "pytest", "tests/contract", *SIDE_BY_SIDE, *session.posargs)
+    session.run("python", "-m", "pytest", "tests/contract", *WAITING, *session.posargs)
 
 
 @nox.session
