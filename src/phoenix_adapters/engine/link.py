@@ -21,7 +21,7 @@ from phoenix_core.watch.drift import lacks_word_of_an_order
 from phoenix_core.watch.market_hours import RestartWindow, restart_window_ends
 from phoenix_core.watch.observations import next_look_at
 from phoenix_core.watch.pacing import RUNS_MAX, next_run, run_wanted_at
-from phoenix_core.watch.session import ReconnectState, Step, next_step
+from phoenix_core.watch.session import Step, next_step
 from phoenix_core.world import Link
 
 # A place frame needs a round trip no older than two seconds; asking twice as often leaves room for one lost answer.
@@ -94,9 +94,9 @@ class LinkKeeper:
             return False
         window = restart_window_ends(self.restart_window, now.wall)
         asked = next_step(desk.sessions, now.wall, window_ends=window, probed_at=self._probed_at)
-        if asked.step in (Step.ATTEMPT, Step.PROBE):
+        if asked.step in (Step.ATTEMPT, Step.PROBE, Step.LISTEN):
             self._probed_at, self._tried_at = now.wall, now.ticks
-            if desk.sessions.state is ReconnectState.ESCALATED:
+            if asked.step is Step.LISTEN:
                 self.spawn(self._listen())
             else:
                 self._connecting = True

@@ -53,7 +53,8 @@ class Step(Named):
     NOTHING = "NOTHING"
     WAIT = "WAIT"
     ATTEMPT = "ATTEMPT"
-    PROBE = "PROBE"  # passively: does the port answer, did the broker speak
+    LISTEN = "LISTEN"  # passively: does the port answer, did the broker speak
+    PROBE = "PROBE"  # an attempt that counts nothing: the gateway restarts as declared
     ESCALATE = "ESCALATE"  # the broker behind the socket stayed away for the whole budget
 
 
@@ -131,11 +132,11 @@ def next_step(
     if sessions.state is ReconnectState.CONNECTED:
         return NextStep(Step.NOTHING, now)
     if sessions.state is ReconnectState.ESCALATED:
-        return _probe(probed_at, now, PROBE_EVERY)
+        return _since(Step.LISTEN, probed_at, now, PROBE_EVERY)
     if sessions.degraded and sessions.lost_at is not None:
         return _when(Step.ESCALATE, sessions.lost_at, now, WAITING_BUDGET, 0)
     if window_ends is not None and not port_answers:
-        return _probe(probed_at, now, WINDOW_PROBE_EVERY)
+        return _since(Step.PROBE, probed_at, now, WINDOW_PROBE_EVERY)
     assert sessions.attempts < ATTEMPTS_MAX, "the third failure escalates in its own bead"
     attempt, since = sessions.attempts + 1, sessions.last_attempt_at or sessions.lost_at
     if since is None:  # a desk that just started, or that a human told to try again
@@ -147,8 +148,8 @@ def _when(step: Step, since: datetime, now: datetime, span: timedelta, attempt: 
     return NextStep(step, now, attempt) if has_passed(since, now, span) else NextStep(Step.WAIT, since + span, attempt)
 
 
-def _probe(probed_at: datetime | None, now: datetime, every: timedelta) -> NextStep:
-    return NextStep(Step.PROBE, now) if probed_at is None else _when(Step.PROBE, probed_at, now, every, 0)
+def _since(step: Step, probed_at: datetime | None, now: datetime, every: timedelta) -> NextStep:
+    return NextStep(step, now) if probed_at is None else _when(step, probed_at, now, every, 0)
 
 
 def link_beads(sessions: Sessions, said: LinkSaid, mode: Mode, account: Account, port: int) -> tuple[IbkrSession, ...]:

@@ -102,7 +102,7 @@ class TestIbkrReconnect:
         assert desk.state() == (ReconnectState.ESCALATED, 3)
         assert desk.sessions.escalated_at == at(now)
         assert desk.say(FAILED, now + 1) == []
-        assert next_step(desk.sessions, at(now + 9999)).step is Step.PROBE
+        assert next_step(desk.sessions, at(now + 9999)).step is Step.LISTEN
 
     @shows("F44")
     def test_resume_grants_three_more(self) -> None:
@@ -261,7 +261,7 @@ class TestRestartWindow:
         assert self.step(10, answers=True) is Step.ATTEMPT
         assert self.step(300) is Step.ATTEMPT
 
-    @pytest.mark.parametrize(("since", "expected"), [(29, Step.WAIT), (30, Step.PROBE)])
+    @pytest.mark.parametrize(("since", "expected"), [(29, Step.WAIT), (30, Step.LISTEN)])
     def test_after_escalation_a_probe_every_half_minute(self, since: int, expected: Step) -> None:
         """Passively: nothing is attempted whatever the port says."""
         sessions = Sessions(state=ReconnectState.ESCALATED)
