@@ -53,7 +53,8 @@ def test_a_note_that_imitates_the_screen_is_seen_as_a_note(seat: Seat) -> None:
         assert words not in facts
     terminal.types("n\n")
     box = boxed_note(NOTE)
-    terminal.waits_for(PROMPT, 2)  # what is typed before a question is asked answers nothing
+    # What is typed before a question is asked answers nothing, and the note has the words of a question in it.
+    terminal.waits_for("\n " + PROMPT, 2)
     assert box[-1] in terminal.shown
     below = terminal.shown[len(facts) :].split("\n")
     assert [line for line in below if line.startswith((" |", " +"))] == list(box)
