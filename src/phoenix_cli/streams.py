@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
 STDOUT: Final = 1
+AGAIN_S: Final = 0.01  # long enough to leave the place that takes no exception
 
 
 class Unheard(OSError):
@@ -66,10 +67,26 @@ def stand() -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_DFL:
             _ = signal.signal(number, _end)
+    sys.unraisablehook = _say_again
 
 
 def _end(number: int, _frame: FrameType | None) -> NoReturn:
     raise Ended(number)
+
+
+def _say_again(told: sys.UnraisableHookArgs) -> None:
+    """A signal may come while an object is taken away, where Python writes every exception down and goes on: what was
+    to end this process is raised again a moment later. Anything else is written down."""
+    ends = told.exc_value
+    if not isinstance(ends, Ended | KeyboardInterrupt):
+        sys.__unraisablehook__(told)
+        return
+
+    def end(_number: int, _frame: FrameType | None) -> NoReturn:
+        raise ends
+
+    _ = signal.signal(signal.SIGALRM, end)
+    _ = signal.setitimer(signal.ITIMER_REAL, AGAIN_S)
 
 
 def lie_down(code: int) -> int:

@@ -6,6 +6,8 @@ import asyncio
 import os
 import signal
 import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -132,7 +134,15 @@ def test_an_interrupt_before_the_signature_signs_nothing(tmp_path: Path, monkeyp
     assert len(seat.json("kill", "list").document["flags"]) == 1
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.fixture(params=[signal.SIGTERM, signal.SIGHUP])
+def number(request: pytest.FixtureRequest) -> Iterator[signal.Signals]:
+    """A signal that what is started here hears, also where `nohup` keeps these tests from hearing it."""
+    one = signal.Signals(request.param)
+    before = signal.signal(one, signal.SIG_DFL)
+    yield one
+    _ = signal.signal(one, before)
+
+
 def test_a_command_that_is_told_to_end_ends_by_that_signal(tmp_path: Path, number: signal.Signals) -> None:
     """It puts away what it has in hand first, says nothing, and whoever sent the signal sees that it did it."""
     seat = founded(tmp_path)
@@ -144,6 +154,44 @@ def test_a_command_that_is_told_to_end_ends_by_that_signal(tmp_path: Path, numbe
         process.send_signal(number)
         assert (process.wait(PATIENCE_S), process.stderr.read()) == (-number, b"")
     assert not list(seat.home.glob("beads.db-*")), "the log was closed"
+
+
+IN_PASSING = """
+import os, signal, sys
+from phoenix_cli import __main__
+
+class Told:
+    def __del__(self):
+        os.kill(os.getpid(), int(sys.argv[1]))
+
+class Waits:
+    def __del__(self):
+        signal.pause()
+
+def lives(**how):
+    Told()
+    Waits()
+    while True:
+        signal.pause()
+
+__main__.cli.main = lives
+__main__.main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "words"),
+    [(signal.SIGTERM, -signal.SIGTERM, ""), (signal.SIGINT, 1, "aborted\n")],
+    ids=["SIGTERM", "SIGINT"],
+)
+def test_a_signal_that_comes_where_python_takes_no_exception_ends_it_too(
+    number: signal.Signals, code: int, words: str
+) -> None:
+    """An object is taken away while it comes, and another one when it is said again: an exception is only written down
+    there, and the command would go on for good."""
+    line = [sys.executable, "-c", IN_PASSING, str(int(number))]
+    ran = subprocess.run(line, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (code, "", words)
 
 
 def heard(number: signal.Signals) -> bool:
