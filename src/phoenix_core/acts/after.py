@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from phoenix_core.acts.lights import account_rate, last_rate
+from phoenix_core.acts.lights import rate_for
 from phoenix_core.beads import (
     Body,
     Draft,
@@ -297,17 +297,5 @@ def _closed(
 
 def _in_account(desk: Desk, position: Open, totals: Totals, world: World) -> Money:
     """Profit and loss in the account's currency, to the cent; in the instrument's own where no rate was ever known."""
-    realized = times(totals.realized, _rate(desk, position, world))
+    realized = times(totals.realized, rate_for(desk, position, world) or Decimal(1))
     return Money(realized.quantize(CENT, context=ARITHMETIC))
-
-
-def _rate(desk: Desk, position: Open, world: World) -> Decimal:
-    """By the quotes of now. What was executed while the link was down is told before a new session has its first one:
-    then by the last that the log knows, or by what the entry was sized with."""
-    now = account_rate(desk, position.pair, world)
-    if now is not None:
-        return now
-    order = next(iter(desk.orders.of(position.position_id)), None)
-    known = last_rate(desk, order.line.currency) if order is not None else None
-    thesis = desk.evidence.thesis(position.intent_id)
-    return known or (thesis.rate if thesis is not None else Decimal(1))

@@ -87,11 +87,25 @@ def account_rate(desk: Desk, symbol: str, world: World) -> Decimal | None:
     return None if instrument is None else rate_of(desk, world, instrument)
 
 
+def rate_for(desk: Desk, position: Open, world: World) -> Decimal | None:
+    """The rate of what a position holds, by the quotes of now. What was executed while the link was down is told before
+    a new session has its first one, and a command has none at all: then by the last that the log knows, or by what
+    the entry was sized with. None where nobody ever knew one."""
+    now = account_rate(desk, position.pair, world)
+    if now is not None:
+        return now
+    thesis = desk.evidence.thesis(position.intent_id)
+    lines = [*(order.line for order in desk.orders.of(position.position_id)), *(thesis.lines if thesis else ())]
+    known = last_rate(desk, lines[0].currency) if lines else None
+    return known if known is not None or thesis is None else thesis.rate
+
+
 def exposure_of(desk: Desk, world: World, intent_id: str) -> Exposure:
     """What the desk holds or has promised, this intent left out."""
     quantities: dict[str, Quantity] = {}
     gross, count = ZERO, 0
     busy: list[str] = []
+    unvalued: list[str] = []
     for position in desk.positions.open.values():
         if position.intent_id == intent_id or position.state not in RESERVED:
             continue
@@ -100,10 +114,12 @@ def exposure_of(desk: Desk, world: World, intent_id: str) -> Exposure:
         most = position.requested_quantity if position.entry_may_fill else position.filled_quantity
         held = max(ZERO, ARITHMETIC.subtract(most, position.exited_quantity))
         quantities[position.pair] = Quantity(ARITHMETIC.add(quantities.get(position.pair, ZERO), held))
-        rate = account_rate(desk, position.pair, world)
-        last = position.last
+        last, rate = position.last, rate_for(desk, position, world)
         price = last.average_entry if last.average_entry is not None else last.entry_price
-        gross = ARITHMETIC.add(gross, times(times(held, price), rate if rate is not None else Decimal(1)))
+        if rate is not None:
+            gross = ARITHMETIC.add(gross, times(times(held, price), rate))
+        elif held:
+            unvalued.append(position.pair)
     day = fx_day(world.now.wall)
     entries, realized = traded_on(desk, day)
     own = desk.positions.open_of_intent(intent_id)
@@ -112,6 +128,7 @@ def exposure_of(desk: Desk, world: World, intent_id: str) -> Exposure:
     return Exposure(
         quantities=quantities,
         gross=at_stake(gross),
+        unvalued=tuple(unvalued),
         open_positions=count,
         entries_today=entries - counted,
         loss_today=Money(realized.copy_negate()),
@@ -325,14 +342,9 @@ def flags_for(
     flags = [*_kills(desk, signal)]
     if world.latch is not False:
         flags.append(LATCH)
-    limits = limit_refusal(
-        policy,
-        exposure_of(desk, world, signal.intent_id),
-        desk.genesis.mode,
-        signal.pair,
-        sizing.quantity,
-        sizing.notional,
-    )
+    exposure = exposure_of(desk, world, signal.intent_id)
+    limits = limit_refusal(policy, exposure, desk.genesis.mode, signal.pair, sizing.quantity, sizing.notional)
+    flags.extend(evidence.red(f"worth of {symbol} UNKNOWN") for symbol in exposure.unvalued)
     for no in (strategy_refusal(desk, signal.strategy), limits):
         flags.extend(evidence.red(reason.value) for reason in (no.reasons if no is not None else ()))
     flags.extend(_unsettled(desk, signal))

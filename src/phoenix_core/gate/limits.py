@@ -28,6 +28,7 @@ class Exposure:
 
     quantities: Mapping[str, Quantity] = {}  # reserved, per instrument, without sign
     gross: Money = NO_MONEY  # reserved notional in account currency
+    unvalued: tuple[str, ...] = ()  # instruments that are in no such sum: nobody ever knew the rate of their currency
     open_positions: int = 0
     entries_today: int = 0  # entries that left in this trading session
     loss_today: Money = NO_MONEY  # what this trading session lost, as a positive number; a gain is negative
@@ -117,6 +118,9 @@ def limit_refusal(
         if symbol not in allowed:
             said.append(refusal(Reason.INSTRUMENT_NOT_ALLOWED, detail=f"the policy does not name {symbol}"))
         said.extend(_exceeded(policy.limits, exposure, symbol, quantity, notional))
+        if exposure.unvalued:
+            detail = f"gross notional UNKNOWN: no rate to the account's currency for {', '.join(exposure.unvalued)} yet"
+            said.append(refusal(Reason.GROSS_LIMIT, detail=detail))
         if daily_loss_reached(policy, exposure.loss_today):
             detail = f"{plain(exposure.loss_today)} lost today, the limit is {_bound(policy.limits.daily_loss_max)}"
             said.append(refusal(Reason.DAILY_LOSS_LIMIT, detail=detail))

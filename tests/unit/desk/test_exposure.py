@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from fractions import Fraction
+from unittest import mock
 
+import pytest
+from returns.pipeline import is_successful
+
+from phoenix_adapters.brokers.mock.broker import MockBroker
 from phoenix_adapters.brokers.mock.chaos import Partial
-from phoenix_core.acts.lights import exposure_of
+from phoenix_core.acts.broker_said import Said
+from phoenix_core.acts.lights import entry_lights, exposure_of
+from phoenix_core.beads import Evidence
 from phoenix_core.gate.limits import Exposure
 from phoenix_core.gate.statements import Close
+from phoenix_core.orders import exit_ref
 from phoenix_core.records import evolve
+from phoenix_core.refusals import Reason
 from phoenix_core.trade.positions import Open
-from phoenix_core.values import Price, Quantity, Side, spelt
+from phoenix_core.values import Price, Quantity, Role, Side, State, spelt
 from tests.showing import shows
 from tests.stage import Stage
-from tests.unit.desk.walks import WORDS, walked
+from tests.unit.desk.walks import WORDS, filled, ref_of, walked
 
 STOCK = {"pair": "AAPL", "entry": "190.22", "stop": "188.22", "target": "195.22"}
 
@@ -145,5 +155,94 @@ def test_money_of_another_currency_is_in_cents_and_never_less() -> None:
         assert held.average_entry is not None
         exact = Fraction(held.held) * Fraction(held.average_entry) / Fraction("0.87655")
         assert 0 <= Fraction(gross) - exact < Fraction(1, 100) and len(spelt(gross)) <= 12
+
+    played(walk)
+
+
+@contextmanager
+def quoteless(desk: Stage, log: bool = False, thesis: bool = False) -> Iterator[None]:
+    """A session that has no quote of it yet; nor has the log, nor is the evidence kept, where a test says so."""
+    if log:
+        desk.desk.observations.quotes.clear()
+    if thesis:
+        desk.desk.evidence.current.clear()
+    known = MockBroker.quotes
+    with mock.patch.object(
+        MockBroker, "quotes", lambda broker: {s: q for s, q in known(broker).items() if s != "USDJPY"}
+    ):
+        yield
+
+
+async def yen_held(desk: Stage) -> str:
+    """A position in yen; answers its intent."""
+    desk.broker.set_quote("USDJPY", Price(Decimal("149.995")), Price(Decimal("150.005")))
+    return await desk.enter(pair="USDJPY", entry="150.00", stop="149.60", target="150.80")
+
+
+@shows("I8")
+@pytest.mark.parametrize("log", [False, True])
+def test_yen_are_not_dollars_for_want_of_a_quote(log: bool) -> None:
+    """Where no quote of now says it, the log's last one does, and else what the entry was sized with."""
+
+    async def walk(desk: Stage) -> None:
+        position = opened(desk, await yen_held(desk))
+        known = exposed(desk).gross
+        assert position.average_entry is not None and abs(known - position.held) < position.held / 100
+        with quoteless(desk, log):
+            assert abs(exposed(desk).gross - known) < 2 and exposed(desk).unvalued == ()
+
+    played(walk)
+
+
+@shows("I8")
+def test_a_command_values_as_the_engine_does() -> None:
+    """A command of the operator sees no quotes of now: what is held in yen is within the limit for it as well."""
+
+    async def walk(desk: Stage) -> None:
+        _ = await yen_held(desk)
+        other = desk.other()
+        _ = other.catch_up()
+        theirs = exposure_of(other.desk, other.world(other.desk), "")
+        assert abs(theirs.gross - exposed(desk).gross) < 2 and theirs.unvalued == ()
+        assert is_successful(desk.approve(await desk.propose()))
+
+    played(walk)
+
+
+@shows("I8", "S32-EVD-01")
+def test_what_was_never_valued_is_red_and_can_be_closed() -> None:
+    """No quote of now, none in the log, no evidence: the screen of another intent says UNKNOWN in red and it cannot be
+    approved, and an approved one is withheld; a close of the holding is no entry, and leaves."""
+
+    async def walk(desk: Stage) -> None:
+        held = await yen_held(desk)
+        with quoteless(desk, log=True, thesis=True):
+            assert exposed(desk).unvalued == ("USDJPY",) and exposed(desk).gross == 0
+            assert exposed(desk, held) == Exposure(entries_today=0), "an intent is not judged beside itself"
+            intent = await desk.propose()
+            shown = desk.bodies(Evidence)[-1]
+            assert {"RED GROSS_LIMIT", "RED worth of USDJPY UNKNOWN"} <= set(shown.flags)
+            position = opened(desk, intent)
+            light = entry_lights(desk.desk, position, desk.engine.world(), spent=False).limits
+            assert light is not None and light.reasons == (Reason.GROSS_LIMIT,) and "UNKNOWN" in light.detail
+            _ = desk.sign(Close(held, WORDS)).unwrap()
+            await desk.tick(1)
+            assert desk.state(held) is State.CLOSED
+
+    played(walk)
+
+
+@shows("I8")
+def test_nothing_held_is_worth_nothing_at_any_rate() -> None:
+    """All of it is out and its other exit has not ended yet: no rate is asked for."""
+
+    async def walk(desk: Stage) -> None:
+        intent = await yen_held(desk)
+        out = filled(desk, exit_ref(ref_of(desk, intent), Role.TARGET, 1), str(opened(desk, intent).held), Side.SELL)
+        said = evolve(out, symbol="USDJPY", price=Price(Decimal("150.80")))
+        _ = desk.engine.recorder.act(Said(desk.fresh(), said)).unwrap()
+        assert opened(desk, intent).held == 0
+        with quoteless(desk, log=True, thesis=True):
+            assert exposed(desk).unvalued == () and exposed(desk).gross == 0
 
     played(walk)

@@ -159,6 +159,15 @@ class TestEveryLimit:
         assert reasons(judged(OPEN, exposure)) == (Reason.INSTRUMENT_BUSY,)
         assert reasons(judged(OPEN, exposure, symbol="IBM")) == ()
 
+    @pytest.mark.parametrize("policy", [OPEN, Policy(WHOLE)])
+    def test_what_nobody_can_value_is_no_zero(self, policy: Policy) -> None:
+        """Beside a holding of no known worth nothing enters, in whatever instrument, whether the sum has a limit or
+        none: the sum that a human would be shown is not the sum."""
+        no = judged(policy, Exposure(unvalued=("USDJPY", "USDCAD")))
+        assert no is not None and no.reasons == (Reason.GROSS_LIMIT,)
+        assert no.detail == "gross notional UNKNOWN: no rate to the account's currency for USDJPY, USDCAD yet"
+        assert judged(policy, Exposure()) is None
+
     def test_the_hosts_arithmetic_has_no_say(self) -> None:
         """A thread that rounds to three digits does not let a cent too much through."""
         with localcontext() as context:
@@ -167,7 +176,7 @@ class TestEveryLimit:
 
     def test_a_new_desk_has_nothing_reserved(self) -> None:
         """Left unsaid, nothing is held, promised, lost or busy, and no policy was ever set."""
-        assert Exposure() == Exposure({}, Money(D(0)), 0, 0, Money(D(0)), (), (), ())
+        assert Exposure() == Exposure({}, Money(D(0)), (), 0, 0, Money(D(0)), (), (), ())
         assert Policies() == Policies(None, -1)
         assert judged(Policy(WHOLE), notional="0") is None
 
