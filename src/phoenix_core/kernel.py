@@ -54,7 +54,7 @@ _HANDLERS: Final[Mapping[type, Callable[[Desk, Any, World], Ruling]]] = {
 # watchdog; and that a life is over, or a kill stands, may be written down by any process that meets it.
 ENGINE_ONLY: Final = frozenset(
     {
-        *(propose.Assemble, propose.Announce, submit.Submit, submit.Withhold),
+        *(propose.Assemble, propose.LookAgain, propose.Announce, submit.Submit, submit.Withhold),
         *(operate.Degraded, operate.Settle, vital.Beat),
         *(*broker_said.HANDLERS, *exits.HANDLERS, *timed.HANDLERS),
     }

@@ -13,7 +13,7 @@ from typing import Final
 from phoenix_core.acts.approve import grounds_for
 from phoenix_core.acts.exits import Carry, ClearAway, LeaveOnTime, Resize, Restore, leaves_on_time, left_over
 from phoenix_core.acts.lights import is_outdated, policy_of, traded_on
-from phoenix_core.acts.propose import Announce, Assemble, unannounced
+from phoenix_core.acts.propose import Announce, Assemble, LookAgain, unannounced
 from phoenix_core.acts.reconcile import reaches_back
 from phoenix_core.acts.submit import Submit
 from phoenix_core.acts.timed import (
@@ -44,6 +44,7 @@ from phoenix_core.beads import (
 from phoenix_core.desk import Desk
 from phoenix_core.effects import CarryOut, SendOrder
 from phoenix_core.gate import kill_flags, tokens
+from phoenix_core.gate.evidence import red_lights
 from phoenix_core.gate.limits import daily_loss_reached
 from phoenix_core.gate.statements import Close
 from phoenix_core.refusals import Reason
@@ -73,7 +74,7 @@ QUOTES_EVERY: Final = timedelta(seconds=5)
 # What is held is worth what the last quote says: people look at it all day, and at its age. As often as a beat.
 WORTH_EVERY: Final = timedelta(seconds=30)
 
-Due = Command | Assemble | Announce | Submit | Carry | Resize | Restore | LeaveOnTime | ClearAway
+Due = Command | Assemble | Announce | LookAgain | Submit | Carry | Resize | Restore | LeaveOnTime | ClearAway
 
 
 def due(desk: Desk, now: Moment) -> tuple[Due, ...]:
@@ -223,6 +224,8 @@ def _due_to_intents(desk: Desk, now: Moment) -> Iterator[Due]:
             yield Assemble(_id("assemble", position.intent_id, str(version)), position.intent_id)
         elif unannounced(desk, position.intent_id) is not None:
             yield Announce(_id("announce", shown.leaf), position.intent_id)
+        elif red_lights(shown.evidence):
+            yield LookAgain(_id("look-again", shown.leaf), position.intent_id)
     held = [p.pair for state in (State.FILLED, State.MANAGED) for p in desk.positions.in_state(state)]
     asked = [*((s, QUOTES_EVERY) for s in waiting), *((s, WORTH_EVERY) for s in held)]
     stale = dict.fromkeys([symbol for symbol, every in asked if _quote_is_old(desk, symbol, now, every)])

@@ -305,8 +305,6 @@ def _token_light(desk: Desk, position: Open, shown: Shown, world: World, spent: 
 
 
 LATCH: Final = evidence.kill_flag("HALT latch")
-_DRIFT: Final = evidence.red("drift ")
-_UNRECONCILED: Final = evidence.red("not reconciled in this session")
 
 
 def _kills(desk: Desk, signal: CanonicalSignal) -> tuple[str, ...]:
@@ -316,18 +314,24 @@ def _kills(desk: Desk, signal: CanonicalSignal) -> tuple[str, ...]:
 
 def _unsettled(desk: Desk, signal: CanonicalSignal) -> tuple[str, ...]:
     """What speaks against our own picture of the broker: drifts that nobody answered, a session not reconciled."""
-    drifts = tuple(_DRIFT + drift.cause for drift in blocking(desk.drifts, signal.pair))
+    drifts = tuple(evidence.red(f"drift {drift.cause}") for drift in blocking(desk.drifts, signal.pair))
     known = is_reconciled(desk.observations, desk.sessions.session, desk.sessions.connected_seq)
-    return drifts if known else (*drifts, _UNRECONCILED)
+    return drifts if known else (*drifts, evidence.red("not reconciled in this session"))
 
 
 def is_outdated(desk: Desk, signal: CanonicalSignal, shown: Shown) -> bool:
-    """Whether the screen of an intent tells of other kills than stand, or of a red light that is over. Such evidence
-    nobody could have approved, or nobody will be able to: a new version takes no signature away."""
-    told = shown.evidence.flags
-    kills = {light for light in told if evidence.is_kill(light) and light != LATCH}
-    unsettled = {light for light in told if light == _UNRECONCILED or light.startswith(_DRIFT)}
-    return kills != set(_kills(desk, signal)) or not unsettled <= set(_unsettled(desk, signal))
+    """Whether a kill stands that the screen of an intent does not tell of: what is shown there can not be approved,
+    and a new version takes no signature away."""
+    return not set(_kills(desk, signal)) <= set(shown.evidence.flags)
+
+
+def is_over(desk: Desk, world: World, signal: CanonicalSignal, shown: Shown) -> bool:
+    """Whether a light that blocks the approval of what is shown would not be lit now: nobody could have approved it."""
+    policy, instrument = policy_of(desk), world.instruments.get(signal.pair)
+    if policy is None or instrument is None:
+        return False
+    lit = flags_for(desk, world, signal, shown.evidence.sizing, instrument, policy)
+    return not set(evidence.red_lights(shown.evidence)) <= set(lit)
 
 
 def flags_for(

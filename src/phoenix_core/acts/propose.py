@@ -12,7 +12,7 @@ from typing import Any, Final
 from attrs import frozen
 from returns.pipeline import is_successful
 
-from phoenix_core.acts.lights import context_of, exposure_of, flags_for, policy_of, rate_of, strategy_refusal
+from phoenix_core.acts.lights import context_of, exposure_of, flags_for, is_over, policy_of, rate_of, strategy_refusal
 from phoenix_core.beads import QuoteSeen, Signal, SignalEvent
 from phoenix_core.desk import Desk
 from phoenix_core.gate.evidence import EVIDENCE_LIFE, Circumstances, Shown, assemble
@@ -59,6 +59,14 @@ class Assemble:
 
 
 @frozen
+class LookAgain:
+    """Look whether what blocks the approval of an intent still stands, and gather it anew where it does not."""
+
+    command_id: CommandId
+    intent_id: str
+
+
+@frozen
 class Announce:
     """Tell the code of the screen that an intent has now: whoever approves compares both."""
 
@@ -66,7 +74,7 @@ class Announce:
     intent_id: str
 
 
-Command = Propose | Quarantine | Assemble | Announce
+Command = Propose | Quarantine | Assemble | LookAgain | Announce
 
 
 def _propose(desk: Desk, command: Propose, world: World) -> Ruling:
@@ -175,6 +183,14 @@ def _assemble(desk: Desk, command: Assemble, world: World) -> Ruling:
     return granted(signal.intent_id, evidence)
 
 
+def _look_again(desk: Desk, command: LookAgain, world: World) -> Ruling:
+    """A limit and the latch are in no bead of their own: whether they are over is a question to the world."""
+    proposal, shown = desk.signals.proposal(command.intent_id), desk.evidence.latest(command.intent_id)
+    if proposal is None or shown is None or not is_over(desk, world, proposal.signal, shown):
+        return denied(refusal(Reason.NOTHING_TO_DO))
+    return _assemble(desk, Assemble(command.command_id, command.intent_id), world)
+
+
 def unannounced(desk: Desk, intent_id: str) -> Shown | None:
     """The evidence that an undecided intent has now, where its code was not told yet."""
     position, shown = desk.positions.open_of_intent(intent_id), desk.evidence.latest(intent_id)
@@ -199,5 +215,6 @@ HANDLERS: Final[Mapping[type, Callable[[Desk, Any, World], Ruling]]] = {
     Propose: _propose,
     Quarantine: _quarantine,
     Assemble: _assemble,
+    LookAgain: _look_again,
     Announce: _announce,
 }

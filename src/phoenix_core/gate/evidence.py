@@ -237,11 +237,6 @@ def kill_flag(words: str) -> str:
     return f"{KILL} {words}"
 
 
-def is_kill(light: str) -> bool:
-    """Whether a light is of an active kill."""
-    return light.partition(" ")[0] == KILL
-
-
 def red(words: str) -> str:
     """A light that blocks."""
     return f"{RED} {words}"
@@ -257,18 +252,19 @@ def info(words: str) -> str:
     return f"{INFO} {words}"
 
 
-def _colours(evidence: Evidence) -> set[str]:
-    return {light.partition(" ")[0] for light in evidence.flags}
+def red_lights(evidence: Evidence) -> tuple[str, ...]:
+    """The lights of this evidence that forbid its approval, a kill's among them."""
+    return tuple(light for light in evidence.flags if light.partition(" ")[0] in (KILL, RED))
 
 
 def blocks(evidence: Evidence) -> bool:
     """Whether any light of this evidence forbids its approval."""
-    return not _colours(evidence).isdisjoint({KILL, RED})
+    return bool(red_lights(evidence))
 
 
 def asks_for_instrument(evidence: Evidence) -> bool:
     """Whether an amber light asks the human to type the instrument too."""
-    return AMBER in _colours(evidence)
+    return any(light.partition(" ")[0] == AMBER for light in evidence.flags)
 
 
 def bracket_of(

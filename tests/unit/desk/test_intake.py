@@ -13,9 +13,9 @@ from returns.pipeline import is_successful
 from phoenix_adapters.brokers.mock.market import CARDS
 from phoenix_adapters.engine.inputs import proposal_of
 from phoenix_core.acts.broker_said import Said
-from phoenix_core.acts.lights import entry_lights_before, foreign_of, rate_of
+from phoenix_core.acts.lights import LATCH, entry_lights_before, foreign_of, rate_of
 from phoenix_core.acts.operate import Observe, RaiseKill
-from phoenix_core.acts.propose import Assemble
+from phoenix_core.acts.propose import Assemble, LookAgain
 from phoenix_core.acts.submit import Submit
 from phoenix_core.beads import (
     About,
@@ -36,7 +36,7 @@ from phoenix_core.beads import (
     TokenEvent,
 )
 from phoenix_core.facts import Held, Quote
-from phoenix_core.gate.statements import ClearKill
+from phoenix_core.gate.statements import ClearKill, Close
 from phoenix_core.gate.tokens import Tokens
 from phoenix_core.kernel import decide
 from phoenix_core.refusals import Reason
@@ -333,6 +333,49 @@ class TestShownAndGone:
                 await desk.tick(1)
             assert [e.version for e in desk.bodies(Evidence)] == [1, 2]
             assert is_successful(desk.approve(intent))
+
+        _ = walked(walk)
+
+    @shows("S32-EVD-01")
+    @pytest.mark.parametrize("light", [LATCH, "RED INSTRUMENT_BUSY"])
+    def test_a_light_that_no_bead_puts_out_is_over_on_the_screen_as_well(self, light: str) -> None:
+        """The latch alone that was taken down, and a limit that is not reached any more: the screen is made anew at
+        once, and not while it stands."""
+
+        async def walk(desk: Stage) -> None:
+            latch = [light == LATCH]
+            desk.engine.latch = lambda: latch[0]
+            held = await desk.enter() if light != LATCH else ""
+            intent = await desk.propose()
+            for _ in range(3):
+                await desk.tick(1)
+            assert [light in e.flags for e in desk.bodies(Evidence) if e.intent_id == intent] == [True]
+            latch[0] = False
+            if held:
+                _ = desk.sign(Close(held, WORDS)).unwrap()
+            for _ in range(3):
+                await desk.tick(1)
+            assert [light in e.flags for e in desk.bodies(Evidence) if e.intent_id == intent] == [True, False]
+            assert is_successful(desk.approve(intent))
+
+        _ = walked(walk)
+
+    @pytest.mark.parametrize("missing", ["instruments", "policies"])
+    def test_where_nothing_can_be_judged_a_red_light_stays(self, missing: str) -> None:
+        """Without a contract card, or a policy on a LIVE desk, nobody knows that it is over."""
+
+        async def walk(desk: Stage) -> None:
+            desk.engine.latch = lambda: True
+            intent = await desk.propose()
+            world = changed(desk.engine.world(), latch=False)
+            look = LookAgain(desk.fresh(), intent)
+            assert is_successful(decide(desk.desk, look, world).result)
+            if missing == "instruments":
+                world = changed(world, instruments={})
+            else:
+                assert desk.desk.tenure.genesis is not None
+                desk.desk.tenure.genesis = changed(desk.desk.tenure.genesis, mode=Mode.LIVE)
+            assert decide(desk.desk, look, world).result.failure().reasons == (Reason.NOTHING_TO_DO,)
 
         _ = walked(walk)
 

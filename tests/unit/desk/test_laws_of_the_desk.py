@@ -280,6 +280,7 @@ class TestDue:
             timed.ObserveQuotes(key, ()),
             timed.ObserveQuotes(key, ("GHOST",)),
             propose.Assemble(key, "ghost"),
+            propose.LookAgain(key, "ghost"),
             propose.Announce(key, "ghost"),
             Submit(key, "ghost"),
             exits.Carry(key, 0),
