@@ -62,6 +62,8 @@ class ManualClock:
 
 def manual_clock(start: datetime, boot: str = "boot-0") -> ManualClock:
     """A manual clock standing at an instant."""
+    if getattr(start, "tzinfo", None) is None:  # of the host's own zone nobody said anything
+        raise BadInput("start", start, "give a datetime with a zone, such as datetime(2026, 11, 18, 19, tzinfo=UTC)")
     return ManualClock(Moment(start.astimezone(UTC), timedelta(hours=1), boot))
 
 

@@ -36,6 +36,7 @@ from phoenix_core.trade.order_book import Orders
 from phoenix_core.trade.positions import Positions
 from phoenix_core.trust.promotion import Promotions
 from phoenix_core.trust.revalidation import Changes
+from phoenix_core.values import BadInput
 from phoenix_core.watch.alerts import Alerts
 from phoenix_core.watch.drift import Drifts
 from phoenix_core.watch.health import Heartbeats
@@ -104,8 +105,9 @@ class Desk:
 
     @property
     def genesis(self) -> Genesis:
-        """Which desk this is; asked only where one exists."""
-        assert self.tenure.genesis is not None, "the log has no genesis yet"
+        """Which desk this is; raises `BadInput` on a log that nobody has founded."""
+        if self.tenure.genesis is None:
+            raise BadInput("log", "", "it has no genesis: fold the beads of a log that `phoenix init` made")
         return self.tenure.genesis
 
 

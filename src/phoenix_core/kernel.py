@@ -18,8 +18,9 @@ from phoenix_core.desk import Desk, evolve
 from phoenix_core.effects import react
 from phoenix_core.gate.guards import lease_light
 from phoenix_core.making import maker
+from phoenix_core.records import flaw_of
 from phoenix_core.rulings import Ruling, denied
-from phoenix_core.values import CommandId, Moment, utc_of, utc_text
+from phoenix_core.values import BadInput, CommandId, Moment, utc_of, utc_text
 from phoenix_core.world import World
 
 __all__ = ["ClearedOrder", "bead_of", "clear", "decide", "due", "evolve", "react", "sealed"]
@@ -63,11 +64,14 @@ ENGINE_ONLY: Final = frozenset(
 
 def decide(desk: Desk, command: Command, world: World) -> Ruling:
     """Judge one command on the desk as it stands. Changes nothing; a refusal may leave beads too."""
+    handler = _HANDLERS.get(type(command))
+    if handler is None:
+        raise BadInput("command", type(command).__name__, "give a command, such as Propose, or one that `due` gave")
     if type(command) in ENGINE_ONLY:
         fenced = lease_light(world.run.epoch, -1 if desk.tenure.released else desk.tenure.epoch)
         if fenced is not None:  # of an engine that lost its lease nothing reaches the log
             return denied(fenced)
-    return _HANDLERS[type(command)](desk, command, world)
+    return handler(desk, command, world)
 
 
 def due(desk: Desk, now: Moment) -> tuple[Command, ...]:
@@ -80,8 +84,19 @@ def sealed(head: Head, ts: datetime, command_id: CommandId, ruling: Ruling) -> t
     texts: list[tuple[str, str, str, Said]] = []
     for n, draft in enumerate(ruling.drafts):
         said = _SAID(draft.body, bead_id_of(command_id, n), draft.settles)
-        texts.append((_NAMES[draft.body.kind], said.bead_id, body_text(said), said))
+        texts.append((_NAMES[draft.body.kind], said.bead_id, _spelt(said), said))
     return seal_texts(head, utc_text(ts), texts)
+
+
+def _spelt(said: Said) -> str:
+    """The text of a body; of one that has none, which value is to blame, and what would do in its place."""
+    try:
+        return body_text(said)
+    except (AssertionError, AttributeError, LookupError, TypeError) as error:
+        flaw = flaw_of(said.body, type(said.body), _NAMES[said.body.kind])
+        if flaw is None:
+            raise
+        raise AssertionError(str(flaw)) from error
 
 
 _BEAD: Final = maker(Bead)

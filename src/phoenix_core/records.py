@@ -272,6 +272,44 @@ def _read_record(cls: type) -> Reader:
     return read
 
 
+_MENDS: dict[object, str] = {
+    Decimal: "give a finite Decimal of at most 38 digits",
+    datetime: "give a datetime whose tzinfo is datetime.UTC itself",
+}
+
+
+def flaw_of(value: object, hint: object, path: str) -> BadInput | None:
+    """The first value of a fact or of a body, all the way down, that is not what its annotation says: for what no type
+    checker saw. A float is no Decimal, nor is what is no number."""
+    hint = _bare(hint)
+    if _is_optional(hint):
+        return None if value is None else flaw_of(value, _inner(hint), path)
+    origin, hints = typing.get_origin(hint), typing.get_args(hint)
+    cls = cast(type, origin or hint)
+    if not isinstance(value, cls):
+        return BadInput(path, value, _MENDS.get(hint, f"give a {cls.__name__}"))
+    if isinstance(value, Mapping):
+        parts = [(word, _hint(str), f"{path}[{pair[0]!r}]") for pair in value.items() for word in pair]
+    elif origin is not None:
+        parts = [(item, hints[0], f"{path}[{n}]") for n, item in enumerate(cast(tuple[object, ...], value))]
+    elif attrs.has(cls):
+        parts = [(getattr(value, name), inner, f"{path}.{name}") for name, inner in _hints(_hint(cls))]
+    else:
+        return _flaw_of_one(value, hint, path)
+    return next(filter(None, (flaw_of(*part) for part in parts)), None)
+
+
+def _flaw_of_one(value: object, hint: object, path: str) -> BadInput | None:
+    """The same of a value that has no parts: it is written and read back."""
+    try:
+        _ = _reader(hint)(_writer(hint)(value), path)
+    except BadInput as error:
+        return error
+    except AssertionError:
+        return BadInput(path, value, _MENDS[hint])
+    return None
+
+
 _SIMPLE_SCHEMAS: dict[object, dict[str, Json]] = {
     str: {"type": "string"},
     bool: {"type": "boolean"},

@@ -217,7 +217,8 @@ class Moment:
 
     def __attrs_post_init__(self) -> None:
         """A naive wall clock is the oldest bug of the field; it does not get in."""
-        assert self.wall.tzinfo is UTC, "the wall clock speaks UTC"
+        if getattr(self.wall, "tzinfo", None) is not UTC:
+            raise BadInput("wall", self.wall, "give a datetime whose tzinfo is datetime.UTC itself")
 
     def plus(self, span: timedelta) -> Moment:
         """The instant a span later on both clocks: for tests, plans and countdowns."""

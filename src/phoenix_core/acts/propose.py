@@ -23,9 +23,11 @@ from phoenix_core.gate.stale_gate import context_age, limit_for, stale_refusal
 from phoenix_core.refusals import Reason, Refusal, merged, refusal
 from phoenix_core.rulings import Ruling, denied, granted
 from phoenix_core.trade.births import born
-from phoenix_core.values import CommandId, Money, State
+from phoenix_core.values import BadInput, CommandId, Money, State
 from phoenix_core.watch.codes import Code, alert
 from phoenix_core.world import World
+
+WORD_MAX: Final = 200
 
 
 @frozen
@@ -33,10 +35,18 @@ class Propose:
     """A signal came in through a channel and could be read."""
 
     command_id: CommandId
-    digest: str
+    digest: str  # of the bytes that came in, as the proposer has them
     channel: str
     incoming: Incoming
     name: str = ""
+
+    def __attrs_post_init__(self) -> None:
+        """These words stand in the log, and the channel on the screen of whoever approves."""
+        for field, value in (("command_id", self.command_id), ("digest", self.digest), ("channel", self.channel)):
+            if not (isinstance(value, str) and 0 < len(value) <= WORD_MAX and value.isprintable()):
+                raise BadInput(field, value, f"write 1 to {WORD_MAX} printable characters")
+        if not isinstance(self.incoming, Incoming):
+            raise BadInput("incoming", type(self.incoming).__name__, "give what `read_signal` made of the document")
 
 
 @frozen
@@ -78,6 +88,8 @@ Command = Propose | Quarantine | Assemble | LookAgain | Announce
 
 
 def _propose(desk: Desk, command: Propose, world: World) -> Ruling:
+    if desk.tenure.genesis is None:
+        return denied(refusal(Reason.DESK_NOT_INITIALISED, detail="run `phoenix init` first"))
     incoming = command.incoming
     signal = incoming.signal
     known = seen(desk.signals, signal)
