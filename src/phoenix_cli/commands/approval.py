@@ -77,13 +77,19 @@ def open_intents(ctx: click.Context, param: click.Parameter, incomplete: str) ->
 @click.argument("intent", shell_complete=open_intents)
 @click.pass_context
 def show_command(ctx: click.Context, intent: str) -> None:
-    """The evidence of an intent as the approve screen shows it.
+    """The evidence of an intent as the approve screen shows it; once it is decided, what was signed and how it ended.
 
     Example: phoenix show 0b6c1d0e
     """
+    from phoenix_cli.commands.again import ended_intent
+    from phoenix_cli.commands.past import past_of
     from phoenix_cli.wiring.opening import opened
 
     with opened(home_of(ctx)) as session:
+        past = past_of(session, ended_intent(session, whole_intent(session, intent)))
+        if past is not None:
+            emit(ctx, *past)
+            return
         screen = _screen(ctx, session, intent)
         emit(
             ctx,

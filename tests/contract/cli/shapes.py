@@ -55,6 +55,28 @@ ENDED: Final[Shape] = {
     "outcome": TEXT,
     "pnl": TEXT,
 }
+PAST: Final[Shape] = {
+    "intent": str,
+    "evidence": TEXT,
+    "lines": [str],
+    "state": str,
+    "over": bool,
+    "at": str,
+    "outcome": TEXT,
+    "reasons": [str],
+    "signed": [
+        {
+            "verdict": str,
+            "by": str,
+            "key": str,
+            "assurance": str,
+            "at": str,
+            "bead": int,
+            "verifies": bool,
+            "this_screen": bool,
+        }
+    ],
+}
 FLAG: Final[Shape] = {
     "flag": str,
     "type": str,
@@ -218,7 +240,7 @@ SHAPES: Final[dict[str, Shape]] = {
     "cse": {"intent": str, "file": str, "signal": str},
     "propose": {"intent": str, "state": str, "expires_at": TEXT},
     "inbox": {"intents": [INTENT], "stalled": [INTENT]},
-    "show": {"intent": str, "evidence": str, "lines": [str]},
+    "show": ({"intent": str, "evidence": str, "lines": [str]}, PAST),
     "approve": (APPROVED, APPROVED | REFUSED),
     "pass": {"intent": str, "state": "CANCELLED"},
     "positions": ({"positions": [(POSITION, ENDED)]}, POSITION, ENDED),
