@@ -229,15 +229,16 @@ def _log(home: Home) -> list[tuple[str, str, str]]:
 def _clock(home: Home, settings: Settings) -> tuple[str, str, str]:
     """The wall clock, against the last thing that the log remembers: behind it, spans of time would be misjudged."""
     from phoenix_cli.wiring.opening import clock_of
-    from phoenix_core.values import WALL_BACK_MAX, BadInput, utc_of, utc_text
+    from phoenix_cli.wiring.startup import clock_trouble
+    from phoenix_core.values import BadInput, utc_text
 
     try:
         now = clock_of(settings, home).now().wall
     except BadInput as wrong:
         return ("clock", "fail", f"{wrong.field}: {wrong.mend}")
-    last = _last_bead_at(home)
-    if last and utc_of(last, "ts") - now > WALL_BACK_MAX:
-        return ("clock", "fail", f"{utc_text(now)}, but the last bead is of {last}: set the host's clock by NTP")
+    trouble = clock_trouble(_last_bead_at(home), now)
+    if trouble:
+        return ("clock", "fail", trouble)
     if os.environ.get("PHOENIX_CLOCK"):
         return ("clock", "warn", f"{utc_text(now)}, as PHOENIX_CLOCK sets it: unset it outside of drills")
     return ("clock", "ok", utc_text(now))

@@ -55,7 +55,7 @@ def run_command(ctx: click.Context, once: bool, log: Path | None) -> None:
     from returns.pipeline import is_successful
 
     from phoenix_cli.wiring.opening import broker_of, engine_of, opened, version_of
-    from phoenix_cli.wiring.startup import start_problems
+    from phoenix_cli.wiring.startup import clock_trouble, start_problems
     from phoenix_core.chain import verify_chain
 
     with opened(home_of(ctx)) as session:
@@ -68,6 +68,9 @@ def run_command(ctx: click.Context, once: bool, log: Path | None) -> None:
         problems = start_problems(session, version_of())
         if problems:
             fail(ctx, USAGE, "this desk does not start: " + "; ".join(problems))
+        last = next(session.store.read(session.store.head().size - 1))
+        if trouble := clock_trouble(last.ts, session.clock.now().wall):
+            tell(f"clock:  {trouble}")
         lease = session.store.lease(session.clock.now().boot)
         if lease is None:
             refuse(ctx, ("ENGINE_RUNS_ALREADY",), "another engine holds the lease of this desk")

@@ -7,6 +7,7 @@ starts, and every reason is named with its mend.
 from __future__ import annotations
 
 import os
+from datetime import datetime
 from typing import TYPE_CHECKING, Final
 from urllib.request import urlopen
 
@@ -16,7 +17,7 @@ from phoenix_cli.wiring.opening import DESK_KEY_BYTES, account_of
 from phoenix_core.beads import Genesis
 from phoenix_core.gate.guards import PREFIXES, account_light, mode_light, port_light
 from phoenix_core.refusals import Reason
-from phoenix_core.values import Account, Mode
+from phoenix_core.values import WALL_BACK_MAX, Account, Mode, utc_of, utc_text
 from phoenix_core.watch.alerts import proven_channels
 
 if TYPE_CHECKING:
@@ -49,6 +50,14 @@ def start_problems(session: Session, version: str) -> list[str]:
     if mode is Mode.LIVE:
         found.extend(live_problems(session))
     return found
+
+
+def clock_trouble(last: str, now: datetime) -> str:
+    """What is wrong with a wall clock that is behind the last bead of its log; empty where it is not. Which of the two
+    was wrong nobody here can say: a start goes on, and the broker's clock is the third opinion that entries wait for."""
+    if not last or utc_of(last, "ts") - now <= WALL_BACK_MAX:
+        return ""
+    return f"{utc_text(now)}, but the last bead is of {last}: set the host's clock by NTP"
 
 
 def is_of(number: str, genesis: Genesis, home: Home) -> bool:

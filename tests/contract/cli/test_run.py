@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import IO, Any, cast
@@ -16,7 +17,8 @@ from phoenix_cli.commands import engine as engine_command
 from phoenix_cli.commands.approval import whole_intent
 from phoenix_cli.commands.engine import line_writer
 from phoenix_cli.wiring.mock_memory import MockMemory
-from phoenix_core.values import Account
+from phoenix_cli.wiring.startup import clock_trouble
+from phoenix_core.values import Account, utc_text
 from tests.contract.cli.operator import Seat
 from tests.showing import shows
 from tests.stage import stage
@@ -45,6 +47,23 @@ def test_an_old_bead_that_was_changed_stops_a_start(seat: Seat) -> None:
     db = apsw.Connection(str(seat.home / "beads.db"))
     assert db.execute("SELECT size FROM frontier").fetchall() == [before]
     db.close()
+
+
+@shows("I17")
+def test_a_clock_that_is_behind_its_log_is_told_and_stops_nothing(seat: Seat) -> None:
+    """What is held has to be attended to, whichever of the two clocks was wrong; on time, nothing is said."""
+    assert "clock:" not in seat.run("run", "--once").err
+    ran = Seat(seat.home, "2026-11-18T13:00:00-05:00").run("run", "--once")
+    assert (ran.code, "known:" in ran.err) == (0, True)
+    (said,) = [line for line in ran.err.splitlines() if line.startswith("clock:")]
+    assert "2026-11-18T18:00:" in said and "the last bead is of 2026-11-18T19:00:" in said and "NTP" in said
+
+
+@pytest.mark.parametrize(("behind_ms", "told"), [(-1, False), (2_000, False), (2_001, True)])
+def test_a_clock_that_ticks_apart_is_not_behind(behind_ms: int, told: bool) -> None:
+    """Two seconds are the room that every span of time has."""
+    now = datetime(2026, 11, 18, 19, tzinfo=UTC)
+    assert bool(clock_trouble(utc_text(now + timedelta(milliseconds=behind_ms)), now)) is told
 
 
 def test_an_engine_that_ended_leaves_no_number_to_knock_at(seat: Seat) -> None:
