@@ -20,13 +20,13 @@ idea |= {"entry": "1.0850", "stop": "1.0820", "target": "1.0910", "created_at": 
 digest = hashlib.sha256(repr(idea).encode()).hexdigest()
 command = Propose(CommandId(str(uuid.uuid4())), digest, "bot", read_signal(idea))
 
-with SqliteStore(sys.argv[1]) as store:
+with SqliteStore(sys.argv[1], make=False) as store:
     desk = Desk()
-    while True:  # where somebody else wrote in between: look again, decide again
+    while True:  # where somebody else wrote in between: look again, decide again; what was heard before leaves no bead
         for record in store.read(desk.head.size):
             desk = evolve(desk, bead_of(record))
         ruling = decide(desk, command, World(now, Run(mode=desk.genesis.mode)))
         beads = sealed(desk.head, now.wall, command.command_id, ruling)
-        if is_successful(store.append(desk.head, beads, ruling.texts)):
+        if not beads or is_successful(store.append(desk.head, beads, ruling.texts)):
             break
 print(f"{idea['intent_id']}: {ruling.result}")

@@ -10,7 +10,7 @@ from phoenix_core import TERMINAL, bead_of
 from phoenix_core.beads import Autopsy, Execution, Position
 
 intent, seen, position, ended = sys.argv[2], 0, "", False
-with SqliteStore(sys.argv[1]) as store:
+with SqliteStore(sys.argv[1], make=False) as store:
     while not ended:
         for record in store.read(seen):
             seen, body = record.seq + 1, bead_of(record).body

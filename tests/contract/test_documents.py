@@ -8,11 +8,14 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from phoenix_adapters.beads.sqlite import SqliteStore
 from tests.showing import REPOSITORY
 
 UUID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
@@ -117,6 +120,51 @@ def test_an_example_ends_in_the_inbox(
     assert found[0][:8] in until("phoenix inbox", environment, found[0][:8])
 
 
+def test_the_bot_may_say_the_same_twice(tmp_path: Path) -> None:
+    """A bot that is started again with the intent that it had: told so, and the log is what it was."""
+    home, text = tmp_path / "desk", (REPOSITORY / "examples" / "bot.py").read_text("utf-8")
+    environment = environment_for(home)
+    del environment["PHOENIX_CLOCK"]
+    assert run("phoenix init --mode mock", environment).returncode == 0
+    stubborn = tmp_path / "bot.py"
+    named = text.replace('"intent_id": str(uuid.uuid4())', f'"intent_id": "{uuid.uuid4()}"')
+    stamped = named.replace("{now.wall:%Y-%m-%dT%H:%M:%SZ}", f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}")
+    stubborn.write_text(stamped, "utf-8")
+    told = [run(f"{sys.executable} {stubborn} {home / 'beads.db'}", environment) for _ in range(2)]
+    assert [(one.returncode, "Success" in one.stdout) for one in told] == [(0, True)] * 2, told
+    with SqliteStore(home / "beads.db") as store:
+        assert sum(record.kind == "SIGNAL" for record in store.read(0)) == 1
+
+
+def test_a_desk_runs_in_a_program_of_ones_own(tmp_path: Path, engines: list[subprocess.Popen[bytes]]) -> None:
+    """The example is an engine: it takes the bot's intent in, nobody runs beside it, it stops when told to."""
+    home, examples = tmp_path / "desk", REPOSITORY / "examples"
+    environment = environment_for(home)
+    del environment["PHOENIX_CLOCK"]
+    assert run("phoenix init --mode mock", environment).returncode == 0
+    own = subprocess.Popen([sys.executable, examples / "desk.py", home], env=environment, stdout=subprocess.DEVNULL)
+    engines.append(own)
+    _ = until("phoenix status", environment, "CONNECTED")
+    said = run(f"{sys.executable} {examples / 'bot.py'} {home / 'beads.db'}", environment)
+    found = UUID.search(said.stdout)
+    assert found is not None, said.stderr
+    _ = until("phoenix inbox", environment, found[0][:8])
+    other = run("phoenix run --once", environment)
+    assert other.returncode == 1 and "another engine holds the lease" in other.stderr
+    own.terminate()
+    assert own.wait(PATIENCE_S) == 0
+    assert run("phoenix run --once", environment).returncode == 0
+
+
+def test_a_bot_that_names_no_log_makes_none(tmp_path: Path) -> None:
+    """The path is wrong: each example says so by name, and leaves no empty log behind."""
+    for example in ("bot.py", "follow.py", "desk.py"):
+        script = REPOSITORY / "examples" / example
+        said = run(f"{sys.executable} {script} {tmp_path / 'none'} x", environment_for(tmp_path))
+        assert said.returncode == 1 and "no log is there" in said.stderr, said.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 # An example as it stands, in the present of a desk whose clock was set: the home keeps by how much.
 IN_THE_DESKS_PRESENT = """
 import functools, pathlib, runpy, sys
@@ -198,4 +246,4 @@ def test_the_suites_of_the_ports_take_adapters_from_outside(told: str, ends: int
     chosen = "" if ends == 0 else " -k test_roots_and_proofs"
     ran = run(f"cd {tmp_path} && {words} -q -p no:cacheprovider{chosen}", environment_for(tmp_path))
     assert ran.returncode == ends, ran.stdout
-    assert ("46 passed" if ends == 0 else "1 failed") in ran.stdout, ran.stdout
+    assert ("47 passed" if ends == 0 else "1 failed") in ran.stdout, ran.stdout

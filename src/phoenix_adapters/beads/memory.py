@@ -91,6 +91,7 @@ class MemoryStore:
     def read(self, start: int = 0, stop: int | None = None) -> Iterator[Sealed]:
         """The beads from `start` up to `stop`, each one's bytes and link checked."""
         log = self._open()
+        assert start >= 0, "beads are counted from 0"
         head = Head(start, log.leaves[start - 1].hex()) if 0 < start <= len(log.leaves) else EMPTY
         for data in log.beads[start:stop]:
             linked = link(head, data)

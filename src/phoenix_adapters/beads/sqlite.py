@@ -37,7 +37,7 @@ from phoenix_core.chain import (
 )
 from phoenix_core.checkpoint import Signer, Standing, follows, next_checkpoint, sign_note
 from phoenix_core.tree import EMPTY_FRONTIER, Frontier
-from phoenix_core.values import text_hash
+from phoenix_core.values import BadInput, text_hash
 
 # A hold lasts some 90 us and an append a millisecond; five seconds mean that somebody is stuck.
 PATIENCE_S: Final = 5.0
@@ -68,9 +68,13 @@ class SqliteStore:
         patience_s: float = PATIENCE_S,
         ballast_bytes: int = ballast.BALLAST_BYTES,
         vfs: str | None = None,
+        make: bool = True,
     ) -> None:
-        """Open the log, or make an empty one. `vfs` names another way to the disk; tests break that one on purpose."""
+        """Open the log, or make an empty one unless `make` says no: where a desk should be, an empty log is a mistake.
+        `vfs` names another way to the disk; tests break that one on purpose."""
         self.path = os.fspath(path)
+        if not make and not os.path.exists(self.path):
+            raise BadInput("path", self.path, "no log is there; name the beads.db of a desk that `phoenix init` made")
         self._vfs = vfs
         # The last row of the frontier, and what it said: asked many times between two appends.
         self._tip_row: tuple[object, ...] = ()
@@ -111,6 +115,7 @@ class SqliteStore:
 
     def read(self, start: int = 0, stop: int | None = None) -> Iterator[Sealed]:
         """The beads from `start` up to `stop` (up to the present end), each one's bytes, hash and link checked."""
+        assert start >= 0, "beads are counted from 0"  # a mistake of the asker is no flaw of the log
         present = self.head()
         end = present.size if stop is None else min(stop, present.size)
         begins = self._head_at(start) if start < present.size else present

@@ -24,7 +24,7 @@ from phoenix_adapters.engine.recorder import Recorder
 from phoenix_adapters.engine.telling import Teller, mark_of
 from phoenix_adapters.engine.turn import Turn
 from phoenix_core.acts.broker_said import Said
-from phoenix_core.acts.operate import Degraded, ReleaseLease, ReportSent, Settle, TakeLease
+from phoenix_core.acts.operate import Degraded, ReleaseLease, ReportSent, Settle
 from phoenix_core.acts.reconcile import unheard
 from phoenix_core.acts.submit import Withhold, rehearse
 from phoenix_core.acts.vital import Beat, signs_of
@@ -141,8 +141,7 @@ class Engine:
         _ = self.recorder.wake()
         for seq, decision in self.recorder.desk.approvals.recent.items():
             self._verify(seq, decision)
-        boot = self.clock.now().boot
-        taken = self.recorder.act(TakeLease(CommandId(derived_id("lease", self.run.run)), boot, self.run.run))
+        taken = self.recorder.take_lease(self.run.run, self.clock.now().boot)
         if is_successful(taken):
             self.run = evolve(self.run, epoch=self.recorder.desk.tenure.epoch)
             await self.link.connect()

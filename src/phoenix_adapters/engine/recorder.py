@@ -13,6 +13,7 @@ from attrs import Factory, define
 from returns.pipeline import is_successful
 from returns.result import Result, Success
 
+from phoenix_core.acts.operate import TakeLease
 from phoenix_core.beads import Bead, bead_id_of
 from phoenix_core.chain import Fault, StateSnapshot, StoreFault
 from phoenix_core.desk import SNAPSHOT_SCHEMA, Desk, freeze, thaw
@@ -20,6 +21,7 @@ from phoenix_core.kernel import Command, bead_of, decide, evolve, sealed
 from phoenix_core.ports import BeadStore
 from phoenix_core.refusals import Refusal
 from phoenix_core.rulings import Accepted
+from phoenix_core.values import BadInput, CommandId, derived_id
 from phoenix_core.world import World
 
 # Two writers conflict now and then; a writer that loses this often in a row is not unlucky, it is broken.
@@ -83,6 +85,14 @@ class Recorder:
                     self._fold(bead_of(record), mine=True)
                 return ruling.result
         raise AssertionError(f"{TRIES_MAX} conflicts in a row: somebody writes without end")
+
+    def take_lease(self, run: str, boot: str) -> Result[Accepted, Refusal]:
+        """Begin a run. What it hears is told apart by its name and a count: under a name that an earlier run had, the
+        facts of this one would be taken for that one's, and lost."""
+        lease = TakeLease(CommandId(derived_id("lease", run)), boot, run)
+        if self.store.seq_of(bead_id_of(lease.command_id, 0)) is not None:
+            raise BadInput("run", run, "an earlier run of this log has that name; give each start a new uuid")
+        return self.act(lease)
 
     def _fold(self, bead: Bead, mine: bool) -> None:
         self.desk = evolve(self.desk, bead)

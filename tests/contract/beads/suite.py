@@ -149,8 +149,11 @@ class BeadStoreContract:
 
     @shows("I23")
     def test_what_does_not_follow_is_our_bug(self, store: Store) -> None:
-        """Beads that do not link, an empty append, a text under a wrong hash, one id twice: nothing is written."""
+        """Beads that do not link, an empty append, a text under a wrong hash, one id twice: nothing is written. To ask
+        for what stands before the first bead is no flaw of the log either."""
         head = grow(store, 1)
+        with pytest.raises(AssertionError):
+            list(store.read(-1))
         for wrong in (sealed(EMPTY, 2), sealed(Head(1, "0" * 64), 2), (), sealed(head, 2, 3)[1:]):
             with pytest.raises(AssertionError):
                 store.append(head, wrong)

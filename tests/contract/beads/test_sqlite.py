@@ -23,6 +23,7 @@ from phoenix_adapters.beads.memory import MemoryStore
 from phoenix_adapters.beads.sqlite import SqliteStore
 from phoenix_core.chain import EMPTY, Fault, StateSnapshot, StoreFault
 from phoenix_core.checkpoint import Standing
+from phoenix_core.values import BadInput
 from tests.contract.beads import test_memory
 from tests.contract.beads.suite import ORIGIN, SIGNER, BeadStoreContract, Opener, Twins, bead_id, grow, sealed
 from tests.showing import REPOSITORY, shows
@@ -193,6 +194,16 @@ class TestByHand:
         with pytest.raises(apsw.ConstraintError):
             by_hand(path, sql)
         assert by_hand(path, "SELECT * FROM beads, checkpoints") == before
+
+    def test_a_log_that_should_be_there_is_not_made(self, path: str) -> None:
+        """Whoever follows or asks a desk does not begin an empty one where the name is wrong."""
+        with pytest.raises(BadInput, match="no log is there"):
+            _ = SqliteStore(path, make=False)
+        assert not os.path.exists(path)
+        with SqliteStore(path) as store:
+            head = grow(store, 1)
+        with SqliteStore(path, make=False) as store:
+            assert store.head() == head
 
     @pytest.mark.parametrize(
         "sql",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, get_args
 
 import pytest
 
@@ -28,6 +28,7 @@ from phoenix_core.facts import (
 )
 from phoenix_core.kernel import ClearedOrder
 from phoenix_core.ports import Broker
+from phoenix_core.records import flaw_of
 from phoenix_core.trade.order_words import ENDING_CODES
 from phoenix_core.values import Account, Price, Quantity, Side
 from tests.contract.broker.orders import ASK, BID, LOTS, bracket, close, resized
@@ -469,3 +470,14 @@ class BrokerContract:
         assert await stage.broker.answers()
         assert await stage.broker.round_trip()
         assert (stage.broker.session(), events(stage)) == (before, [LinkEvent.CONNECTED, LinkEvent.SYNCHRONISED])
+
+    @shows("L11", "I8")
+    async def test_b29_what_it_says_is_exact(self, stage: Stage) -> None:
+        """No float, no NaN, no local time and no class of a vendor's in a fact, a picture, a quote or a card."""
+        await ready(stage)
+        _ = await enter(stage)
+        broker = stage.broker
+        picture = await picture_of(stage, lambda picture: picture.positions)
+        said = [*stage.facts, picture, *broker.quotes().values(), *broker.instruments().values(), *broker.accounts()]
+        assert [str(flaw) for one in said if (flaw := flaw_of(one, type(one), type(one).__name__))] == []
+        assert {type(one) for one in stage.facts} <= set(get_args(Fact))

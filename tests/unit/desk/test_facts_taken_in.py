@@ -40,7 +40,7 @@ from phoenix_core.kernel import decide, due
 from phoenix_core.orders import exit_ref
 from phoenix_core.trade import exits
 from phoenix_core.trade.positions import Open
-from phoenix_core.values import CommandId, Role, Side, State
+from phoenix_core.values import BadInput, CommandId, Role, Side, State
 from tests.showing import shows
 from tests.stage import PAIR, Stage, restarted, stage
 from tests.unit.desk.walks import WORDS, filled, hear, ref_of, said_of, walked
@@ -363,6 +363,24 @@ class TestRestart:
             await later.start()
             assert later.state(intent) is State.CANCELLED
             assert [t.event for t in later.bodies(T2Token)] == [TokenEvent.ISSUED, TokenEvent.EXPIRED]
+
+        _ = walked(walk)
+
+    @pytest.mark.parametrize("between", [(), ("run-2",)])
+    @shows("I10")
+    def test_no_two_starts_have_one_name(self, between: tuple[str, ...]) -> None:
+        """Under the name of an earlier run new facts would be its old ones: nothing begins, and nothing is heard."""
+
+        async def walk(desk: Stage) -> None:
+            for run in between:
+                await restarted(desk, run).start()
+            before = desk.store.head()
+            with pytest.raises(BadInput, match="run: 'run-1' is not accepted; an earlier run of this log"):
+                await restarted(desk, "run-1").start()
+            assert desk.store.head() == before
+            later = restarted(desk, "run-3")
+            await later.start()
+            assert later.engine.run.epoch == later.desk.tenure.epoch >= before.size
 
         _ = walked(walk)
 
