@@ -54,7 +54,7 @@ def start_problems(session: Session, version: str) -> list[str]:
 
 def clock_trouble(last: str, now: datetime) -> str:
     """What is wrong with a wall clock that is behind the last bead of its log; empty where it is not. Which of the two
-    was wrong nobody here can say: a start goes on, and the broker's clock is the third opinion that entries wait for."""
+    was wrong nobody here can say: a start goes on, and entries wait for a third opinion, the broker's clock."""
     if not last or utc_of(last, "ts") - now <= WALL_BACK_MAX:
         return ""
     return f"{utc_text(now)}, but the last bead is of {last}: set the host's clock by NTP"
