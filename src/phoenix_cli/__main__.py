@@ -12,7 +12,7 @@ from typing import Final
 import click
 
 from phoenix_cli import streams
-from phoenix_cli.output import SIGNED, UNREACHABLE, fail, tell
+from phoenix_cli.output import SIGNED, UNREACHABLE, complain, tell
 from phoenix_cli.words import UNASKED, Words, held_to_words, readable
 
 # Every command, and the module of this package that holds it. `phoenix --help` imports none of them.
@@ -72,13 +72,17 @@ class LazyGroup(click.Group):
         return name, command, rest
 
     def invoke(self, ctx: click.Context) -> object:
-        """The command; one that is interrupted after it signed says that its signature stands."""
+        """The command; one that is ended from outside after it signed says that its signature stands."""
         try:
             return super().invoke(ctx)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, streams.Ended) as stopped:
             if not ctx.meta.get(SIGNED):
                 raise
-            fail(ctx, UNREACHABLE, "interrupted, and what you signed stands in the log: look before you repeat")
+            with suppress(OSError):  # the terminal may be what went away
+                complain(ctx, "interrupted, and what you signed stands in the log: look before you repeat")
+            if isinstance(stopped, streams.Ended):
+                raise  # it ends by its signal all the same
+            ctx.exit(UNREACHABLE)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Every command, in the order of a day."""

@@ -54,11 +54,16 @@ def refuse(ctx: click.Context, reasons: tuple[str, ...], detail: str = "", code:
     sys.exit(code)
 
 
-def fail(ctx: click.Context, code: int, words: str) -> NoReturn:
-    """Something other than a rule stands in the way."""
+def complain(ctx: click.Context, words: str) -> None:
+    """Say what stands in the way, where it is no rule."""
     if wants_json(ctx):
         click.echo(json.dumps({"error": words}, ensure_ascii=False))
     tell(f"error: {words}")
+
+
+def fail(ctx: click.Context, code: int, words: str) -> NoReturn:
+    """Something other than a rule stands in the way."""
+    complain(ctx, words)
     ctx.exit(code)
     sys.exit(code)
 

@@ -48,7 +48,12 @@ def _open_lines(picture: Row) -> list[str]:
     ]
     lines += [f"ALERT    {alert_words(alert)}" for alert in picture["alerts"]]
     lines += [f"WAITS    {waiting_words(row)}" for row in picture["waiting"]]
-    return lines + [f"HOLDS    {position_words(row)}" for row in picture["positions"]]
+    return lines + [f"{'SENT ' if is_out(row) else 'HOLDS'}    {position_words(row)}" for row in picture["positions"]]
+
+
+def is_out(row: Row) -> bool:
+    """Whether an entry is at the broker, and nothing of it is held yet."""
+    return bool(row["state"] == "SUBMITTED")
 
 
 def alert_words(alert: Row) -> str:
@@ -60,7 +65,10 @@ def alert_words(alert: Row) -> str:
 
 def position_words(row: Row) -> str:
     """One position on one line."""
-    worth = f"P&L {row['pnl'] or '-'}" + (f" ({row['r']} R)" if row.get("r") else "")
+    if is_out(row):
+        worth = "nothing filled yet"
+    else:
+        worth = f"P&L {row['pnl'] or '-'}" + (f" ({row['r']} R)" if row.get("r") else "")
     old = row["price_age_s"] is not None and row["price_age_s"] > OLD_PRICE_S
     worth += f" at a price {ago(row['price_age_s'])} old" if old else ""
     return (
@@ -120,7 +128,7 @@ def dashboard(picture: Row) -> RenderableType:
     healthy = picture["health"]["health"] == "HEALTHY" and not picture["stalled"]
     head = Text("\n", no_wrap=True, overflow="ellipsis").join(Text(line) for line in head_lines(picture))
     title = f"phoenix {picture['mode']} {picture['account']}  {picture['now'][11:19]} UTC"
-    calls = [*_stalled(picture), *(line for line in _open_lines(picture) if not line.startswith("HOLDS"))]
+    calls = [*_stalled(picture), *(line for line in _open_lines(picture) if not line.startswith(("HOLDS", "SENT ")))]
     lines = Text("\n", no_wrap=True, overflow="ellipsis").join(
         Text(line, style=_style(line)) for line in calls or ["nothing calls for you"]
     )

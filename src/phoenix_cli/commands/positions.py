@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 @click.option("--all", "all_", is_flag=True, help="Ended ones too.")
 @click.pass_context
 def positions_command(ctx: click.Context, name: str | None, all_: bool) -> None:
-    """The positions: state, P&L, R, stop, target and protection, one line each.
+    """The positions: state, P&L, R, stop, target and protection, one line each where there is room for it.
 
     Example: phoenix positions --all
     """
@@ -42,8 +44,8 @@ def positions_command(ctx: click.Context, name: str | None, all_: bool) -> None:
         rows = [row_of(session, p) for p in positions.open.values()]
         # Programs see everything that ever was; people see what is open unless they ask.
         ended = [row_of(session, p) for p in positions.ended.values()]
-        words = [_line(row) for row in (rows + ended if all_ else rows)]
-        emit(ctx, {"positions": rows + ended}, "\n".join(words) or "no open position")
+        room = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        emit(ctx, {"positions": rows + ended}, table(rows + ended if all_ else rows, room) or "no open position")
 
 
 def named(ctx: click.Context, session: Session, name: str) -> Open | Ended:
@@ -125,7 +127,22 @@ def _open_facts(session: Session, position: Open) -> dict[str, object]:
     }
 
 
-def _line(row: dict[str, object]) -> str:
+def table(rows: list[dict[str, object]], room: int | None) -> str:
+    """A line for each position, as wide as it takes; in a terminal that has no room for them, two for each, with so
+    much of the id as is asked for. Nothing is cut, and nothing is broken in the middle."""
+    parts = [_parts(row) for row in rows]
+    wide = [f"{first}{rest} {row['position']}".rstrip() for row, (first, rest) in zip(rows, parts, strict=True)]
+    if room is None or all(len(line) <= room for line in wide):
+        return "\n".join(wide)
+    stacked = [
+        f"{first.rstrip()}\n{'':<10}{rest} {str(row['position'])[:8]}".rstrip()
+        for row, (first, rest) in zip(rows, parts, strict=True)
+    ]
+    return "\n".join(stacked)
+
+
+def _parts(row: dict[str, object]) -> tuple[str, str]:
+    """What is held and what it is worth; what protects it."""
     side = row.get("side", "")
     filled = size_words(row) if row.get("requested") else str(row["filled"])
     money = f"P&L {row.get('pnl') or '-'}" + (f" ({row['r']} R)" if row.get("r") else "")
@@ -134,7 +151,7 @@ def _line(row: dict[str, object]) -> str:
         filled = money = ""  # nothing is held, and nothing is to be protected yet
     elif "stop" in row:
         prices += f" {row['protection']}"
-    return f"{row['state']:<9} {row['instrument']:<7} {side!s:<4} {filled:<16} {money:<24} {prices} {row['position']}"
+    return f"{row['state']:<9} {row['instrument']:<7} {side!s:<4} {filled:<16} {money:<24} ", prices
 
 
 @click.command("close")

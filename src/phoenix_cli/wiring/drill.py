@@ -66,6 +66,7 @@ class Operator:
     home: Home
     fresh: bool
     engine: subprocess.Popen[bytes] | None = None
+    proposed: list[str] = Factory(list)
     environment: dict[str, str | None] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -94,7 +95,16 @@ class Operator:
         """A signal of the generator, handed in; None where intake refuses it."""
         _, signal_text = self.says("cse", "--signal", "READY", "--pair", pair, "--out", "-")
         code, document = self.does("propose", "-", given=signal_text)
-        return str(document["intent"]) if code == 0 else None
+        if code:
+            return None
+        self.proposed.append(str(document["intent"]))
+        return self.proposed[-1]
+
+    def tidies_up(self) -> None:
+        """Say no to what the drill proposed and nobody decided on: it is not for those who sit here afterwards."""
+        waiting = [row["intent"] for row in self.does("inbox")[1].get("intents", [])]
+        for intent in filter(waiting.__contains__, self.proposed):
+            _ = self.does("pass", intent, "--reason", "it was proposed for a drill, which is over")
 
     def approves(self, intent: str) -> tuple[int, dict[str, Any]]:
         """Wait for the evidence, read the quantity off the inbox and approve it."""
@@ -159,6 +169,7 @@ def drilled_at(
     except (TimeoutError, subprocess.SubprocessError, KeyError) as error:
         told.trouble = f"{type(error).__name__}: {error}"
     finally:
+        operator.tidies_up()
         operator.stands_up()
     return told
 

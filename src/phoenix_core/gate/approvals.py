@@ -24,7 +24,7 @@ from phoenix_core.facts import Checked, Quote
 from phoenix_core.gate.statements import Decide, Enrol, Render, Revoke, Says, Statement, ValidatePaper, read_statement
 from phoenix_core.records import evolve
 from phoenix_core.refusals import Reason, Refusal, refusal
-from phoenix_core.values import WALL_BACK_MAX, BadInput, Mode, Moment
+from phoenix_core.values import WALL_BACK_MAX, BadInput, Mode, Moment, plain, utc_text
 
 SOFTWARE: Final = "software"
 # Nobody signs 256 statements within the five minutes that one may live; what is older cannot come back anyway.
@@ -164,15 +164,16 @@ def judge_decision(
         return read
     statement = read.unwrap()
     reasons = list(_of_a_statement(approvals, checked, statement, expected, Decide, now))
-    detail = ""
+    details: list[str] = []
     if isinstance(statement.says, Decide):
         reasons += _of_the_decision(approvals, checked, statement.says, expected, intent)
         if Reason.DECIDED_ALREADY in reasons:
             before = approvals.decided[statement.says.intent]
-            detail = f"{before.verdict} by {approvals.name_of(before.key)}, in bead {before.seq}"
+            details.append(f"{before.verdict} by {approvals.name_of(before.key)}, in bead {before.seq}")
         if statement.says.verdict is Verdict.APPROVE:
             reasons += _of_the_approval(approvals, checked, statement, statement.says, intent, now)
-    return _judged(statement, reasons, detail)
+            details += _of_its_time(reasons, statement.says, intent, now)
+    return _judged(statement, reasons, "; ".join(details))
 
 
 def judge_operator(approvals: Approvals, says: Enrol | Revoke) -> Refusal | None:
@@ -345,6 +346,18 @@ def _of_the_approval(
         yield Reason.STATEMENT_OTHER_QUOTE
     if intent.four_eyes and intent.proposer in (checked.key, approvals.name_of(checked.key)):
         yield Reason.PROPOSER_MAY_NOT_APPROVE
+
+
+def _of_its_time(reasons: list[Reason], says: Decide, intent: ExpectedIntent, now: Moment) -> Iterator[str]:
+    """What a human who looked for too long did not do wrong, in words: what was too old, and what to do now."""
+    if Reason.EVIDENCE_EXPIRED in reasons and intent.expires_at is not None:
+        told = f"evidence: it expired at {utc_text(intent.expires_at)}, and it is {utc_text(now.wall)}"
+        yield f"{told}; open the screen of its next version"
+    if Reason.STATEMENT_OTHER_QUOTE in reasons:
+        live = says.live
+        cited = "none" if live is None else f"{plain(live.bid)}/{plain(live.ask)}, {live.age_ms} ms old"
+        kept = f"one of the last {len(intent.quotes)} that the log has of it"
+        yield f"live quote: {cited}, is not {kept}; open the screen again, and sign while its quote is there"
 
 
 def _cites(statement: Statement, says: Decide, quote: Quote) -> bool:

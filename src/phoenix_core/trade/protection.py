@@ -67,10 +67,11 @@ def is_unanswered(order: Known, now: Moment) -> bool:
 def protection_of(stake: Stake, now: Moment) -> Protection:
     """Derived from the broker's echo: side, prices, GTC, hours, one group for both, and the quantity.
 
-    FULL is at least what is held, and at most that with what the entry may still fill.
+    FULL is at least what is held, and at most that with what the entry may still fill: with nothing held and nothing to
+    come, every exit would open the reverse.
     """
     pair = {order.role: order for order in stake.pair}
-    if stake.held <= 0:
+    if stake.held < 0 or (stake.held == 0 and stake.entry_rest == 0):
         return Protection.EXCESS if stake.exits else Protection.NONE
     if makes_way(stake, now):
         return Protection.PENDING

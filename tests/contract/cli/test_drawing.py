@@ -13,7 +13,7 @@ from rich.console import Console
 
 from phoenix_cli.__main__ import cli
 from phoenix_cli.commands.drawing import ago, countdown, dashboard, since, status_lines
-from phoenix_cli.commands.positions import _line, named, row_of
+from phoenix_cli.commands.positions import named, row_of, table
 from phoenix_cli.commands.status import _open_pnl
 from phoenix_cli.commands.worth import Worth, worth_of
 from phoenix_cli.wiring.opening import Session
@@ -269,9 +269,31 @@ class TestLines:
         """After the close of a part nobody reads the size that was bought as the size that is held, on any screen."""
         (line,) = status_lines(picture(positions=[row(**changes)]))[3:]
         assert f"BUY {size}  P&L" in line
-        assert size in _line(row(**changes))
+        assert size in table([row(**changes)], None)
         drawn = TestDashboard().drawn(picture(positions=[row(**changes)]))
         assert "left" in drawn if "exited" in changes else "left" not in drawn
+
+    def test_a_position_takes_a_second_line_where_it_has_no_room_for_one(self) -> None:
+        """To the column: a line that fits is one line, with the whole id. Of two, neither is wider than 80 columns,
+        and each figure stands whole in one of them."""
+        held = row(
+            filled="166666.5", requested="5000000", exited="1000", pnl="-12345.67", r="-10.03", protection="UNKNOWN"
+        )
+        rows = [row(instrument="USDJPY", stop="149.605", target="150.805"), held]
+        wide = table(rows, None)
+        room = max(map(len, wide.splitlines()))
+        assert len(wide.splitlines()) == 2 and all(one["position"] in wide for one in rows)
+        assert table(rows, room) == wide
+        stacked = table(rows, room - 1)
+        assert len(stacked.splitlines()) == 4 and all(len(line) <= 80 for line in stacked.splitlines())
+        assert stacked.split() == [word if word != held["position"] else word[:8] for word in wide.split()]
+
+    def test_an_entry_that_is_out_is_not_held(self) -> None:
+        """Nothing of it is filled: it is sent, it has no worth, and it calls for nobody."""
+        out = row(state="SUBMITTED", filled="0", pnl=None, r=None, price=None, price_age_s=None)
+        (line,) = status_lines(picture(positions=[out]))[3:]
+        assert line.split()[:2] == ["SENT", "SUBMITTED"] and "0/166666  nothing filled yet  stop" in line
+        assert "P&L" not in line and "nothing calls for you" in TestDashboard().drawn(picture(positions=[out]))
 
 
 class TestDashboard:

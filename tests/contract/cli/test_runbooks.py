@@ -126,8 +126,11 @@ class TestDrill:
         """Every command of RB-004 ends well, an approved entry is refused meanwhile, and the log holds the seconds."""
         seat = Seat(tmp_path / "home")
         assert seat.json("init").code == 0
+        waits = seat.proposes("AUDUSD")
         told = seat.json("runbook", "drill", "RB-004")
         assert told.code == 0, told
+        left = [row["intent"] for row in seat.json("inbox").document["intents"]]
+        assert left == [waits], "what the drill proposed is gone, and nothing else is"
         steps = [{"section": str, "command": str, "exit": 0, "seconds": float}]
         shape = {"runbook": "RB-004", "ok": True, "seconds": float, "steps": steps, "bead": int}
         shaped(told.document, shape)

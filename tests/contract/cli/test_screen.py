@@ -94,6 +94,16 @@ def intent(seat: Seat) -> str:
     return name
 
 
+def test_positions_fit_the_terminal_that_they_are_read_on(seat: Seat, intent: str) -> None:
+    """Two lines of 80 columns; on one line, with the whole id, where the terminal is wide, and where nobody reads."""
+    narrow, wide = Terminal(seat, ("positions",)), Terminal(seat, ("positions",), columns=200)
+    assert (narrow.ends(), wide.ends()) == (0, 0)
+    lines = narrow.shown.splitlines()
+    assert len(lines) == 2 and all(len(line) <= 80 for line in lines), narrow.shown
+    assert wide.shown == seat.run("positions").out and len(wide.shown.splitlines()) == 1
+    assert wide.shown.split()[-1].startswith(lines[1].split()[-1])
+
+
 def state_of(seat: Seat, intent: str) -> str:
     """Where an intent stands."""
     return str(seat.json("positions", intent).document["state"])

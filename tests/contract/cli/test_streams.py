@@ -17,7 +17,7 @@ from phoenix_cli.__main__ import cli
 from phoenix_cli.commands import engine as engine_command
 from phoenix_cli.commands import safety
 from phoenix_cli.commands.asking import painted
-from phoenix_cli.streams import on_stop
+from phoenix_cli.streams import Ended, on_stop
 from tests.contract.cli.operator import PATIENCE_S, Seat, founded
 from tests.showing import shows
 from tests.stage import stage
@@ -121,6 +121,30 @@ def test_an_interrupt_takes_no_signature_back(tmp_path: Path, monkeypatch: pytes
     assert (said.code, "look before you repeat" in said.document["error"]) == (3, True)
     monkeypatch.undo()
     assert seat.json("kill", "list").document["flags"] == []
+
+
+@shows("I2")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_takes_no_signature_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    """Told to end after the log took what was signed: it says that this stands, and ends by the signal; before, it
+    has nothing to say."""
+    seat = founded(tmp_path)
+
+    def ended(*_: object) -> None:
+        raise Ended(number)
+
+    with monkeypatch.context() as unsigned:
+        unsigned.setattr("phoenix_cli.wiring.founding.signer_of", ended)
+        line = ["--home", str(seat.home), "kill", "clear", "--scope", EURUSD, "--reason", "over"]
+        assert seat.json("kill", "raise", "--scope", EURUSD).code == 0
+        said = CliRunner().invoke(cli, line)
+        assert (said.exit_code, said.output) == (128 + number, "")
+    monkeypatch.setattr(safety, "emit", ended)
+    told = seat.json("kill", "clear", "--scope", EURUSD, "--reason", "over")
+    assert (told.code, "look before you repeat" in told.document["error"]) == (128 + number, True)
+    assert "look before you repeat" in told.err
 
 
 @shows("I2")

@@ -54,7 +54,7 @@ from phoenix_core.gate.statements import (
     write_statement,
 )
 from phoenix_core.refusals import Reason, Refusal
-from phoenix_core.values import Mode, Moment, Price
+from phoenix_core.values import Mode, Moment, Price, plain, utc_text
 from tests.showing import shows
 
 NOON: Final = Moment(datetime(2026, 11, 18, 12, tzinfo=UTC), timedelta(hours=5), "boot")
@@ -347,6 +347,24 @@ class TestAttacks:
             Reason.PROPOSER_MAY_NOT_APPROVE,
             Reason.EVIDENCE_EXPIRED,
         )
+
+    def test_who_looked_for_too_long_is_told_what_was_too_old(self) -> None:
+        """Field, value and mend; both where both are so, and nothing of either where neither is."""
+        late = f"evidence: it expired at {utc_text(NOON.wall + SECOND)}, and it is {utc_text(HONEST.now.wall)}"
+        late += "; open the screen of its next version"
+        again = "; open the screen again, and sign while its quote is there"
+        old = (
+            f"live quote: {plain(BID)}/{plain(ASK)}, 400 ms old, is not one of the last 0 that the log has of it"
+            + again
+        )
+        none = "live quote: none, is not one of the last 1 that the log has of it" + again
+        for case, words in (
+            (about(HONEST, expires_at=NOON.wall + SECOND), late),
+            (about(said(HONEST, live=Live(BID, ASK, 400)), quotes=()), old),
+            (about(said(HONEST, live=None), expires_at=NOON.wall + SECOND), f"{late}; {none}"),
+            (about(HONEST, order="order-hasi"), ""),
+        ):
+            assert case.judged(a_desk()).failure().detail == words
 
     def test_bytes_that_are_no_statement(self) -> None:
         """Signed junk is refused by name, with the flaw in the sentence, for a decision and for a command."""

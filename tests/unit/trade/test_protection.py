@@ -156,6 +156,20 @@ def test_the_quantity(entered: int, stop: int, target: int, expected: Protection
     assert expected.covers is (expected in (P.FULL, P.EXCESS))
 
 
+@pytest.mark.parametrize(("stop", "target", "expected"), [(10, 10, P.FULL), (11, 10, P.EXCESS), (10, 11, P.EXCESS)])
+def test_a_bracket_that_is_out_is_no_excess_before_its_entry_fills(
+    stop: int, target: int, expected: Protection
+) -> None:
+    """Nothing is held yet, and its exits are what the entry may fill; once that has ended, they are too much."""
+    log = submitted()
+    echoed(log, STOP_REF, terms={"quantity": quantity(stop)})
+    assert protection(log) is P.PENDING
+    echoed(log, TARGET_REF, terms={"quantity": quantity(target)})
+    assert protection(log) is expected
+    tell(log, REF, B.CANCELLED)
+    assert protection(log) is P.EXCESS
+
+
 def test_after_the_entry_ended_in_part_the_pair_is_too_large() -> None:
     """The rest will not come: what was full is now an excess, until it shrinks."""
     log = held(filled=4)
