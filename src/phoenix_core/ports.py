@@ -14,6 +14,7 @@ from phoenix_core.chain import Conflict, Head, Sealed, StateSnapshot
 from phoenix_core.checkpoint import Signer, Standing
 from phoenix_core.facts import Checked, Fact, Quote, Snapshot
 from phoenix_core.kernel import ClearedOrder
+from phoenix_core.orders import Line
 from phoenix_core.refusals import Refusal
 from phoenix_core.values import Account, Instrument, Moment, Money
 from phoenix_core.watch.alerts import Message
@@ -198,8 +199,8 @@ class Broker(Protocol):
         """Hand a cancel to the transport, in front of everything else."""
         ...
 
-    async def margin(self, cleared: Sequence[object]) -> Money | None:
-        """What the broker says the order would cost in margin; None where it does not say."""
+    async def margin(self, line: Line) -> Money | None:
+        """What the broker says an order of this line would cost in margin; None where it does not say."""
         ...
 
     def quotes(self) -> Mapping[str, Quote]:

@@ -55,7 +55,6 @@ class World:
     quotes: Mapping[str, Quote] = {}
     rates: Mapping[str, Money] = {}  # account currency per unit of a currency
     snapshot: Snapshot | None = None  # the last complete one
-    pacing_room: int = 100  # messages that may leave within the next second
     entry_budget: int = 100  # place frames that may leave now
     groups_hold: bool = False  # whether the broker ends a close with the group that it joins, however late it joins
     equity: Money | None = None

@@ -28,7 +28,7 @@ from phoenix_core.acts.operate import Degraded, ReleaseLease, ReportSent, Settle
 from phoenix_core.acts.reconcile import unheard
 from phoenix_core.acts.submit import Withhold, rehearse
 from phoenix_core.acts.vital import Beat, signs_of
-from phoenix_core.beads import Bead, Decision, Settlement, Settles
+from phoenix_core.beads import Bead, Decision, Order, Settlement, Settles
 from phoenix_core.chain import StoreFault
 from phoenix_core.effects import (
     AfterRestart,
@@ -278,9 +278,9 @@ class Engine:
     # --- effects ---
 
     def _recorded(self, bead: Bead, mine: bool) -> None:
-        if mine:
+        self._committed = self._committed or mine
+        if mine and isinstance(bead.body, Order):  # of all that is owed only a frame is its own run's to send
             self._mine.add(bead.seq)
-            self._committed = True
         if isinstance(bead.body, Decision):
             self._verify(bead.seq, bead.body)
         self.on_bead(bead)

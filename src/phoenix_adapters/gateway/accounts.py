@@ -123,10 +123,6 @@ class Account:
         """The stocks at the middle of their quotes, in dollars."""
         return sum((held.quantity * market.mid(one, now) for one, held in self._stocks()), ZERO)
 
-    def cash_value(self, market: Market, now: datetime) -> Decimal:
-        """All cash in dollars."""
-        return sum((amount * market.rate(currency, now) for currency, amount in self.cash.items()), ZERO)
-
     def margin(self, market: Market, now: datetime, extra: tuple[Listing, Decimal, Decimal] | None = None) -> Margin:
         """The account's margin, or what it would be after one more trade (listing, signed quantity, price)."""
         cash = dict(self.cash)

@@ -183,9 +183,6 @@ def _wake(recorder: Recorder) -> None:
         raise
 
 
-ENGINE_ANSWERS_WITHIN = timedelta(seconds=2)
-
-
 def engine_of(session: Session, say: Callable[[str], None]) -> Engine:
     """The engine of a home: its broker by the desk's mode, its seam, its notifiers, its checkpoints."""
     home, settings, clock, store = session.home, session.settings, session.clock, session.store

@@ -54,7 +54,7 @@ def cancel_request(known: Known, reason: str, now: Moment) -> Order:
     )
 
 
-def stalled(desk: Desk, position: Open, why: str, key: str) -> Beads:
+def stalled(position: Open, why: str, key: str) -> Beads:
     """A position whose order left and of which nothing certain is known: visible until somebody says more."""
     told = alert(Code.POSITION_STALLED, position.position_id, f"{key}|{position.position_id}", reason=why)
     proof = Proof(ProofKind.RULE, why)

@@ -247,7 +247,7 @@ def _dropped(desk: Desk, known: Known, body: Order, said: FrameSaid, command: Sa
     if known.role is Role.ENTRY and position.state is State.SUBMITTED:
         return [changed(position, PositionEvent.WITHHELD, Proof(ProofKind.WITHHELD, said.ref), reasons=("DROPPED",))]
     if position.state is State.SUBMITTED:
-        return stalled(desk, position, "OUTCOME_UNKNOWN", command.command_id)
+        return stalled(position, "OUTCOME_UNKNOWN", command.command_id)
     told = alert(Code.CLOSE_NOT_SENT, said.ref, command.command_id)
     return [told, *after_drop(desk, position, body, world, command.command_id)]
 
@@ -291,7 +291,7 @@ def _link(desk: Desk, command: Said, said: LinkSaid, world: World) -> Ruling:
         for position in desk.positions.in_state(State.SUBMITTED):
             entry = desk.orders.find(position.order_ref or "")
             if entry is not None and not entry.acknowledged and entry.end is None:
-                bodies.extend(stalled(desk, position, "OUTCOME_UNKNOWN", command.command_id))
+                bodies.extend(stalled(position, "OUTCOME_UNKNOWN", command.command_id))
     return granted("link", *bodies)
 
 

@@ -215,7 +215,7 @@ def entry_lights(desk: Desk, position: Open, world: World, spent: bool) -> Light
         ),
         link=guards.link_light(link.up and link.synchronised, link.round_trip_age, link.in_restart_window, link.skew),
         session=refusal(Reason.HOURS_UNKNOWN) if status is None else session_refusal(status),
-        price=_price_light(desk, position, proposal, shown, policy, world),
+        price=_price_light(desk, position, proposal, policy, world),
         token=_token_light(desk, position, shown, world, spent),
         pacing=guards.pacing_light(world.entry_budget - _queued(desk, spent), len(shown.evidence.lines)),
     )
@@ -253,9 +253,7 @@ def paper_validated(desk: Desk, world: World) -> bool:
     return world.run.version in desk.approvals.validated
 
 
-def _price_light(
-    desk: Desk, position: Open, proposal: Proposal, shown: Shown, policy: Policy | None, world: World
-) -> Refusal | None:
+def _price_light(desk: Desk, position: Open, proposal: Proposal, policy: Policy | None, world: World) -> Refusal | None:
     signal, instrument = proposal.signal, world.instruments.get(proposal.signal.pair)
     if policy is None or instrument is None:
         return refusal(Reason.QUOTE_MISSING, detail="no policy or no contract card")

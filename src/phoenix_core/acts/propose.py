@@ -94,7 +94,7 @@ def _propose(desk: Desk, command: Propose, world: World) -> Ruling:
     signal = incoming.signal
     known = seen(desk.signals, signal)
     if known is Seen.SAME:
-        return _again(desk, command)
+        return _again(command)
     policy = policy_of(desk)
     # The signed policy and the settings of this process: what either leaves out is not let in.
     order_types = tuple(t for t in policy.order_types if t in world.run.order_types) if policy is not None else ()
@@ -124,7 +124,7 @@ def _propose(desk: Desk, command: Propose, world: World) -> Ruling:
     return granted(signal.intent_id, body, born(signal), told, texts=incoming.texts)
 
 
-def _again(desk: Desk, command: Propose) -> Ruling:
+def _again(command: Propose) -> Ruling:
     """The same signal once more: nothing new, and a file still has to leave the inbox."""
     intent = command.incoming.signal.intent_id
     if not command.name:

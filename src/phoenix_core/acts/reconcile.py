@@ -63,7 +63,7 @@ def reconciled(desk: Desk, snapshot: Snapshot, world: World, key: str) -> Ruling
             bodies.append(alert(Code.RECONCILIATION_UNKNOWN, "reconciliation", key) if told else None)
         return granted("reconciliation", *bodies)
     bodies.append(resolved(desk.alerts, Code.RECONCILIATION_UNKNOWN, "reconciliation", "broker"))
-    bodies.extend(_ended_unfilled(desk, snapshot, key))
+    bodies.extend(_ended_unfilled(desk, snapshot))
     return _settled(desk, granted("reconciliation", *bodies), snapshot)
 
 
@@ -135,13 +135,13 @@ _STATUS = {
 }
 
 
-def _ended_unfilled(desk: Desk, snapshot: Snapshot, key: str) -> Beads:
+def _ended_unfilled(desk: Desk, snapshot: Snapshot) -> Beads:
     """Entries that the broker ended with nothing filled, and whose executions this later picture does not show."""
     bodies: Beads = []
     for position in (*desk.positions.in_state(State.SUBMITTED), *desk.positions.in_state(State.STALLED)):
         over = desk.orders.end_of(position.order_ref or "")
         if over is not None and _is_proven(position, over, snapshot):
-            bodies.extend(_end(desk, position, over, key))
+            bodies.extend(_end(desk, position, over))
     return bodies
 
 
@@ -158,7 +158,7 @@ def reaches_back(position: Open, now: datetime) -> bool:
     return position.submitted_at is not None and in_one_day(position.submitted_at, now)
 
 
-def _end(desk: Desk, position: Open, over: Over, key: str) -> Beads:
+def _end(desk: Desk, position: Open, over: Over) -> Beads:
     event = entry_answer(position.state, entry_proven(over.end))
     assert isinstance(event, PositionEvent), "a proven end moves what was sent and not filled"
     proof = Proof(ProofKind.BROKER_MESSAGE, over.message or position.order_ref or "")

@@ -242,7 +242,7 @@ def _stall(desk: Desk, command: Stall, world: World) -> Ruling:
     position = desk.positions.open.get(command.position_id)
     bodies: list[Body | Draft | None] = []
     if position is not None and position.state is State.SUBMITTED:
-        bodies.extend(stalled(desk, position, command.why, command.command_id))
+        bodies.extend(stalled(position, command.why, command.command_id))
     if command.key is None:
         return granted(command.position_id, *bodies)
     effect = desk.owed.get(command.key)

@@ -24,7 +24,6 @@ from phoenix_core.values import ARITHMETIC, ZERO, Money, Named, divide
 
 SESSIONS_MIN: Final = 20
 REGIMES_NEEDED: Final = ("range", "trend")
-INTENT: Final = "DISPATCH:PROMOTE_STRATEGY"
 # Figures that are divided are written with six digits after the point: enough to compare, short enough to read.
 SIX_DIGITS: Final = Decimal("0.000001")
 
@@ -198,21 +197,6 @@ def patterns(promotions: Promotions, strategy: str) -> str:
     return "; ".join(f"shadow {count} x {sentence}" for sentence, count in sorted(counted.items()))
 
 
-class Step(Named):
-    """The ceremony, in its order; the number is the place."""
-
-    ASSERT_NO_KILL_FLAG = "ASSERT_NO_KILL_FLAG"
-    ASSERT_NO_DRIFT = "ASSERT_NO_DRIFT"
-    ASSEMBLE_BUNDLE = "ASSEMBLE_BUNDLE"
-    SEND_INTENT = "SEND_INTENT"
-    HUMAN_GATE = "HUMAN_GATE"
-    EMIT_PROMOTION = "EMIT_PROMOTION"
-    CHANGE_CONFIG = "CHANGE_CONFIG"
-
-
-CEREMONY: Final[tuple[Step, ...]] = tuple(Step)
-
-
 def record_of(promotions: Promotions, strategy: str) -> Record:
     """What the shadow period of a strategy amounts to."""
     days = tuple(promotions.shadow.get(strategy, {}).values())
@@ -376,20 +360,3 @@ def promote(
             bunny_vectors_fail=held.bunny_vectors_fail,
         )
     )
-
-
-def step_reached(
-    checks: tuple[Check, ...], *, intent_sent: bool, approved: bool, promoted: bool, configured: bool
-) -> Step | None:
-    """The step that the ceremony stands before, so that none is taken before its turn; None after the last."""
-    red = {check.item for check in checks if not check.green}
-    done = (
-        Item.KILL_FLAG not in red,
-        Item.DRIFT not in red,
-        not red,
-        intent_sent,
-        approved,
-        promoted,
-        configured,
-    )
-    return next((step for step, is_done in zip(CEREMONY, done, strict=True) if not is_done), None)

@@ -1,4 +1,4 @@
-"""How fast: sliding windows as values. Place and cancel stand in front of data; what does not fit waits.
+"""How fast: sliding windows as values, of frames to the broker and of reconciliations.
 
 A broker that is spoken to too fast first answers with errors, then hangs up, then bans. The desk therefore counts its
 own frames and asks here before it hands one over. All instants on the wire are ticks: they never step.
@@ -12,33 +12,17 @@ from typing import Final
 
 from attrs import frozen
 
-from phoenix_core.values import Named
-
 # The gateway cuts a client off at 50 messages a second: 45 leaves it room, 8 in 0.2 s spreads them.
 BURST_MAX: Final = 8
 BURST_WINDOW: Final = timedelta(milliseconds=200)
 MESSAGES_MAX: Final = 45
 ORDERS_MAX: Final = 50
 SECOND: Final = timedelta(seconds=1)
-# Longer in our own queue, and the price that a human approved is no longer the price that is traded.
-ENTRY_WAIT_MAX: Final = timedelta(seconds=1)
 RUNS_MAX: Final = 12
 RUNS_WINDOW: Final = timedelta(minutes=1)
 RECONCILE_EVERY: Final = timedelta(seconds=300)
 # A wall clock is disciplined in steps far below this; further back than this it was set, and its spans are worthless.
 STEP_BACK_MAX: Final = timedelta(seconds=2)
-
-
-class Urgency(Named):
-    """Who goes first. Declared in order: whatever takes risk away is in front."""
-
-    CANCEL = "CANCEL"
-    EXIT = "EXIT"
-    ENTRY = "ENTRY"
-    DATA = "DATA"
-
-
-_RANK: Final = {urgency: n for n, urgency in enumerate(Urgency)}
 
 
 @frozen
@@ -47,17 +31,6 @@ class Wire:
 
     messages: tuple[timedelta, ...] = ()
     orders: tuple[timedelta, ...] = ()
-
-
-@frozen
-class Waiting:
-    """Something that wants to go out: all of its messages, or none."""
-
-    key: str
-    urgency: Urgency
-    since: timedelta
-    messages: int = 1
-    orders: int = 0
 
 
 def has_passed(since: datetime, now: datetime, span: timedelta) -> bool:
@@ -106,19 +79,6 @@ def budget(wire: Wire, now: timedelta) -> int:
 
 def _later(gone: tuple[timedelta, ...], than: timedelta) -> int:
     return len(gone) - bisect_right(gone, than)
-
-
-def next_out(queue: tuple[Waiting, ...], wire: Wire, now: timedelta) -> Waiting | None:
-    """Who may go out now: the most urgent, oldest first; nobody overtakes a more urgent one that does not fit yet."""
-    late = overdue(queue, now)
-    candidates = (waiting for waiting in queue if waiting not in late)
-    first = min(candidates, key=lambda waiting: (_RANK[waiting.urgency], waiting.since), default=None)
-    return first if first is not None and has_room(wire, now, first.messages, first.orders) else None
-
-
-def overdue(queue: tuple[Waiting, ...], now: timedelta) -> tuple[Waiting, ...]:
-    """Entries that waited longer than a second: they leave the queue unsent."""
-    return tuple(w for w in queue if w.urgency is Urgency.ENTRY and now - w.since > ENTRY_WAIT_MAX)
 
 
 def run_wanted_at(

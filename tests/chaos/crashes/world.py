@@ -26,6 +26,7 @@ from phoenix_core.chain import Conflict, Head, Sealed, StateSnapshot
 from phoenix_core.checkpoint import Signer, Standing
 from phoenix_core.facts import Fact, FrameSaid, Quote, Snapshot
 from phoenix_core.kernel import ClearedOrder
+from phoenix_core.orders import Line
 from phoenix_core.values import Account, Instrument, Money
 from phoenix_core.watch.alerts import Message
 
@@ -289,9 +290,9 @@ class Wire:
         self.broker.cancel(ref)
         self.spot("cancel", "after")
 
-    async def margin(self, cleared: Sequence[object]) -> Money | None:
+    async def margin(self, line: Line) -> Money | None:
         """What the mock says, which is nothing."""
-        return await self.broker.margin(cleared)
+        return await self.broker.margin(line)
 
     def quotes(self) -> Mapping[str, Quote]:
         """The last quotes."""

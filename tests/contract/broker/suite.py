@@ -300,7 +300,7 @@ class BrokerContract:
     async def test_b14_what_an_order_would_bind_is_a_question(self, stage: Stage) -> None:
         """A number, or None; and nothing is placed."""
         await ready(stage)
-        margin = await stage.broker.margin((bracket(stage.broker.instruments()[SYMBOL], stage.account),))
+        margin = await stage.broker.margin(bracket(stage.broker.instruments()[SYMBOL], stage.account).frames[0].line)
         assert margin is None or margin > 0
         picture = await stage.broker.snapshot()
         assert picture.orders == () and picture.positions == ()

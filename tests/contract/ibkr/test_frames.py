@@ -305,13 +305,13 @@ async def test_a_question_about_margin_says_so_on_the_bytes() -> None:
     """whatIf is 1 on it, the answer is the change of initial margin, and no order exists afterwards."""
     async with played() as scene:
         await ready(scene)
-        margin = await scene.broker.margin((bracket(scene.broker.instruments()[SYMBOL], scene.account),))
+        margin = await scene.broker.margin(bracket(scene.broker.instruments()[SYMBOL], scene.account).frames[0].line)
         (asked,) = scene.sent("placeOrder")
         assert (asked["whatIf"], asked["orderRef"]) == ("1", "")
         assert margin is not None and margin > 0
         assert not scene.server.core.venue.book.live and (await scene.broker.snapshot()).orders == ()
         refused = bracket(scene.broker.instruments()[SYMBOL], scene.account, quantity=Quantity(Decimal("0.5")))
-        assert await scene.broker.margin((refused,)) is None
+        assert await scene.broker.margin(refused.frames[0].line) is None
 
 
 async def test_what_must_never_be_sent_is_not_sent() -> None:

@@ -17,7 +17,7 @@ from returns.result import Success
 from phoenix_core.beads import About, Kind, Shadow, ShadowEvent
 from phoenix_core.refusals import Reason
 from phoenix_core.trust import promotion
-from phoenix_core.trust.promotion import CEREMONY, Bundle, Item, Promotions, Record, Standing, Step
+from phoenix_core.trust.promotion import Bundle, Item, Promotions, Record, Standing
 from phoenix_core.values import Money
 from phoenix_core.watch.observations import seen
 from tests.showing import shows
@@ -205,40 +205,6 @@ class TestPromotionT2:
         promotions = Promotions()
         promotions.fold(bead(7, body))
         assert promotions.live == {"meanrev": 7}
-
-
-@shows("S32-PRO-07")
-class TestCeremony:
-    """The ceremony: seven steps in one order, none before its turn."""
-
-    def test_steps_are_those_of_the_ledger(self) -> None:
-        """0 no kill flag, 1 no drift, 2 bundle, 3 intent, 4 human, 5 bead, 6 change."""
-        assert CEREMONY == (
-            Step.ASSERT_NO_KILL_FLAG,
-            Step.ASSERT_NO_DRIFT,
-            Step.ASSEMBLE_BUNDLE,
-            Step.SEND_INTENT,
-            Step.HUMAN_GATE,
-            Step.EMIT_PROMOTION,
-            Step.CHANGE_CONFIG,
-        )
-        assert promotion.INTENT == "DISPATCH:PROMOTE_STRATEGY"
-
-    @pytest.mark.parametrize("done", list(product((False, True), repeat=7)))
-    def test_first_thing_that_is_not_done_is_next(self, done: tuple[bool, ...]) -> None:
-        """All 128 states: the ceremony stands before the first step that is not done."""
-        kill, drift, rest, sent, approved, promoted, configured = done
-        red = {item for item, ok in ((Item.KILL_FLAG, kill), (Item.DRIFT, drift), (Item.SHARPE, rest)) if not ok}
-        reached = promotion.step_reached(
-            promotion.checklist(*spoilt(red)),
-            intent_sent=sent,
-            approved=approved,
-            promoted=promoted,
-            configured=configured,
-        )
-        facts = (kill, drift, kill and drift and rest, sent, approved, promoted, configured)
-        expected = next((step for step, ok in zip(CEREMONY, facts, strict=True) if not ok), None)
-        assert reached is expected
 
 
 def session(day: str, **told: Any) -> Shadow:  # Any: fields of many types

@@ -1,4 +1,4 @@
-"""Pacing: no window is ever overrun, nothing urgent waits behind data, and no run of the reconciler is dropped."""
+"""Pacing: no window is ever overrun, and no run of the reconciler is dropped."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phoenix_core.watch import pacing
-from phoenix_core.watch.pacing import Urgency, Waiting, Wire
+from phoenix_core.watch.pacing import Wire
 from tests.showing import shows
 from tests.unit.watch.made import at
 
@@ -101,70 +101,6 @@ class TestWire:
             wire = pacing.taken(wire, START + n * timedelta(milliseconds=100), 2, 1)
         assert len(wire.messages) == 20
         assert len(wire.orders) == 10
-
-
-queues: Final = st.lists(
-    st.builds(
-        Waiting,
-        key=st.uuids().map(str),
-        urgency=st.sampled_from(Urgency),
-        since=st.integers(0, 1500).map(lambda ms: START + ms * MS),
-        messages=st.integers(1, 3),
-    ),
-    max_size=12,
-).map(tuple)
-
-
-@shows("S32-CON-06", "L10", "F68")
-class TestQueue:
-    """The queue: place and cancel in front of data; a cancel never behind data; an entry waits at most 1 s."""
-
-    @given(queues, st.integers(0, 8))
-    def test_most_urgent_goes_first_and_is_not_overtaken(self, queue: tuple[Waiting, ...], gone: int) -> None:
-        """What goes out is of the most urgent kind that waits; while that does not fit, nothing else goes."""
-        now = START + 1500 * MS
-        wire = pacing.taken(Wire(), now, gone) if gone else Wire()
-        out = pacing.next_out(queue, wire, now)
-        live = [w for w in queue if not (w.urgency is Urgency.ENTRY and now - w.since > timedelta(seconds=1))]
-        order = [Urgency.CANCEL, Urgency.EXIT, Urgency.ENTRY, Urgency.DATA]
-        ranks = [order.index(w.urgency) for w in live]
-        if out is None:
-            assert not live or gone > 8 - max(w.messages for w in live)
-        else:
-            assert order.index(out.urgency) == min(ranks)
-            assert out.since == min(w.since for w in live if w.urgency is out.urgency)
-            assert gone + out.messages <= 8
-
-    def test_cancel_passes_450_data_requests(self) -> None:
-        """With 450 data requests queued, ten cancels are on the wire within half a second."""
-        queue = tuple(Waiting(f"d{n}", Urgency.DATA, START) for n in range(450))
-        queue += tuple(Waiting(f"c{n}", Urgency.CANCEL, START + MS) for n in range(10))
-        wire, now = Wire(), START + MS
-        cancels = 0
-        while cancels < 10:
-            out = pacing.next_out(queue, wire, now)
-            if out is None:
-                now = pacing.room_at(wire, now, 1)
-                continue
-            assert out.urgency is Urgency.CANCEL
-            wire = pacing.taken(wire, now, 1)
-            queue = tuple(w for w in queue if w is not out)
-            cancels += 1
-        assert now - START < timedelta(milliseconds=500)
-
-    def test_entry_leaves_the_queue_after_a_second(self) -> None:
-        """An entry that waited exactly a second may go; a tick more and it is overdue and is not sent."""
-        entry = Waiting("e", Urgency.ENTRY, START, 3, 3)
-        on_time, late = START + pacing.SECOND, START + pacing.SECOND + timedelta(microseconds=1)
-        assert pacing.next_out((entry,), Wire(), on_time) == entry
-        assert pacing.overdue((entry,), on_time) == ()
-        assert pacing.next_out((entry,), Wire(), late) is None
-        assert pacing.overdue((entry,), late) == (entry,)
-
-    def test_exits_never_grow_too_old(self) -> None:
-        """An exit or a cancel waits as long as it must: refusing it would leave the risk standing."""
-        queue = (Waiting("x", Urgency.EXIT, START), Waiting("c", Urgency.CANCEL, START))
-        assert pacing.overdue(queue, START + timedelta(hours=1)) == ()
 
 
 @shows("I17")

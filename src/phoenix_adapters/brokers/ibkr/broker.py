@@ -26,7 +26,7 @@ from phoenix_adapters.brokers.ibkr.translate import Accounts, Names, Translator
 from phoenix_adapters.wire import Message
 from phoenix_core.facts import CancelSaid, Fact, FrameSaid, LinkEvent, Quote, Snapshot
 from phoenix_core.kernel import ClearedOrder
-from phoenix_core.orders import Frame, Line
+from phoenix_core.orders import Line
 from phoenix_core.ports import Clock
 from phoenix_core.values import Account, Instrument, Money, Role
 
@@ -216,10 +216,10 @@ class IbkrBroker:
         done, _ = await asyncio.wait({answer}, timeout=self.round_trip_within_s)
         return bool(done) and not answer.cancelled() and answer.result()
 
-    async def margin(self, cleared: Sequence[object]) -> Money | None:
-        """What the entry among these would bind, asked by an order that says of itself that it is a question."""
-        session, line = self.line, _line_among(cleared)
-        if session is None or line is None or unsendable(line) or line.account != self._tag:
+    async def margin(self, line: Line) -> Money | None:
+        """What an order would bind, asked by one that says of itself that it is a question."""
+        session = self.line
+        if session is None or unsendable(line) or line.account != self._tag:
             return None
         await self.pacer.data_turn()
         if not session.writable:
@@ -355,19 +355,6 @@ class IbkrBroker:
     def skew(self) -> timedelta:
         """The broker's clock minus ours, as last measured, to the second."""
         return self.hearing.skew
-
-
-def _line_among(cleared: Sequence[object]) -> Line | None:
-    """The entry's line, or the first, of lines, frames or cleared orders."""
-    lines: list[Line] = []
-    for one in cleared:
-        if isinstance(one, ClearedOrder):
-            lines.extend(frame.line for frame in one.frames)
-        elif isinstance(one, Frame):
-            lines.append(one.line)
-        elif isinstance(one, Line):
-            lines.append(one)
-    return next((line for line in lines if line.role is Role.ENTRY), lines[0] if lines else None)
 
 
 def build(

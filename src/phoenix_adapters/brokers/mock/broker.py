@@ -7,7 +7,7 @@ Nothing in it looks at Phoenix's log. `script` forces the fate of the next entry
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from decimal import ROUND_FLOOR, Decimal
 from random import Random
@@ -33,7 +33,7 @@ from phoenix_core.facts import (
     Snapshot,
 )
 from phoenix_core.kernel import ClearedOrder
-from phoenix_core.orders import Frame
+from phoenix_core.orders import Frame, Line
 from phoenix_core.ports import Clock
 from phoenix_core.values import Account, Instrument, Money, OrderType, Price, Quantity, Role, Side, floor_to, times
 from phoenix_core.watch.pacing import Wire, budget, has_room, taken
@@ -252,8 +252,8 @@ class MockBroker:
                 for child in self.truth.children(working):
                     self._end(child, BrokerStatus.CANCELLED, "parent cancelled")
 
-    async def margin(self, cleared: Sequence[object]) -> Money | None:
-        """Four per cent of nothing in particular: the mock does not say."""
+    async def margin(self, line: Line) -> Money | None:
+        """The mock does not say."""
         return None
 
     def quotes(self) -> Mapping[str, Quote]:
