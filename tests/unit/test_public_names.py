@@ -14,7 +14,11 @@ import pytest
 import phoenix_core
 from phoenix_adapters.seams.files import SUFFIXES
 from phoenix_core.gate import cse
+from phoenix_core.gate.kill_flags import Standing
 from phoenix_core.kernel import _HANDLERS
+from phoenix_core.trade.order_life import Known
+from phoenix_core.trade.positions import Ended, Open
+from phoenix_core.watch.alerts import OpenAlert
 from tests.showing import REPOSITORY
 
 # The words that the names of phoenix_core are said in; its docstring and the guide say so too.
@@ -92,6 +96,21 @@ def test_the_guide_names_what_is_there() -> None:
         at: object = phoenix_core.Desk()
         for part in dotted.split("."):
             at = getattr(at, part)
+
+
+def test_what_the_guide_says_of_a_desk_is_there() -> None:
+    """Each attribute of a row of its table is one of what stands under that name."""
+    rows: dict[str, type] = {
+        "positions.open": Open,
+        "positions.ended": Ended,
+        "orders.open": Known,
+        "alerts.open": OpenAlert,
+        "kill_flags.standing": Standing,
+    }
+    for dotted, cls in rows.items():
+        (told,) = re.findall(rf"^\| `desk\.{re.escape(dotted)}` \| by [^:]+: (.*) \|$", GUIDE, re.M)
+        named = re.findall(r"`(\w+)`", told)
+        assert named and [name for name in named if not hasattr(cls, name)] == []
 
 
 def test_the_guide_names_every_field_of_a_signal_and_every_suffix() -> None:
