@@ -161,22 +161,25 @@ def day_of(session: Session, day: str) -> dict[str, object]:
     counted: Counter[str] = Counter()
     refused: Counter[str] = Counter()
     charged: dict[tuple[str, str], Decimal] = {}  # what was told last of each execution, on whatever day
-    fees: dict[str, Decimal] = {}
+    fees: dict[tuple[str, str], Decimal] = {}  # of that day, by execution and currency
+    ours: set[str] = set()  # executions that are booked into a position, whenever that was said
     realized: list[tuple[str, Decimal]] = []
     drifts: list[str] = []
     for bead in _told(session, None):
         more = _charged_more(bead, charged)
+        ours |= _booked(bead)
         if fx_day(bead.ts) != day:
             continue
-        for paid_in, amount in more.items():
-            fees[paid_in] = fees.get(paid_in, Decimal(0)) + amount
+        for charge, amount in more.items():
+            fees[charge] = fees.get(charge, Decimal(0)) + amount
         _count(bead, counted, refused, realized, drifts)
     currency = session.genesis.currency
     return {
         "day": day,
         "currency": currency,
         "realized": plain(sum((amount for _, amount in realized), Decimal(0))),
-        "fees": {paid_in: plain(amount) for paid_in, amount in fees.items()},
+        "fees": _by_currency({charge: amount for charge, amount in fees.items() if charge[0] in ours}),
+        "fees_not_ours": _by_currency({charge: amount for charge, amount in fees.items() if charge[0] not in ours}),
         "closed": [{"position": name, "realized": plain(amount)} for name, amount in realized],
         "signals": counted["signals"],
         "approvals": counted["approvals"],
@@ -193,8 +196,26 @@ def day_of(session: Session, day: str) -> dict[str, object]:
     }
 
 
-def _charged_more(bead: Bead, charged: dict[tuple[str, str], Decimal]) -> dict[str, Decimal]:
-    """By currency, what a bead adds to the fees: of one that was told before, the difference, so that days add up."""
+def _booked(bead: Bead) -> set[str]:
+    """The execution that a bead books into a position of ours; a trade made by hand past the desk is in none."""
+    from phoenix_core.beads import Execution
+
+    body = bead.body
+    return {body.family} if isinstance(body, Execution) and body.position_id is not None else set()
+
+
+def _by_currency(fees: Mapping[tuple[str, str], Decimal]) -> dict[str, str]:
+    from phoenix_core.values import plain
+
+    sums: dict[str, Decimal] = {}
+    for (_, paid_in), amount in fees.items():
+        sums[paid_in] = sums.get(paid_in, Decimal(0)) + amount
+    return {paid_in: plain(amount) for paid_in, amount in sums.items()}
+
+
+def _charged_more(bead: Bead, charged: dict[tuple[str, str], Decimal]) -> dict[tuple[str, str], Decimal]:
+    """What a bead adds to the fees of an execution: of one that was told before, the difference, so that days add
+    up."""
     from phoenix_core.beads import Execution, ExecutionEvent
 
     body = bead.body
@@ -203,7 +224,7 @@ def _charged_more(bead: Bead, charged: dict[tuple[str, str], Decimal]) -> dict[s
     assert body.commission is not None and body.currency is not None, "a commission is an amount in a currency"
     before = charged.get((body.family, body.currency), Decimal(0))
     charged[body.family, body.currency] = body.commission
-    return {body.currency: body.commission - before}
+    return {(body.family, body.currency): body.commission - before}
 
 
 def _count(
@@ -259,15 +280,21 @@ def _refused(refused: dict[str, int], reasons: tuple[str, ...]) -> None:
         refused[reason] = refused.get(reason, 0) + 1
 
 
+def _sums(amounts: Mapping[str, str]) -> str:
+    return ", ".join(f"{amount} {paid_in}" for paid_in, amount in amounts.items())
+
+
 def _report_words(report: dict[str, object]) -> str:
-    fees, refusals, alerts = report["fees"], report["refusals"], report["alerts"]
+    fees, foreign, refusals, alerts = (report[name] for name in ("fees", "fees_not_ours", "refusals", "alerts"))
     closed, drifts = report["closed"], report["drifts"]
-    assert isinstance(fees, dict) and isinstance(refusals, dict) and isinstance(alerts, dict), "tables of the report"
+    assert isinstance(fees, dict) and isinstance(foreign, dict), "tables of the report"
+    assert isinstance(refusals, dict) and isinstance(alerts, dict), "tables of the report"
     assert isinstance(closed, list) and isinstance(drifts, list), "lists of the report"
     lines = [
         f"FX day {report['day']}",
         f"  P&L realised  {report['realized']} {report['currency']} before fees, {len(closed)} positions closed",
-        "  fees          " + (", ".join(f"{amount} {paid_in}" for paid_in, amount in fees.items()) or "none"),
+        f"  fees          {_sums(fees) or 'none'}"
+        + (f", and {_sums(foreign)} for executions of no order of ours" if foreign else ""),
         f"  signals       {report['signals']}, approved {report['approvals']}, rejected {report['rejections']}",
         f"  entries sent  {report['entries']}, executions {report['executions']}",
         f"  refusals      {', '.join(f'{reason} {count}' for reason, count in refusals.items()) or 'none'}",

@@ -134,6 +134,7 @@ REPORT: Final[Shape] = {
     "currency": str,
     "realized": str,
     "fees": dict,
+    "fees_not_ours": dict,
     "closed": [{"position": str, "realized": str}],
     "signals": int,
     "approvals": int,

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from attrs import evolve as changed
 
 from phoenix_adapters.beads.sqlite import SqliteStore
 from phoenix_cli.home import Home, Settings, settings_text
@@ -25,7 +26,7 @@ from phoenix_core.trade.positions import Open
 from phoenix_core.values import Money, State
 from tests.contract.cli.operator import Seat
 from tests.stage import Stage, stage
-from tests.unit.desk.walks import WORDS, hear
+from tests.unit.desk.walks import WORDS, filled, hear
 
 POUND = {"pair": "GBPUSD", "entry": "1.2700", "stop": "1.2665", "target": "1.2770"}
 
@@ -78,6 +79,9 @@ async def evening(desk: Stage) -> None:
         await desk.tick(5)
     held = await desk.enter(**POUND)
     assert desk.state(held) is State.MANAGED
+    by_hand = changed(filled(desk, "", "5", exec_id="hand.1.01"), perm_id=99, symbol="USDCAD")
+    await hear(desk, CommissionSaid("test:1", by_hand.exec_id, Money(Decimal("1.10")), "USD"), by_hand)
+    await hear(desk, CommissionSaid("test:1", "hand.1.02", Money(Decimal("0.50")), "CAD"))
     position = desk.position(held)
     assert isinstance(position, Open)
     (bought,) = desk.desk.fills.of(position.position_id)
@@ -104,13 +108,18 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Home, Sta
 
 def test_a_report_is_of_one_day_that_rolls_at_five_in_new_york(played: tuple[Home, Stage]) -> None:
     """Both trades lie on one date of the calendar; each is in the report of its own day, with its fees: a commission
-    that was told twice is what was told last, and what is known a day later counts on that day, so that days add up."""
+    that was told twice is what was told last, and what is known a day later counts on that day, so that days add up.
+    What a trade by hand cost is said apart, whichever of the two was told first."""
     seat = seat_of(*played)
     today = seat.json("report").document
     before = seat.json("report", "--day", "2026-11-18").document
     assert (today["day"], today["entries"], today["executions"], today["closed"]) == ("2026-11-19", 1, 1, [])
     assert (before["entries"], before["executions"], len(before["closed"])) == (1, 2, 1)
     assert (before["fees"], today["fees"]) == ({"USD": "4"}, {"USD": "2.25"})
+    assert (before["fees_not_ours"], today["fees_not_ours"]) == ({}, {"USD": "1.1", "CAD": "0.5"})
+    words = [seat.run("report", "--day", day).out for day in (before["day"], today["day"])]
+    assert "fees          4 USD\n" in words[0]
+    assert "fees          2.25 USD, and 1.1 USD, 0.5 CAD for executions of no order of ours\n" in words[1]
     assert (before["realized"], today["realized"]) == (before["closed"][0]["realized"], "0")
 
 
