@@ -121,7 +121,8 @@ def policy_show(ctx: click.Context) -> None:
 @click.argument("file", type=click.Path(exists=True, path_type=Path))
 @click.pass_context
 def policy_set(ctx: click.Context, file: Path) -> None:
-    """Put a policy in force, signed; what was approved under the old one is withdrawn.
+    """Put a policy in force, signed; what was approved under the old one is withdrawn, and a strategy that earned
+    anything under it begins its shadow anew.
 
     Example: phoenix policy set policy.json
     """
@@ -132,10 +133,14 @@ def policy_set(ctx: click.Context, file: Path) -> None:
 
     policy = read_policy(file)
     with opened(home_of(ctx)) as session:
+        before = session.desk.head.size
         said = sign_and_act(ctx, session, SetPolicy(policy_hash(policy)), policy=policy)
         if not is_successful(said):
             refuse_with(ctx, said.failure())
-        emit(ctx, {"policy": policy_hash(policy), "signed": True}, f"in force: {policy_hash(policy)}")
+        anew = [made.strategy for made in session.desk.changes.latest.values() if made.seq >= before]
+        words = [f"in force: {policy_hash(policy)}"]
+        words += [f"{name}: its shadow begins anew, and `phoenix bunny` owes it a sweep" for name in anew]
+        emit(ctx, {"policy": policy_hash(policy), "signed": True, "revalidate": anew}, "\n".join(words))
 
 
 def read_policy(file: Path) -> Policy:

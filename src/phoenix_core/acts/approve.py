@@ -6,7 +6,7 @@ signed command is recorded and waits for the engine. A refused signature leaves 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any, Final
 
@@ -20,6 +20,7 @@ from phoenix_core.acts.signatures import expected, expected_intent
 from phoenix_core.beads import (
     About,
     Body,
+    ChangeType,
     Draft,
     KillKind,
     Observation,
@@ -61,6 +62,7 @@ from phoenix_core.records import evolve
 from phoenix_core.refusals import Reason, Refusal, refusal
 from phoenix_core.rulings import Ruling, denied, granted
 from phoenix_core.trade.positions import changed
+from phoenix_core.trust.revalidation import change
 from phoenix_core.values import BadInput, CommandId, State, TokenId, derived_id
 from phoenix_core.watch.alerts import resolved
 from phoenix_core.watch.codes import Code, alert
@@ -298,7 +300,29 @@ def _set_policy(desk: Desk, command: Sign, says: SetPolicy, recorded: Body, sign
         withdrawn.append(tokens.revoked(token, (Reason.TOKEN_REVOKED,)))
         proof = Proof(ProofKind.RULE, "policy")
         withdrawn.append(changed(position, PositionEvent.WITHDRAWN, proof, reasons=("POLICY_CHANGED",)))
-    return granted("policy", recorded, evolve(policy, signed=signed), *withdrawn, texts=command.texts)
+    flips = _flips(desk, command, says.policy, signed)
+    return granted("policy", recorded, evolve(policy, signed=signed), *withdrawn, *flips, texts=command.texts)
+
+
+def _flips(desk: Desk, command: Sign, policy: str, signed: Signed) -> Iterator[Body | Draft | None]:
+    """What a policy does to the strategies that earned something under another one, of which a shadow tells: each trades
+    by it, and begins anew. A first policy changes nothing, and neither does the same one again."""
+    before = policy_of(desk)
+    if before is None:
+        return
+    for strategy in sorted(name for name, days in desk.promotions.shadow.items() if days):
+        bodies = change(
+            change_type=ChangeType.CONFIG_FLIP,
+            strategy=strategy,
+            component="gate",
+            parameter="policy",
+            old_value=policy_hash(before),
+            new_value=policy,
+            changed_by=desk.approvals.name_of(signed.key),
+            seed=command.command_id,
+        )
+        yield from bodies
+        yield alert(Code.REVALIDATION_STARTED, strategy, command.command_id, parameter="policy") if bodies else None
 
 
 HANDLERS: Final[Mapping[type, Callable[[Desk, Any, World], Ruling]]] = {Sign: _sign}

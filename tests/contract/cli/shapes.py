@@ -270,7 +270,7 @@ SHAPES: Final[dict[str, Shape]] = {
     ),
     "anchor refresh": {"strategy": str, "regime": str, "refreshed": True},
     "policy show": {"policy": dict, "signed": bool},
-    "policy set": {"policy": str, "signed": True},
+    "policy set": {"policy": str, "signed": True, "revalidate": [str]},
     "operator list": {"operators": [{"key": str, "name": str, "assurance": str, "enrolled": int, "revoked": WHOLE}]},
     "operator enrol": {"key": str, "name": str},
     "operator revoke": {"key": str, "revoked": True},

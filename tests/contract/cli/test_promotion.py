@@ -105,6 +105,22 @@ def not_asked_for(seat: Seat, evidence: str, monkeypatch: pytest.MonkeyPatch) ->
     assert seat.json("beads", "query", "--kind", "PROMOTION").document["beads"] == []
 
 
+@shows("INV-PHASE2-REVALIDATE-1", "S33-REV-01")
+def test_another_policy_says_whose_shadow_begins_anew(tmp_path: Path) -> None:
+    """A config flip is one command: the answer names the strategy that was tried under the old policy, and nobody where
+    the same policy is set again."""
+    seat = founded(tmp_path)
+    assert seat.json("promote", "shadow", "-", given=session_of(1)).code == 0
+    policy = seat.json("policy", "show").document["policy"]
+    file = tmp_path / "policy.json"
+    for risk, anew in ((policy["risk_per_trade"], []), ("0.004", [STRATEGY]), ("0.003", [])):
+        file.write_text(json.dumps(policy | {"risk_per_trade": risk}), "utf-8")
+        assert seat.json("policy", "set", str(file)).document["revalidate"] == anew
+    (made,) = seat.json("beads", "query", "--kind", "CONFIG_CHANGE").document["beads"]
+    assert made["body"]["parameter"] == "policy"
+    assert seat.json("promote", "shadow", "-", given=session_of(1)).document["sessions"] == 1
+
+
 class TestShadow:
     """What the shadow trader reports comes in through one closed document, and nothing is made up for it."""
 

@@ -22,7 +22,10 @@ from phoenix_core.acts.earn import standing_of
 from phoenix_core.acts.operate import ChangeConfig, Initialise, Observe, ReportShadow
 from phoenix_core.beads import (
     About,
+    Alert,
     ChangeType,
+    ConfigChange,
+    Decision,
     Genesis,
     Limits,
     Operator,
@@ -59,6 +62,9 @@ POLICY: Final = Policy(
         daily_loss_max=Money(Decimal(50_000)),
     )
 )
+
+
+OTHER: Final = changed(POLICY, drift_bps_max=POLICY.drift_bps_max - 1)
 
 
 class LiveBroker(MockBroker):
@@ -203,6 +209,38 @@ class TestPromotions:
             assert not promoted(desk), "its sweep has not passed"
 
         assert walked(walk, live_stage()).sent == 0
+
+    @shows("INV-PHASE2-REVALIDATE-1", "S33-REV-01", "S33-REV-03")
+    def test_another_policy_takes_the_promotion_away(self) -> None:
+        """It is what every strategy trades by. One bead of a change for each that earned anything under the old one, in
+        the same append; none for the first policy, for the same one again, or where nobody has anything to lose."""
+
+        async def walk(desk: Stage) -> None:
+            permitted(desk)
+            third = changed(POLICY, four_eyes=True)
+            permitted(desk, third)
+            shadowed(desk)
+            permitted(desk, third)
+            assert desk.bodies(ConfigChange) == [] and promoted(desk)
+            permitted(desk, OTHER)
+            (made,) = desk.bodies(ConfigChange)
+            assert (made.change_type, made.strategy, made.component, made.parameter, made.changed_by) == (
+                ChangeType.CONFIG_FLIP,
+                STRATEGY,
+                "gate",
+                "policy",
+                "operator",
+            )
+            assert (made.old_value, made.new_value) == (policy_hash(third), policy_hash(OTHER))
+            assert refused_at_intake(desk) == (Reason.STRATEGY_NOT_PROMOTED.value,)
+            permitted(desk, third)
+            assert len(desk.bodies(ConfigChange)) == 1, "its shadow has not begun"
+
+        desk = walked(walk, live_stage())
+        beads = desk.beads()
+        (place,) = [n for n, bead in enumerate(beads) if isinstance(bead.body, ConfigChange)]
+        told = [one.body for one in beads[place - 2 : place + 3] if not isinstance(one.body, ConfigChange)]
+        assert [type(body) for body in told] == [Decision, Policy, Shadow, Alert]
 
     @shows("INV-PHASE2-REVALIDATE-1")
     def test_a_sweep_that_fails_later_stops_a_promoted_strategy(self) -> None:
