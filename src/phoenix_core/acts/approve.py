@@ -305,8 +305,8 @@ def _set_policy(desk: Desk, command: Sign, says: SetPolicy, recorded: Body, sign
 
 
 def _flips(desk: Desk, command: Sign, policy: str, signed: Signed) -> Iterator[Body | Draft | None]:
-    """What a policy does to the strategies that earned something under another one, of which a shadow tells: each trades
-    by it, and begins anew. A first policy changes nothing, and neither does the same one again."""
+    """What a policy does to the strategies that earned something under another one, as their shadows tell: each begins
+    anew. A first policy changes nothing, and neither does the same one again."""
     before = policy_of(desk)
     if before is None:
         return
