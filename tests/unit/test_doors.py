@@ -28,6 +28,7 @@ from phoenix_core import (
     read_signal,
     sealed,
 )
+from phoenix_core.acts.operate import SAYABLE, Observe
 from phoenix_core.beads import About, Observation
 from phoenix_core.chain import EMPTY
 from phoenix_core.facts import ExecutionSaid, Held, LinkEvent, LinkSaid, Quote, Snapshot
@@ -106,6 +107,23 @@ class TestProposals:
         """By name, and not by a key that some table of ours has not."""
         no = refused(decide, Desk(), wrong, World(NOW))
         assert (no.field, no.value) == ("command", type(wrong).__name__)
+
+
+class TestObservations:
+    """Nobody but the engine says what proves something, and nothing is said that could not be read again."""
+
+    @pytest.mark.parametrize("about", sorted(set(About) - set(SAYABLE), key=str))
+    def test_what_proves_something_is_not_said_from_outside(self, about: About) -> None:
+        """No picture, no quote and no late word comes from a command: they would reconcile a desk, or be cited."""
+        no = refused(decide, Desk(), Observe(COMMAND, about, "it", {}), World(NOW))
+        assert (no.field, no.value) == ("about", about.value)
+
+    @pytest.mark.parametrize("facts", [{}, {"verdict": ""}, {"verdict": "PASS"}])
+    def test_a_scar_has_a_verdict(self, facts: dict[str, str]) -> None:
+        """What is kept of it is read off its bead at every start: one without it would be in the log for good."""
+        assert refused(decide, Desk(), Observe(COMMAND, About.BUNNY, "CV", facts), World(NOW)).field == "facts.verdict"
+        said = decide(Desk(), Observe(COMMAND, About.BUNNY, "CV", {"verdict": "fail"}), World(NOW))
+        assert is_successful(said.result)
 
 
 EXECUTION = ExecutionSaid(

@@ -33,9 +33,10 @@ from phoenix_core.refusals import Reason, refusal
 from phoenix_core.rulings import Ruling, denied, granted, settling
 from phoenix_core.trade.autopsy import Finding
 from phoenix_core.trust.revalidation import change
-from phoenix_core.values import Account, CommandId, Facts, Regime, derived_id
+from phoenix_core.values import Account, BadInput, CommandId, Facts, Regime, derived_id
 from phoenix_core.watch.alerts import Message, acknowledged, resolved, sent, tested
 from phoenix_core.watch.codes import Code, alert
+from phoenix_core.watch.observations import VERDICTS
 from phoenix_core.watch.session import still_degraded
 from phoenix_core.world import World
 
@@ -263,7 +264,15 @@ def _settle(desk: Desk, command: Settle, world: World) -> Ruling:
     return settling(granted("effects", seen), *open_ones)
 
 
+# What anybody may say that was seen. Quotes, pictures and late words prove things: only the engine makes their beads.
+SAYABLE: Final = (About.DEMAND, About.WARNING, About.DRILL, About.BUNNY)
+
+
 def _observe(desk: Desk, command: Observe, world: World) -> Ruling:
+    if command.about not in SAYABLE:
+        raise BadInput("about", str(command.about), "say one of " + ", ".join(map(str, SAYABLE)))
+    if command.about is About.BUNNY and command.facts.get("verdict") not in VERDICTS:
+        raise BadInput("facts.verdict", command.facts.get("verdict"), "say " + " or ".join(VERDICTS))
     return granted(command.subject, Observation(command.about, command.subject, command.facts))
 
 

@@ -21,6 +21,7 @@ LISTED_MAX: Final = 1000
 # A quote every five seconds over the five minutes that evidence lives.
 QUOTES_CITABLE: Final = 60
 _PASS: Final = "pass"
+VERDICTS: Final = (_PASS, "fail")
 # A resynchronisation says the same again; a day's late words fit in here many times over.
 LATE_KEPT: Final = 1024
 
@@ -200,7 +201,7 @@ def quote_seen(quote: Quote) -> Observation:
 
 def bunny_scar(vector: str, passed: bool) -> Observation:
     """The body of a chaos vector's verdict: what `Show bunny scars` shows."""
-    return seen(About.BUNNY, vector, verdict=_PASS if passed else "fail")
+    return seen(About.BUNNY, vector, verdict=VERDICTS[not passed])
 
 
 def is_reconciled(observations: Observations, session: int, connected_seq: int = 0) -> bool:

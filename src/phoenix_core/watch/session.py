@@ -124,18 +124,17 @@ def next_step(
     now: datetime,
     *,
     window_ends: datetime | None = None,
-    port_answers: bool = False,
     probed_at: datetime | None = None,
 ) -> NextStep:
-    """What the link asks for. `window_ends` is set inside the declared restart window: attempts then begin when the
-    port answers or the window ends."""
+    """What the link asks for. `window_ends` is set inside the declared restart window: what is tried there counts
+    nothing, and the attempts begin when it ends."""
     if sessions.state is ReconnectState.CONNECTED:
         return NextStep(Step.NOTHING, now)
     if sessions.state is ReconnectState.ESCALATED:
         return _since(Step.LISTEN, probed_at, now, PROBE_EVERY)
     if sessions.degraded and sessions.lost_at is not None:
         return _when(Step.ESCALATE, sessions.lost_at, now, WAITING_BUDGET, 0)
-    if window_ends is not None and not port_answers:
+    if window_ends is not None:
         return _since(Step.PROBE, probed_at, now, WINDOW_PROBE_EVERY)
     assert sessions.attempts < ATTEMPTS_MAX, "the third failure escalates in its own bead"
     attempt, since = sessions.attempts + 1, sessions.last_attempt_at or sessions.lost_at

@@ -238,7 +238,7 @@ class TestLinkBeads:
 
 
 class TestRestartWindow:
-    """E8: in the declared restart window the attempts begin when the port answers or the window ends."""
+    """E8: in the declared restart window what is tried counts nothing; the attempts begin when it ends."""
 
     def lost(self) -> Sessions:
         """Lost at 23:45, as declared."""
@@ -246,26 +246,25 @@ class TestRestartWindow:
         desk.say(LinkEvent.LOST, 0)
         return desk.sessions
 
-    def step(self, seconds: float, *, answers: bool = False, probed: datetime | None = None) -> Step:
+    def step(self, seconds: float, *, probed: datetime | None = None) -> Step:
         """What the link asks for so long after the loss, in a window of five minutes."""
         ends = at(300) if seconds < 300 else None
-        return next_step(self.lost(), at(seconds), window_ends=ends, port_answers=answers, probed_at=probed).step
+        return next_step(self.lost(), at(seconds), window_ends=ends, probed_at=probed).step
 
     @shows("F46", "F48")
     def test_no_attempt_is_burnt_on_a_gateway_that_restarts_as_declared(self) -> None:
-        """In the window only the port is probed, every 5 s; the three attempts begin when it answers, or after it."""
+        """In the window a session is only probed for, every 5 s; the three attempts begin after it."""
         assert self.step(10) is Step.PROBE
         assert self.step(10, probed=at(6)) is Step.WAIT
         assert self.step(11, probed=at(6)) is Step.PROBE
         assert self.step(299) is Step.PROBE
-        assert self.step(10, answers=True) is Step.ATTEMPT
         assert self.step(300) is Step.ATTEMPT
 
     @pytest.mark.parametrize(("since", "expected"), [(29, Step.WAIT), (30, Step.LISTEN)])
     def test_after_escalation_a_probe_every_half_minute(self, since: int, expected: Step) -> None:
         """Passively: nothing is attempted whatever the port says."""
         sessions = Sessions(state=ReconnectState.ESCALATED)
-        assert next_step(sessions, at(since), probed_at=at(0), port_answers=True).step is expected
+        assert next_step(sessions, at(since), probed_at=at(0)).step is expected
 
 
 class TestFold:
