@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -13,6 +14,7 @@ from attrs import evolve, fields
 from returns.pipeline import is_successful
 
 from phoenix_adapters.clock import manual_clock
+from phoenix_adapters.engine.inputs import proposal_of
 from phoenix_core import (
     BadInput,
     CommandId,
@@ -29,6 +31,7 @@ from phoenix_core import (
     sealed,
 )
 from phoenix_core.acts.operate import SAYABLE, Observe
+from phoenix_core.acts.propose import Quarantine
 from phoenix_core.beads import About, Observation
 from phoenix_core.chain import EMPTY
 from phoenix_core.facts import ExecutionSaid, Held, LinkEvent, LinkSaid, Quote, Snapshot
@@ -88,6 +91,13 @@ class TestProposals:
         assert (no.field, no.mend) == (field, "write 1 to 200 printable characters")
         assert len(no.value) <= 120
         assert Propose(COMMAND, "x" * 200, "x", incoming()).name == ""
+
+    def test_a_seam_that_does_not_say_who_it_was_breaks_no_engine(self) -> None:
+        """What came through it is put aside like anything that cannot be read."""
+        text = json.dumps(document()).encode()
+        assert isinstance(proposal_of("one.json", text, "bot"), Propose)
+        aside = proposal_of("one.json", text, "")
+        assert isinstance(aside, Quarantine) and aside.refusal.headline is Reason.SIGNAL_MALFORMED
 
     def test_a_document_is_read_first(self) -> None:
         """The mistake that everybody makes once."""

@@ -13,7 +13,6 @@ def proposal_of(name: str, data: bytes, channel: str) -> Propose | Quarantine:
     digest = digest_of(data)
     command_id = CommandId(derived_id("input", digest, name))
     try:
-        incoming = read_signal(read_document(data, name))
+        return Propose(command_id, digest, channel, read_signal(read_document(data, name)), name)
     except BadInput as error:
         return Quarantine(command_id, digest, channel, refusal_of(error), name)
-    return Propose(command_id, digest, channel, incoming, name)
