@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from decimal import Decimal
 from itertools import pairwise
 from unittest import mock
 
@@ -18,16 +19,19 @@ from phoenix_adapters.brokers.mock.broker import MockBroker
 from phoenix_adapters.brokers.mock.chaos import Fill
 from phoenix_core.acts.broker_said import Said
 from phoenix_core.acts.operate import Observe
-from phoenix_core.beads import About, Execution, ExecutionEvent, Heartbeat, IbkrSession, Observation
+from phoenix_core.beads import About, Execution, ExecutionEvent, Heartbeat, IbkrSession, Observation, Order, OrderEvent
 from phoenix_core.chain import Conflict, Fault, Head, Sealed, StoreFault
-from phoenix_core.facts import ErrorSaid, LinkEvent, LinkSaid
-from phoenix_core.gate.statements import Close, Resume
+from phoenix_core.effects import SendOrder
+from phoenix_core.facts import BrokerStatus, ErrorSaid, LinkEvent, LinkSaid
+from phoenix_core.gate.statements import Close, Protect, Resume
+from phoenix_core.kernel import due
 from phoenix_core.records import evolve
-from phoenix_core.values import State
+from phoenix_core.trade.positions import position_id_of
+from phoenix_core.values import Price, State
 from phoenix_core.watch.alerts import Message
 from phoenix_core.watch.session import ReconnectState
 from tests.showing import shows
-from tests.stage import Stage, stage
+from tests.stage import Stage, restarted, stage
 from tests.unit.desk.walks import WORDS
 
 
@@ -285,7 +289,7 @@ def test_an_outage_of_the_log_lets_nothing_pile_up() -> None:
     asyncio.run(walk())
 
 
-@shows("X1", "I23")
+@shows("L1", "X1", "I23")
 def test_a_hold_that_breaks_after_the_hand_over_sends_nothing_twice() -> None:
     """The close is on its way when the hold breaks, and nobody has said yet that it left: it is handed over once."""
 
@@ -306,6 +310,43 @@ def test_a_hold_that_breaks_after_the_hand_over_sends_nothing_twice() -> None:
         store.ends_failing = False
         await desk.tick(1)
         assert desk.state(intent) is State.CLOSED
+
+    asyncio.run(walk())
+
+
+@shows("L1", "F21", "F24", "X1")
+def test_an_exit_of_an_earlier_run_is_not_sent_by_one_whose_log_takes_nothing() -> None:
+    """Stop and target were recorded when the process died. The next one cannot record that nobody knows what left: it
+    hands nothing over, though its last look would let exits go; and when it can, it records that."""
+
+    async def walk() -> None:
+        store = FailingStore()
+        desk = _desk(store, Ear(), [])
+        await desk.start()
+        intent = await desk.enter()
+        await desk.tick(3)
+        for _ in range(2):  # once it is placed again by itself
+            for working in tuple(w for w in desk.broker.truth.book.values() if not w.ends):
+                desk.broker._end(working, BrokerStatus.CANCELLED, "by hand")
+            await desk.tick(3)
+        _ = desk.sign(Protect(position_id_of(intent), stop=Price(Decimal("1.0815")))).unwrap()
+        _ = desk.engine.recorder.catch_up()
+        for command in due(desk.desk, desk.clock.now()):
+            _ = desk.engine.recorder.act(command)
+        ((key, owed),) = desk.desk.owed.of(SendOrder).items()
+        later = restarted(desk, "run-2")
+        _ = (await later.engine.start()).unwrap()
+        store.failing = Fault.FULL
+        broker, really = type(desk.broker), type(desk.broker).hand_over
+        with mock.patch.object(broker, "hand_over", autospec=True, side_effect=really) as handed:
+            await later.watch(5, 1)
+            assert key in later.desk.owed and later.engine.link.up
+            store.failing = None
+            await later.watch(5, 1)
+        sent = {frame.ref for call in handed.call_args_list for frame in call.args[1].frames}
+        assert key not in later.desk.owed and not sent & {frame.ref for frame in owed.frames}
+        unknown = [order.ref for order in later.bodies(Order) if order.event is OrderEvent.UNKNOWN]
+        assert {frame.ref for frame in owed.frames} <= set(unknown)
 
     asyncio.run(walk())
 

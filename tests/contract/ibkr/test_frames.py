@@ -262,6 +262,7 @@ async def test_the_limit_holds_on_the_wire_under_a_burst(monkeypatch: pytest.Mon
         assert not [said for said in of(scene, ErrorSaid) if said.code == 100]
 
 
+@shows("L10")
 def test_urgent_frames_find_room_that_data_and_entries_do_not_use() -> None:
     """Data stops at 30 a second, entries at 45, cancels and exits below the gateway's 50."""
     now = timedelta(seconds=10)
@@ -275,6 +276,19 @@ def test_urgent_frames_find_room_that_data_and_entries_do_not_use() -> None:
     assert (pacer.room(), pacer.urgent_room()) == (0, 4)
 
 
+@shows("L10")
+async def test_data_leaves_a_whole_bracket_of_every_burst() -> None:
+    """However much of it waits: five of the eight messages of a burst are all that it takes."""
+    now = timedelta(seconds=10)
+    pacer = Pacer(now=lambda: now)
+    for _ in range(5):
+        await asyncio.wait_for(pacer.data_turn(), 5)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(pacer.data_turn(), 0.05)
+    assert pacer.room() == 3
+
+
+@shows("L10")
 async def test_data_waits_where_orders_do_not() -> None:
     """Thirty messages in the last second: a data request waits until they are older."""
     now = timedelta(seconds=10)

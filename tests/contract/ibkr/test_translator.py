@@ -30,7 +30,7 @@ class TestWhose:
         names.bind(5, REF)
         assert [names.ref_of(client, 5, 0) for client in (OURS, None, 0, 18)] == [REF, REF, "", ""]
 
-    @shows("F20")
+    @shows("F01", "F20", "L13")
     def test_no_order_id_outlives_its_session(self) -> None:
         """Neither whose it was, nor which one an order had, nor on which parent or in which group it hung."""
         names = Names(OURS)
@@ -39,6 +39,27 @@ class TestWhose:
         names.new_session()
         assert (names.orders, names.ids, names.parents, names.groups) == ({}, {}, {}, {})
         assert (names.ref_of(OURS, 5, 0), names.ref_of(0, 9, 77)) == ("", REF)
+
+    @shows("F01", "L13")
+    def test_a_permanent_id_is_believed_before_an_order_id(self) -> None:
+        """The restart issued the number anew: a late word on the old order, which carries it too, is the old one's."""
+        names = Names(OURS)
+        names.perms[77] = REF
+        names.new_session()
+        names.bind(5, "P1another")
+        assert (names.ref_of(OURS, 5, 77), names.ref_of(OURS, 5, 78)) == (REF, "P1another")
+
+    @shows("F10", "F22")
+    def test_an_execution_is_of_the_reference_that_it_says(self) -> None:
+        """Whatever its order id names by now; where it says none, its permanent id is asked, and then the order id."""
+        made, record = translator(), {"clientId": OURS, "orderId": 5, "execId": "e.01", "side": "BOT"}
+        record |= {"shares": 1, "price": 2}
+        made.names.bind(5, "P1another")
+        told = [
+            made.execution(said(**record, orderRef=ref, permId=perm), NOON).ref
+            for ref, perm in ((REF, 77), ("", 77), ("", 0))
+        ]
+        assert told == [REF, REF, "P1another"]
 
     @pytest.mark.parametrize("teacher", ["execution", "openOrder", "completedOrder"])
     @shows("F20")

@@ -5,13 +5,16 @@ from __future__ import annotations
 from datetime import timedelta
 from unittest import mock
 
+import pytest
+
 from phoenix_adapters.brokers.mock.broker import MockBroker
 from phoenix_adapters.brokers.mock.chaos import Silence
 from phoenix_core.acts.operate import Observe, RaiseKill
 from phoenix_core.beads import About, Order, OrderEvent
-from phoenix_core.facts import CancelSaid, ErrorSaid, Fact, Snapshot
+from phoenix_core.facts import CancelSaid, ErrorSaid, Fact, LinkEvent, LinkSaid, Snapshot
 from phoenix_core.records import evolve
 from phoenix_core.values import State
+from phoenix_core.watch.market_hours import RestartWindow
 from tests.showing import shows
 from tests.stage import Stage
 from tests.unit.desk.walks import ref_of, walked
@@ -163,5 +166,48 @@ def test_an_answer_proves_the_link_for_the_moment_of_its_question() -> None:
             await desk.engine.settle()
         age = desk.engine.world().link.round_trip_age
         assert age == desk.clock.now().ticks - asked[0]
+
+    _ = walked(walk)
+
+
+@pytest.mark.parametrize("told", [True, False])
+@shows("F03", "F45", "I16")
+def test_a_link_that_is_back_is_in_step_when_all_was_told_again_and_not_before(told: bool) -> None:
+    """1100, 1102: the session stood, and what happened behind it is asked for at once. Until it was told, the link is
+    up and not in step; that it was lost may never have been told."""
+
+    async def walk(desk: Stage) -> None:
+        asked: list[timedelta] = []
+
+        async def deaf(broker: MockBroker) -> bool:
+            asked.append(desk.clock.now().ticks)
+            return False
+
+        lost, back = (LinkSaid(event, desk.broker.session()) for event in (LinkEvent.DEGRADED, LinkEvent.RESTORED))
+        with mock.patch.object(MockBroker, "resynchronise", deaf):
+            desk.broker.tell(*((lost, back) if told else (back,)))
+            await desk.tick(1)
+            link = desk.engine.world().link
+        assert (link.up, link.synchronised, asked) == (True, False, [desk.clock.now().ticks])
+        await desk.watch(12, 1)
+        assert desk.engine.world().link.synchronised
+
+    _ = walked(walk)
+
+
+@shows("F01", "I16")
+def test_nothing_is_entered_in_the_declared_restart_window() -> None:
+    """Approved while the gateway may restart at any moment: the order waits, and leaves when the window is over."""
+
+    async def walk(desk: Stage) -> None:
+        desk.engine.link.restart_window = RestartWindow(timedelta(hours=14, minutes=2))
+        intent = await desk.propose()
+        await desk.watch(70, 5)
+        _ = desk.approve(intent).unwrap()
+        await desk.watch(30, 1)
+        assert (desk.state(intent), desk.sent) == (State.APPROVED, 0)
+        desk.engine.link.restart_window = None
+        await desk.tick(1)
+        assert desk.state(intent) in (State.FILLED, State.MANAGED)
 
     _ = walked(walk)

@@ -99,6 +99,26 @@ class TestAfterSilence:
 
         _ = walked(walk)
 
+    @pytest.mark.parametrize(("code", "state"), [(10999, State.STALLED), (399, State.STALLED), (321, State.REJECTED)])
+    @shows("L2", "L3")
+    def test_a_code_and_then_nothing(self, code: int, state: State) -> None:
+        """Nothing opens the order and nothing more is said: what is not in the list of refusals ends nothing, and a
+        minute later it is STALLED and told once; what is in it ends the order, and is told."""
+
+        async def walk(desk: Stage) -> None:
+            desk.broker.script(Silence())
+            intent = await desk.enter()
+            ref = ref_of(desk, intent)
+            desk.broker.truth.book.clear()
+            await hear(desk, ErrorSaid("m-code", desk.broker.session(), code, "as the case may be", ref))
+            await desk.tick(61)
+            assert desk.state(intent) is state
+            refused = state is State.REJECTED
+            assert told(desk, "POSITION_STALLED") == ([] if refused else [AlertEvent.RAISED])
+            assert told(desk, "ORDER_REJECTED") == ([AlertEvent.RAISED] if refused else [])
+
+        _ = walked(walk)
+
     @shows("L1", "F02")
     def test_frames_of_which_not_even_the_transport_speaks(self) -> None:
         """30 s after the record: the outcome is unknown, told, and nothing is sent again; the late fill is booked."""
@@ -283,8 +303,10 @@ class TestLateWords:
             said = said_of(desk, ref_of(desk, intent), BrokerStatus.SUBMITTED)
             await hear(desk, said)
             assert left(desk, said) == []
-            causes = [b.cause for b in left(desk, changed(said, perm_id=78)) if isinstance(b, ReconciliationDrift)]
-            assert causes == ["two_perm_ids"]
+            drifts = [b for b in left(desk, changed(said, perm_id=78)) if isinstance(b, ReconciliationDrift)]
+            assert [(d.cause, d.broker_state) for d in drifts] == [
+                ("two_perm_ids", {"perm_ids": ",".join(map(str, sorted((said.perm_id, 78))))})
+            ]
 
         _ = walked(walk)
 

@@ -154,6 +154,13 @@ def test_a_commission_before_its_execution_is_not_lost(order: tuple[int, ...]) -
     assert log.totals.entered == 5
 
 
+@shows("L7", "F38")
+def test_a_commission_that_waits_for_its_execution_is_known() -> None:
+    """Told again before the execution came, it adds nothing; one of a later revision does."""
+    log = told(commission("X.01", "2"))
+    assert log.fills.is_charged("X.01") and not log.fills.is_charged("X.02")
+
+
 def test_a_commission_that_never_comes_costs_nothing() -> None:
     """No commission is no cost, and no error."""
     log = told(executed("X.01", 4))

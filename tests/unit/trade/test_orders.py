@@ -256,6 +256,7 @@ class TestCodesEndOnlyWhatWasNeverAcknowledged:
             known = applied(known, body, T0)
         assert after(known, order_said(REF, B.FILLED, 10)).end is End.FILLED
 
+    @shows("F13")
     def test_of_an_acknowledged_order(self) -> None:
         """Refused after it was acknowledged: kept, no end; should the broker then cancel it, it was a reject."""
         known = after(sent(), order_said(REF))
@@ -291,6 +292,7 @@ class TestCodesEndOnlyWhatWasNeverAcknowledged:
             shown = after(refused, order_said(STOP_REF, echo=log.order(STOP_REF).line))
             assert shown.quantity_at_most == 4
 
+    @shows("F18")
     @pytest.mark.parametrize("code", sorted(ENDING_CODES | HOLDING_CODES | NOT_CANCELLED_CODES))
     def test_of_an_order_that_has_ended(self, code: int) -> None:
         """After an end no code changes anything, but for the one that says why."""
@@ -582,6 +584,7 @@ def test_rest_and_end() -> None:
     assert after(known, order_said(REF, B.CANCELLED, 4)).rest == 0
 
 
+@shows("F18")
 def test_an_end_stays_an_end() -> None:
     """Beads after the end (a cancel that was on its way) change no standing, and the first moment of the end stays."""
     known = after(sent(), order_said(REF), order_said(REF, B.FILLED, 10))

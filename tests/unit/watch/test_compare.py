@@ -234,6 +234,14 @@ class TestOrders:
         over = (said(ENTRY, BrokerStatus.CANCELLED), evolve(said(ENTRY), completed=True))
         assert once(book(ended=ended), snapshot(*over)).agreement is Agreement.AGREES
 
+    @pytest.mark.parametrize("status", [s for s in BrokerStatus if s.value not in ("FILLED", "CANCELLED")])
+    @shows("L4", "F50", "I10")
+    def test_only_filled_and_cancelled_are_over(self, status: BrokerStatus) -> None:
+        """Inactive and pending-cancel may still fill: after an end, and of a stranger, such an order is told."""
+        ended = frozenset({str(ENTRY)})
+        assert found(once(book(ended=ended), snapshot(said(ENTRY, status)))) == [(Cause.FACT_AFTER_END, ENTRY)]
+        assert found(once(book(), snapshot(said(FOREIGN, status, perm_id=1)))) == [(Cause.FOREIGN_ORDER, "perm:1")]
+
     def test_open_row_speaks_before_the_completed_one(self) -> None:
         """Where both lists show an order, the open one says how it stands; alone, the completed one does."""
         completed = evolve(said(ENTRY, BrokerStatus.FILLED, 100), completed=True)
