@@ -8,6 +8,7 @@ from typing import Final
 
 from phoenix_cli.wiring.sim_scenes import CORNER_SCENES, MEETINGS
 from tests.chaos.crashes.night import PAIRED, SCENARIOS
+from tests.chaos.judge_plants import JUDGE_PLANTS
 from tests.chaos.more_plants import MORE_PLANTS
 from tests.chaos.parsers import PARSERS
 from tests.chaos.parties.scripts import SCRIPTS
@@ -30,7 +31,7 @@ def rows(head: str) -> list[list[str]]:
 
 def test_the_plants_of_the_page_are_those_that_are_planted() -> None:
     """Each planted bug is named once, beside a judge that the code waits for; and none is named that is not planted."""
-    planted = {plant.id: plant for plant in (*PLANTS, *MORE_PLANTS, *SCENE_PLANTS)}
+    planted = {plant.id: plant for plant in (*PLANTS, *MORE_PLANTS, *SCENE_PLANTS, *JUDGE_PLANTS)}
     named: list[str] = []
     for names, _, red in rows("| plant | the bug | red |"):
         judges = {"BUG"} if red == ITSELF else set(re.split(r"[,;] ", red))

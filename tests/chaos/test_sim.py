@@ -11,10 +11,12 @@ from typing import Final
 
 import pytest
 
+from phoenix_adapters.engine import loop
 from phoenix_cli.wiring.sim import FAULTS, Story, never_seen, replays_as, run_seed
 from phoenix_cli.wiring.sim_scenes import CORNER_SCENES, MEETINGS, SCENES
 from phoenix_cli.wiring.sim_shrink import shrunk
 from phoenix_core.values import State
+from tests.chaos.judge_plants import JUDGE_PLANTS
 from tests.chaos.more_plants import MORE_PLANTS
 from tests.chaos.plants import PLANTS, Plant
 from tests.chaos.scene_plants import SCENE_PLANTS
@@ -119,6 +121,14 @@ def test_a_seed_tells_the_same_story_under_another_hash_seed() -> None:
         assert told.stdout.strip() == here
 
 
+@shows("I25")
+def test_what_leaves_is_a_part_of_the_story(monkeypatch: pytest.MonkeyPatch) -> None:
+    """I25: two runs whose logs are equal and whose messages are not have told two stories."""
+    here = asyncio.run(run_seed(3, 60)).trace
+    monkeypatch.setattr(loop, "mark_of", lambda store: "otherwise")
+    assert asyncio.run(run_seed(3, 60)).trace != here
+
+
 @shows("I6")
 def test_a_log_in_a_file_tells_the_story_that_a_log_in_memory_tells() -> None:
     """I6: the same seed on the production store and on the one in memory ends in the same hash."""
@@ -129,7 +139,7 @@ def test_a_log_in_a_file_tells_the_story_that_a_log_in_memory_tells() -> None:
 
 @shows("F83", "M1", "M3", "M4", "M6", "M7", "M9", "M10", "M12", "M14", "M15", "M17", "M18", "M20", "M21", "M24", "M25")
 @shows("M28", "M29")
-@pytest.mark.parametrize("plant", [*PLANTS, *MORE_PLANTS, *SCENE_PLANTS], ids=lambda plant: plant.id)
+@pytest.mark.parametrize("plant", [*PLANTS, *MORE_PLANTS, *SCENE_PLANTS, *JUDGE_PLANTS], ids=lambda plant: plant.id)
 def test_a_planted_bug_is_caught_by_its_invariant(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
     """A checker that never was red proves nothing: each plant is caught, by the invariant that it breaks."""
     plant.put(monkeypatch)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import hashlib
 import tempfile
 import traceback
 from collections import Counter
@@ -106,7 +107,7 @@ class Outcome:
     faults: tuple[str, ...]
     visited: tuple[str, ...]
     told: tuple[str, ...]  # the acts of the storm, one line each
-    trace: str
+    trace: str  # the hash of the log and of all that left the desk
     violation: Violation | None
 
 
@@ -235,7 +236,7 @@ def _outcome(sim: Simulation, ticks: int, violation: Violation | None) -> Outcom
         faults=tuple(sorted({f"{name}={sim.faults.count(name)}" for name in sim.faults})),
         visited=tuple(sorted(oracle.ledger.visited)),
         told=tuple(sim.told),
-        trace=head.leaf,
+        trace=hashlib.sha256(f"{head.leaf} {oracle.frames.story}".encode()).hexdigest(),
         violation=violation,
     )
 

@@ -87,6 +87,8 @@ class WatchedBroker(MockBroker):
         key = (picture.session, utc_text(picture.began.wall))
         pictures = self.frames.ledger.wire.pictures
         pictures[key] = pictures.get(key, False) or whole
+        wire = self.frames.ledger.wire
+        wire.torn = 0 if whole else wire.torn + 1
         return picture
 
     def drain(self) -> tuple[Fact, ...]:

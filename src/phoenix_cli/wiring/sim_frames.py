@@ -60,12 +60,18 @@ class Frames:
     found: list[tuple[str, str]] = Factory(list)
     entries: set[str] = Factory(set)
     exits: int = 0
+    story: str = ""  # the hash of all that left: messages, hand-overs, cancels, in their order
     working: dict[str, timedelta] = Factory(dict)  # entries that were handed over -> when; until nobody need end them
     placed: dict[tuple[str, Side], Decimal] = Factory(dict)
+
+    def said(self, what: str) -> None:
+        """I25: what leaves the desk, on whatever way, is a part of the story that a seed tells."""
+        self.story = hashlib.sha256(f"{self.story} {what}".encode()).hexdigest()
 
     def handed(self, cleared: ClearedOrder) -> None:
         """Judge one hand-over, as the log and the world stand at this moment."""
         self.ledger.read()
+        self.said(" ".join(f"{frame.ref}.{frame.revision}:{frame.hash}" for frame in cleared.frames))
         lines = tuple(frame.line for frame in cleared.frames)
         judges = _ENTRY if cleared.is_entry else _EXIT
         for name, judge in judges.items():
@@ -80,6 +86,7 @@ class Frames:
     def cancelled(self, ref: str) -> None:
         """Judge one cancel: only an order that the log recorded is ours to cancel."""
         self.ledger.read()
+        self.said(f"cancel {ref}")
         _ = self.working.pop(ref, None)
         if ref not in self.ledger.recorded:
             self.found.append(("I15", f"a cancel of {ref}, which is no order of ours"))
@@ -269,8 +276,7 @@ def _x2(frames: Frames, cleared: ClearedOrder, lines: tuple[Line, ...]) -> Itera
 
 def _x3(frames: Frames, cleared: ClearedOrder, lines: tuple[Line, ...]) -> Iterator[str]:
     yield from _i15(frames, cleared, lines)
-    if frames.engine().run.epoch != frames.ledger.epoch:
-        yield "left from a run that lost its lease"
+    yield from _i21(frames, cleared, lines)
 
 
 def _x4(frames: Frames, cleared: ClearedOrder, lines: tuple[Line, ...]) -> Iterator[str]:

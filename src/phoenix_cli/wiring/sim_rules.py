@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 from attrs import Factory, define
 
+from phoenix_cli.wiring.sim_honest import Honest
 from phoenix_cli.wiring.sim_ledger import ENDS, REF_LENGTH, Found, Ledger
 from phoenix_core.beads import (
     Alert,
@@ -90,18 +91,21 @@ class Rules:
     placed: dict[str, dict[str, bool]] = Factory(dict)  # by position: groups with a stop that nobody signed for
     terms: dict[str, tuple[Decimal, Decimal]] = Factory(dict)  # by position: stop and target as approved or signed
     fixed: dict[str, tuple[object, ...]] = Factory(dict)  # by position: what it is from its birth on
+    honest: Honest = Factory(lambda rules: Honest(rules.ledger), takes_self=True)
 
     def judge(self, bead: Bead, data: bytes) -> Found:
         """What one more bead says against the rules."""
         yield from self.words(data.decode(), f"bead {bead.seq}")
+        yield from self.honest.judge(bead)
         judge = _TAKE.get(type(bead.body))
         if judge is not None:
             yield from judge(self, bead.body, bead)
 
     def words(self, text: str, where: str) -> Found:
         """I24: no secret in what is written or said."""
+        text = text.casefold()
         for secret in self.secrets:
-            if secret in text:
+            if secret.casefold() in text:
                 yield "I24", f"{where} says what nobody may read"
 
 

@@ -20,6 +20,7 @@ class Wire:
     pictures: dict[tuple[int, str], bool] = Factory(dict)  # (session, began): whether any of them was whole
     answered: timedelta = NEVER  # when the last round trip that came back had begun
     synchronised: bool = False  # whether this session's resynchronisation was told to its end
+    torn: int = 0  # pictures in a row that were not whole
     heard: int = 0
     ids: dict[str, int] = Factory(dict)  # execution id -> its place in the truth
 

@@ -271,7 +271,8 @@ def world_of(seed: int, home: str | None = None, begins: str = "", limits: Limit
     _ = broker.numbers.of(NUMBER)
     ledger = Ledger(opened(), clock, Wire(broker.truth))
     pen, verifier = _pen(seed), Remembering()
-    rules = Rules(ledger, (NUMBER, _secret(seed).hex(), base64.b64encode(_secret(seed)).decode()))
+    digits = NUMBER.lstrip("DU")  # under whatever prefix
+    rules = Rules(ledger, (NUMBER, digits, _secret(seed).hex(), base64.b64encode(_secret(seed)).decode()))
     ledger.also = rules.judge
     broker.frames = Frames(
         ledger,
@@ -286,6 +287,7 @@ def world_of(seed: int, home: str | None = None, begins: str = "", limits: Limit
     )
     oracle = Oracle(ledger, broker.frames, store)
     ears = tuple(Ear(name, oracle.told) for name in ("first", "second"))
+    oracle.hanging = lambda: any(ear.hanging for ear in ears)
     people = Recorder(store, lambda desk: World(clock.now(), Run(mode=Mode.MOCK)))
     hands = opened()
     engine = engine_of(hands, broker, clock, "run-1", ears, oracle, verifier)
