@@ -66,11 +66,12 @@ ABSENT_FOR: Final = timedelta(seconds=30)
 
 @frozen
 class Signed:
-    """Where a signed command is recorded, who signed it, and the command that carries it out."""
+    """Where a signed command is recorded, who signed it, the command that carries it out, and since when it lives."""
 
     seq: int
     by: str
     command_id: CommandId
+    at: Moment
 
 
 def held_position(desk: Desk, name: str) -> Open | Refusal:

@@ -99,9 +99,9 @@ def _carry(desk: Desk, command: Carry, world: World) -> Ruling:
     no = command_refusal(desk, command.seq, world)
     if no is not None:
         return _answered(command, recorded, denied(no))
-    signed = carry.Signed(command.seq, desk.approvals.name_of(recorded.signed.key), command.command_id)
+    asked, name = signed_moment(recorded, statement), desk.approvals.name_of(recorded.signed.key)
+    signed = carry.Signed(command.seq, name, command.command_id, asked)
     if isinstance(statement.says, says.Close):
-        asked = signed_moment(recorded, statement)
         waits = _waiting(desk, statement.says, signed, not is_over(asked, world.now, PICTURE_WITHIN), world)
         if waits is not None:
             return waits
@@ -113,7 +113,7 @@ def _waiting(desk: Desk, said: says.Close, signed: carry.Signed, patient: bool, 
 
     A young session shows no picture yet to size it by; or its protection has to end first.
     """
-    way = _way_out(desk, said.position, world, _part(said, signed))
+    way = _way_out(desk, said.position, world, _part(said, signed), signed.at)
     if isinstance(way, Refusal):
         return None
     if said.quantity is None and patient and world.link.up and shown_of(desk, way.stake, world) is None:
@@ -159,20 +159,22 @@ def _part(said: says.Close, signed: carry.Signed) -> exits.Part | None:
     return None if said.quantity is None else exits.Part(said.quantity, signed.seq)
 
 
-def _way_out(desk: Desk, name: str, world: World, part: exits.Part | None = None) -> WayOut | Refusal:
+def _way_out(
+    desk: Desk, name: str, world: World, part: exits.Part | None = None, since: Moment | None = None
+) -> WayOut | Refusal:
     """A close joins the group of its protection where the broker holds such groups; else that ends or shrinks first."""
     position = carry.held_position(desk, name)
     if isinstance(position, Refusal):
         return position
     stake = exits.stake_of(position, desk.orders, desk.fills)
-    planned, entry = exits.close_plan(stake, world.groups_hold, world.now, part), exits.entry_line(stake)
+    planned, entry = exits.close_plan(stake, world.groups_hold, world.now, part, since), exits.entry_line(stake)
     if entry is None:
         return refusal(Reason.UNKNOWN_POSITION, detail="its orders are not known")
     return WayOut(position, stake, planned.unwrap(), entry) if is_successful(planned) else planned.failure()
 
 
 def _close(desk: Desk, said: says.Close, signed: carry.Signed, world: World) -> Ruling:
-    way = _way_out(desk, said.position, world, _part(said, signed))
+    way = _way_out(desk, said.position, world, _part(said, signed), signed.at)
     if isinstance(way, Refusal):
         return denied(way)
     no = _no_close(desk, said, way, world)

@@ -291,12 +291,15 @@ class Part:
     seq: int
 
 
-def close_plan(stake: Stake, shares_group: bool, now: Moment, part: Part | None = None) -> Result[ClosePlan, Refusal]:
+def close_plan(
+    stake: Stake, shares_group: bool, now: Moment, part: Part | None = None, since: Moment | None = None
+) -> Result[ClosePlan, Refusal]:
     """One live close per position. It shares the group of its protection where it can, else that ends first; for a
     part it is shrunk to the rest first, and goes on standing.
 
     It can where the broker keeps such groups, and only under the name that the broker's echo has, too. Either way the
-    rest of the entry is asked to end: an approval to leave is none to buy more.
+    rest of the entry is asked to end: an approval to leave is none to buy more. A close that was signed at `since` asks
+    for itself: that an earlier one waited in vain for the same protection is not its end.
     """
     if any(order.role is Role.CLOSE for order in stake.exits):
         return Failure(refusal(Reason.CLOSE_ALREADY_WORKING))
@@ -312,7 +315,7 @@ def close_plan(stake: Stake, shares_group: bool, now: Moment, part: Part | None 
     if part is not None and step is not None:
         keeps = Quantity(ARITHMETIC.subtract(stake.held, part.quantity))
         return Success(ClosePlan(step, quantity, cancels=rest, keeps=keeps))
-    unasked = tuple(order.ref for order in stake.pair if order.cancel_requested is None)
+    unasked = tuple(order.ref for order in stake.pair if not order.is_asked_to_end(since))
     if unasked:
         return Success(ClosePlan(Step.CANCEL_FIRST, quantity, cancels=(*rest, *unasked)))
     asked = (order.cancel_requested for order in stake.pair if order.cancel_requested is not None)

@@ -62,7 +62,7 @@ class Known:
     filled: Quantity = NO_QUANTITY  # by the broker's word on the order; executions are the book
     echo: Line | None = None
     echo_group: str = ""
-    cancel_requested: Moment | None = None
+    cancel_requested: Moment | None = None  # when its end was asked for last
     cancel_sent_at: datetime | None = None
     cancel_refused: bool = False
     change_refused: bool = False  # the broker let a change of it not stand: its size is not asked for again
@@ -91,6 +91,14 @@ class Known:
     def revision(self) -> int:
         """Which revision that was."""
         return self.frames[-1].revision
+
+    def is_asked_to_end(self, since: Moment | None) -> bool:
+        """Whether its end was asked for, and not before that instant: what an earlier command asked for, and did not
+        get, is asked for again. A command lives within one boot."""
+        at = self.cancel_requested
+        if at is None or since is None or not since.boot:
+            return at is not None
+        return at.boot == since.boot and at.ticks >= since.ticks
 
     @property
     def quantity_at_most(self) -> Quantity:
@@ -208,8 +216,7 @@ def _marks(known: Known, perm_ids: tuple[int, ...], body: Order, at: datetime) -
         case OrderEvent.HELD:
             return {"acknowledged": known.acknowledged or bool(perm_ids)}
         case OrderEvent.CANCEL_REQUESTED:
-            asked = known.cancel_requested or instant(at, body.ticks, body.boot)
-            return {"cancel_requested": asked, "cancel_refused": False}
+            return {"cancel_requested": instant(at, body.ticks, body.boot), "cancel_refused": False}
         case OrderEvent.CANCEL_SENT:
             return {"cancel_sent_at": at}
         case OrderEvent.CANCEL_REFUSED:

@@ -236,6 +236,27 @@ def test_a_time_exit_whose_protection_ended_late_is_a_humans() -> None:
     _ = walked(walk, stage(policy=TEN_MINUTES))
 
 
+@shows("X1")
+def test_a_second_close_asks_again_what_the_first_waited_for_in_vain() -> None:
+    """Both requests were lost and the close was given up; a human who signs again is heard: asked once more, ended,
+    sent."""
+
+    async def walk(desk: Stage) -> None:
+        intent = await held(desk)
+        with mock.patch.object(MockBroker, "cancel"):  # not a word of them arrives
+            _ = await answered(desk, Close(intent, WORDS))
+            await desk.watch(4, 1)
+        assert not waits(desk) and alerts(desk).count("CLOSE_NOT_SENT") == 1
+        first = events(desk)
+        assert first == [("STOP", "CANCEL_REQUESTED"), ("TARGET", "CANCEL_REQUESTED")], "once a close, not a turn"
+        assert await answered(desk, Close(intent, WORDS)) == ()
+        await desk.tick(1)
+        assert events(desk)[2:-1] == [*first, ("STOP", "ENDED"), ("TARGET", "ENDED"), ("CLOSE", "RECORDED")]
+        assert desk.state(intent) is State.CLOSED and "PROTECTION_LOST" not in alerts(desk)
+
+    _ = walked(walk)
+
+
 # --- a part is closed: protection shrinks and goes on standing --------------------------------------------------------
 
 PART = Quantity(Decimal(40_000))

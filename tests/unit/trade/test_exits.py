@@ -679,6 +679,29 @@ class TestAClose:
         log.append(order_bead(log.order(TARGET_REF), E.CANCEL_REQUESTED))
         assert close_plan(log.stake, False, moment(T0 + waited)).unwrap() == ClosePlan(step, quantity(10))
 
+    @pytest.mark.parametrize("seconds", [0, 1, 3, 60])
+    def test_another_close_asks_for_itself(self, seconds: int) -> None:
+        """What an earlier close asked for is asked again, once, and has three seconds of its own; a request of another
+        boot was an earlier one's, whatever its second clock says."""
+        log = held()
+        for ref in (STOP_REF, TARGET_REF):
+            log.append(order_bead(log.order(ref), E.CANCEL_REQUESTED))
+        at = log.moment
+        assert close_plan(log.stake, False, at, since=at).unwrap() == ClosePlan(Step.WAIT, quantity(10))
+        log.wait(timedelta(seconds=seconds, microseconds=1))
+        again = ClosePlan(Step.CANCEL_FIRST, quantity(10), cancels=(STOP_REF, TARGET_REF))
+        assert close_plan(log.stake, False, log.moment, since=log.moment).unwrap() == again
+        elsewhere = Moment(at.wall, at.ticks, "another boot")
+        assert close_plan(log.stake, False, log.moment, since=elsewhere).unwrap() == again
+        unread = Moment(log.moment.wall, timedelta(0), "")  # written down before commands carried the second clock
+        assert close_plan(log.stake, False, at, since=unread).unwrap().step is Step.WAIT
+        since = log.moment
+        for ref in (STOP_REF, TARGET_REF):
+            log.append(order_bead(log.order(ref), E.CANCEL_REQUESTED))
+        assert close_plan(log.stake, False, log.moment, since=since).unwrap() == ClosePlan(Step.WAIT, quantity(10))
+        late = log.moment.plus(PROTECTION_ENDS_WITHIN)
+        assert close_plan(log.stake, False, late, since=since).unwrap().step is Step.GIVE_UP
+
     @shows("F74")
     def test_the_rest_of_the_entry_is_cancelled_with_it(self) -> None:
         """However it goes: an approval to leave is none to buy more. Asked once, not again."""
