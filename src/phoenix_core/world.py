@@ -53,7 +53,6 @@ class World:
     instruments: Mapping[str, Instrument] = {}
     hours: Mapping[str, tuple[tuple[datetime, datetime], ...]] = {}  # by the contract's own card, where it was read
     quotes: Mapping[str, Quote] = {}
-    rates: Mapping[str, Money] = {}  # account currency per unit of a currency
     snapshot: Snapshot | None = None  # the last complete one
     entry_budget: int = 100  # place frames that may leave now
     groups_hold: bool = False  # whether the broker ends a close with the group that it joins, however late it joins

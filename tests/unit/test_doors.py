@@ -82,15 +82,15 @@ class TestClocks:
 class TestProposals:
     """What a bot says beside its signal stands in the log, and before the human."""
 
-    @pytest.mark.parametrize("wrong", ["", "x" * 201, "two\nlines", "\ud800", "\x1b[2J", None, 5])
+    @pytest.mark.parametrize("wrong", ["", "x" * 81, "two\nlines", "\ud800", "\x1b[2J", None, 5])
     @pytest.mark.parametrize("field", ["command_id", "digest", "channel"])
     def test_a_word_is_short_and_can_be_printed(self, field: str, wrong: object) -> None:
         """No empty name, no page of one, nothing that moves a cursor."""
         given = {"command_id": COMMAND, "digest": "0" * 64, "channel": "bot", "incoming": incoming(), field: wrong}
         no = refused(Propose, *given.values())
-        assert (no.field, no.mend) == (field, "write 1 to 200 printable characters")
+        assert (no.field, no.mend) == (field, "write 1 to 80 printable characters")
         assert len(no.value) <= 120
-        assert Propose(COMMAND, "x" * 200, "x", incoming()).name == ""
+        assert Propose(COMMAND, "x" * 80, "x", incoming()).name == ""
 
     def test_a_seam_that_does_not_say_who_it_was_breaks_no_engine(self) -> None:
         """What came through it is put aside like anything that cannot be read."""

@@ -62,8 +62,6 @@ def context_of(signal: CanonicalSignal, taken: Moment | None = None) -> stale_ga
 
 def rate_of(desk: Desk, world: World, instrument: Instrument) -> Decimal | None:
     """Account currency per unit of the instrument's currency; None where no quote says."""
-    if instrument.currency in world.rates and instrument.currency != desk.genesis.currency:
-        return world.rates[instrument.currency]
     return _rate_by(desk.genesis.currency, instrument.currency, world.quotes)
 
 

@@ -27,7 +27,7 @@ from phoenix_core.values import BadInput, CommandId, Money, State
 from phoenix_core.watch.codes import Code, alert
 from phoenix_core.world import World
 
-WORD_MAX: Final = 200
+WORD_MAX: Final = 80  # a digest with its name; escaped, no proposer fills the screen with it
 
 
 @frozen

@@ -381,13 +381,13 @@ class TestShownAndGone:
 
 
 class TestRates:
-    """C8: sizes and limits are judged in the account's currency, by a stated rate, a direct or an inverse quote."""
+    """C8: sizes and limits are judged in the account's currency, by a direct or an inverse quote."""
 
     def test_the_rate_of_an_instruments_currency(self) -> None:
-        """Its own currency is one; stated before quoted; direct before inverse; unknown is unknown, never one."""
+        """Its own currency is one; direct before inverse; unknown is unknown, never one."""
 
         async def walk(desk: Stage) -> None:
-            world = changed(desk.engine.world(), rates={}, quotes={})
+            world = changed(desk.engine.world(), quotes={})
             yen, dollars = CARDS["USDJPY"], CARDS["EURUSD"]
             direct, inverse = quoted("JPYUSD", "0.006", "0.008", world), quoted("USDJPY", "99", "101", world)
             assert rate_of(desk.desk, world, dollars) == 1
@@ -395,7 +395,6 @@ class TestRates:
             assert rate_of(desk.desk, changed(world, quotes={"USDJPY": inverse}), yen) == Decimal("0.01")
             both = changed(world, quotes={"USDJPY": inverse, "JPYUSD": direct})
             assert rate_of(desk.desk, both, yen) == Decimal("0.007")
-            assert rate_of(desk.desk, changed(both, rates={"JPY": Money(Decimal(2))}), yen) == 2
 
         _ = walked(walk)
 
