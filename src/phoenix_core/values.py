@@ -50,6 +50,16 @@ class BadInput(ValueError):
         super().__init__(f"{field}: {self.value!r} is not accepted; {mend}")
 
 
+WORD_MAX: Final = 80  # a digest with its name; escaped, nobody fills a screen with it
+
+
+def word(text: object, field: str) -> str:
+    """A name that stands in the log and on the screen of whoever approves."""
+    if isinstance(text, str) and 0 < len(text) <= WORD_MAX and text.isprintable():
+        return text
+    raise BadInput(field, text, f"write 1 to {WORD_MAX} printable characters")
+
+
 def number(text: object, field: str) -> Decimal:
     """Read a decimal as people and bots write it (`1.0850`); exponents, plus signs, look-alike digits are refused."""
     if not isinstance(text, str) or not _WRITTEN.fullmatch(text):

@@ -55,10 +55,11 @@ def operator_enrol(ctx: click.Context, public_key: Path, name: str) -> None:
     from phoenix_cli.wiring.edges import load_public
     from phoenix_cli.wiring.opening import opened
     from phoenix_core.gate.statements import Enrol
+    from phoenix_core.values import word
 
     with opened(home_of(ctx)) as session:
         key = load_public(public_key)
-        said = sign_and_act(ctx, session, Enrol(key.fingerprint, key.line, name, key.type.assurance))
+        said = sign_and_act(ctx, session, Enrol(key.fingerprint, key.line, word(name, "--name"), key.type.assurance))
         if not is_successful(said):
             refuse_with(ctx, said.failure())
         emit(ctx, {"key": key.fingerprint, "name": name}, f"enrolled {name} {key.fingerprint}")

@@ -23,11 +23,9 @@ from phoenix_core.gate.stale_gate import context_age, limit_for, stale_refusal
 from phoenix_core.refusals import Reason, Refusal, merged, refusal
 from phoenix_core.rulings import Ruling, denied, granted
 from phoenix_core.trade.births import born
-from phoenix_core.values import BadInput, CommandId, Money, State
+from phoenix_core.values import BadInput, CommandId, Money, State, word
 from phoenix_core.watch.codes import Code, alert
 from phoenix_core.world import World
-
-WORD_MAX: Final = 80  # a digest with its name; escaped, no proposer fills the screen with it
 
 
 @frozen
@@ -43,8 +41,7 @@ class Propose:
     def __attrs_post_init__(self) -> None:
         """These words stand in the log, and the channel on the screen of whoever approves."""
         for field, value in (("command_id", self.command_id), ("digest", self.digest), ("channel", self.channel)):
-            if not (isinstance(value, str) and 0 < len(value) <= WORD_MAX and value.isprintable()):
-                raise BadInput(field, value, f"write 1 to {WORD_MAX} printable characters")
+            _ = word(value, field)
         if not isinstance(self.incoming, Incoming):
             raise BadInput("incoming", type(self.incoming).__name__, "give what `read_signal` made of the document")
 

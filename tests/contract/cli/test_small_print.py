@@ -251,6 +251,17 @@ def test_whoever_has_no_key_here_proposes_as_the_user_that_they_are(tmp_path: Pa
     assert told == [f"cli:uid{os.getuid()}"] * 2 + ["operator"]
 
 
+@pytest.mark.parametrize("name", ["n" * 81, "second\u202eowner", "second\towner"])
+def test_a_name_that_no_screen_can_show_is_not_enrolled(tmp_path: Path, name: str) -> None:
+    """It would stand before whoever approves what its owner proposes."""
+    seat = founded(tmp_path)
+    _ = create(tmp_path / "second", "second")
+    with pytest.raises(BadInput, match="^--name: "):
+        _ = seat.json("operator", "enrol", f"{tmp_path / 'second'}.pub", "--name", name)
+    assert len(seat.json("operator", "list").document["operators"]) == 1
+    assert seat.json("operator", "enrol", f"{tmp_path / 'second'}.pub", "--name", "n" * 80).code == 0
+
+
 @pytest.mark.parametrize("quantity", ["0", "0.00", "-5"])
 @pytest.mark.parametrize(
     "words",

@@ -40,7 +40,7 @@ from phoenix_core.gate.statements import Decide
 from phoenix_core.kernel import decide, due, sealed
 from phoenix_core.records import to_json
 from phoenix_core.refusals import Reason
-from phoenix_core.values import CommandId
+from phoenix_core.values import BadInput, CommandId
 from tests.showing import shows
 from tests.stage import Stage, stage
 from tests.unit.desk.walks import a_day, walked
@@ -114,11 +114,11 @@ class TestReplay:
         assert SNAPSHOT_SCHEMA.endswith(layout_of(SLICES))
 
     def test_a_bead_out_of_its_place_is_a_bug(self) -> None:
-        """And so is asking a desk without a genesis whose it is."""
+        """And a desk without a genesis does not say whose it is."""
         beads = walked(a_day).beads()
         with pytest.raises(AssertionError, match="does not follow"):
             _ = evolve(Desk(), beads[1])
-        with pytest.raises(AssertionError, match="no genesis"):
+        with pytest.raises(BadInput, match="no genesis"):
             _ = Desk().genesis
 
 
