@@ -256,7 +256,7 @@ def test_a_name_that_no_screen_can_show_is_not_enrolled(tmp_path: Path, name: st
     """It would stand before whoever approves what its owner proposes."""
     seat = founded(tmp_path)
     _ = create(tmp_path / "second", "second")
-    with pytest.raises(BadInput, match="^--name: "):
+    with pytest.raises(BadInput, match=r"^--name: "):
         _ = seat.json("operator", "enrol", f"{tmp_path / 'second'}.pub", "--name", name)
     assert len(seat.json("operator", "list").document["operators"]) == 1
     assert seat.json("operator", "enrol", f"{tmp_path / 'second'}.pub", "--name", "n" * 80).code == 0
