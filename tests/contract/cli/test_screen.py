@@ -130,7 +130,8 @@ class TestScreen:
         code = re.search(r"code:  ([a-z]+-[a-z]+-[a-z]+-[a-z]+)   T \d\d:\d\d", terminal.shown)
         assert code is not None
         told = [bead["body"] for bead in seat.json("beads", "query", "--kind", "ALERT").document["beads"]]
-        of_this = [alert["text"] for alert in told if alert["code"] == "SIGNAL_SHOWN" and intent in alert["subject"]]
+        shown = [alert for alert in told if (alert["event"], alert["code"]) == ("RAISED", "SIGNAL_SHOWN")]
+        of_this = [alert["text"] for alert in shown if intent in alert["subject"]]
         assert f"words {code[1]})" in of_this[-1], "the same words as in the notification"
         assert "r reject  d diff  n note  ? why  K kill" in terminal.shown
         for asked, (key, words) in enumerate((("?", "Enter declines"), ("d", "stated"), ("n", "there is no note")), 2):
