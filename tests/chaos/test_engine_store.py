@@ -289,7 +289,7 @@ def test_an_outage_of_the_log_lets_nothing_pile_up() -> None:
     asyncio.run(walk())
 
 
-@shows("L1", "X1", "I23")
+@shows("L1", "F24", "X1", "I23")
 def test_a_hold_that_breaks_after_the_hand_over_sends_nothing_twice() -> None:
     """The close is on its way when the hold breaks, and nobody has said yet that it left: it is handed over once."""
 

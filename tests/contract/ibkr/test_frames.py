@@ -196,6 +196,7 @@ async def test_the_librarys_own_way_of_placing_is_never_used() -> None:
         assert [r["orderRef"] for r in scene.sent("placeOrder")] == [one.ref for one in order.frames]
 
 
+@shows("F26")
 async def test_a_transport_that_still_holds_bytes_gets_no_frame() -> None:
     """The peer does not read: what was handed over would wait in our memory, so it is dropped and said."""
     async with played() as scene:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -24,12 +25,14 @@ from phoenix_core.beads import (
     About,
     Alert,
     Bead,
+    Beat,
     Body,
     Decision,
     Evidence,
     Execution,
     ExecutionEvent,
     Genesis,
+    Heartbeat,
     IbkrSession,
     KillEvent,
     KillFlag,
@@ -66,6 +69,7 @@ REF: Final = 28
 TOKEN_LIFE: Final = timedelta(minutes=5)
 TEMPORARY_FOR: Final = timedelta(minutes=5)
 SIGNED_FOR: Final = timedelta(seconds=60)
+UNKNOWN_MAX: Final = 3
 WALL_BACK: Final = timedelta(seconds=2)
 SUFFIX: Final = {"": Role.ENTRY, "S": Role.STOP, "T": Role.TARGET, "C": Role.CLOSE}
 # The whole table of decision B2, as it is written there.
@@ -269,6 +273,21 @@ def i6_rebuild(seen: Seen, desk: Desk) -> None:
     for bead in seen.beads:
         again = evolve(again, bead)
     assert freeze(again) == freeze(desk)
+
+
+def i7_chain(seen: Seen, desk: Desk) -> None:
+    """What was read in the log once stands there, byte for byte; each bead names the one before it by its hash, in its
+    place; and the desk stands on one of them."""
+    there, place = seen.store.log.beads, seen.judged.get("I7", 0)
+    assert len(there) >= len(seen.data), f"{len(seen.data)} beads were read, {len(there)} are there"
+    assert there[: len(seen.data)] == seen.data, "a bead is not what it was"
+    for n in range(place, len(there)):
+        said = json.loads(there[n])
+        before = hashlib.sha256(b"\x00" + there[n - 1]).hexdigest() if n else "0" * 64
+        assert (said["seq"], said["prev"]) == (n, before), f"bead {n} follows another one"
+    seen.judged["I7"] = len(there)
+    head = desk.head
+    assert 0 < head.size <= len(there) and head.leaf == hashlib.sha256(b"\x00" + there[head.size - 1]).hexdigest()
 
 
 # --- executions -------------------------------------------------------------------------------------------------------
@@ -681,6 +700,35 @@ def _is_gone(seen: Seen, before: int, identity: str) -> bool:
     return bool(whole) and identity not in whole[-1]
 
 
+def i13_honest(seen: Seen, desk: Desk) -> None:
+    """Each picture that came is in the log; one that lacks a part, or is of another session than the log's, is UNKNOWN,
+    and no other is; UNKNOWN shows nothing, misses nothing and leaves no drift; three in a row are told."""
+    pictures = {(str(p.session), utc_text(p.began.wall)): p for _, p in seen.facts(Snapshot)}
+    unseen, session, streak, told = set(pictures), 0, 0, False
+    for append in seen.appends:
+        for bead in append:
+            if isinstance(bead.body, IbkrSession) and bead.body.outcome in ("CONNECTED", "RESTORED"):
+                session = bead.body.session
+        look = append[0].body
+        if not isinstance(look, Observation) or look.about is not About.SNAPSHOT:
+            continue
+        name = (look.facts["session"], look.facts["began"])
+        unseen.discard(name)
+        assert name in pictures, f"bead {append[0].seq}: a picture that nobody gave"
+        picture, unknown = pictures[name], look.facts["agreement"] == "UNKNOWN"
+        whole = picture.complete and not picture.missing and picture.session == session
+        assert unknown is not whole, f"bead {append[0].seq}: {look.facts['agreement']}, missing {picture.missing}"
+        streak, told = (streak + 1, told) if unknown else (0, False)
+        told = told or any(isinstance(b.body, Alert) and b.body.code == "RECONCILIATION_UNKNOWN" for b in append)
+        if unknown:
+            said = [look.facts[part] for part in ("shown", "suspects", "absent")]
+            assert said == ["", "", ""], f"bead {append[0].seq}: what is not known says {said}"
+            left = {type(b.body) for b in append[1:]}
+            assert left <= {Alert}, f"bead {append[0].seq}: what is not known leaves {left}"
+        assert streak < UNKNOWN_MAX or told, f"{streak} pictures in a row were not whole, and nobody was told"
+    assert not unseen, f"pictures that the log knows nothing of: {unseen}"
+
+
 def i14_kill(seen: Seen, desk: Desk) -> None:
     """No entry left on a log in which a kill of its scope stood, or under a latch that was up or unreadable; a flag
     stands until what its kind asks for: a signature, or five minutes and a fresh look, or the end of its drift, or a
@@ -832,6 +880,24 @@ def c8_sizing(seen: Seen, desk: Desk) -> None:
         assert sizing.quantity == (sizing.stated if sizing.stated is not None else most)
         assert {line.quantity for line in shown.lines} == {sizing.quantity}
         assert 0 <= sizing.risk - sizing.quantity * distance < Decimal("0.01"), "a risk is told to the cent, upwards"
+
+
+def i19_heartbeat(seen: Seen, desk: Desk) -> None:
+    """A beat was earned since the one before it, or since its run began: the broker answered a question that was asked
+    after it, or the log says that the link is down; and under a link that is down none says that all is well."""
+    last, down = seen.beads[0], True
+    for bead in seen.beads:
+        body = bead.body
+        if isinstance(body, Lease) and body.event is LeaseEvent.TAKEN:
+            last = bead
+        elif isinstance(body, IbkrSession):
+            down = body.outcome not in ("CONNECTED", "RESTORED")
+        elif isinstance(body, Heartbeat) and body.status is not Beat.MISSED:
+            asked = (size for size, at in seen.answers if size >= last.seq or at == last.ts)  # or in the same instant
+            answered = any(size <= bead.seq for size in asked)
+            assert down or answered, f"bead {bead.seq}: a beat, and nobody answered since bead {last.seq}"
+            assert not down or body.status is not Beat.HEALTHY, f"bead {bead.seq}: all is well, and the link is down"
+            last = bead
 
 
 def i22_one_decision(seen: Seen, desk: Desk) -> None:
@@ -1067,17 +1133,20 @@ CHECKERS: Final[tuple[Callable[[Seen, Desk], None], ...]] = (
     i3_single_use,
     i4_write_ahead,
     i5_legal,
+    i7_chain,
     i8_quantity,
     i9_evidence,
     i10_absorbing,
     i11_detect_only,
     i12_one_open_drift,
     i12_complete,
+    i13_honest,
     i14_kill,
     i15_account,
     i16_gate,
     c3_hours,
     c8_sizing,
+    i19_heartbeat,
     i22_one_decision,
     x1_exits_fit,
     x2_mandate,

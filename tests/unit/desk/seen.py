@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -73,17 +74,22 @@ class Seen:
     told: list[tuple[int, Fact]] = field(factory=list)  # what the broker let the engine have, and the log's size then
     cancels: list[tuple[int, str]] = field(factory=list)  # what was asked to end at the socket, and the same
     signed: list[Attempt] = field(factory=list)
-    judged: dict[str, int] = field(factory=dict)  # by judge: how many hand-overs it has judged
+    answers: list[tuple[int, datetime]] = field(
+        factory=list
+    )  # of answers: when asked for, and at which size of the log
+    data: list[bytes] = field(factory=list)  # each bead's bytes as they were when they were read first
+    judged: dict[str, int] = field(factory=dict)  # by judge: how much it has judged, hand-overs or beads
 
     def catch_up(self) -> None:
         """Read what the log gained."""
-        self.beads += [bead_of(record) for record in self.store.read(len(self.beads))]
+        records = list(self.store.read(len(self.beads)))
+        self.beads += [bead_of(record) for record in records]
+        self.data += [record.data for record in records]
 
     def copy(self) -> Seen:
         """The same once more, to be altered."""
-        return Seen(
-            self.store, list(self.beads), list(self.handed), list(self.told), list(self.cancels), list(self.signed)
-        )
+        heard = list(self.told), list(self.cancels), list(self.signed), list(self.answers)
+        return Seen(self.store, list(self.beads), list(self.handed), *heard, list(self.data))
 
     def of(self, cls: type[B]) -> list[tuple[int, B]]:
         """(place, body) of one kind, in order."""

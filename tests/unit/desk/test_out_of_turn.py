@@ -99,6 +99,24 @@ class TestAfterSilence:
 
         _ = walked(walk)
 
+    @shows("F10", "F22")
+    def test_a_fill_may_be_the_first_and_only_word(self) -> None:
+        """No acknowledgement, no permanent id, no status: the execution alone makes it FILLED, and no new order."""
+
+        async def walk(desk: Stage) -> None:
+            desk.broker.script(Silence())
+            intent = await desk.enter()
+            desk.broker.truth.book.clear()
+            recorded = len(desk.bodies(Order))
+            await hear(desk, filled(desk, ref_of(desk, intent), "100"))
+            assert desk.state(intent) is State.FILLED
+            known = desk.desk.orders.find(ref_of(desk, intent))
+            assert known is not None and not known.acknowledged and not known.perm_ids
+            fills = [body for body in desk.bodies(Execution) if body.event is ExecutionEvent.FILL]
+            assert [fill.ref for fill in fills] == [known.ref] and len(desk.bodies(Order)) == recorded
+
+        _ = walked(walk)
+
     @pytest.mark.parametrize(("code", "state"), [(10999, State.STALLED), (399, State.STALLED), (321, State.REJECTED)])
     @shows("L2", "L3")
     def test_a_code_and_then_nothing(self, code: int, state: State) -> None:

@@ -411,6 +411,7 @@ class TestJudgement:
 class TestMemory:
     """What the desk remembers of the signals that came."""
 
+    @shows("F29")
     def test_the_same_signal_is_nothing_new(self) -> None:
         """Same ids and same body are SAME; either id with another body is OTHER; two new ids are NEW."""
         signals = Signals()
@@ -483,6 +484,7 @@ class TestMemory:
         signals.fold(bead(2, accepted(later)))
         assert (signals.twin_of(signal()), signals.twin_of(later)) == (intent(2), signal().intent_id)
 
+    @shows("F29")
     def test_what_can_no_longer_be_decided_on_is_let_go(self) -> None:
         """Past its life a proposal keeps its ids and the hash of its body: it can never be proposed again."""
         signals = Signals()
