@@ -215,7 +215,7 @@ def next_worlds(figures: Figures) -> Round | None:
 
 
 def learn_worlds(figures: Figures, said: str) -> None:
-    """How far both walks came, and how many questions the production desk answered as the model does."""
+    """How far the walks came, and how many questions the production desk answered as the model does."""
     line = r"^(\d+) worlds, (\d+) steps, (\d+) not yet looked at, (\d+) distinct questions"
     walks = [tuple(map(int, found)) for found in re.findall(line, said, re.MULTILINE)]
     if walks:  # the shorter walk says how far it is; one that has been everywhere is not waited for

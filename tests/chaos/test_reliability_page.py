@@ -14,6 +14,8 @@ from tests.chaos.parsers import PARSERS
 from tests.chaos.parties.scripts import SCRIPTS
 from tests.chaos.plants import PLANTS
 from tests.chaos.scene_plants import SCENE_PLANTS
+from tests.chaos.test_model_again import BROKEN_DESKS as BROKEN_AGAIN
+from tests.chaos.test_model_again import WORLDS as WORLDS_AGAIN
 from tests.chaos.test_model_by_lots import BROKEN_DESKS
 from tests.showing import REPOSITORY
 
@@ -55,5 +57,7 @@ def test_the_figures_of_the_page_are_those_of_the_code() -> None:
         f"all {comb(12, 6)} orders of each",
         f"{len(PARSERS)} parsers, ",
         f"{len(BROKEN_DESKS)} bugs of one line are put into production",
+        f"{len(BROKEN_AGAIN)} bugs of one line differ",
+        f"{WORLDS_AGAIN:,} worlds and ",
     ):
         assert words in said, words

@@ -10,14 +10,16 @@ import pickle
 import time
 from array import array
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from attrs import Factory, define, field
 
+from tests.chaos.model import again
+from tests.chaos.model import world as whole
 from tests.chaos.model.rules import Command, Intent, Shared
-from tests.chaos.model.world import Around, Log, Process, Signature, Truth, World, broken_by, steps
+from tests.chaos.model.world import Around, Log, Process, Signature, Step, Truth, World
 
 Question = tuple[Shared, Intent, Command]
 Part = Shared | Intent | Truth | Process | Signature | Around | None
@@ -33,14 +35,33 @@ class Opening(NamedTuple):
 _CALM: Final = Around()
 
 
+def steps(world: World) -> Iterator[Step]:
+    """Everything that may happen next, in the walk that this world is of."""
+    return again.steps(world) if world.around.again else whole.steps(world)
+
+
+def broken_by(before: World, step: Step) -> str:
+    """The promise that a step breaks."""
+    return again.broken_by(before, step) if before.around.again else whole.broken_by(before, step)
+
+
 def opening(*labels: str, around: Around = _CALM) -> Opening:
     """The world at the end of these steps, each the first whose label begins so."""
-    world, asked = World(around=around), []
+    return _on(World(around=around), (), labels)
+
+
+def _on(world: World, before: tuple[Question, ...], labels: tuple[str, ...]) -> Opening:
+    asked = list(before)
     for label in labels:
         step = next(step for step in steps(world) if step.label.startswith(label))
         asked += [] if step.asked is None else [_question(world, *step.asked)]
         world = step.after
     return Opening(world, tuple(asked))
+
+
+def bare(filled: Opening, *labels: str, groups: bool) -> Opening:
+    """From where all is filled, on into the walk where protection ends and is placed again."""
+    return _on(again.begun(filled.world, groups), filled.asked, labels)
 
 
 def _question(world: World, i: int, command: Command) -> Question:
@@ -111,6 +132,62 @@ OPENINGS_BY_LOTS: Final = (
         for labels in (("start 0", "propose 0", "assemble 0"),)
     ),
     *(opening(*labels, "the market is SOON", around=_LOTS._replace(market="OPEN")) for labels in (_PART, _SHRINKS)),
+)
+
+
+_ALONE: Final = Around(alone=True)
+_FILLED: Final = (*_YES, "0 lands submit 0", "0 sends 0: OUT", "frame_sent 0", "the broker has 0 WORKING", "ack 0",
+                  "the broker has 0 FILLED", "fill 0")  # fmt: skip
+_STANDS: Final = (*_FILLED, "pair_stands 0")
+_CLOSING: Final = ("signs close", "hands in close", "0 asks for carry 0")
+_GONE: Final = ("the pair is OVER", "pair_gone")
+_AGAIN: Final = (*_GONE, "0 sees what is bare", "0 asks for restore")
+_WISH: Final = ("signs protect", "hands in protect", "0 asks for carry_protect")
+_GAVE_UP: Final = (*_CLOSING, "0 asks for carry 1")
+# The third walk: protection ends, and is placed again; where groups hold, and where they do not.
+OPENINGS_AGAIN: Final = (
+    *(
+        bare(opening(*filled, around=_ALONE), *labels, groups=groups)
+        for filled, groups in ((_STANDS, True), (_STANDS, False), (_FILLED, True), (_FILLED, False))
+        for labels in ((), _GONE, _AGAIN, (*_AGAIN, "0 sends a pair", "again_sent", "the pair is REFUSED"))
+    ),
+    *(
+        bare(opening(*_STANDS, around=_ALONE), *labels, groups=groups)
+        for groups in (True, False)
+        for labels in (
+            _WISH,
+            (*_GONE, *_WISH),
+            (*_GONE, *_WISH, "0 sends a pair", "again_sent", "the pair is REFUSED", "pair_refused"),
+            (*_AGAIN, "crash 0", "start 0", "again_unknown"),
+            (*_AGAIN, *_CLOSING),
+            (*_AGAIN, "0 sends a pair", "crash 0", "start 0", "again_unknown"),
+            (*_GONE, "0 sees what is bare", *_CLOSING),
+            (*_GONE, *_CLOSING, "0 sends a close"),
+        )
+    ),
+    bare(
+        opening(*_STANDS, around=_ALONE),
+        *_AGAIN,
+        *_CLOSING,
+        "0 sends a close",
+        "close_sent",
+        "it is CLOSED",
+        "close_alone",
+        groups=True,
+    ),
+    *(
+        bare(opening(*_STANDS, around=_ALONE), *labels, groups=False)
+        for labels in (
+            _CLOSING,
+            (*_CLOSING, *_GONE),
+            (*_CLOSING, *_GONE, "0 asks for carry", "0 loses a close", "close_dropped"),
+            (*_CLOSING, "the pair is STOP", "target_over"),
+            (*_CLOSING, "the pair is TARGET", "stop_over"),
+            _GAVE_UP,
+            (*_GAVE_UP, *_CLOSING[:2]),
+            (*_AGAIN, "0 sends a pair", "again_sent", *_CLOSING),
+        )
+    ),
 )
 
 
@@ -244,7 +321,7 @@ class Exploration:
 def rules_hash() -> bytes:
     """What a walk depends on: worlds that were reached by other rules say nothing about these."""
     here = Path(__file__).parent
-    texts = [(here / name).read_bytes() for name in ("rules.py", "world.py", "explore.py")]
+    texts = [(here / name).read_bytes() for name in ("rules.py", "world.py", "again.py", "explore.py")]
     return hashlib.sha256(b"".join(texts)).digest()
 
 

@@ -8,17 +8,17 @@ from pathlib import Path
 from typing import Final
 
 from tests.chaos.model.compared import BYSTANDERS, compare
-from tests.chaos.model.explore import OPENINGS, OPENINGS_BY_LOTS, Opening, for_seconds, report, resumed
+from tests.chaos.model.explore import OPENINGS, OPENINGS_AGAIN, OPENINGS_BY_LOTS, Opening, for_seconds, report, resumed
 from tests.showing import REPOSITORY
 
 KEPT: Final = REPOSITORY / ".night" / "model.walk"
 WORLDS: Final = 10_000_000
 BITS: Final = 24  # sixteen million places
-WALKS: Final = {"": OPENINGS, "-by-lots": OPENINGS_BY_LOTS}
+WALKS: Final = {"": OPENINGS, "-by-lots": OPENINGS_BY_LOTS, "-again": OPENINGS_AGAIN}
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Walk both for so long together, keep them, ask the production desk what it was not asked before; 0 if all is
+    """Walk all for so long together, keep them, ask the production desk what it was not asked before; 0 if all is
     well."""
     seconds, *more = arguments
     path = Path(more[0]) if more else KEPT

@@ -23,6 +23,7 @@ from phoenix_core.acts import exits as leaving
 from phoenix_core.acts import operate, propose, submit, timed
 from phoenix_core.acts.approve import Sign
 from phoenix_core.acts.broker_said import Said
+from phoenix_core.acts.due import due
 from phoenix_core.beads import Decision, Genesis, Limits, Operator, OperatorEvent, Policy, Verdict
 from phoenix_core.desk import Desk
 from phoenix_core.effects import CarryOut, SendOrder
@@ -40,7 +41,7 @@ from phoenix_core.facts import (
     Quote,
     Snapshot,
 )
-from phoenix_core.gate.statements import ClearKill, Close, Decide, Says, Statement, write_statement
+from phoenix_core.gate.statements import ClearKill, Close, Decide, Protect, Says, Statement, write_statement
 from phoenix_core.kernel import Command as Asked
 from phoenix_core.kernel import bead_of, clear, decide, sealed
 from phoenix_core.kernel import evolve as fold
@@ -62,12 +63,19 @@ from phoenix_core.values import (
     utc_of,
     utc_text,
 )
+from phoenix_core.watch.alerts import may_raise
+from phoenix_core.watch.codes import Code
 from phoenix_core.world import Link, Run, World
 from tests.chaos.model.rules import WHOLE, Command, Intent, Shared
 
 NOW: Final = Moment(utc_of("2026-11-18T19:00:00.000000Z", "now"), timedelta(hours=9), "boot")
 TOKEN_OVER: Final = timedelta(seconds=301)
-CLOSE_OVER: Final = timedelta(seconds=61)
+SLOW: Final = timedelta(seconds=4)  # past the three seconds that an exit's end has
+CLOSE_OVER: Final = timedelta(seconds=61) + SLOW  # also of one that was signed after these
+DOUBT: Final = timedelta(seconds=11)
+SECOND: Final = timedelta(seconds=1)
+ENDS_PAIR: Final = ("stop_over", "target_over", "pair_gone", "pair_refused")  # a second after what was before
+OF_A_MINUTE: Final = ("carry", "look_close", "carry_protect", "look_again")
 ACCOUNT: Final = Account("a" * 64, "MOCK")
 ROOT: Final = "A" * 43 + "="
 KEY: Final = "SHA256:operator"
@@ -89,6 +97,9 @@ FAMILIES: Final[tuple[tuple[str, str], ...]] = (
     ("MARKET_ HOURS_UNKNOWN", "MARKET"),
     ("TOKEN_", "TOKEN"),
     ("EXIT_", "EXIT"),
+    ("PROTECTION_", "PAIR"),
+    ("LINK_", "LINK"),
+    ("SNAPSHOTS_MISSING", "PICTURE"),
     ("STATEMENT_ DECIDED_ALREADY EVIDENCE_ SAME_PERSON_TWICE", "DECIDED"),
     ("WRONG_STATE NOTHING_TO_ UNKNOWN_ ILLEGAL_TRANSITION CLOSE_ALREADY_WORKING", "STATE"),
 )
@@ -126,8 +137,9 @@ class Played:
 
     def world(self, command: Command) -> World:
         """A calm world: the broker agrees with the book, the market stands still, the link answers."""
-        over = CLOSE_OVER if command.name in ("carry", "look_close") else TOKEN_OVER
-        now = NOW.plus(over) if command.late else NOW
+        over = CLOSE_OVER if command.name in OF_A_MINUTE else TOKEN_OVER
+        over = over if command.late else (DOUBT if command.name == "doubt" else SLOW) * command.slow
+        now = NOW.plus(over + (SECOND if command.name in ENDS_PAIR else timedelta(0)))
         epoch = self.desk.tenure.epoch
         quotes = {
             pair: Quote(pair, Price(MIDS[pair] - CARDS[pair].tick), Price(MIDS[pair] + CARDS[pair].tick), now)
@@ -136,26 +148,31 @@ class Played:
         return World(
             now=now,
             run=Run(run="run", epoch=epoch if command.fit else epoch - 1, mode=Mode.MOCK, version="model"),
-            link=Link(session=1, up=True, synchronised=True, round_trip_age=timedelta(0)),
+            link=Link(session=1, up=command.link, synchronised=command.link, round_trip_age=timedelta(0)),
             accounts=(ACCOUNT,),
             instruments={pair: CARDS[pair] for pair in PAIRS},
             hours={pair: HOURS[command.market] for pair in PAIRS if command.market != "UNKNOWN"},
             quotes=quotes,
-            snapshot=self.picture(),
+            snapshot=None if command.picture == "NONE" else self.picture(command.picture),
             equity=Money(Decimal(100_000)),
             verified=self.verified,
             roots=dict.fromkeys(self.verified, ROOT),
-            groups_hold=True,
+            groups_hold=command.groups,
         )
 
-    def picture(self) -> Snapshot:
-        """The broker's whole picture as the book has it."""
-        desk, later = self.desk, NOW.plus(timedelta(seconds=5))
+    def picture(self, kind: str = "SHOWS") -> Snapshot:
+        """The broker's whole picture: as the book has it; or begun before a pair ended, of an earlier session, without
+        a holding, or with the exits of the first intent that ended by the book."""
+        desk, at = self.desk, NOW.plus(SECOND / 2 if kind == "OLD" else SECOND * 60)
         held = tuple(Held(pair, desk.positions.net(pair)) for pair in PAIRS if desk.positions.net(pair))
-        orders = tuple(
-            self._word(known, BrokerStatus.SUBMITTED) for known in desk.orders.open.values() if known.acknowledged
-        )
-        return Snapshot(1, later, later, True, held, orders, (), Money(Decimal(100_000)), "USD", account=ACCOUNT.tag)
+        shown = [known for known in desk.orders.open.values() if known.acknowledged]
+        if kind == "LESS":
+            held = ()
+        if kind == "PAIR":
+            shown += [k for role in (Role.STOP, Role.TARGET) if (k := self.order(0, role)) is not None and k.end]
+        orders = tuple(self._word(known, BrokerStatus.SUBMITTED) for known in shown)
+        session = 0 if kind == "OTHER" else 1
+        return Snapshot(session, at, at, True, held, orders, (), Money(Decimal(100_000)), "USD", account=ACCOUNT.tag)
 
     # --- one command -----------------------------------------------------------------------------------------------
 
@@ -191,7 +208,7 @@ class Played:
         assert shown is not None
         self.screens[i, shown.evidence.version] = Seen(found.says, self.desk.head.size)
 
-    def sign(self, says: Says, size: int) -> Sign:
+    def sign(self, says: Says, size: int, at: Moment = NOW) -> Sign:
         """An operator's signed statement about a history of this length, checked."""
         self.count += 1
         nonce = f"{self.count:032x}"
@@ -199,7 +216,7 @@ class Played:
         statement = write_statement(
             Statement(
                 log=genesis.origin, tree_size=size, tree_root=ROOT, account=genesis.account, mode=genesis.mode,
-                session=nonce, at=NOW.wall, exp=NOW.wall + type(says).life, says=says,
+                session=nonce, at=at.wall, exp=at.wall + type(says).life, says=says,
             )
         )  # fmt: skip
         checked = Checked(statement, f"signature {nonce}", KEY, "software", False, False, 0)
@@ -222,6 +239,13 @@ class Played:
             roles = {frame.line.role for frame in effect.frames}
             if effect.position_id == position_id_of(INTENTS[i]) and _is_of(roles, what):
                 return key, effect
+        return None
+
+    def asked_for(self, i: int, what: str) -> tuple[int, int] | None:
+        """The place of a signed command about its position that waits for the engine."""
+        for key, effect in self.desk.owed.of(CarryOut).items():
+            if effect.subject == position_id_of(INTENTS[i]) and effect.type == what:
+                return key
         return None
 
     def _word(self, known: Known, status: BrokerStatus, completed: bool = False) -> OrderSaid:
@@ -401,12 +425,35 @@ def _stopped_backwards(p: Played, i: int) -> Asks:
     return [end, *_ended(p, i, Role.TARGET, Role.CLOSE), *executed]
 
 
-def _carry(p: Played, i: int, c: Command) -> Asks:
-    name = position_id_of(INTENTS[i])
-    for key, effect in p.desk.owed.items():
-        if isinstance(effect, CarryOut) and effect.subject == name:
-            return [leaving.Carry(p.fresh("carry"), *key)]
-    return ["STATE"]
+def _carry(p: Played, i: int, c: Command, what: str = Close.type) -> Asks:
+    key = p.asked_for(i, what)
+    return ["STATE"] if key is None else [leaving.Carry(p.fresh("carry"), *key)]
+
+
+def _turn(p: Played, i: int, c: Command) -> Asks:
+    """What is due to the protection of this position now, and would be granted."""
+    world, name = p.world(c), position_id_of(INTENTS[i])
+    asked = (
+        command for command in due(p.desk, world.now)
+        if isinstance(command, leaving.Restore | leaving.Resize | leaving.ClearAway | timed.Alarm | timed.Manage)
+        and command.position_id == name
+    )  # fmt: skip
+    granted = (command for command in asked if is_successful(decide(p.desk, command, world).result))
+    return [" ".join(sorted(type(command).__name__ for command in granted))]
+
+
+def _doubt(p: Played, i: int, c: Command) -> Asks:
+    known = [order for role in (Role.STOP, Role.TARGET) if (order := p.order(i, role)) is not None]
+    return [timed.Doubt(p.fresh("doubt"), order.ref) for order in known]
+
+
+def _pair_refused(p: Played, i: int, c: Command) -> Asks:
+    known = [order for role in (Role.STOP, Role.TARGET) if (order := p.order(i, role)) is not None]
+    return [p.say(ErrorSaid(p.fresh("message"), 1, 201, "refused", order.ref)) for order in known]
+
+
+def _half_over(p: Played, i: int, over: Role, works: Role) -> Asks:
+    return [*p.word(i, works, BrokerStatus.SUBMITTED), *_ended(p, i, over)]
 
 
 def _clear(p: Played, i: int, c: Command) -> Asks:
@@ -456,7 +503,7 @@ PLAYS: Final[Mapping[str, Callable[[Played, int, Command], Asks]]] = {
     "stop_lot": lambda p, i, c: [*p.one_lot(i, Role.STOP)],
     "close_lot": lambda p, i, c: [*p.one_lot(i, Role.CLOSE)],
     "stopped": lambda p, i, c: [*p.executed(i, Role.STOP, p.held(i)), *_ended(p, i, Role.TARGET, Role.CLOSE)],
-    "close": lambda p, i, c: [p.sign(Close(position_id_of(INTENTS[i]), WORDS), p.desk.head.size)],
+    "close": lambda p, i, c: [p.sign(Close(position_id_of(INTENTS[i]), WORDS), p.desk.head.size, p.world(c).now)],
     "carry": _carry,
     "look_close": lambda p, i, c: _look(p, i, c, Role.CLOSE),
     "withhold_close": lambda p, i, c: _withhold(p, i, c, Role.CLOSE),
@@ -466,6 +513,28 @@ PLAYS: Final[Mapping[str, Callable[[Played, int, Command], Asks]]] = {
     "close_sent": lambda p, i, c: _frame(p, i, True, Role.CLOSE),
     "close_unknown": lambda p, i, c: _unknown(p, i, c, Role.CLOSE),
     "close_filled": lambda p, i, c: [*p.executed(i, Role.CLOSE), *_ended(p, i, Role.STOP, Role.TARGET)],
+    "restore": lambda p, i, c: [leaving.Restore(p.fresh("restore"), position_id_of(INTENTS[i]))],
+    "protect": lambda p, i, c: [p.sign(Protect(position_id_of(INTENTS[i])), p.desk.head.size)],
+    "carry_protect": lambda p, i, c: _carry(p, i, c, Protect.type),
+    "look_again": lambda p, i, c: _look(p, i, c, Role.STOP),
+    "withhold_again": lambda p, i, c: _withhold(p, i, c, Role.STOP),
+    "again_sent": lambda p, i, c: _frame(p, i, True, Role.STOP, Role.TARGET),
+    "again_dropped": lambda p, i, c: _frame(p, i, False, Role.STOP, Role.TARGET),
+    "again_unknown": lambda p, i, c: _unknown(p, i, c, Role.STOP),
+    "doubt": _doubt,
+    "again_stands": lambda p, i, c: [
+        *p.word(i, Role.STOP, BrokerStatus.SUBMITTED),
+        *p.word(i, Role.TARGET, BrokerStatus.SUBMITTED),
+    ],
+    "stop_over": lambda p, i, c: _half_over(p, i, Role.STOP, Role.TARGET),
+    "target_over": lambda p, i, c: _half_over(p, i, Role.TARGET, Role.STOP),
+    "pair_gone": lambda p, i, c: [*_ended(p, i, Role.STOP, Role.TARGET)],
+    "pair_refused": _pair_refused,
+    "targeted": lambda p, i, c: [*p.executed(i, Role.TARGET, p.held(i)), *_ended(p, i, Role.STOP, Role.CLOSE)],
+    "close_alone": lambda p, i, c: [*p.executed(i, Role.CLOSE)],
+    "turn": _turn,
+    "alarm": lambda p, i, c: [timed.Alarm(p.fresh("alarm"), position_id_of(INTENTS[i]))],
+    "clear_away": lambda p, i, c: [leaving.ClearAway(p.fresh("clear"), position_id_of(INTENTS[i]))],
     "kill": lambda p, i, c: [operate.RaiseKill(p.fresh("kill"), "desk", "test", "operator")],
     "clear": _clear,
     "lease": lambda p, i, c: [operate.TakeLease(p.fresh("lease"), "boot", "run")],
@@ -525,6 +594,52 @@ def intent_of(played: Played, i: int) -> Intent:
         drift=any(drift.instrument == PAIRS[i] for drift in desk.drifts.open.values()),
         amber=shown is not None and any("market" in flag for flag in shown.evidence.flags),
         **(_NO_LOTS if entry is None else _lots(played, i, entry)),
+        **_again(played, i),
+    )
+
+
+class Again(TypedDict):
+    """What was placed again, and what a human wished of it."""
+
+    placed: int
+    again: str
+    doubt: bool
+    by_hand: bool
+    once: bool
+    way: int
+    tries: int
+    told: bool
+    protect: str
+
+
+def _again(played: Played, i: int) -> Again:
+    name = position_id_of(INTENTS[i])
+    stops = [k for k in played.desk.orders.of(name) if k.role is Role.STOP]
+    for role in (Role.STOP, Role.TARGET):  # whoever placed it: at the same price, and each time in a group of its own
+        placed = [k for k in played.desk.orders.of(name) if k.role is role]
+        assert len({(k.line.side, k.line.limit, k.line.trigger, k.line.tif) for k in placed}) <= 1, "at another price"
+        assert [k.group for k in placed] == [k.group for k in stops] and len({k.group for k in placed}) == len(placed)
+    live = [k for role in (Role.STOP, Role.TARGET) if (k := played.order(i, role)) is not None and k.end is None]
+    again = ""
+    if len(stops) > 1 and any(not k.acknowledged for k in live):
+        standing = {k.standing for k in live if not k.acknowledged}
+        assert len(standing) == 1, "the frames of a pair share their way"
+        again = _owed(played, i, Role.STOP) or standing.pop().value
+    signed = any(d.type == Protect.type and d.subject == name for d in played.desk.approvals.recent.values())
+    done = any(k.mandate != stops[0].mandate for k in stops)
+    pairs = [k for k in played.desk.orders.of(name) if k.role in (Role.STOP, Role.TARGET)]
+    asked_to_end = [k.cancel_requested.wall for k in pairs if k.cancel_requested is not None]
+    wish = "DONE" if done else "SPENT" if signed else ""
+    return Again(
+        placed=max(0, len(stops) - 1),
+        again=again,
+        doubt=again in ("MINE", "OLD") and any(k.standing is Standing.UNKNOWN for k in live),
+        by_hand=bool(stops) and stops[-1].mandate != stops[0].mandate,
+        way=max((1 if asked == NOW.wall else 2 for asked in asked_to_end), default=0),
+        tries=sum(d.type == Close.type and d.subject == name for d in played.desk.approvals.recent.values()),
+        told=not may_raise(played.desk.alerts, Code.PROTECTION_LOST, name, NOW.wall),
+        once=any(k.mandate == stops[0].mandate for k in stops[1:]),
+        protect="SIGNED" if played.asked_for(i, Protect.type) is not None else wish,
     )
 
 
@@ -574,10 +689,10 @@ def _lots(played: Played, i: int, entry: Known) -> Lots:
 
 def _change(played: Played, i: int, *pair: Known | None) -> str:
     """A revision of the pair: owed, or sent and not echoed, or not known to have left."""
-    owed = _owed(played, i, Role.STOP)
+    owed = played.owed(i, Role.STOP)
     revised = [known for known in pair if known is not None and known.revision > 1 and known.end is None]
-    if owed:
-        return owed
+    if owed is not None and any(frame.revision > 1 for frame in owed[1].frames):
+        return _owed(played, i, Role.STOP)
     if any(known.standing is Standing.UNKNOWN for known in revised):
         return "UNKNOWN"
     return "" if all(known.answered for known in revised) else "SENT"
@@ -596,9 +711,11 @@ def _pair(played: Played, i: int) -> str:
     stop, target = played.order(i, Role.STOP), played.order(i, Role.TARGET)
     if stop is None or target is None:
         return ""
-    assert (stop.end is None) == (target.end is None), "a pair ends together"
-    if stop.end is not None:
+    if stop.end is not None and target.end is not None:
         return "GONE"
+    for word, works, over in (("STOP", stop, target), ("TARGET", target, stop)):
+        if over.end is not None:
+            return word if works.cancel_requested is None else f"{word}_ENDS"
     if stop.cancel_requested is not None and target.cancel_requested is not None:
         return "ENDING"
     return "STANDS" if stop.acknowledged and target.acknowledged else "ASKED"
@@ -606,7 +723,7 @@ def _pair(played: Played, i: int) -> str:
 
 def _close(played: Played, i: int) -> str:
     name = position_id_of(INTENTS[i])
-    if any(isinstance(effect, CarryOut) and effect.subject == name for effect in played.desk.owed.values()):
+    if played.asked_for(i, Close.type) is not None:
         return "SIGNED"
     known = played.order(i, Role.CLOSE)
     if known is None:

@@ -23,7 +23,7 @@ class Intent(NamedTuple):
     order: str = ""  # RECORDED, SENT, UNKNOWN, WORKING; DROPPED, FILLED, CANCELLED, REJECTED are ends
     acked: bool = False  # the broker acknowledged it once
     owed: str = ""  # its hand-over: MINE of the lease that stands, OLD of an earlier one
-    pair: str = ""  # stop and target: ASKED, STANDS, GONE
+    pair: str = ""  # stop and target: ASKED, STANDS, ENDING, GONE; STOP, TARGET where that one alone has no end
     close: str = ""  # a close by hand: SIGNED, SPENT, MINE, OLD, SENT, UNKNOWN, DROPPED, FILLED, GONE
     drift: bool = False  # the broker spoke of what was over
     amber: bool = False  # that version says that the market is not open
@@ -36,6 +36,15 @@ class Intent(NamedTuple):
     size: int = 0  # for so many lots
     then: int = 0  # what its stop may still execute once the broker echoes that
     closing: int = 0  # lots of the close by hand
+    placed: int = 0  # how often its pair was placed after the one that came with the entry
+    again: str = ""  # the latest of these: MINE, OLD, SENT, UNKNOWN; nothing once the broker spoke of it
+    doubt: bool = False  # nobody answered it, while it is not even known to have left
+    by_hand: bool = False  # a human signed for that one
+    once: bool = False  # it was placed once without a human
+    way: int = 0  # one of its pairs was asked to end, by the first close or in the time of a second one
+    tries: int = 0  # closes that were signed
+    told: bool = False  # people were told that protection is lost
+    protect: str = ""  # a human's wish for protection: SIGNED, SPENT, DONE
 
     @property
     def held(self) -> int:
@@ -70,6 +79,12 @@ class Command(NamedTuple):
     late: bool = False  # the life of what it acts on is over by the clock
     version: int = 0  # of the evidence that was signed
     market: str = "OPEN"  # or SOON, which closes within minutes; SHUT; UNKNOWN, where nobody knows its hours
+    # The last whole picture: of this session, all that is held, as the book has it; or NONE, OTHER (of an earlier
+    # session), OLD (it began before the loss), LESS (not all that is held), PAIR (with exits that ended by the book).
+    picture: str = "SHOWS"
+    groups: bool = True  # the broker's groups hold: a close joins that of its protection
+    slow: int = 0  # how often what was asked to end has had its three seconds
+    link: bool = True  # the way to the broker is up
 
 
 class Verdict(NamedTuple):
@@ -85,6 +100,8 @@ ENDS: Final = ("CLOSED", "CANCELLED", "REJECTED")
 SENT: Final = ("SUBMITTED", "STALLED")
 HELD: Final = ("FILLED", "MANAGED")
 ORDER_ENDS: Final = ("DROPPED", "FILLED", "CANCELLED", "REJECTED")
+ENDING: Final = {"ASKED": "ENDING", "STANDS": "ENDING", "STOP": "STOP_ENDS", "TARGET": "TARGET_ENDS"}
+HALVES: Final = ("STOP", "TARGET", "STOP_ENDS", "TARGET_ENDS")
 AT_WORK: Final = ("MINE", "OLD", "SENT", "UNKNOWN")  # a close that may execute
 
 Rule = Callable[[Shared, Intent, Command], Verdict]
@@ -290,7 +307,8 @@ def _rest_over(shared: Shared, it: Intent, c: Command) -> Verdict:
         return _yes(shared, it)
     flat = it.state in HELD and it.held == 0
     asked = "ENDING" if flat and it.pair != "GONE" else it.pair
-    return _yes(shared, _over(it._replace(order="CANCELLED", rest=False, pair=asked)))
+    way = 1 if asked == "ENDING" else it.way
+    return _yes(shared, _over(it._replace(order="CANCELLED", rest=False, pair=asked, way=way)))
 
 
 def _refused(shared: Shared, it: Intent, c: Command) -> Verdict:
@@ -401,14 +419,16 @@ def _close_lot(shared: Shared, it: Intent, c: Command) -> Verdict:
 def _left(it: Intent, close: str) -> Intent:
     """All that was held has left, and the group ended with it; the position does, once its entry has."""
     change = it.change if it.change == "OLD" else ""
-    now = _leaves(it, out=it.got, close=close, change=change, size=it.size if change else 0, **_GONE)
+    now = _leaves(
+        it, out=it.got, close=close, change=change, size=it.size if change else 0, again="", doubt=False, **_GONE
+    )
     return _over(now)
 
 
 def _over(it: Intent) -> Intent:
     """A position that holds nothing is over once nothing of it works, whichever word was the last."""
     works = it.works or it.pair != "GONE" or it.close in AT_WORK
-    return it if works or it.state not in HELD or it.held else it._replace(state="CLOSED")
+    return it if works or it.state not in HELD or it.held else it._replace(state="CLOSED", told=False)
 
 
 def _pair_over(shared: Shared, it: Intent, c: Command) -> Verdict:
@@ -429,11 +449,19 @@ def _stopped(shared: Shared, it: Intent, c: Command) -> Verdict:
     return _yes(shared, _left(it, _close_over(it)))
 
 
+def _stopped_backwards(shared: Shared, it: Intent, c: Command) -> Verdict:
+    """The stop's end is heard before what it executed: until then what is held had lost its protection, and that was
+    told."""
+    said = it.told or (it.state == "MANAGED" and it.held > 0 and it.pair != "GONE" and it.way <= c.slow)
+    after = _stopped(shared, it, c).intent
+    return _yes(shared, after, told=said and after.state in HELD)
+
+
 def _close(shared: Shared, it: Intent, c: Command) -> Verdict:
     """An accepted signature is recorded, where an engine runs; whether it can be carried out, that engine says."""
     if not shared.lease:
         return _no("LEASE", shared, it)
-    return _yes(shared, it, close="SIGNED")
+    return _yes(shared, it, close="SIGNED", tries=it.tries + 1)
 
 
 def _carry(shared: Shared, it: Intent, c: Command) -> Verdict:
@@ -443,7 +471,21 @@ def _carry(shared: Shared, it: Intent, c: Command) -> Verdict:
         return _no("EXIT", shared, it, close="SPENT")
     if it.state not in HELD or it.held == 0:
         return _no("STATE", shared, it, close="SPENT")
+    if c.picture == "NONE" and c.link and c.slow < it.tries:
+        return _no("PICTURE", shared, it)
+    if not c.groups and it.pair != "GONE":
+        return _make_way(shared, it, c)
     return _yes(shared, it, close="MINE", closing=it.held, rest=it.rest or it.works)
+
+
+def _make_way(shared: Shared, it: Intent, c: Command) -> Verdict:
+    """A close that no group takes in: its protection is asked to end, once for each close, and has three seconds for
+    it. Nothing is asked to end for a close that could not leave."""
+    if it.pair not in ENDING.values() or it.way < it.tries:
+        if not c.link or c.picture in ("NONE", "LESS"):
+            return _no("EXIT" if c.link else "LINK", shared, it, close="SPENT")
+        return _yes(shared, it, pair=ENDING.get(it.pair, it.pair), way=c.slow + 1)
+    return _no("PAIR", shared, it, close="SPENT" if c.slow >= it.way else it.close)
 
 
 def _look_close(shared: Shared, it: Intent, c: Command) -> Verdict:
@@ -452,7 +494,10 @@ def _look_close(shared: Shared, it: Intent, c: Command) -> Verdict:
         return _no("STATE", shared, it)
     if not (c.fit and shared.lease):
         return _no("LEASE", shared, it)
-    return _no("EXIT", shared, it) if c.late or it.closing > it.held else _yes(shared, it)
+    if not c.link:
+        return _no("LINK", shared, it)
+    unseen = c.picture in ("NONE", "LESS")
+    return _no("EXIT", shared, it) if c.late or unseen or it.closing > it.held else _yes(shared, it)
 
 
 def _withhold_close(shared: Shared, it: Intent, c: Command) -> Verdict:
@@ -484,6 +529,160 @@ def _close_filled(shared: Shared, it: Intent, c: Command) -> Verdict:
     return _yes(shared, _left(it, "FILLED"))
 
 
+# --- protection that is placed again ---------------------------------------------------------------------------------
+
+
+def _placed(shared: Shared, it: Intent, **change: object) -> Verdict:
+    placed = {"pair": "ASKED", "placed": it.placed + 1, "again": "MINE", "stop": it.held, "target": it.held}
+    return _yes(shared, it, **placed, **change)
+
+
+def _restore(shared: Shared, it: Intent, c: Command) -> Verdict:
+    """D4: once by itself, after a whole picture that began after the loss, and shows all that is held and nothing that
+    protects it; not while it is left, nor where the frames could not leave. After that only a human decides."""
+    if it.state not in HELD or it.held == 0:
+        return _no("STATE", shared, it)
+    if it.pair != "GONE" or it.close in AT_WORK:
+        return _no("PAIR", shared, it)
+    if it.once:
+        return _no("EXIT", shared, it)
+    if c.picture != "SHOWS":
+        return _no("PICTURE", shared, it)
+    return _placed(shared, it, by_hand=False, once=True) if c.link else _no("LINK", shared, it)
+
+
+def _protect(shared: Shared, it: Intent, c: Command) -> Verdict:
+    """A human's signature for protection is recorded, where an engine runs."""
+    return _yes(shared, it, protect="SIGNED") if shared.lease else _no("LEASE", shared, it)
+
+
+def _carry_protect(shared: Shared, it: Intent, c: Command) -> Verdict:
+    """It mends what is missing and moves nothing: not beside one that works, not beside a close, not after its minute.
+    Whether it may leave, the last look says; a human may sign again."""
+    if it.protect != "SIGNED":
+        return _no("STATE", shared, it)
+    if c.late:
+        return _no("EXIT", shared, it, protect="SPENT")
+    if it.state not in HELD or it.held == 0:
+        return _no("STATE", shared, it, protect="SPENT")
+    if it.pair != "GONE" or it.close in AT_WORK:
+        return _no("PAIR", shared, it, protect="SPENT")
+    return _placed(shared, it, by_hand=True, protect="DONE")
+
+
+def _look_again(shared: Shared, it: Intent, c: Command) -> Verdict:
+    """X1 to X4 of a pair that is placed again; what the broker does not hold is not protected."""
+    if it.again not in ("MINE", "OLD") or it.state not in HELD:
+        return _no("STATE", shared, it)
+    if not (c.fit and shared.lease):
+        return _no("LEASE", shared, it)
+    if not c.link:
+        return _no("LINK", shared, it)
+    wrong = it.held < max(it.stop, it.target) or c.picture == "LESS"
+    return _no("EXIT", shared, it) if wrong or (it.by_hand and c.late) else _yes(shared, it)
+
+
+def _withhold_again(shared: Shared, it: Intent, c: Command) -> Verdict:
+    """No byte of it left. It was the one time all the same: what is refused once is not tried for ever."""
+    if it.again != "MINE":
+        return _no("STATE", shared, it)
+    return _no("EXIT", shared, _over(it._replace(again="", doubt=False, **_GONE)))  # type: ignore[arg-type]  # as above
+
+
+def _again_sent(shared: Shared, it: Intent, c: Command) -> Verdict:
+    return _yes(shared, it, again="SENT", doubt=False) if it.again == "MINE" else _yes(shared, it)
+
+
+def _again_dropped(shared: Shared, it: Intent, c: Command) -> Verdict:
+    if it.again != "MINE":
+        return _yes(shared, it)
+    return _yes(shared, _over(it._replace(again="", doubt=False, **_GONE)))  # type: ignore[arg-type]  # as above
+
+
+def _again_unknown(shared: Shared, it: Intent, c: Command) -> Verdict:
+    """What an earlier run recorded is not sent again: whether it left, the broker's word says, or a human."""
+    return _yes(shared, it, again="UNKNOWN", doubt=False) if it.again in ("MINE", "OLD") else _no("STATE", shared, it)
+
+
+def _doubt(shared: Shared, it: Intent, c: Command) -> Verdict:
+    """An exit frame without an answer for ten seconds is UNKNOWN, whether or not it is known to have left."""
+    if not c.slow:
+        return _no("STATE", shared, it)
+    if it.again in ("MINE", "OLD") and not it.doubt:
+        return _yes(shared, it, doubt=True)
+    return _yes(shared, it, again="UNKNOWN") if it.again == "SENT" else _no("STATE", shared, it)
+
+
+def _again_stands(shared: Shared, it: Intent, c: Command) -> Verdict:
+    if it.pair not in ("ASKED", "ENDING"):
+        return _yes(shared, it)
+    # What makes way is not yet read as what it is; and a word that is told again says nothing.
+    told = it.told and (it.way > c.slow or not it.again)
+    stands = it._replace(pair="STANDS" if it.pair == "ASKED" else it.pair, again="", doubt=False, told=told)
+    return _settled(shared, stands)
+
+
+def _stop_over(shared: Shared, it: Intent, c: Command) -> Verdict:
+    """The stop ended, the target works on: what is held has no full protection, and none may be placed beside it."""
+    word = {"ASKED": "TARGET", "STANDS": "TARGET", "ENDING": "TARGET_ENDS"}.get(it.pair, it.pair)
+    over = it._replace(pair=word, stop=0, again="", doubt=False)
+    return _yes(shared, it) if word == it.pair else _yes(shared, _lost_of(it, over, c))
+
+
+def _target_over(shared: Shared, it: Intent, c: Command) -> Verdict:
+    word = {"ASKED": "STOP", "STANDS": "STOP", "ENDING": "STOP_ENDS"}.get(it.pair, it.pair)
+    over = it._replace(pair=word, target=0, again="", doubt=False)
+    return _yes(shared, it) if word == it.pair else _yes(shared, _lost_of(it, over, c))
+
+
+def _pair_gone(shared: Shared, it: Intent, c: Command) -> Verdict:
+    """Both ended, by the broker's word: cancelled, or refused. The position lives on while anything is held."""
+    if it.pair == "GONE":
+        return _yes(shared, it)
+    over = it._replace(again="", doubt=False, **_GONE)  # type: ignore[arg-type]  # as above
+    return _yes(shared, _over(_lost_of(it, over, c)))
+
+
+def _lost_of(was: Intent, now: Intent, c: Command) -> Intent:
+    """Where protection stood, its loss is told with the word of it; but what makes way for a close has its time."""
+    return now._replace(told=was.told or (now.state == "MANAGED" and now.held > 0 and now.way <= c.slow))
+
+
+def _alarm(shared: Shared, it: Intent, c: Command) -> Verdict:
+    no = "Alarm" not in _turn(shared, it, c).no
+    return _no("STATE", shared, it) if no else _yes(shared, it, told=True)
+
+
+def _close_alone(shared: Shared, it: Intent, c: Command) -> Verdict:
+    """A close executed while the pair that was placed again had not left: that is still known as one that may."""
+    if it.state not in HELD:
+        return _yes(shared, it)
+    return _yes(shared, _over(_leaves(it, out=it.got, close="FILLED")))
+
+
+def _clear_away(shared: Shared, it: Intent, c: Command) -> Verdict:
+    """Nothing is held, and exits that should have ended with it work: they are asked to end, once."""
+    beside = it.state in HELD and it.held == 0 and c.slow and it.pair in ENDING
+    return _yes(shared, it, pair=ENDING[it.pair], way=2) if beside else _no("STATE", shared, it)
+
+
+def _turn(shared: Shared, it: Intent, c: Command) -> Verdict:
+    """What the engine does about protection in its next turn, in words. A loss is told at once; but what was asked to
+    end for a close has its three seconds."""
+    if it.state not in HELD or not shared.lease:
+        return _no("", shared, it)
+    making = it.way > c.slow
+    unknown = it.again == "UNKNOWN" or it.doubt
+    lost = it.held > 0 and not making and (unknown or it.pair in ("GONE", *HALVES))
+    granted = {
+        "Alarm": lost and not it.told,
+        "ClearAway": not _clear_away(shared, it, c).no,
+        "Manage": not _manage(shared, it, c).no,
+        "Restore": lost and not _restore(shared, it, c).no,
+    }
+    return _no(" ".join(name for name, so in granted.items() if so), shared, it)
+
+
 # --- what all share ---------------------------------------------------------------------------------------------------
 
 
@@ -503,7 +702,8 @@ def older(it: Intent) -> Intent:
     """An intent under a new lease: tokens and hand-overs of the earlier one stay behind."""
     close = "OLD" if it.close == "MINE" else it.close
     change = "OLD" if it.change == "MINE" else it.change
-    return it._replace(of_run=False, owed="OLD" if it.owed else "", close=close, change=change)
+    again = "OLD" if it.again == "MINE" else it.again
+    return it._replace(of_run=False, owed="OLD" if it.owed else "", close=close, change=change, again=again)
 
 
 def _release(shared: Shared, it: Intent, c: Command) -> Verdict:
@@ -515,6 +715,14 @@ BY_LOTS: Final = {
     "part", "rest", "rest_over", "resize", "look_resize", "withhold_resize", "resize_sent", "resize_unknown",
     "resized", "stop_lot", "close_lot", "stopped_backwards", "pair_over", "close_dropped",
 }  # fmt: skip
+# What is asked where protection ends and is placed again.
+AGAIN: Final = {
+    "restore", "protect", "carry_protect", "look_again", "withhold_again", "again_sent", "again_dropped",
+    "again_unknown", "doubt", "again_stands", "stop_over", "target_over", "pair_gone", "pair_refused", "targeted",
+    "close_alone", "clear_away", "turn", "alarm",
+}  # fmt: skip
+# What changes nothing, whatever the answer.
+LOOKS: Final = {"look", "look_close", "look_resize", "look_again", "turn"}
 # What only the engine may have recorded; a run whose lease is gone is refused before anything is judged.
 FENCED: Final[dict[str, Rule]] = {
     "assemble": _assemble, "submit": _submit, "withhold": _withhold, "frame_sent": _frame_sent,
@@ -525,12 +733,18 @@ FENCED: Final[dict[str, Rule]] = {
     "part": _part, "rest": _rest, "rest_over": _rest_over, "resize": _resize, "withhold_resize": _withhold_resize,
     "resize_sent": _resize_sent,
     "resize_unknown": _resize_unknown, "resized": _resized, "stop_lot": _stop_lot, "close_lot": _close_lot,
-    "stopped_backwards": _stopped, "pair_over": _pair_over, "close_dropped": _close_dropped,
+    "stopped_backwards": _stopped_backwards, "pair_over": _pair_over, "close_dropped": _close_dropped,
+    "restore": _restore, "carry_protect": _carry_protect, "withhold_again": _withhold_again,
+    "again_sent": _again_sent, "again_dropped": _again_dropped, "again_unknown": _again_unknown, "doubt": _doubt,
+    "again_stands": _again_stands, "stop_over": _stop_over, "target_over": _target_over, "pair_gone": _pair_gone,
+    "pair_refused": _pair_gone, "targeted": _stopped, "close_alone": _close_alone, "clear_away": _clear_away,
+    "alarm": _alarm,
 }  # fmt: skip
 OPEN: Final[dict[str, Rule]] = {
     "propose": _propose, "approve": _approve, "reject": _reject, "expire": _expire, "withdraw": _withdraw,
     "present": _present, "look": _look, "look_close": _look_close, "look_resize": _look_resize, "close": _close,
-    "kill": _kill, "clear": _clear, "lease": _lease,
+    "kill": _kill, "clear": _clear, "lease": _lease, "protect": _protect, "look_again": _look_again,
+    "turn": _turn,
 }  # fmt: skip
 
 

@@ -45,6 +45,11 @@ class Truth(NamedTuple):
     approvals: int = 0
     uses: int = 0
     late_fill: bool = False  # told as cancelled, and filled after all
+    # Where protection is placed again (again.py):
+    rests: str = ""  # the latest pair at the broker: NEW, BOTH, STOP or TARGET alone, OVER, REFUSED
+    which: int = 0  # which one that is, counted from the one that came with the entry
+    joined: int = -1  # whose group a close is in; less than nothing: one of its own
+    protect_old: bool = False
 
 
 class Process(NamedTuple):
@@ -58,6 +63,7 @@ class Process(NamedTuple):
     changes: tuple[str, str] = ("", "")  # another size of a pair
     # A decision made on the memory and the world, not yet appended: (name, intent, late, market).
     thought: tuple[str, int, bool, str] | None = None
+    saw: int = -1  # in its last whole picture of this session: all that is held, after the end of that pair
 
 
 class Signature(NamedTuple):
@@ -74,6 +80,8 @@ class Around(NamedTuple):
     alone: bool = False  # one intent and one operator
     parts: bool = False  # lot by lot
     market: str = ""  # OPEN, SOON, SHUT or UNKNOWN; nothing: it is open for ever
+    again: bool = False  # protection ends, and is placed again
+    groups: bool = True  # the broker's groups hold
 
     @property
     def hour(self) -> str:
@@ -176,7 +184,7 @@ def steps(world: World) -> Iterator[Step]:
     for p in (0, 1):
         process = world.engines[p]
         if process is None:
-            yield _start(world, p)
+            yield start(world, p)
         else:
             yield Step(f"crash {p}", engine(world, p, None))
             yield from _engine(world, p, process)
@@ -189,7 +197,7 @@ def _asks(world: World, i: int, command: Command, by: int | None) -> Step:
     return Step(f"{command.name} {i} by {by}", ask(world, i, command, by)[1], (i, command))
 
 
-def _start(world: World, p: int) -> Step:
+def start(world: World, p: int) -> Step:
     """A run takes the lease; whoever had it does not know that yet."""
     shared = judged(world.log.shared, world.log.intents[0], Command("lease")).shared
     log = Log(shared, (older(world.log.intents[0]), older(world.log.intents[1])))
