@@ -136,6 +136,16 @@ class TestHowMuch:
         assert known[77].status is BrokerStatus.SUBMITTED
         assert made.order_status(unheard).held is False
 
+    @pytest.mark.parametrize(("kind", "known"), [("STK", True), ("CASH", True), ("BAG", False), ("OPT", False)])
+    @shows("F40")
+    def test_the_terms_of_what_this_desk_never_trades_are_not_guessed(self, kind: str, known: bool) -> None:
+        """An order for a combination or an option is none for its underlying."""
+        terms = said(
+            permId=77, orderRef=REF, clientId=OURS, orderId=5, totalQuantity=100, status="Submitted", orderType="MKT",
+            action="BUY", secType=kind, symbol="EUR", currency="USD", account="DU1234567",
+        )  # fmt: skip
+        assert (translator().open_order(terms).echo is not None) is known
+
     def test_a_reference_is_kept_where_a_status_cannot_say_it(self) -> None:
         """Another client's order without a permanent id yet: its openOrder named it, its status does not."""
         made, known = translator(), dict[int, OrderSaid]()

@@ -12,6 +12,7 @@ import pytest
 from phoenix_core.acts.reconcile import _is_proven
 from phoenix_core.trade.order_life import End, Over
 from phoenix_core.values import Quantity
+from tests.showing import shows
 
 ENDED = datetime(2026, 11, 18, 19, 0, tzinfo=UTC)
 
@@ -37,4 +38,15 @@ def test_an_end_is_proven_only_by_a_picture_that_began_after_it(began_s: int, en
     position.submitted_at = ENDED
     began, ended = (SimpleNamespace(wall=ENDED + timedelta(seconds=seconds)) for seconds in (began_s, ended_s))
     picture: Any = SimpleNamespace(complete=True, began=began, ended=ended, executions=())
+    assert _is_proven(position, Over(End.CANCELLED, ENDED, Quantity(Decimal(0))), picture) is proven
+
+
+@pytest.mark.parametrize(("ref", "proven"), [("another", True), ("ref", False)])
+@shows("F30", "I9")
+def test_an_end_is_not_proven_by_a_picture_that_shows_its_execution(ref: str, proven: bool) -> None:
+    """Cancelled by the broker's word, executed by its own book: nobody calls that unfilled."""
+    position: Any = SimpleNamespace(filled_quantity=Decimal(0), exited_quantity=Decimal(0), order_ref="ref")
+    position.submitted_at = ENDED
+    at = SimpleNamespace(wall=ENDED)
+    picture: Any = SimpleNamespace(complete=True, began=at, ended=at, executions=(SimpleNamespace(ref=ref),))
     assert _is_proven(position, Over(End.CANCELLED, ENDED, Quantity(Decimal(0))), picture) is proven

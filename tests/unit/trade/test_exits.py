@@ -215,6 +215,13 @@ class TestX1:
         assert passes or (said is not None and said.reasons == (Reason.EXIT_TOO_LARGE,))
 
     @shows("F37")
+    def test_the_largest_of_a_group_counts_whichever_came_last(self) -> None:
+        """A close of 3 joins a pair of 10: what the group may execute is still 10."""
+        log = held()
+        _ = record(log, close_frame(3), group=group_of(REF, 1))
+        assert working_exits(log.stake) == 10
+
+    @shows("F37")
     def test_a_partial_exit_leaves_less_room(self) -> None:
         """Partial 4 of 10, the pair cancelled: a close of 6 fits, one of 7 does not."""
         log = held()
