@@ -145,11 +145,14 @@ _AGAIN: Final = (*_GONE, "0 sees what is bare", "0 asks for restore")
 _WISH: Final = ("signs protect", "hands in protect", "0 asks for carry_protect")
 _GAVE_UP: Final = (*_CLOSING, "0 asks for carry 1")
 # The third walk: protection ends, and is placed again; where groups hold, and where they do not.
+# A pair that came with its entry and was never heard of begins only where groups hold: of one that is ending, no word
+# of the model says whether it ever stood.
 OPENINGS_AGAIN: Final = (
     *(
         bare(opening(*filled, around=_ALONE), *labels, groups=groups)
         for filled, groups in ((_STANDS, True), (_STANDS, False), (_FILLED, True), (_FILLED, False))
         for labels in ((), _GONE, _AGAIN, (*_AGAIN, "0 sends a pair", "again_sent", "the pair is REFUSED"))
+        if labels or groups or filled is _STANDS
     ),
     *(
         bare(opening(*_STANDS, around=_ALONE), *labels, groups=groups)

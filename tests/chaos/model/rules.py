@@ -345,8 +345,14 @@ def _settled(shared: Shared, it: Intent) -> Verdict:
     return _yes(shared, it, state="MANAGED" if it.state == "FILLED" and it.fits else it.state)
 
 
+def _read(it: Intent, c: Command) -> Intent:
+    """What was asked to end, and did not in its time, is read as what it is."""
+    stays = it.pair == "ENDING" and not it.again and it.way <= c.slow
+    return it._replace(pair="STANDS") if stays else it
+
+
 def _manage(shared: Shared, it: Intent, c: Command) -> Verdict:
-    if it.state != "FILLED" or not it.fits:
+    if it.state != "FILLED" or not _read(it, c).fits:
         return _no("STATE", shared, it)
     return _yes(shared, it, state="MANAGED")
 
@@ -619,7 +625,8 @@ def _again_stands(shared: Shared, it: Intent, c: Command) -> Verdict:
     # What makes way is not yet read as what it is; and a word that is told again says nothing.
     told = it.told and (it.way > c.slow or not it.again)
     stands = it._replace(pair="STANDS" if it.pair == "ASKED" else it.pair, again="", doubt=False, told=told)
-    return _settled(shared, stands)
+    now = _settled(shared, _read(stands, c)).intent
+    return _yes(shared, stands, state=now.state)
 
 
 def _stop_over(shared: Shared, it: Intent, c: Command) -> Verdict:
