@@ -78,6 +78,11 @@ class Process:
         """Send it a signal."""
         self._process.send_signal(number)
 
+    def stands_still(self) -> None:
+        """Have the operating system stop it, and see that it stands."""
+        self._process.send_signal(signal.SIGSTOP)
+        _ = os.waitid(os.P_PID, self._process.pid, os.WSTOPPED)
+
     def stop(self) -> int:
         """Stop it as an operator does; its exit code. Harmless where it is gone."""
         if self._process.poll() is None:

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 import pytest
 
 from phoenix_adapters.beads.sqlite import SqliteStore
-from phoenix_core.chain import StoreFault
 from tests.contract.cli.operator import Process, Seat, shaped, until
 from tests.showing import shows
 
@@ -17,13 +16,8 @@ from tests.showing import shows
 @contextmanager
 def asleep(seat: Seat, engine: Process) -> Iterator[None]:
     """The engine stopped by the operating system, with the log left open for others."""
-    while True:
-        engine.signal(signal.SIGSTOP)
-        try:
-            with SqliteStore(seat.home / "beads.db") as log, log.hold():
-                break
-        except StoreFault:  # it was stopped in the middle of a commit: let it finish, and stop it again
-            engine.signal(signal.SIGCONT)
+    with SqliteStore(seat.home / "beads.db") as log, log.hold():  # so that it is stopped in the middle of no commit
+        engine.stands_still()
     try:
         yield
     finally:
