@@ -129,8 +129,8 @@ def test_an_anchor_is_refreshed_as_it_was_said(seat: Seat) -> None:
     ("line", "reason"),
     [
         ("port = 4001", "PORT_MISMATCH"),
-        ('account = "U1234567"', "ACCOUNT_MISMATCH"),
-        ('account = "DU7654321"', "ACCOUNT_MISMATCH"),
+        ('account = "U1234567"', "ACCOUNT_MISMATCH: a PAPER desk trades DU* accounts only"),
+        ('account = "DU7654321"', "ACCOUNT_MISMATCH: this desk is "),
     ],
 )
 @shows("S33-GRD-03", "S33-GRD-04", "S33-GRD-06", "I15")
