@@ -97,8 +97,7 @@ def told() -> Iterator[tuple[list[Json], list[bytes]]]:
             _, found = both(listener, seed, TICKS)
             journal, export = listener.journal(), list(listener.export())
             executed = any(line["what"] == "execution" for line in journal)
-            wanted = any(map(_is_entry, journal)) and executed and b'"kind":"KILL_FLAG"' in b"".join(export)
-            if wanted and found == []:
+            if executed and found == [] and _stopped(journal, export) is not None:
                 break
         yield journal, export
 
@@ -157,17 +156,23 @@ def _edited(journal: list[Json], export: list[bytes]) -> None:
     export[place] = export[place].replace(b'"confidence":"0.85"', b'"confidence":"0.95"')
 
 
-def _killed(journal: list[Json], export: list[bytes]) -> None:
-    """An entry frame moved behind the first kill of the whole desk, or of anything."""
+def _stopped(journal: list[Json], export: list[bytes]) -> tuple[Json, int] | None:
+    """An entry frame, and the place of a kill that would have stopped it: of the whole desk, or of what it trades."""
     flags = [json.loads(line)["seq"] for line in export[1:] if b'"kind":"KILL_FLAG"' in line and b"RAISED" in line]
-    frames = [line for line in journal if line["what"] == "frame" and len(str(line["ref"])) == opinion.ENTRY]
+    frames = [line for line in journal if _is_entry(line)]
     raised = {json.loads(export[seq + 1])["body"]["scope"]: seq for seq in flags}
     for scope, seq in raised.items():
         for line in frames:
             if scope in ("desk", f"instrument:{line['symbol']}", "strategy:demo"):
-                line["log"] = seq + 1
-                return
-    raise AssertionError("this run has no kill that would have stopped an entry")
+                return line, seq
+    return None
+
+
+def _killed(journal: list[Json], export: list[bytes]) -> None:
+    """An entry frame moved behind a kill."""
+    stopped = _stopped(journal, export)
+    assert stopped is not None, "the run was looked for by it"
+    stopped[0]["log"] = stopped[1] + 1
 
 
 TAMPERED: Final[dict[str, Callable[[list[Json], list[bytes]], None]]] = {

@@ -146,6 +146,7 @@ async def restart(sim: Simulation) -> None:
     sim.broker.cut()
     _ = sim.broker.drain()
     sim.engine = sim.reopen()
+    sim.oracle.ledger.wire.torn = 0  # what it was shown and had not written down died with it
     try:
         _ = (await sim.engine.start()).unwrap()
         await turns(sim)

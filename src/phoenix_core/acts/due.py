@@ -34,8 +34,8 @@ from phoenix_core.acts.timed import (
     TellKill,
     Withdraw,
     in_doubt,
-    is_bare,
     is_expiring,
+    is_told_wrong,
     is_untold,
 )
 from phoenix_core.beads import (
@@ -189,8 +189,8 @@ def _due_to_protection(desk: Desk, position: Open, now: Moment) -> Iterator[Due]
         yield Resize(_id("resize", position.position_id, str(desk.head.size)), position.position_id)
     elif stands is Protection.NONE and not stake.exits and stake.held > 0:
         yield Restore(_id("restore", position.position_id, str(desk.head.size)), position.position_id)
-    if is_bare(desk, stake, stands, now):
-        yield Alarm(_id("bare", position.position_id, str(desk.head.size)), position.position_id)
+    if is_told_wrong(desk, stake, stands, now):
+        yield Alarm(_id("alarm", position.position_id, str(desk.head.size)), position.position_id)
 
 
 def _is_being_left(desk: Desk, position: Open) -> bool:

@@ -102,7 +102,7 @@ class Manage:
 
 @frozen
 class Alarm:
-    """Something is held, and nothing certain stands between it and the market."""
+    """Something is held, and nothing certain stands between it and the market; or that was said, and is not so."""
 
     command_id: CommandId
     position_id: str
@@ -276,18 +276,22 @@ def _manage(desk: Desk, command: Manage, world: World) -> Ruling:
     return granted(position.position_id, managed, over)
 
 
-def is_bare(desk: Desk, stake: Stake, stands: Protection, now: Moment) -> bool:
-    """Whether what is held stands without its full protection, and nobody was told."""
-    if stands.covers or stands is Protection.PENDING or stake.held <= 0:
+def is_told_wrong(desk: Desk, stake: Stake, stands: Protection, now: Moment) -> bool:
+    """Whether what people know of a position's protection is not so: it is lost and nobody was told, or it was lost and
+    stands again, whichever word or time brought it back."""
+    if stands is Protection.PENDING or stake.held <= 0:
         return False
-    return may_raise(desk.alerts, Code.PROTECTION_LOST, stake.position.position_id, now.wall)
+    return stands.covers is not may_raise(desk.alerts, Code.PROTECTION_LOST, stake.position.position_id, now.wall)
 
 
 def _alarm(desk: Desk, command: Alarm, world: World) -> Ruling:
     position = desk.positions.open.get(command.position_id)
     stake = None if position is None else stake_of(position, desk.orders, desk.fills)
-    if stake is None or not is_bare(desk, stake, stands := protection_of(stake, world.now), world.now):
+    if stake is None or not is_told_wrong(desk, stake, stands := protection_of(stake, world.now), world.now):
         return denied(refusal(Reason.NOTHING_TO_DO))
+    over = resolved(desk.alerts, Code.PROTECTION_LOST, command.position_id, "broker")
+    if over is not None:
+        return granted(command.position_id, over)
     facts = {"pair": stake.position.pair, "protection": stands.value}
     return granted(command.position_id, alert(Code.PROTECTION_LOST, command.position_id, command.command_id, **facts))
 

@@ -657,7 +657,7 @@ def _lost_of(was: Intent, now: Intent, c: Command) -> Intent:
 
 def _alarm(shared: Shared, it: Intent, c: Command) -> Verdict:
     no = "Alarm" not in _turn(shared, it, c).no
-    return _no("STATE", shared, it) if no else _yes(shared, it, told=True)
+    return _no("STATE", shared, it) if no else _yes(shared, it, told=not it.told)
 
 
 def _close_alone(shared: Shared, it: Intent, c: Command) -> Verdict:
@@ -674,15 +674,16 @@ def _clear_away(shared: Shared, it: Intent, c: Command) -> Verdict:
 
 
 def _turn(shared: Shared, it: Intent, c: Command) -> Verdict:
-    """What the engine does about protection in its next turn, in words. A loss is told at once; but what was asked to
-    end for a close has its three seconds."""
+    """What the engine does about protection in its next turn, in words. A loss is told at once, and so is its end; but
+    what was asked to end for a close has its three seconds."""
     if it.state not in HELD or not shared.lease:
         return _no("", shared, it)
     making = it.way > c.slow
     unknown = it.again == "UNKNOWN" or it.doubt
     lost = it.held > 0 and not making and (unknown or it.pair in ("GONE", *HALVES))
+    stands = it.held > 0 and not making and not unknown and it.pair == "STANDS"
     granted = {
-        "Alarm": lost and not it.told,
+        "Alarm": (lost and not it.told) or (stands and it.told),
         "ClearAway": not _clear_away(shared, it, c).no,
         "Manage": not _manage(shared, it, c).no,
         "Restore": lost and not _restore(shared, it, c).no,

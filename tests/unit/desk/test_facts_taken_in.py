@@ -11,6 +11,7 @@ import pytest
 from attrs import evolve as changed
 
 from phoenix_adapters.brokers.mock.chaos import Partial, Reject, Silence
+from phoenix_core.acts import after
 from phoenix_core.acts.broker_said import Said
 from phoenix_core.acts.operate import Observe
 from phoenix_core.acts.propose import Assemble
@@ -528,6 +529,29 @@ class TestExits:
             assert len(recorded) == 1, "placed again once, after a picture that shows the loss"
             events = [a.event for a in desk.bodies(Alert) if a.code == "PROTECTION_LOST"]
             assert events[-1] is AlertEvent.RESOLVED
+
+        _ = walked(walk)
+
+    def test_an_alarm_ends_with_what_it_told_whatever_brought_that_about(self) -> None:
+        """No word of the broker says anything of it, as while a close has protection make way: that it is lost is told
+        all the same, and that it stands again, each once; and a second loss is told like the first."""
+
+        async def walk(desk: Stage) -> None:
+            intent = await desk.enter()
+
+            def goes(generation: int) -> None:
+                for role in (Role.STOP, Role.TARGET):
+                    gone = desk.broker.truth.book[exit_ref(ref_of(desk, intent), role, generation)]
+                    desk.broker._end(gone, BrokerStatus.CANCELLED, "gone")
+
+            with mock.patch.object(after, "_protected", return_value=[]):
+                goes(1)
+                for _ in range(4):
+                    await desk.tick(10)
+                goes(2)
+                await desk.tick(0.5)
+            events = [a.event for a in desk.bodies(Alert) if a.code == "PROTECTION_LOST"]
+            assert events == [AlertEvent.RAISED, AlertEvent.RESOLVED, AlertEvent.RAISED]
 
         _ = walked(walk)
 
