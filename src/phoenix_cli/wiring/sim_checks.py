@@ -29,7 +29,7 @@ CASH: Final = Decimal(1000)
 # How drift of a holding is named.
 HOLDING: Final = ("count", "size", "sign")
 
-# So many pictures may be lost on their way to a log that takes nothing; what a dead process was shown is not one of them.
+# So many pictures may be lost on their way to a log that takes nothing. What a dead process was shown is none of them.
 LOST_MAX: Final = 3
 # Protection that was asked to end makes way for a close; what did not come in that time is the loss of it.
 WAY_IS_MADE: Final = timedelta(seconds=3)
