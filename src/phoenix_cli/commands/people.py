@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ import click
 
 from phoenix_cli.commands.acting import refuse_with, sign_and_act
 from phoenix_cli.commands.desk import home_of
-from phoenix_cli.output import emit
+from phoenix_cli.output import emit, wants_json
 
 if TYPE_CHECKING:
     from phoenix_core.beads import Policy
@@ -130,15 +131,18 @@ def policy_set(ctx: click.Context, file: Path) -> None:
     from returns.pipeline import is_successful
 
     from phoenix_cli.wiring.opening import opened
+    from phoenix_core.acts.approve import begins_anew
     from phoenix_core.gate.statements import SetPolicy, policy_hash
 
     policy = read_policy(file)
     with opened(home_of(ctx)) as session:
-        before = session.desk.head.size
+        anew = begins_anew(session.desk, policy_hash(policy))
+        if anew and sys.stdin.isatty() and not wants_json(ctx):
+            earned = ", ".join(f"{name} ({len(session.desk.promotions.shadow[name])} sessions)" for name in anew)
+            _ = click.confirm(f"under another policy the shadow begins anew of {earned}; put it in force", abort=True)
         said = sign_and_act(ctx, session, SetPolicy(policy_hash(policy)), policy=policy)
         if not is_successful(said):
             refuse_with(ctx, said.failure())
-        anew = [made.strategy for made in session.desk.changes.latest.values() if made.seq >= before]
         words = [f"in force: {policy_hash(policy)}"]
         words += [f"{name}: its shadow begins anew, and `phoenix bunny` owes it a sweep" for name in anew]
         emit(ctx, {"policy": policy_hash(policy), "signed": True, "revalidate": anew}, "\n".join(words))

@@ -304,25 +304,34 @@ def _set_policy(desk: Desk, command: Sign, says: SetPolicy, recorded: Body, sign
     return granted("policy", recorded, evolve(policy, signed=signed), *withdrawn, *flips, texts=command.texts)
 
 
+def begins_anew(desk: Desk, policy: str) -> tuple[str, ...]:
+    """The strategies that earned something under another policy than this one, as their shadows tell. A first policy
+    ends nothing, and neither does the same one again."""
+    if _in_force(desk) in ("", policy):
+        return ()
+    return tuple(sorted(name for name, days in desk.promotions.shadow.items() if days))
+
+
+def _in_force(desk: Desk) -> str:
+    """The hash of the policy that the desk trades by; empty where it has none."""
+    policy = policy_of(desk)
+    return "" if policy is None else policy_hash(policy)
+
+
 def _flips(desk: Desk, command: Sign, policy: str, signed: Signed) -> Iterator[Body | Draft | None]:
-    """What a policy does to the strategies that earned something under another one, as their shadows tell: each begins
-    anew. A first policy changes nothing, and neither does the same one again."""
-    before = policy_of(desk)
-    if before is None:
-        return
-    for strategy in sorted(name for name, days in desk.promotions.shadow.items() if days):
-        bodies = change(
+    """What another policy does to the strategies that were tried under this one."""
+    for strategy in begins_anew(desk, policy):
+        yield from change(
             change_type=ChangeType.CONFIG_FLIP,
             strategy=strategy,
             component="gate",
             parameter="policy",
-            old_value=policy_hash(before),
+            old_value=_in_force(desk),
             new_value=policy,
             changed_by=desk.approvals.name_of(signed.key),
             seed=command.command_id,
         )
-        yield from bodies
-        yield alert(Code.REVALIDATION_STARTED, strategy, command.command_id, parameter="policy") if bodies else None
+        yield alert(Code.REVALIDATION_STARTED, strategy, command.command_id, parameter="policy")
 
 
 HANDLERS: Final[Mapping[type, Callable[[Desk, Any, World], Ruling]]] = {Sign: _sign}

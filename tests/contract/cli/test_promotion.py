@@ -121,6 +121,27 @@ def test_another_policy_says_whose_shadow_begins_anew(tmp_path: Path) -> None:
     assert seat.json("promote", "shadow", "-", given=session_of(1)).document["sessions"] == 1
 
 
+@shows("INV-PHASE2-REVALIDATE-1")
+def test_at_a_terminal_it_is_said_before_anything_is_signed(tmp_path: Path) -> None:
+    """Whose sessions are lost, and how many; Enter declines, and nothing is signed. Where nothing was earned, nobody is
+    asked."""
+    seat = founded(tmp_path)
+    policy = seat.json("policy", "show").document["policy"]
+    file = tmp_path / "policy.json"
+    file.write_text(json.dumps(policy | {"risk_per_trade": "0.004"}), "utf-8")
+    assert Terminal(seat, ("policy", "set", str(file))).ends() == 0
+    for day in (1, 2):
+        assert seat.json("promote", "shadow", "-", given=session_of(day)).code == 0
+    file.write_text(json.dumps(policy | {"risk_per_trade": "0.003"}), "utf-8")
+    for typed, code, changes in (("", 1, 0), ("y", 0, 1)):
+        terminal = Terminal(seat, ("policy", "set", str(file)))
+        terminal.waits_for(f"begins anew of {STRATEGY} (2 sessions); put it in force")
+        terminal.types(typed + "\n")
+        assert terminal.ends() == code
+        assert len(seat.json("beads", "query", "--kind", "CONFIG_CHANGE").document["beads"]) == changes
+    assert seat.json("policy", "show").document["policy"]["risk_per_trade"] == "0.003"
+
+
 class TestShadow:
     """What the shadow trader reports comes in through one closed document, and nothing is made up for it."""
 
