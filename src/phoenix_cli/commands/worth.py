@@ -25,6 +25,7 @@ class Worth:
 
 def worth_of(session: Session, position: Open) -> Worth:
     """The worth of what is held."""
+    from phoenix_core.acts.lights import last_rate_for
     from phoenix_core.values import Side
 
     desk = session.desk
@@ -33,7 +34,7 @@ def worth_of(session: Session, position: Open) -> Worth:
         return Worth()
     price = quote.bid if position.side is Side.BUY else quote.ask
     age_s = max(0, int((session.clock.now().wall - quote.at).total_seconds()))
-    rate = _rate(session, position)
+    rate = last_rate_for(desk, position)
     if rate is None:
         return Worth(price=price, age_s=age_s)
     gained = (price - position.average_entry) * position.held * position.side.sign * rate
@@ -43,19 +44,3 @@ def worth_of(session: Session, position: Open) -> Worth:
     cent = Decimal("0.01")
     share = (pnl / risk).quantize(cent) if risk else None
     return Worth(pnl.quantize(cent), gained.quantize(cent), share, price, age_s)
-
-
-def _rate(session: Session, position: Open) -> Decimal | None:
-    """The account's money for one unit of what the instrument is quoted in."""
-    from phoenix_core.gate.price import mid
-    from phoenix_core.trade.exits import entry_line, stake_of
-
-    desk, account = session.desk, session.genesis.currency
-    line = entry_line(stake_of(position, desk.orders, desk.fills))
-    if line is None or line.currency == account:
-        return None if line is None else Decimal(1)
-    direct = desk.observations.quotes.get(line.currency + account)
-    inverse = desk.observations.quotes.get(account + line.currency)
-    if direct is not None:
-        return mid(direct.bid, direct.ask)
-    return 1 / mid(inverse.bid, inverse.ask) if inverse is not None else None

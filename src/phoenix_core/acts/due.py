@@ -166,18 +166,13 @@ def _due_to_entries(desk: Desk, now: Moment) -> Iterator[Due]:
     for position in desk.positions.in_state(State.FILLED):
         yield from _due_to_protection(desk, position, now)
     for position in desk.positions.in_state(State.MANAGED):
-        if not position.entry_working and not position.closing and _is_dirty(desk, position):
+        if not position.entry_working and not position.closing:
             yield from _due_to_protection(desk, position, now)
         if position.closing and left_over(desk, position, now):
             yield ClearAway(_id("clear", position.position_id, str(desk.head.size)), position.position_id)
     for position in (*desk.positions.in_state(State.FILLED), *desk.positions.in_state(State.MANAGED)):
         if leaves_on_time(desk, position, now):
             yield LeaveOnTime(_id("time-exit", position.position_id, str(desk.head.size)), position.position_id)
-
-
-def _is_dirty(desk: Desk, position: Open) -> bool:
-    """Whether anything happened lately to what protects it; what stood and was not touched still stands."""
-    return position.pair in desk.orders.touched or position.pair in desk.fills.touched
 
 
 def _due_to_protection(desk: Desk, position: Open, now: Moment) -> Iterator[Due]:

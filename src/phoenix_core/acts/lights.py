@@ -90,12 +90,16 @@ def rate_for(desk: Desk, position: Open, world: World) -> Decimal | None:
     a new session has its first one, and a command has none at all: then by the last that the log knows, or by what
     the entry was sized with. None where nobody ever knew one."""
     now = account_rate(desk, position.pair, world)
-    if now is not None:
-        return now
+    known = now if now is not None else last_rate_for(desk, position)
+    thesis = desk.evidence.thesis(position.intent_id)
+    return known if known is not None or thesis is None else thesis.rate
+
+
+def last_rate_for(desk: Desk, position: Open) -> Decimal | None:
+    """The same by the last quotes that the log knows, and nothing else."""
     thesis = desk.evidence.thesis(position.intent_id)
     lines = [*(order.line for order in desk.orders.of(position.position_id)), *(thesis.lines if thesis else ())]
-    known = last_rate(desk, lines[0].currency) if lines else None
-    return known if known is not None or thesis is None else thesis.rate
+    return last_rate(desk, lines[0].currency) if lines else None
 
 
 def exposure_of(desk: Desk, world: World, intent_id: str) -> Exposure:

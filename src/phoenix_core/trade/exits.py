@@ -46,6 +46,7 @@ from phoenix_core.values import (
     SecType,
     Tif,
     is_over,
+    plain,
 )
 
 # A signed exit acts on the market that the human saw.
@@ -147,7 +148,8 @@ def x1_refusal(stake: Stake, refs: Collection[str]) -> Refusal | None:
     working, allowed = working_exits(stake), exits_allowed(stake)
     if working <= allowed or working <= working_exits(stake, refs):
         return None
-    return refusal(Reason.EXIT_TOO_LARGE, detail=f"exits of {working} over {allowed} held or still to fill")
+    said = f"exits of {plain(working)} over {plain(allowed)} held or still to fill"
+    return refusal(Reason.EXIT_TOO_LARGE, detail=said)
 
 
 def exit_mandate(position: Open) -> str:
@@ -204,7 +206,7 @@ def _x4(stake: Stake, frame: Frame, there: Decimal | None, typed: bool) -> Refus
     parent = _live_parent(stake, frame)
     if parent is not None:
         of_parent = parent.line.quantity
-        wrong = refusal(Reason.EXIT_WRONG_SIZE, detail=f"{quantity} where its parent has {of_parent}")
+        wrong = refusal(Reason.EXIT_WRONG_SIZE, detail=f"{plain(quantity)} where its parent has {plain(of_parent)}")
         return None if quantity == of_parent else wrong
     if typed and frame.line.role is Role.CLOSE:
         return None
@@ -214,7 +216,7 @@ def _x4(stake: Stake, frame: Frame, there: Decimal | None, typed: bool) -> Refus
     rest = ARITHMETIC.subtract(quantity, stake.executed(frame.ref))
     if rest <= allowed:
         return None
-    return refusal(Reason.EXIT_WRONG_SIZE, detail=f"{rest} over {allowed} booked and shown")
+    return refusal(Reason.EXIT_WRONG_SIZE, detail=f"{plain(rest)} over {plain(allowed)} booked and shown")
 
 
 def _live_parent(stake: Stake, frame: Frame) -> Known | None:

@@ -18,6 +18,7 @@ from phoenix_cli.commands.status import _open_pnl
 from phoenix_cli.commands.worth import Worth, worth_of
 from phoenix_cli.wiring.opening import Session
 from phoenix_core.gate.statements import Close
+from phoenix_core.records import evolve
 from phoenix_core.trade.positions import Open, position_id_of
 from phoenix_core.values import Quantity, State
 from tests.stage import Stage, stage
@@ -156,8 +157,8 @@ class TestWorth:
             assert worth_of(seen_by(desk), the_position(desk)) == Worth()
             _ = desk.approve(intent).unwrap()
             await desk.tick()
-            elsewhere = SimpleNamespace(currency="CHF")
-            session = cast(Session, SimpleNamespace(desk=desk.desk, clock=desk.clock, genesis=elsewhere))
+            desk.desk.tenure.genesis = evolve(desk.desk.genesis, currency="CHF")
+            session = seen_by(desk)
             worth = worth_of(session, the_position(desk))
             assert (worth.pnl, worth.r) == (None, None) and worth.price is not None
             shown = row_of(session, the_position(desk))
