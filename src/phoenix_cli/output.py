@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Final, NoReturn, TextIO
 
@@ -34,6 +35,20 @@ def wants_json(ctx: click.Context) -> bool:
     """Whether the caller asked for JSON."""
     root = ctx.find_root()
     return bool(root.params.get("json_"))
+
+
+def room_of(stream: TextIO) -> int | None:
+    """How many columns a terminal has; None where nobody reads along."""
+    return shutil.get_terminal_size().columns if stream.isatty() else None
+
+
+def fitted(rows: Sequence[tuple[str, str, str]], room: int | None) -> str:
+    """A line for each row of (beginning, rest, rest with its names cut short), as wide as it takes; in a terminal that
+    has no room for them, two for each, the short rest on the second. Nothing is broken in the middle."""
+    wide = [f"{first}{rest}".rstrip() for first, rest, _ in rows]
+    if room is None or all(len(line) <= room for line in wide):
+        return "\n".join(wide)
+    return "\n".join(f"{first.rstrip()}\n{'':<10} {short.lstrip()}".rstrip() for first, _, short in rows)
 
 
 def tell(words: str) -> None:

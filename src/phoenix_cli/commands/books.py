@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from phoenix_cli.commands.desk import home_of
-from phoenix_cli.output import emit
+from phoenix_cli.output import emit, fitted, room_of
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -33,12 +34,13 @@ def orders_command(ctx: click.Context, all_: bool) -> None:
         orders, fills = session.desk.orders, session.desk.fills
         found = [*orders.open.values(), *(orders.done.values() if all_ else ())]
         rows = [order_row(order, fills.executed(order.position_id)) for order in found]
-        words = [
-            f"{row['standing']:<10} {row['role']:<8} {row['side']:<4} {row['quantity']:>10} {row['instrument']:<7}"
-            f" {row['type']} {row['price'] or ''}  filled {row['filled']}  {row['ref']}"
-            for row in rows
-        ]
-        emit(ctx, {"orders": rows}, "\n".join(words) or "no order works")
+        words = fitted([_order_words(row) for row in rows], room_of(sys.stdout))
+        emit(ctx, {"orders": rows}, words or "no order works")
+
+
+def _order_words(row: Mapping[str, object]) -> tuple[str, str, str]:
+    asked = f"{row['side']:<4} {row['quantity']:>10} {row['instrument']:<7} {row['type']} {row['price'] or ''}"
+    return f"{row['standing']:<10} {row['role']:<8} {asked}  filled {row['filled']}", *(f"  {row['ref']}",) * 2
 
 
 def order_row(order: Known, executed: Mapping[str, Decimal]) -> dict[str, object]:
@@ -106,12 +108,14 @@ def executions_command(ctx: click.Context, since: str | None) -> None:
                 }
             )
         told = [row | charges.get(str(row["family"]), {"commission": None, "currency": None}) for row in rows]
-        words = [
-            f"{row['at']}  {row['side']} {row['quantity']} {row['instrument']} @ {row['price']}"
-            f"  {row['role'] or 'not ours'}  fee {row['commission'] or '-'}  {row['execution']}"
-            for row in told
-        ]
-        emit(ctx, {"executions": told}, "\n".join(words) or "nothing was traded")
+        words = fitted([_execution_words(row) for row in told], room_of(sys.stdout))
+        emit(ctx, {"executions": told}, words or "nothing was traded")
+
+
+def _execution_words(row: Mapping[str, object]) -> tuple[str, str, str]:
+    traded = f"{row['at']}  {row['side']} {row['quantity']} {row['instrument']} @ {row['price']}"
+    rest = f"  {row['role'] or 'not ours'}  fee {row['commission'] or '-'}  {row['execution']}"
+    return traded, rest, rest
 
 
 def _told(session: Session, earliest: datetime | None) -> Iterator[Bead]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,7 @@ from phoenix_cli.commands.acting import ask_engine, wait_for_engine
 from phoenix_cli.commands.desk import home_of
 from phoenix_cli.commands.drawing import size_words
 from phoenix_cli.commands.worth import worth_of
-from phoenix_cli.output import emit, refuse
+from phoenix_cli.output import emit, fitted, refuse, room_of
 from phoenix_cli.words import amount
 
 if TYPE_CHECKING:
@@ -44,8 +43,8 @@ def positions_command(ctx: click.Context, name: str | None, all_: bool) -> None:
         rows = [row_of(session, p) for p in positions.open.values()]
         # Programs see everything that ever was; people see what is open unless they ask.
         ended = [row_of(session, p) for p in positions.ended.values()]
-        room = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-        emit(ctx, {"positions": rows + ended}, table(rows + ended if all_ else rows, room) or "no open position")
+        words = table(rows + ended if all_ else rows, room_of(sys.stdout))
+        emit(ctx, {"positions": rows + ended}, words or "no open position")
 
 
 def named(ctx: click.Context, session: Session, name: str) -> Open | Ended:
@@ -128,17 +127,9 @@ def _open_facts(session: Session, position: Open) -> dict[str, object]:
 
 
 def table(rows: list[dict[str, object]], room: int | None) -> str:
-    """A line for each position, as wide as it takes; in a terminal that has no room for them, two for each, with so
-    much of the id as is asked for. Nothing is cut, and nothing is broken in the middle."""
-    parts = [_parts(row) for row in rows]
-    wide = [f"{first}{rest} {row['position']}".rstrip() for row, (first, rest) in zip(rows, parts, strict=True)]
-    if room is None or all(len(line) <= room for line in wide):
-        return "\n".join(wide)
-    stacked = [
-        f"{first.rstrip()}\n{'':<10}{rest} {str(row['position'])[:8]}".rstrip()
-        for row, (first, rest) in zip(rows, parts, strict=True)
-    ]
-    return "\n".join(stacked)
+    """A line for each position with its whole id; where that has no room, two with so much of it as is asked for."""
+    parts = [(str(row["position"]), *_parts(row)) for row in rows]
+    return fitted([(first, f"{rest} {name}", f"{rest} {name[:8]}") for name, first, rest in parts], room)
 
 
 def _parts(row: dict[str, object]) -> tuple[str, str]:

@@ -320,3 +320,19 @@ class TestScreen:
         assert terminal.ends() == 1
         assert "declined: nothing was signed" in terminal.shown
         assert state_of(seat, other) == "PROPOSED"
+
+
+def test_orders_and_executions_fit_it_too(seat: Seat) -> None:
+    """A reference is never cut: where a line has no room for it, it stands whole on the next."""
+    other = seat.proposes("GBPUSD")
+    until(lambda: seat.json("show", other).code == 0)
+    assert seat.run("approve", other, "--quantity", seat.quantity_of(other), "--yes").code == 0
+    until(lambda: is_in(seat, other, "MANAGED"))
+    for command, names in (("orders", "ref"), ("executions", "execution")):
+        rows = seat.json(command).document[command]
+        narrow = Terminal(seat, (command,))
+        assert narrow.ends() == 0 and rows
+        lines = narrow.shown.splitlines()
+        assert len(lines) == 2 * len(rows) and all(len(line) <= 80 for line in lines), narrow.shown
+        assert [line.split()[-1] for line in lines[1::2]] == [row[names] for row in rows]
+        assert len(seat.run(command).out.splitlines()) == len(rows)
