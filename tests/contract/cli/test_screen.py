@@ -13,6 +13,7 @@ import termios
 import time
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 
 import pytest
 from attrs import define, field
@@ -20,7 +21,7 @@ from attrs import evolve as changed
 
 from phoenix_cli.wiring.opening import Session
 from phoenix_core.values import Mode
-from tests.contract.cli.operator import PATIENCE_S, Seat, until
+from tests.contract.cli.operator import PATIENCE_S, Seat, founded, until
 from tests.showing import shows
 
 PROMPT = "To approve type the quantity"
@@ -322,12 +323,14 @@ class TestScreen:
         assert state_of(seat, other) == "PROPOSED"
 
 
-def test_orders_and_executions_fit_it_too(seat: Seat) -> None:
+def test_orders_and_executions_fit_it_too(tmp_path: Path) -> None:
     """A reference is never cut: where a line has no room for it, it stands whole on the next."""
-    other = seat.proposes("GBPUSD")
-    until(lambda: seat.json("show", other).code == 0)
-    assert seat.run("approve", other, "--quantity", seat.quantity_of(other), "--yes").code == 0
-    until(lambda: is_in(seat, other, "MANAGED"))
+    seat = founded(tmp_path)
+    with seat.engine():
+        intent = seat.proposes("EURUSD")
+        until(lambda: seat.json("show", intent).code == 0)
+        assert seat.run("approve", intent, "--quantity", seat.quantity_of(intent), "--yes").code == 0
+        until(lambda: is_in(seat, intent, "MANAGED"))
     for command, names in (("orders", "ref"), ("executions", "execution")):
         rows = seat.json(command).document[command]
         narrow = Terminal(seat, (command,))
