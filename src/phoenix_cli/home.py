@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from phoenix_core.watch.market_hours import RestartWindow
 
 CONFIG_NAME: Final = "phoenix.toml"
+# What the signal generator writes signals of: the dollar's own pairs.
+PAIRS: Final = ("EURUSD", "GBPUSD", "USDJPY", "AUDUSD", "USDCAD", "NZDUSD")
 FOLDERS: Final = ("keys", "intents/incoming", "intents/archive", "intents/quarantine", "responses", "run")
 
 
@@ -40,7 +42,7 @@ class Settings:
     order_types: str = "MARKET"  # entries that are let in, if the signed policy lets them in too
     restart_at: str = ""  # HH:MM, when the gateway restarts itself each day; no entry leaves around it
     restart_zone: str = "America/New_York"
-    instruments: str = ""
+    instruments: str = ""  # what is watched and may be proposed; empty: EURUSD in LIVE, the generator's pairs in PAPER
     allow_live: bool = False
     operator_key: str = ""  # the key that signs, or its `.pub` where an agent holds it; empty: the home's own
     outside_checkpoint: str = (
@@ -146,7 +148,7 @@ def load_settings(home: Home, environment: Mapping[str, str] | None = None) -> S
         text = (os.environ if environment is None else environment).get(name)
         if text is not None and text != "":
             settings = _evolve(settings, {field: _from_text(name, text, getattr(settings, field))})
-    _ = mode_of(settings), order_types_of(settings), restart_window_of(settings)
+    _ = mode_of(settings), order_types_of(settings), instruments_of(settings), restart_window_of(settings)
     if not 1 <= settings.reconcile_interval_sec <= 86_400:
         shown = str(settings.reconcile_interval_sec)
         raise BadInput("reconcile_interval_sec", shown, "write seconds from 1 to 86400, a day")
@@ -185,6 +187,16 @@ def order_types_of(settings: Settings) -> tuple[OrderType, ...]:
     return tuple(OrderType(name) for name in named)
 
 
+def instruments_of(settings: Settings) -> tuple[str, ...]:
+    """What a desk watches, and takes proposals of. Where its settings name nothing, a desk in LIVE begins with one
+    pair, one in PAPER with all that the signal generator knows; on a mock desk nothing here means all there is."""
+    named = tuple(dict.fromkeys(part for part in settings.instruments.replace(",", " ").upper().split()))
+    if any(_SYMBOL.fullmatch(name) is None for name in named):
+        raise BadInput("instruments", settings.instruments, "write symbols, such as EURUSD, AAPL")
+    first = {Mode.MOCK: (), Mode.PAPER: PAIRS, Mode.LIVE: PAIRS[:1]}
+    return named or first[mode_of(settings)]
+
+
 def restart_window_of(settings: Settings) -> RestartWindow | None:
     """The gateway's daily restart, where the settings declare one."""
     if not settings.restart_at:
@@ -200,6 +212,7 @@ def restart_window_of(settings: Settings) -> RestartWindow | None:
     return RestartWindow(timedelta(hours=int(found[1]), minutes=int(found[2])), zones[settings.restart_zone])
 
 
+_SYMBOL: Final = re.compile(r"[A-Z0-9][A-Z0-9.]{0,11}", re.ASCII)
 _CLOCK: Final = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])", re.ASCII)
 
 

@@ -37,6 +37,7 @@ class Run:
     allow_live: bool = False
     version: str = ""
     order_types: tuple[OrderType, ...] = (OrderType.MARKET, OrderType.LIMIT)  # entries that its settings let in
+    instruments: tuple[str, ...] = ()  # what its settings watch; empty: whatever its broker knows
     exits_only: bool = False  # nothing may be entered: the log failed, or a key or policy is missing
 
 

@@ -11,7 +11,7 @@ import click
 
 from phoenix_cli.commands.acting import refuse_with, sign_and_act, wait_for_engine
 from phoenix_cli.commands.desk import home_of
-from phoenix_cli.home import Home
+from phoenix_cli.home import PAIRS, Home, instruments_of
 from phoenix_cli.output import UNREACHABLE, emit, fail, tell
 
 if TYPE_CHECKING:
@@ -103,15 +103,14 @@ def raise_in_log(home: Home, scope: str, reason: str, cancel_working: bool, *, f
 
 def spelt_right(session: Session, scope: str) -> None:
     """A name at which nothing ever traded or was quoted may be a slip of the hand, which stops nothing: say so."""
-    from phoenix_cli.wiring.opening import watched
-
     kind, _, name = scope.partition(":")
     desk = session.desk
     positions: list[Open | Ended] = [*desk.positions.open.values(), *desk.positions.ended.values()]
     if kind == "strategy":
         known = {p.strategy for p in positions} | set(desk.promotions.live) | set(desk.promotions.shadow)
     else:
-        known = {p.pair for p in positions} | set(desk.observations.quotes) | set(watched(session.settings))
+        watched = instruments_of(session.settings) or PAIRS
+        known = {p.pair for p in positions}.union(desk.observations.quotes, watched)
     if name and name not in known:
         tell(f"warning: nothing trades here as {name}; what does is {', '.join(sorted(known)) or 'nothing yet'}")
 

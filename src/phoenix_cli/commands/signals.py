@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import click
 
 from phoenix_cli.commands.desk import home_of
+from phoenix_cli.home import PAIRS
 from phoenix_cli.output import emit, refuse
 
 if TYPE_CHECKING:
     from phoenix_cli.home import Home
     from phoenix_cli.wiring.opening import Session
 
-PAIRS = ("EURUSD", "GBPUSD", "USDJPY", "AUDUSD", "USDCAD", "NZDUSD")
 # A setup that makes sense for each pair, so that `cse --pair X` alone is a valid signal.
 SETUPS = {
     "EURUSD": ("1.0850", "1.0820", "1.0910"),

@@ -12,7 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from attrs import frozen
+from attrs import evolve, frozen
 from returns.pipeline import is_successful
 
 from phoenix_adapters.beads.sqlite import SqliteStore
@@ -23,7 +23,7 @@ from phoenix_adapters.engine.turn import Turn
 from phoenix_adapters.engine.watching import Watchdog
 from phoenix_adapters.keys import SshVerifier, load_log_key, load_secret
 from phoenix_adapters.seams.files import FileSeam, write_whole
-from phoenix_cli.home import Home, Settings, load_settings, mode_of, order_types_of, restart_window_of
+from phoenix_cli.home import Home, Settings, instruments_of, load_settings, mode_of, order_types_of, restart_window_of
 from phoenix_cli.output import at_work, tell
 from phoenix_cli.wiring.outside import OutsideNote
 from phoenix_core.chain import Fault, StoreFault, verify_chain
@@ -155,8 +155,7 @@ def opened(home: Home) -> Iterator[Session]:
     latch = latch_of(*home.halt_flags)
     store = SqliteStore(home.log)
     try:
-        mode = mode_of(settings)
-        mine = Run(mode=mode, version=version_of(), order_types=order_types_of(settings))
+        mine = run_of(settings)
         recorder = Recorder(store, lambda desk: World(clock.now(), mine, latch=latch()))
         with at_work("reading the log"):
             _wake(recorder)
@@ -186,13 +185,12 @@ def _wake(recorder: Recorder) -> None:
 def engine_of(session: Session, say: Callable[[str], None]) -> Engine:
     """The engine of a home: its broker by the desk's mode, its seam, its notifiers, its checkpoints."""
     home, settings, clock, store = session.home, session.settings, session.clock, session.store
-    mode = mode_of(settings)
     outside = outside_of(home, settings, session.genesis.origin)
     return Engine(
         store,
         broker_of(session),
         clock,
-        Run(str(fresh_id()), None, mode, settings.allow_live, version_of(), order_types_of(settings)),
+        evolve(run_of(settings), run=str(fresh_id()), allow_live=settings.allow_live),
         SshVerifier(),
         notifiers=notifiers_of(say, settles=False),
         seam=FileSeam(
@@ -208,6 +206,12 @@ def engine_of(session: Session, say: Callable[[str], None]) -> Engine:
         checkpoint=lambda: outside.put(store),
         turn=turn_of(home),
     )
+
+
+def run_of(settings: Settings) -> Run:
+    """What a process of this desk lets in, by its settings."""
+    types, symbols = order_types_of(settings), instruments_of(settings)
+    return Run(mode=mode_of(settings), version=version_of(), order_types=types, instruments=symbols)
 
 
 def turn_of(home: Home) -> Turn:
@@ -319,7 +323,7 @@ def _ibkr_of(session: Session) -> Broker:
         settings.account,
         lambda number: account_of(number, key),
         session.clock,
-        watched(settings),
+        instruments_of(settings),
     )
 
 
@@ -331,16 +335,6 @@ def client_for(field: str, value: str) -> str:
         return installed()
     except ModuleNotFoundError as error:
         raise BadInput(field, value, str(error)) from error
-
-
-# What a desk watches where its settings name no instruments: the pair that LIVE begins with.
-WATCHED = ("EURUSD",)
-
-
-def watched(settings: Settings) -> tuple[str, ...]:
-    """The instruments of a desk, as its settings list them."""
-    named = tuple(dict.fromkeys(part for part in settings.instruments.replace(",", " ").upper().split()))
-    return named or WATCHED
 
 
 def notifiers_of(say: Callable[[str], None], *, settles: bool = True) -> tuple[Notifier, ...]:

@@ -41,7 +41,9 @@ def screen_of(desk: Desk, intent_id: str, now: Moment, verdict: Verdict = Verdic
     if proposal is None:
         return refusal(Reason.UNKNOWN_INTENT, detail=f"no intent {intent_id} waits for a decision")
     quote = desk.observations.quotes.get(proposal.signal.pair)
-    if shown is None or quote is None:
+    if quote is None:
+        return refusal(Reason.EVIDENCE_MISSING, detail=f"no quote of {proposal.signal.pair} was heard yet")
+    if shown is None:
         return refusal(Reason.EVIDENCE_MISSING, detail="the engine has not assembled the evidence yet")
     age = max(timedelta(0), now.wall - quote.at)
     live = Live(quote.bid, quote.ask, age // timedelta(milliseconds=1))

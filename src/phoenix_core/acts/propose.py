@@ -101,6 +101,7 @@ def _propose(desk: Desk, command: Propose, world: World) -> Ruling:
         (
             judge_signal(desk.signals, incoming, world.now, order_types, world.instruments.get(signal.pair)),
             strategy_refusal(desk, signal.strategy),
+            _unwatched(signal.pair, world.run.instruments),
             refusal(Reason.POLICY_MISSING, detail="LIVE needs a signed policy") if policy is None else None,
             stale_refusal(desk.anchors, context, stale_after, world.now) if stale_after is not None else None,
         )
@@ -119,6 +120,14 @@ def _propose(desk: Desk, command: Propose, world: World) -> Ruling:
     )
     told = alert(Code.SIGNAL_READY, signal.pair, signal.intent_id, side=signal.side.value, intent=signal.intent_id[:8])
     return granted(signal.intent_id, body, born(signal), told, texts=incoming.texts)
+
+
+def _unwatched(symbol: str, watched: tuple[str, ...]) -> Refusal | None:
+    """What a desk does not watch has no quotes: its evidence could never be assembled, and nobody would know why."""
+    if not watched or symbol in watched:
+        return None
+    words = f"the desk watches {' '.join(watched)}; name {symbol} under `instruments` in its settings, and start anew"
+    return refusal(Reason.INSTRUMENT_NOT_ALLOWED, detail=words)
 
 
 def _again(command: Propose) -> Ruling:

@@ -142,12 +142,15 @@ def _settled(desk: Desk, world: World) -> bool:
 
 
 def _silent(desk: Desk, world: World) -> tuple[str, ...]:
-    """Instruments in which something waits or is held, whose market is open and whose quotes have stopped."""
+    """Instruments in which something waits or is held, whose market is open and whose quotes have stopped; and those in
+    which something waits that the broker has no card for: nothing of them will ever be heard."""
     if not world.link.up or not _settled(desk, world):
         return ()
     waiting = (*desk.positions.in_state(State.PROPOSED), *desk.positions.in_state(State.APPROVED))
     watched = dict.fromkeys((*desk.positions.by_pair, *(position.pair for position in waiting)))
-    return tuple(symbol for symbol in watched if _trades(symbol, world) and not _is_heard(symbol, world))
+    unknown = {position.pair for position in waiting if position.pair not in world.instruments}
+    owed = (symbol for symbol in watched if symbol in unknown or _trades(symbol, world))
+    return tuple(symbol for symbol in owed if not _is_heard(symbol, world))
 
 
 def _trades(symbol: str, world: World) -> bool:

@@ -10,8 +10,8 @@ import pytest
 
 from phoenix_adapters.brokers.mock.broker import MockBroker
 from phoenix_adapters.brokers.mock.chaos import ChaosMode
-from phoenix_cli.home import Home, Settings
-from phoenix_cli.wiring.opening import account_of, broker_of, clock_of, latch_of, opened
+from phoenix_cli.home import PAIRS, Home, Settings, instruments_of
+from phoenix_cli.wiring.opening import account_of, broker_of, clock_of, latch_of, opened, run_of
 from phoenix_core.values import BadInput
 from tests.contract.cli.operator import founded
 from tests.showing import shows
@@ -54,6 +54,28 @@ def test_a_shifted_clock_is_for_play(mode: str, host: str, may: bool, monkeypatc
     else:
         with pytest.raises(BadInput, match="PHOENIX_CLOCK"):
             _ = clock_of(settings)
+
+
+@pytest.mark.parametrize(
+    ("mode", "named", "watched"),
+    [
+        ("mock", "", ()),
+        ("paper", "", PAIRS),
+        ("live", "", ("EURUSD",)),
+        *((mode, " aapl,EURUSD aapl", ("AAPL", "EURUSD")) for mode in ("mock", "paper", "live")),
+    ],
+)
+def test_what_a_desk_watches(mode: str, named: str, watched: tuple[str, ...]) -> None:
+    """What its settings name; where they name nothing, live begins with one pair, paper with the generator's."""
+    settings = Settings(mode=mode, instruments=named)
+    assert instruments_of(settings) == run_of(settings).instruments == watched
+
+
+@pytest.mark.parametrize("named", ["*", "EURUSD;GBPUSD", "EUR/USD", "A" * 13])
+def test_a_symbol_that_is_none_refuses_to_start(named: str) -> None:
+    """Rather than a desk that watches nothing that anybody trades."""
+    with pytest.raises(BadInput, match="instruments"):
+        _ = instruments_of(Settings(instruments=named))
 
 
 @shows("I24")

@@ -67,6 +67,22 @@ def test_a_limit_entry_needs_the_policy_and_the_settings(
             assert ruling.result.failure().reasons == (Reason.ORDER_TYPE_NOT_ENABLED,)
 
 
+@pytest.mark.parametrize("watched", [(), ("GBPUSD",), ("GBPUSD", PAIR)])
+def test_a_proposal_of_what_the_desk_does_not_watch_is_refused_with_the_mend(watched: tuple[str, ...]) -> None:
+    """Nobody would ever see its evidence: refused where it comes in, and whoever reads why knows what to write."""
+    desk = stage()
+    world = World(desk.clock.now(), changed(desk.engine.run, epoch=None, instruments=watched))
+    desk_now = desk.other()
+    _ = desk_now.catch_up()
+    ruling = decide(desk_now.desk, proposal_of("", desk.signal(), "bot"), world)
+    if not watched or PAIR in watched:
+        assert is_successful(ruling.result)
+    else:
+        no = ruling.result.failure()
+        assert no.reasons == (Reason.INSTRUMENT_NOT_ALLOWED,)
+        assert "watches GBPUSD" in no.detail and f"name {PAIR} under `instruments`" in no.detail
+
+
 class TestAnyBytes:
     """Any bytes end in exactly one of three beads: ACCEPTED, REFUSED by a rule, QUARANTINED as unreadable."""
 

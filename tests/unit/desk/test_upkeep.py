@@ -417,7 +417,8 @@ class TestLink:
 
     @shows("S33-MON-08")
     def test_which_lines_owe_quotes(self) -> None:
-        """Those of what waits or is held, with a card, in a market that is open, over a link that has stood a while."""
+        """Over a link that has stood a while: those of what waits or is held, with a card, in a market that is open.
+        And of what waits without a card."""
 
         async def walk(desk: Stage) -> None:
             _ = await desk.propose(pair="GBPUSD", entry="1.2700", stop="1.2670", target="1.2760")
@@ -432,7 +433,9 @@ class TestLink:
             assert dead(later) == {PAIR, "GBPUSD"}
             assert dead(changed(later, quotes={})) == {PAIR, "GBPUSD"}
             assert dead(changed(later, link=changed(later.link, up=False))) == set()
-            assert dead(changed(later, instruments={PAIR: later.instruments[PAIR]})) == {PAIR}
+            mine = {PAIR: later.instruments[PAIR]}
+            assert dead(changed(later, instruments=mine)) == {PAIR, "GBPUSD"}, "what waits, and nobody has a card for"
+            assert dead(changed(later, instruments={"GBPUSD": later.instruments["GBPUSD"]})) == {"GBPUSD"}, "held"
             assert dead(changed(world, quotes={})) == set(), "it just connected"
             night = changed(later, now=later.now.plus(timedelta(days=3)))  # a Saturday
             assert dead(night) == set()
