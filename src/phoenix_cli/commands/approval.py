@@ -14,6 +14,7 @@ from phoenix_cli.output import UNREACHABLE, USAGE, emit, fail, refuse
 if TYPE_CHECKING:
     from phoenix_cli.wiring.opening import Session
     from phoenix_cli.wiring.signing import Screen
+    from phoenix_core.trade.positions import Open
 
 # How long `approve` goes on watching for a fill once the order is out.
 FILL_WITHIN_S = 1.5
@@ -28,7 +29,6 @@ def inbox_command(ctx: click.Context) -> None:
     """
     from phoenix_cli.commands.drawing import countdown
     from phoenix_cli.wiring.opening import opened
-    from phoenix_core.trade.positions import Open
     from phoenix_core.values import State, plain, utc_text
 
     with opened(home_of(ctx)) as session:
@@ -203,7 +203,7 @@ def _decide(ctx: click.Context, session: Session, screen: Screen) -> None:
 def _watch(ctx: click.Context, session: Session, intent: str) -> tuple[str, str, tuple[str, ...]]:
     """What became of an approval: (outcome, words, reasons). NOT_SENT is said once nothing can be sent any more."""
     from phoenix_core.trade.positions import Ended, Open
-    from phoenix_core.values import State, plain
+    from phoenix_core.values import State
 
     began, trouble = time.monotonic(), ""
     decided = session.desk.approvals.decided[intent].seq
@@ -217,9 +217,8 @@ def _watch(ctx: click.Context, session: Session, intent: str) -> tuple[str, str,
             reasons = _reasons(session, intent)
             return "NOT_SENT", f"{position.state}: {', '.join(reasons)}", reasons
         if isinstance(position, Open) and position.filled_quantity > 0:
-            price = position.average_entry
-            at = plain(price) if price is not None else "?"
-            return "FILLED", f"FILLED {plain(position.filled_quantity)} @ {at}", ()
+            if not position.entry_working or waited > FILL_WITHIN_S:
+                return "FILLED", _filled_words(position), ()
         sent = isinstance(position, Open) and position.state in (State.SUBMITTED, State.STALLED)
         if sent and waited > FILL_WITHIN_S:
             return "SENT", f"SENT, {position.state if position is not None else ''}", ()
@@ -232,6 +231,17 @@ def _watch(ctx: click.Context, session: Session, intent: str) -> tuple[str, str,
                 return "NOT_SENT", f"within 2 s no engine answered, or it still waits for its link or pace: {again}", ()
             continue  # what the engine did meanwhile stands in the log by now
         _ = session.store.wait(session.desk.head.size, 0.1)
+
+
+def _filled_words(position: Open) -> str:
+    """How much of an entry is filled, and at what: of one that works still, also how much was asked for."""
+    from phoenix_core.values import plain
+
+    price, asked = position.average_entry, ""
+    if position.filled_quantity < position.requested_quantity:
+        asked = f" of {plain(position.requested_quantity)}"
+    works = ", the rest works" if position.entry_working else ""
+    return f"FILLED {plain(position.filled_quantity)}{asked} @ {plain(price) if price is not None else '?'}{works}"
 
 
 def _reasons(session: Session, intent: str) -> tuple[str, ...]:

@@ -168,7 +168,9 @@ def after_execution(
         born = evolve(position, last=after, filled_at=world.now.wall)
         bodies.extend(_closed(desk, born, totals, exited_by, proof, world, key))
     if event is PositionEvent.FILLED:
-        bodies.append(alert(Code.ORDER_FILLED, position.pair, said.exec_id, quantity=plain(said.quantity)))
+        size, asked = plain(totals.entered), plain(position.requested_quantity)
+        so_far = size if size == asked else f"{size} of {asked}"
+        bodies.append(alert(Code.ORDER_FILLED, position.pair, said.exec_id, quantity=so_far))
         if position.state is State.STALLED:
             bodies.append(resolved(desk.alerts, Code.POSITION_STALLED, position.position_id, "broker"))
     bodies.extend(_overfill(desk, position, said, totals, key))

@@ -14,6 +14,7 @@ import click
 import pytest
 from attrs import frozen
 
+from phoenix_adapters.brokers.mock.chaos import Partial
 from phoenix_adapters.engine.recorder import Recorder
 from phoenix_cli.commands import acting, approval
 from phoenix_cli.commands.acting import _answer, taken_back
@@ -21,7 +22,7 @@ from phoenix_cli.commands.approval import _decide, _watch
 from phoenix_cli.wiring import founding
 from phoenix_cli.wiring.signing import Screen, screen_of
 from phoenix_core.acts.operate import RaiseKill
-from phoenix_core.beads import Decision, Order, OrderEvent
+from phoenix_core.beads import Alert, Decision, Order, OrderEvent
 from phoenix_core.gate.statements import Close, Protect, RefreshAnchor, Resume
 from phoenix_core.kernel import sealed
 from phoenix_core.rulings import granted
@@ -99,6 +100,32 @@ def test_an_order_in_doubt_was_sent() -> None:
     made = walked(walk)
     context = click.Context(click.Command("approve"))
     assert _watch(context, session_of(made), intents[0]) == ("SENT", "SENT, STALLED", ())
+
+
+@pytest.mark.parametrize("ends", [False, True])
+def test_a_fill_of_a_part_is_said_as_a_part(ends: bool) -> None:
+    """Whoever reads FILLED and a size takes it for all of it: beside a part stands the whole, and whether more may come.
+    The message on the telephone says it the same way."""
+    intents: list[str] = []
+
+    async def walk(desk: Stage) -> None:
+        desk.broker.script(Partial(Decimal("0.5")))
+        intents.append(await desk.propose(quantity="100000"))
+        _ = desk.approve(intents[0]).unwrap()
+        await desk.tick()
+        if ends:
+            position = desk.position(intents[0])
+            assert isinstance(position, Open)
+            desk.broker.cancel(position.order_ref)
+            await desk.watch(5)
+
+    made = walked(walk)
+    context = click.Context(click.Command("approve"))
+    _, words, _ = _watch(context, session_of(made), intents[0])
+    assert words.startswith("FILLED 50000 of 100000 @ 1.08")
+    assert words.endswith(", the rest works") is not ends
+    (told,) = (a.text for a in made.bodies(Alert) if a.code == "ORDER_FILLED")
+    assert told == "An entry was filled: EURUSD (quantity 50000 of 100000)"
 
 
 @shows("I2")
