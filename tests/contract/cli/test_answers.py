@@ -104,7 +104,7 @@ def test_an_order_in_doubt_was_sent() -> None:
 
 @pytest.mark.parametrize("ends", [False, True])
 def test_a_fill_of_a_part_is_said_as_a_part(ends: bool) -> None:
-    """Whoever reads FILLED and a size takes it for all of it: beside a part stands the whole, and whether more may come.
+    """Whoever reads FILLED and a size takes it for all: beside a part stands the whole, and whether more may come.
     The message on the telephone says it the same way."""
     intents: list[str] = []
 
