@@ -165,8 +165,8 @@ class LinkKeeper:
             return
         seen = desk.observations
         last = seen.run.ts if seen.run is not None else None
-        asked = bool(desk.owed.of(Reconcile))
-        wanted = run_wanted_at(now if asked else None, last, now, self.reconcile_every)
+        asked = now if desk.owed.of(Reconcile) else desk.orders.end_overdue_since(now)
+        wanted = run_wanted_at(asked, last, now, self.reconcile_every)
         moving = next_look_at(seen)
         if moving is not None:
             wanted = min(wanted, moving)

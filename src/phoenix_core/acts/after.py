@@ -9,6 +9,7 @@ from decimal import Decimal
 
 from phoenix_core.acts.lights import rate_for
 from phoenix_core.beads import (
+    Alert,
     Body,
     Draft,
     Execution,
@@ -27,7 +28,7 @@ from phoenix_core.trade.autopsy import Life, autopsy, outcome_of
 from phoenix_core.trade.executions import Totals
 from phoenix_core.trade.exits import Stake, stake_of
 from phoenix_core.trade.fills import Answer, execution, fill_of, stated
-from phoenix_core.trade.order_life import End, Known, applied
+from phoenix_core.trade.order_life import End, Known, altered, applied, terms_of
 from phoenix_core.trade.positions import Open, changed
 from phoenix_core.trade.protection import Protection, protection_of
 from phoenix_core.trade.transitions import Ending, ending
@@ -73,15 +74,26 @@ def after_order(
     """What a word about an order changes: acknowledgements, holds, ends, and with them protection and closing. `by`
     whom it was said, where the broker did not; `before` what the same ruling says of other orders."""
     position = desk.positions.open.get(known.position_id)
+    terms = _on_other_terms(desk, known, applied(known, body, world.now.wall), key)
     if position is None:
-        return [resolved(desk.alerts, Code.EXIT_UNKNOWN, known.ref, "broker")]
+        return [terms, resolved(desk.alerts, Code.EXIT_UNKNOWN, known.ref, "broker")]
     message = by or Proof(ProofKind.BROKER_MESSAGE, body.message or "")
     stake = _with(desk, position, world, *before, body)
     if known.role is Role.ENTRY:
-        return _after_entry(desk, stake, known, body, message, world, key)
+        return [terms, *_after_entry(desk, stake, known, body, message, world, key)]
     after = applied(known, body, world.now.wall)
     answered = resolved(desk.alerts, Code.EXIT_UNKNOWN, known.ref, "broker") if after.answered else None
-    return [answered, *_moved(desk, stake, message, world, key)]
+    return [terms, answered, *_moved(desk, stake, message, world, key)]
+
+
+def _on_other_terms(desk: Desk, known: Known, after: Known, key: str) -> Alert | None:
+    """The broker has an order on terms that nobody asked for, or has it as it was asked for again: a human is told."""
+    before, now = altered(known), altered(after)
+    if now is None:
+        return resolved(desk.alerts, Code.ORDER_ALTERED, known.ref, "broker")
+    if before is not None and terms_of(before) == terms_of(now):
+        return None
+    return alert(Code.ORDER_ALTERED, known.ref, key, asked=terms_of(after.line), stands=terms_of(now))
 
 
 def _with(desk: Desk, position: Open, world: World, *bodies: Order) -> Stake:

@@ -25,6 +25,8 @@ from phoenix_core.values import ARITHMETIC, ZERO, Moment, Quantity, Role, exact,
 QUIET_KEPT: Final = 256
 # Rows that moved this lately may be in motion in a picture of the broker's; nobody asks about longer ago.
 TOUCHED_FOR: Final = timedelta(minutes=2)
+# An end that was asked for and not told of by then is looked for in the broker's own picture.
+END_TOLD_WITHIN: Final = timedelta(seconds=5)
 
 
 @define
@@ -52,6 +54,12 @@ class Orders:
             return
         for after in self.after(body, bead.ts):
             self._put(after, bead)
+
+    def end_overdue_since(self, now: datetime) -> datetime | None:
+        """Since when the latest end that was asked for is overdue; None where none is. Its word may have been lost."""
+        asked = (order.cancel_requested for order in self.open.values() if not order.cancel_refused)
+        due = (at.wall + END_TOLD_WITHIN for at in asked if at is not None)
+        return max((at for at in due if at <= now), default=None)
 
     def after(self, body: Order, at: datetime) -> tuple[Known, ...]:
         """The orders that a bead is about, as it leaves them; none where their position is long over: it is kept in the

@@ -16,7 +16,7 @@ from attrs import frozen
 from phoenix_core.beads import Bead, Order, OrderEvent
 from phoenix_core.orders import Frame, Line
 from phoenix_core.records import evolve
-from phoenix_core.values import ARITHMETIC, NO_QUANTITY, Moment, Named, Quantity, Role, instant
+from phoenix_core.values import ARITHMETIC, NO_QUANTITY, Moment, Named, Quantity, Role, instant, plain
 
 
 class Standing(Named):
@@ -240,6 +240,21 @@ def _answered(known: Known) -> Known:
 def _same_terms(echo: Line, line: Line) -> bool:
     """Whether an echo has the terms that a change may change."""
     return (echo.quantity, echo.limit, echo.trigger) == (line.quantity, line.limit, line.trigger)
+
+
+def altered(known: Known) -> Line | None:
+    """The terms on which the broker has an order, where nobody ever asked for them: somebody moved its price by hand,
+    or a preset did. Its quantity is a matter of its executions, and of drift."""
+    echo = known.echo
+    if echo is None or known.end is not None or terms_of(echo) == terms_of(known.line):
+        return None
+    return echo
+
+
+def terms_of(line: Line) -> str:
+    """What an order asks for beside its quantity, in words."""
+    prices = (plain(price) for price in (line.limit, line.trigger) if price is not None)
+    return " ".join((line.side.value, line.order_type.value, *prices, line.tif.value))
 
 
 def _dropped(known: Known, body: Order, at: datetime) -> Known:

@@ -48,6 +48,7 @@ class Code(Named):
     ORDER_REJECTED = "ORDER_REJECTED"
     ORDER_HELD = "ORDER_HELD"
     EXIT_UNKNOWN = "EXIT_UNKNOWN"
+    ORDER_ALTERED = "ORDER_ALTERED"
     PROTECTION_LOST = "PROTECTION_LOST"
     CLOSE_NOT_SENT = "CLOSE_NOT_SENT"
     # Gates
@@ -153,6 +154,7 @@ CODES: Final[dict[Code, Row]] = {
     Code.EXIT_UNKNOWN: Row(
         _CRITICAL, "No word from the broker on an exit for 10 s", "RB-003", lasts=True, repeats=MINUTE, insists=True
     ),
+    Code.ORDER_ALTERED: Row(_CRITICAL, "The broker has an order on other terms than were signed", "RB-002", lasts=True),
     Code.PROTECTION_LOST: Row(
         _CRITICAL, "A position stands without its full protection", "RB-002", lasts=True, repeats=MINUTE, insists=True
     ),

@@ -41,7 +41,7 @@ from phoenix_core.kernel import decide, due
 from phoenix_core.orders import exit_ref
 from phoenix_core.trade import exits
 from phoenix_core.trade.positions import Open
-from phoenix_core.values import BadInput, CommandId, Role, Side, State
+from phoenix_core.values import BadInput, CommandId, Price, Role, Side, State
 from tests.showing import shows
 from tests.stage import PAIR, Stage, restarted, stage
 from tests.unit.desk.walks import WORDS, filled, hear, ref_of, said_of, walked
@@ -570,6 +570,40 @@ class TestExits:
             await hear(desk, said_of(desk, stop, BrokerStatus.SUBMITTED))
             told = [a.event for a in desk.bodies(Alert) if a.code == "EXIT_UNKNOWN" and a.subject == stop]
             assert told == [AlertEvent.RAISED, AlertEvent.RESOLVED]
+
+        _ = walked(walk)
+
+    def test_an_order_that_the_broker_has_on_other_terms_is_told(self) -> None:
+        """Somebody drags the stop in TWS, or a preset moves it: told once for each place it goes to, until it stands
+        as it was asked for again, or is over."""
+
+        async def walk(desk: Stage) -> None:
+            stop = exit_ref(ref_of(desk, await desk.enter()), Role.STOP, 1)
+            told: list[tuple[AlertEvent, str]] = []
+
+            async def stands_at(price: str) -> None:
+                known = desk.desk.orders.find(stop)
+                assert known is not None and known.echo is not None
+                echo = changed(known.echo, trigger=Price(Decimal(price)))
+                said = said_of(desk, stop, BrokerStatus.PRESUBMITTED)
+                await hear(desk, changed(said, perm_id=known.perm_ids[0], echo=echo, group=known.echo_group))
+                told[:] = [(a.event, a.text) for a in desk.bodies(Alert) if a.code == "ORDER_ALTERED"]
+
+            await stands_at("1.082")
+            assert told == []
+            await stands_at("1.0815")
+            (first,) = told
+            assert first[1].endswith(f"{stop} (asked SELL STOP 1.082 GTC, stands SELL STOP 1.0815 GTC)")
+            await stands_at("1.0815")
+            assert told == [first]
+            await stands_at("1.081")
+            assert [event for event, _ in told] == [AlertEvent.RAISED] * 2 and "1.081 " in told[1][1]
+            await stands_at("1.082")
+            assert [event for event, _ in told] == [AlertEvent.RAISED] * 2 + [AlertEvent.RESOLVED]
+            await stands_at("1.081")
+            await hear(desk, said_of(desk, stop, BrokerStatus.CANCELLED))
+            told[:] = [(a.event, a.text) for a in desk.bodies(Alert) if a.code == "ORDER_ALTERED"]
+            assert [event for event, _ in told][3:] == [AlertEvent.RAISED, AlertEvent.RESOLVED]
 
         _ = walked(walk)
 

@@ -12,6 +12,7 @@ from attrs import evolve as changed
 
 from phoenix_adapters.brokers.mock.broker import MockBroker
 from phoenix_adapters.brokers.mock.chaos import Partial, Reject, Silence
+from phoenix_adapters.brokers.mock.working import Working
 from phoenix_adapters.engine.loop import Engine
 from phoenix_adapters.keys import SshVerifier
 from phoenix_core.acts.operate import Observe
@@ -26,10 +27,11 @@ from phoenix_core.beads import (
     SessionEvent,
 )
 from phoenix_core.facts import BrokerStatus, Snapshot
+from phoenix_core.gate.statements import Close
 from phoenix_core.values import Money, Severity, State, plain
 from tests.showing import shows
 from tests.stage import Stage, stage
-from tests.unit.desk.walks import ref_of, said_of, walked
+from tests.unit.desk.walks import WORDS, ref_of, said_of, walked
 
 
 def pictures(desk: Stage) -> int:
@@ -141,5 +143,33 @@ def test_the_days_result_is_held_against_the_brokers(more: str, differs: bool) -
         told = [a for a in desk.bodies(Alert) if a.code == "DRIFT_WARNING"]
         assert len(told) == differs and all(plain(says) in a.text for a in told)
         assert not desk.desk.kill_flags.standing
+
+    _ = walked(walk)
+
+
+def without_a_word(broker: MockBroker, working: Working, status: BrokerStatus, reason: str) -> None:
+    """An order ends at the broker, and the word of it is lost."""
+    working.ends, working.status = True, status
+
+
+def test_an_end_that_is_asked_for_and_not_told_is_looked_for() -> None:
+    """A close asks stop and target to end; they do, and no word of it comes: the position stands bare at the broker,
+    and the desk believes in its protection. It looks five seconds later, not at the next interval, and tells of it."""
+
+    async def walk(desk: Stage) -> None:
+        desk.broker.groups_hold = False
+        intent = await desk.enter()
+        before = await rested(desk)
+        with mock.patch.object(MockBroker, "_end", without_a_word):
+            _ = desk.sign(Close(intent, WORDS)).unwrap()
+            await desk.watch(4, 1)
+            assert pictures(desk) == before and desk.state(intent) is State.MANAGED
+            await desk.watch(4, 1)
+        assert pictures(desk) > before
+        await desk.watch(60, 1)
+        assert "PROTECTION_LOST" in {alert.code for alert in desk.bodies(Alert)}
+        last = pictures(desk)
+        await desk.watch(60, 1)
+        assert pictures(desk) - last <= 1, "it looks, and does not stare"
 
     _ = walked(walk)
