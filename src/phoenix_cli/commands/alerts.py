@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from phoenix_cli.home import Home
+    from phoenix_cli.wiring.opening import Session
     from phoenix_core.beads import Alert
     from phoenix_core.ports import Notifier
     from phoenix_core.watch.alerts import Alerts, Message
@@ -55,6 +56,7 @@ def alerts_list(ctx: click.Context) -> None:
                 "severity": one.severity.value,
                 "subject": one.subject,
                 "phrase": CODES[one.code].phrase,
+                "text": _text_of(session, one.seq),
                 "runbook": CODES[one.code].runbook,
                 "raised_at": utc_text(one.raised_at),
                 "count": one.count,
@@ -64,12 +66,22 @@ def alerts_list(ctx: click.Context) -> None:
             for one in sorted(alerts.open.values(), key=lambda one: loudness.index(one.severity))
         ]
         words = [
-            f"{row['severity']:<8} {row['phrase']}: {row['subject']}"
+            f"{row['severity']:<8} {row['text']}"
             f"{' [' + str(row['runbook']) + ']' if row['runbook'] else ''}"
             f"{'  acknowledged' if row['acknowledged'] else ''}  {row['alert']}"
             for row in rows
         ]
         emit(ctx, {"alerts": rows, "unsent": len(alerts.unsent)}, "\n".join(words) or "no alert is open")
+
+
+def _text_of(session: Session, seq: int) -> str:
+    """What an alert said when it was raised, its reasons and figures with it."""
+    from phoenix_core.beads import Alert
+    from phoenix_core.kernel import bead_of
+
+    body = bead_of(next(session.store.read(seq, seq + 1))).body
+    assert isinstance(body, Alert), "an alert is open since its bead"
+    return body.text
 
 
 @alerts_command.command("ack")

@@ -194,15 +194,15 @@ def _decide(ctx: click.Context, session: Session, screen: Screen) -> None:
         "outcome": outcome,
     }
     if outcome == "NOT_SENT":
-        document |= {"refused": list(reasons), "detail": words}
-        emit(ctx, document, f"NOT SENT: {words}")
+        document |= {"refused": list(reasons), "detail": words.removeprefix("NOT SENT: ")}
+        emit(ctx, document, words)
         ctx.exit(1 if reasons else UNREACHABLE)
     emit(ctx, document, words)
 
 
 def _watch(ctx: click.Context, session: Session, intent: str) -> tuple[str, str, tuple[str, ...]]:
     """What became of an approval: (outcome, words, reasons). NOT_SENT is said once nothing can be sent any more."""
-    from phoenix_core.trade.positions import Ended, Open
+    from phoenix_core.trade.positions import Ended, Open, position_id_of
     from phoenix_core.values import State
 
     began, trouble = time.monotonic(), ""
@@ -215,7 +215,10 @@ def _watch(ctx: click.Context, session: Session, intent: str) -> tuple[str, str,
             if position.state is State.CLOSED:
                 return "FILLED", "FILLED and closed again", ()
             reasons = _reasons(session, intent)
-            return "NOT_SENT", f"{position.state}: {', '.join(reasons)}", reasons
+            orders = session.desk.orders.of(position_id_of(intent))
+            left = any(order.sent is not None for order in orders)
+            told = f"{position.state}{' at the broker' if left else ''}: {', '.join(reasons)}"
+            return "NOT_SENT", told if left else f"NOT SENT: {told}", reasons
         if isinstance(position, Open) and position.filled_quantity > 0:
             if not position.entry_working or waited > FILL_WITHIN_S:
                 return "FILLED", _filled_words(position), ()
@@ -228,7 +231,8 @@ def _watch(ctx: click.Context, session: Session, intent: str) -> tuple[str, str,
             trouble = taken_back(session, decided)
             if not trouble:
                 again = f"taken back; `phoenix propose --again {intent[:8]}` brings it back"
-                return "NOT_SENT", f"within 2 s no engine answered, or it still waits for its link or pace: {again}", ()
+                waits = "within 2 s no engine answered, or it still waits for its link or pace"
+                return "NOT_SENT", f"NOT SENT: {waits}: {again}", ()
             continue  # what the engine did meanwhile stands in the log by now
         _ = session.store.wait(session.desk.head.size, 0.1)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -42,7 +43,8 @@ def _stalled(picture: Row) -> list[str]:
 
 def _open_lines(picture: Row) -> list[str]:
     lines = ["HALTED   the latch is up: no entry leaves  RB-004"] if picture["halted"] else []
-    lines += [f"KILL     {flag['type']} on {flag['scope']}  RB-005" for flag in picture["kill_flags"]]
+    flags = Counter(f"{flag['type']} on {flag['scope']}" for flag in picture["kill_flags"])
+    lines += [f"KILL     {words}{f' ({n} flags)' if n > 1 else ''}  RB-005" for words, n in flags.items()]
     lines += [
         f"DRIFT    {d['severity']} {d['cause']} {d['subject']}  {d['drift'][:8]}  RB-002" for d in picture["drifts"]
     ]

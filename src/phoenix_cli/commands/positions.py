@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -170,7 +171,7 @@ def close_command(ctx: click.Context, name: str | None, all_: bool, quantity: st
         chosen = [named(ctx, session, name)] if name is not None else list(session.desk.positions.open.values())
         held = [p for p in chosen if isinstance(p, Open) and p.held > 0]
         if not held:
-            refuse(ctx, ("NOTHING_TO_CLOSE",), "nothing is held there")
+            refuse(ctx, ("NOTHING_TO_CLOSE",), "nothing is held there" + _what_ends_an_entry(chosen))
         told = [_close(ctx, session, p, Close(p.position_id, text_hash(reason), size), reason) for p in held]
         closed = [
             {"position": p.position_id, "instrument": p.pair, "state": one.state, "outcome": one.outcome}
@@ -200,6 +201,16 @@ def _close_words(position: Open, told: Became) -> str:
     """One line; what did not happen is said as loudly as what did."""
     line = f"{told.outcome.replace('_', ' ')} {position.pair} {told.state} {position.position_id}"
     return line + (f": {' '.join(told.reasons)} {told.detail}".rstrip() if told.code else "")
+
+
+def _what_ends_an_entry(chosen: Sequence[Open | Ended]) -> str:
+    """A close ends what is held; an entry that works is ended by a kill that says so."""
+    from phoenix_core.values import State
+
+    out = next((p.pair for p in chosen if p.state in (State.SUBMITTED, State.STALLED)), None)
+    if out is None:
+        return ""
+    return f"; its entry works: `phoenix kill raise --scope instrument:{out} --cancel-working` ends it"
 
 
 @click.command("protect")

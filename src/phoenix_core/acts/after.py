@@ -129,7 +129,8 @@ def _after_entry(desk: Desk, stake: Stake, known: Known, body: Order, message: P
         rest = changed(position, None, message, entry_working=False) if position.entry_working else None
         bodies.extend(over or [rest, *_shrunk_to_nothing(stake, world.now)])
     if body.event is OrderEvent.ENDED and body.status == End.REJECTED.value:
-        bodies.append(alert(Code.ORDER_REJECTED, known.ref, key, reason=str(body.code or 0)))
+        code = body.code or known.code
+        bodies.append(alert(Code.ORDER_REJECTED, known.ref, key, **({"reason": f"code {code}"} if code else {})))
     return bodies
 
 

@@ -184,6 +184,7 @@ ALERT: Final[Shape] = {
     "severity": str,
     "subject": str,
     "phrase": str,
+    "text": str,
     "runbook": TEXT,
     "raised_at": str,
     "count": int,

@@ -14,11 +14,13 @@ import click
 import pytest
 from attrs import frozen
 
-from phoenix_adapters.brokers.mock.chaos import Partial
+from phoenix_adapters.brokers.mock.chaos import Fill, Partial, Reject, Silence
 from phoenix_adapters.engine.recorder import Recorder
 from phoenix_cli.commands import acting, approval
 from phoenix_cli.commands.acting import _answer, taken_back
+from phoenix_cli.commands.alerts import _text_of
 from phoenix_cli.commands.approval import _decide, _watch
+from phoenix_cli.commands.positions import _what_ends_an_entry
 from phoenix_cli.wiring import founding
 from phoenix_cli.wiring.signing import Screen, screen_of
 from phoenix_core.acts.operate import RaiseKill
@@ -164,6 +166,40 @@ def test_an_approval_that_a_rule_stopped_says_which() -> None:
     outcome, words, reasons = _watch(context, session_of(made), intents[0])
     assert (outcome, reasons) == ("NOT_SENT", ("KILL_FLAG_ACTIVE",))
     assert "KILL_FLAG_ACTIVE" in words
+
+
+@shows("I2")
+def test_an_order_that_the_broker_refused_was_not_kept_back_here() -> None:
+    """It left, and is over: "not sent" would be a lie. The alert says by which code, on the console and in the list."""
+    intents: list[str] = []
+
+    async def walk(desk: Stage) -> None:
+        desk.broker.script(Reject(code=201))
+        intents.append(await desk.enter())
+
+    made = walked(walk)
+    context = click.Context(click.Command("approve"))
+    outcome, words, reasons = _watch(context, session_of(made), intents[0])
+    assert (outcome, words, reasons) == ("NOT_SENT", "REJECTED at the broker: code 201", ("code 201",))
+    (told,) = (a for a in made.bodies(Alert) if a.code == "ORDER_REJECTED")
+    assert told.text.endswith("(reason code 201)")
+    open_alert = next(iter(made.desk.alerts.open.values()))
+    assert _text_of(session_of(made), open_alert.seq) == told.text
+
+
+@pytest.mark.parametrize(("fate", "is_out"), [(Silence(), True), (Fill(), False)])
+def test_what_ends_an_entry_that_works_is_said_where_nothing_is_held(fate: Silence | Fill, is_out: bool) -> None:
+    """A close has nothing to close there, and whoever wants the entry gone learns what ends it."""
+    found: list[Open] = []
+
+    async def walk(desk: Stage) -> None:
+        desk.broker.script(fate)
+        position = desk.position(await desk.enter())
+        assert isinstance(position, Open)
+        found.append(position)
+
+    _ = walked(walk)
+    assert ("--scope instrument:EURUSD --cancel-working" in _what_ends_an_entry(found)) is is_out
 
 
 @frozen

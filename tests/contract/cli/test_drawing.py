@@ -289,6 +289,15 @@ class TestLines:
         assert len(stacked.splitlines()) == 4 and all(len(line) <= 80 for line in stacked.splitlines())
         assert stacked.split() == [word if word != held["position"] else word[:8] for word in wide.split()]
 
+    def test_flags_of_one_kind_on_one_scope_are_one_line(self) -> None:
+        """Three drifts of an instrument raise three flags, and a screen that says it thrice hides the next line."""
+        flag = {"flag": "f", "scope": "instrument:EURUSD", "type": "DRIFT"}
+        lines = status_lines(picture(kill_flags=[flag, flag, flag | {"scope": "desk"}]))
+        assert [line for line in lines if line.startswith("KILL")] == [
+            "KILL     DRIFT on instrument:EURUSD (2 flags)  RB-005",
+            "KILL     DRIFT on desk  RB-005",
+        ]
+
     def test_an_entry_that_is_out_is_not_held(self) -> None:
         """Nothing of it is filled: it is sent, it has no worth, and it calls for nobody."""
         out = row(state="SUBMITTED", filled="0", pnl=None, r=None, price=None, price_age_s=None)
