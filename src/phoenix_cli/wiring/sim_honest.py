@@ -59,10 +59,11 @@ class Honest:
         return sorted(code for code, since in self.waiting.values() if now - since > BATCHED_WITHIN)
 
     def told(self, alerts: Collection[str]) -> Found:
-        """I18: critical first: a message takes nothing along that was raised after what is critical and still waits."""
+        """I18: critical first: a batch takes nothing along that was raised after what is critical and still waits. Of
+        two critical ones on their way at once, each by itself, nobody promises which is taken first."""
+        latest = max((self.seqs.get(alert, -1) for alert in alerts if alert not in self.urgent), default=-1)
         for alert in alerts:
             _ = self.urgent.pop(alert, None), self.waiting.pop(alert, None)
-        latest = max((self.seqs.get(alert, -1) for alert in alerts), default=-1)
         late = [seq for seq in self.urgent.values() if seq < latest]
         if late:
             yield "I18", f"what bead {latest} raised is told before what bead {late[0]} did, which is critical"

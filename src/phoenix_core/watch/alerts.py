@@ -238,8 +238,8 @@ def proven_channels(alerts: Alerts, now: datetime) -> tuple[str, ...]:
 
 
 def next_messages(alerts: Alerts, now: datetime, telling: Container[str] = ()) -> tuple[Message, ...]:
-    """What goes out now: every CRITICAL alone and first, at once; then, where the throttle allows, all the rest as one
-    batch. A batch waits 5 s for company or until ten wait, and there is one every 10 s at most.
+    """What goes out now: every CRITICAL alone, at once; once all of these were taken, and where the throttle allows,
+    all the rest as one batch. A batch waits 5 s for company or until ten wait, and there is one every 10 s at most.
 
     Of what is on its way already (`telling`) nothing is said again, and no words are made: a channel that hangs while
     hundreds wait is asked about at every step.
@@ -249,9 +249,9 @@ def next_messages(alerts: Alerts, now: datetime, telling: Container[str] = ()) -
     )
     oldest = next(iter(alerts.patient.values()), None)
     # A batch takes all that wait: where the oldest is not on its way, nothing is.
-    if oldest is None or oldest.id in telling or not _may_batch(alerts, oldest, now):
+    if alerts.urgent or oldest is None or oldest.id in telling or not _may_batch(alerts, oldest, now):
         return urgent
-    return (*urgent, _batch(list(alerts.patient.values())))
+    return (_batch(list(alerts.patient.values())),)
 
 
 def _may_batch(alerts: Alerts, oldest: Unsent, now: datetime) -> bool:
