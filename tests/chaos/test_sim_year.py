@@ -17,11 +17,12 @@ import pytest
 from attrs import Factory, define
 
 from phoenix_adapters.brokers.mock.chaos import ChaosMode
-from phoenix_cli.wiring.sim_acts import close, decide, lapse, propose, refresh
+from phoenix_cli.wiring.sim_acts import decide, lapse, propose, refresh
 from phoenix_cli.wiring.sim_ledger import ENDS
 from phoenix_cli.wiring.sim_world import Simulation, world_of
 from phoenix_core.desk import freeze
-from phoenix_core.values import State
+from phoenix_core.gate.statements import Close
+from phoenix_core.values import State, text_hash
 from tests.showing import shows
 
 DAYS: Final = 261  # of trading
@@ -49,6 +50,12 @@ def _forget(sim: Simulation) -> None:
         del truth.book[ref]
 
 
+def _leave(sim: Simulation) -> None:
+    """An operator wants out of all that is held."""
+    for position in sim.desk.positions.in_state(State.MANAGED):
+        _ = sim.sign(Close(position.position_id, text_hash("the day is done")))
+
+
 async def _day(sim: Simulation) -> None:
     """One day: a session, two intents, two approvals, two positions that are closed again."""
     await lapse(sim, _next_day(sim))
@@ -64,7 +71,7 @@ async def _day(sim: Simulation) -> None:
         await decide(sim)
         for _ in range(3):
             await lapse(sim, timedelta(seconds=1))
-        await close(sim)
+        _leave(sim)
         for _ in range(4):
             await lapse(sim, timedelta(seconds=2))
 
