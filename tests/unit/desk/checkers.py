@@ -649,7 +649,7 @@ def i12_one_open_drift(seen: Seen, desk: Desk) -> None:
 def i12_complete(seen: Seen, desk: Desk) -> None:
     """A holding that two whole pictures in a row show otherwise than the executions say, while nobody traded or ordered
     there, has an open drift; one identity is one subject."""
-    pictures = {(str(p.session), utc_text(p.began.wall)): p for _, p in seen.facts(Snapshot)}
+    pictures = pictures_of(seen)
     book, pairs, open_ = Book(), dict[str, Position](), dict[str, str | None]()
     subjects: dict[str, str] = {}
     touched: dict[str, datetime] = {}
@@ -675,7 +675,7 @@ def i12_complete(seen: Seen, desk: Desk) -> None:
         first = append[0].body
         if not isinstance(first, Observation) or first.about is not About.SNAPSHOT:
             continue
-        picture = pictures.get((first.facts["session"], first.facts["began"]))
+        picture = pictures.get(append[0].seq)
         if picture is None or first.facts["agreement"] == "UNKNOWN":
             continue
         ours: dict[str, Decimal] = defaultdict(Decimal)
@@ -700,11 +700,29 @@ def _is_gone(seen: Seen, before: int, identity: str) -> bool:
     return bool(whole) and identity not in whole[-1]
 
 
+def _began(picture: Snapshot) -> tuple[str, str]:
+    return str(picture.session), utc_text(picture.began.wall)
+
+
+def pictures_of(seen: Seen) -> dict[int, Snapshot]:
+    """The picture that each look in the log is of. Where a wall went back two may have begun at one time: in turn."""
+    given: dict[tuple[str, str], list[Snapshot]] = defaultdict(list)
+    for _, picture in seen.facts(Snapshot):
+        given[_began(picture)].append(picture)
+    found: dict[int, Snapshot] = {}
+    for append in seen.appends:
+        look = append[0].body
+        if isinstance(look, Observation) and look.about is About.SNAPSHOT:
+            waiting = given.get((look.facts["session"], look.facts["began"]))
+            if waiting:
+                found[append[0].seq] = waiting.pop(0) if len(waiting) > 1 else waiting[0]
+    return found
+
+
 def i13_honest(seen: Seen, desk: Desk) -> None:
     """Each picture that came is in the log; one that lacks a part, or is of another session than the log's, is UNKNOWN,
     and no other is; UNKNOWN shows nothing, misses nothing and leaves no drift; three in a row are told."""
-    pictures = {(str(p.session), utc_text(p.began.wall)): p for _, p in seen.facts(Snapshot)}
-    unseen, session, streak, told = set(pictures), 0, 0, False
+    pictures, session, streak, told = pictures_of(seen), 0, 0, False
     for append in seen.appends:
         for bead in append:
             if isinstance(bead.body, IbkrSession) and bead.body.outcome in ("CONNECTED", "RESTORED"):
@@ -712,10 +730,8 @@ def i13_honest(seen: Seen, desk: Desk) -> None:
         look = append[0].body
         if not isinstance(look, Observation) or look.about is not About.SNAPSHOT:
             continue
-        name = (look.facts["session"], look.facts["began"])
-        unseen.discard(name)
-        assert name in pictures, f"bead {append[0].seq}: a picture that nobody gave"
-        picture, unknown = pictures[name], look.facts["agreement"] == "UNKNOWN"
+        assert append[0].seq in pictures, f"bead {append[0].seq}: a picture that nobody gave"
+        picture, unknown = pictures[append[0].seq], look.facts["agreement"] == "UNKNOWN"
         whole = picture.complete and not picture.missing and picture.session == session
         assert unknown is not whole, f"bead {append[0].seq}: {look.facts['agreement']}, missing {picture.missing}"
         streak, told = (streak + 1, told) if unknown else (0, False)
@@ -726,6 +742,7 @@ def i13_honest(seen: Seen, desk: Desk) -> None:
             left = {type(b.body) for b in append[1:]}
             assert left <= {Alert}, f"bead {append[0].seq}: what is not known leaves {left}"
         assert streak < UNKNOWN_MAX or told, f"{streak} pictures in a row were not whole, and nobody was told"
+    unseen = {_began(picture) for _, picture in seen.facts(Snapshot)} - {_began(one) for one in pictures.values()}
     assert not unseen, f"pictures that the log knows nothing of: {unseen}"
 
 
