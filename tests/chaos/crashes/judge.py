@@ -19,10 +19,15 @@ from phoenix_core import kernel
 from phoenix_core.beads import (
     Alert,
     AlertEvent,
+    Autopsy,
     Bead,
     Decision,
     Execution,
     ExecutionEvent,
+    KillEvent,
+    KillFlag,
+    Lease,
+    LeaseEvent,
     Order,
     OrderEvent,
     Position,
@@ -36,7 +41,7 @@ from phoenix_core.chain import verify_chain
 from phoenix_core.checkpoint import Standing, behind, parse_note
 from phoenix_core.desk import Desk, freeze
 from phoenix_core.effects import Notify, SendOrder
-from phoenix_core.gate.statements import Close
+from phoenix_core.gate.statements import Close, Protect, read_statement
 from phoenix_core.orders import parsed_ref
 from phoenix_core.trade.transitions import TRANSITIONS
 from phoenix_core.values import Role, Severity, State
@@ -47,6 +52,9 @@ from tests.contract.beads.suite import ORIGIN
 ENDS: Final = (State.CLOSED, State.CANCELLED, State.REJECTED)
 # Longer than the channel gathers what belongs together; what was raised in the last moment of the calm may wait.
 SOON: Final = timedelta(seconds=30)
+TOKEN_LIFE: Final = timedelta(minutes=5)
+# What people are told of something held that nothing certain stands behind.
+BARE: Final = (Code.PROTECTION_LOST, Code.EXIT_UNKNOWN)
 Complaint = tuple[str, str]
 
 
@@ -55,13 +63,24 @@ class Ledger:
     """The log, read once."""
 
     positions: dict[str, Position] = Factory(dict)
-    submitted: dict[str, int] = Factory(dict)
+    submitted: dict[str, tuple[int, Position]] = Factory(dict)  # by the entry's reference
+    recorded: dict[tuple[str, int], int] = Factory(dict)  # by reference and revision
+    runs: list[int] = Factory(list)  # where each run began
+    kills: dict[str, tuple[int, KillFlag]] = Factory(dict)
+    lifted: dict[str, int] = Factory(dict)
     tokens: dict[str, list[T2Token]] = Factory(dict)
-    executions: set[str] = Factory(set)
+    issued: dict[str, int] = Factory(dict)
+    executions: dict[str, Execution] = Factory(dict)
+    autopsies: Counter[str] = Factory(Counter)
     alerts: dict[str, Alert] = Factory(dict)
     signals: Counter[str] = Factory(Counter)
     decided: dict[int, datetime] = Factory(dict)
+    terms: dict[str, Protect] = Factory(dict)  # other prices that a human signed for
     wrong: list[Complaint] = Factory(list)
+
+    def run_between(self, first: int, last: int) -> bool:
+        """Whether another run began after the first of these places and before the last."""
+        return any(first < began < last for began in self.runs)
 
 
 def judged(desk: Scene) -> list[Complaint]:
@@ -110,22 +129,59 @@ def _read(ledger: Ledger, bead: Bead) -> None:
             ledger.wrong.extend(_step(ledger.positions.get(body.position_id), body, bead.seq))
             ledger.positions[body.position_id] = body
             if body.event is PositionEvent.SUBMITTED:
-                ledger.submitted[body.order_ref or ""] = bead.seq
+                ledger.submitted[body.order_ref or ""] = bead.seq, body
+            if body.event is PositionEvent.WITHHELD:
+                sent, _ = ledger.submitted[body.order_ref or ""]
+                if ledger.run_between(sent, bead.seq):
+                    ledger.wrong.append(("I9", f"bead {bead.seq}: another run says that nothing left"))
         case T2Token() as body:
             ledger.tokens.setdefault(body.id, []).append(body)
+            ledger.wrong.extend(_spent(ledger, body, bead))
         case Execution() as body if body.event is not ExecutionEvent.COMMISSION:
-            ledger.executions.add(body.exec_id)
+            ledger.executions[body.exec_id] = body
+        case Lease() as body if body.event is LeaseEvent.TAKEN:
+            ledger.runs.append(bead.seq)
+        case KillFlag() as body if body.event is KillEvent.RAISED:
+            ledger.kills[body.flag] = bead.seq, body
+        case KillFlag() as body:
+            ledger.lifted[body.flag] = bead.seq
+        case Autopsy() as body:
+            ledger.autopsies[body.position_id] += 1
         case Alert() as body if body.event is AlertEvent.RAISED:
             ledger.alerts[body.alert] = body
         case Signal() as body:
             ledger.signals[body.name] += 1
-        case Decision():
+        case Decision() as body:
             ledger.decided[bead.seq] = bead.ts
-        case Order() as body if body.event is OrderEvent.RECORDED and (body.mandate or "").startswith("decision:"):
-            if bead.ts - ledger.decided[int((body.mandate or "").partition(":")[2])] >= Close.life:
+            says = read_statement(body.signed.statement.encode()).says
+            if isinstance(says, Protect):
+                ledger.terms[says.position] = says
+        case Order() as body if body.event is OrderEvent.RECORDED:
+            ledger.recorded |= {(frame.ref, frame.revision): bead.seq for frame in body.frames}
+            by, _, place = (body.mandate or "").partition(":")
+            if by == "decision" and bead.ts - ledger.decided[int(place)] >= Close.life:
                 ledger.wrong.append(("X2", f"bead {bead.seq}: an exit by a signature that is older than a minute"))
         case _:
             pass
+
+
+def _spent(ledger: Ledger, token: T2Token, bead: Bead) -> Iterator[Complaint]:
+    """A token is spent by the run that it was issued under, in its five minutes, for what it was issued for."""
+    if token.event is TokenEvent.ISSUED:
+        ledger.issued[token.id] = bead.seq
+    if token.event is not TokenEvent.USED:
+        return
+    first = ledger.tokens[token.id][0]
+    if first.event is not TokenEvent.ISSUED or _bound(first) != _bound(token):
+        yield "I2", f"bead {bead.seq}: a token is spent for what it was not issued for"
+    if bead.ts >= token.timestamp + TOKEN_LIFE:
+        yield "I17", f"bead {bead.seq}: a token is spent after its life"
+    if ledger.run_between(ledger.issued.get(token.id, -1), bead.seq):
+        yield "I17", f"bead {bead.seq}: a token is spent by another run than its own"
+
+
+def _bound(token: T2Token) -> tuple[str, ...]:
+    return token.intent_id, token.evidence_hash, token.order_hash, token.order_ref, token.account
 
 
 def _step(was: Position | None, now: Position, seq: int) -> Iterator[Complaint]:
@@ -146,9 +202,35 @@ def _frames(desk: Scene, ledger: Ledger) -> Iterator[Complaint]:
     for (ref, revision), times in count.items():
         if times > 1:
             yield ("I1" if "." not in ref else "X1"), f"{ref} revision {revision} left {times} times"
+    truth = desk.broker.truth
+    spent = {token.order_ref for beads in ledger.tokens.values() for token in beads if token.event is TokenEvent.USED}
     for frame in desk.outside.handed:
-        if frame.entry and ledger.submitted.get(frame.ref, frame.log) >= frame.log:
+        recorded = ledger.recorded.get((frame.ref, frame.revision), frame.log)
+        if recorded >= frame.log:
+            yield "I4", f"{frame.ref} revision {frame.revision} left when the log had {frame.log} beads, and no record"
+        if ledger.run_between(recorded, frame.log):
+            yield "I21", f"{frame.ref} was recorded by one run, and left while another one had the lease"
+        if not frame.entry:
+            continue
+        at, submitted = ledger.submitted.get(frame.ref, (frame.log, None))
+        if submitted is None or at >= frame.log:
             yield "I4", f"{frame.ref} left when the log had {frame.log} beads, and no SUBMITTED among them"
+        elif ledger.positions[submitted.position_id].event is PositionEvent.WITHHELD and frame.ref in truth.book:
+            yield "I9", f"{frame.ref} arrived, and its position says that nothing left"
+        if frame.ref not in spent:
+            yield "I2", f"{frame.ref} left, and no token was spent for it"
+        if submitted is not None and (flags := _killed(ledger, submitted, frame.log)):
+            yield "I14", f"{frame.ref} left under {flags}"
+
+
+def _killed(ledger: Ledger, entry: Position, size: int) -> list[str]:
+    """The kills over an entry's scope that stood in the first so many beads."""
+    scopes = ("desk", f"strategy:{entry.strategy}", f"instrument:{entry.pair}")
+    return [
+        flag.scope
+        for seq, flag in ledger.kills.values()
+        if seq < size <= ledger.lifted.get(flag.flag, size) and flag.scope in scopes
+    ]
 
 
 def _tokens(ledger: Ledger) -> Iterator[Complaint]:
@@ -180,8 +262,11 @@ def _world(desk: Scene, ledger: Ledger) -> Iterator[Complaint]:
             yield "I12", f"{symbol}: the broker holds {theirs}, the desk {ours}, and nothing says so"
     latest = {said.exec_id.rpartition(".")[0]: said for said in truth.executions}
     for said in latest.values():
-        if said.exec_id not in ledger.executions:
+        booked = ledger.executions.get(said.exec_id)
+        if booked is None:
             yield "I10", f"the execution {said.exec_id} never reached the log"
+        elif (booked.quantity, booked.price, booked.side) != (said.quantity, said.price, said.side):
+            yield "I8", f"{said.exec_id} was {said.side} {said.quantity} at {said.price}, and is booked otherwise"
     for ref, working in truth.book.items():
         symbol = working.frame.line.symbol
         known = desk.desk.orders.find(ref)
@@ -226,11 +311,19 @@ def _ends(desk: Scene, ledger: Ledger) -> Iterator[Complaint]:
             yield "X1", f"{name} is {last.state}, and {own} still work"
         if last.state not in (State.FILLED, State.MANAGED) or last.filled_quantity <= last.exited_quantity:
             continue
-        stops = [desk.broker.truth.book[ref] for ref in own if desk.broker.truth.book[ref].frame.line.role is Role.STOP]
-        covered = sum((order.remaining for order in stops), Decimal(0))
-        told = any(alert.subject == name for alert in desk.desk.alerts.open.values())
-        if covered < last.filled_quantity - last.exited_quantity and not told and not _said(desk, last.pair):
-            yield "X4", f"{name} holds more than its stop covers ({covered}), and nobody was told"
+        lines = {ref: desk.broker.truth.book[ref].frame.line for ref in own}
+        signed = ledger.terms.get(name) or ledger.terms.get(last.intent_id)
+        stop = (signed and signed.stop) or last.stop_price
+        target = (signed and signed.target) or last.target_price
+        stops = [ref for ref, line in lines.items() if line.role is Role.STOP and line.trigger == stop]
+        targets = [ref for ref, line in lines.items() if line.role is Role.TARGET and line.limit == target]
+        told = any(alert.subject == name and alert.code in BARE for alert in desk.desk.alerts.open.values())
+        for what, refs in (("stop", stops), ("target", targets)):
+            covered = sum((desk.broker.truth.book[ref].remaining for ref in refs), Decimal(0))
+            if covered < last.filled_quantity - last.exited_quantity and not told and not _said(desk, last.pair):
+                yield "X4", f"{name} holds more than its {what} covers ({covered}), and nobody was told"
+        if last.state is State.FILLED and not told and not _said(desk, last.pair):
+            yield "I5", f"{name} is protected, and still FILLED"
 
 
 def _told(desk: Scene, ledger: Ledger) -> Iterator[Complaint]:
@@ -248,6 +341,8 @@ def _told(desk: Scene, ledger: Ledger) -> Iterator[Complaint]:
             yield "I18", f"{position.position_id} is STALLED, and no alert says so"
     flags = {flag.drift for flag in desk.desk.kill_flags.standing.values()}
     for drift in desk.desk.drifts.open.values():
+        if not any(alert.subject == f"{drift.subject} {drift.cause}" for alert in ledger.alerts.values()):
+            yield "I18", f"the drift {drift.cause} of {drift.subject} has no alert"
         if drift.severity is Severity.CRITICAL and drift.identity not in flags:
             yield "I14", f"the drift {drift.cause} raised no kill"
 
@@ -271,7 +366,12 @@ def _inputs(desk: Scene, ledger: Ledger) -> Iterator[Complaint]:
     for name in desk.outside.archived:
         if ledger.signals[name] != 1:
             yield "I20", f"{name} left {ledger.signals[name]} SIGNAL beads"
-    for last in ledger.positions.values():
+    for name in ledger.signals:
+        if name and name not in desk.outside.archived:
+            yield "I20", f"{name} was taken, and lies nowhere"
+    for name, last in ledger.positions.items():
+        if ledger.autopsies[name] != (last.state is State.CLOSED):
+            yield "AUTOPSY", f"{name} is {last.state} and has {ledger.autopsies[name]} autopsies"
         if desk.outside.answers.get(last.intent_id) != response_document(desk.desk, last.intent_id):
             yield "I20", f"the answer of {last.intent_id} is not that of a {last.state} position"
 
