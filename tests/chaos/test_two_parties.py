@@ -19,6 +19,7 @@ from phoenix_core.chain import verify_chain
 from phoenix_core.desk import Desk, freeze
 from phoenix_core.kernel import evolve
 from tests.chaos.crashes.dying import grave
+from tests.chaos.crashes.judge import named
 from tests.chaos.parties.room import Prepared, Room, as_file, later, prepare, room_of
 from tests.chaos.parties.scripts import SCRIPTS, Script, turns_of
 from tests.chaos.parties.turns import STEPS, interleavings, play
@@ -54,6 +55,8 @@ def meet(script: Script, room: Room, word: str) -> None:
         refs = [frame.ref for frame in room.outside.handed if frame.entry]
         assert len(refs) == len(set(refs)), "I1: an entry left twice"
         script.judge(room)
+        wrong = room.complaints()
+        assert not wrong, named(wrong)
     except AssertionError as error:
         raise AssertionError(f"{script.name} in the order {word}: {error}") from error
 

@@ -6,14 +6,15 @@ It reads the log and the broker's own book; of the desk it asks only what it bel
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Final
+from typing import Final, Protocol
 
 from attrs import Factory, define
 from returns.pipeline import is_successful
 
+from phoenix_adapters.brokers.mock.broker import MockBroker
 from phoenix_adapters.engine.responses import response_document
 from phoenix_core import kernel
 from phoenix_core.beads import (
@@ -47,6 +48,7 @@ from phoenix_core.trade.transitions import TRANSITIONS
 from phoenix_core.values import Role, Severity, State
 from phoenix_core.watch.codes import Code
 from tests.chaos.crashes.scene import Scene
+from tests.chaos.crashes.world import Outside
 from tests.contract.beads.suite import ORIGIN
 
 ENDS: Final = (State.CLOSED, State.CANCELLED, State.REJECTED)
@@ -56,6 +58,22 @@ TOKEN_LIFE: Final = timedelta(minutes=5)
 # What people are told of something held that nothing certain stands behind.
 BARE: Final = (Code.PROTECTION_LOST, Code.EXIT_UNKNOWN)
 Complaint = tuple[str, str]
+
+
+class Recovered(Protocol):
+    """A desk as the judge sees it: what it believes, what left it, and what is true at its broker."""
+
+    @property
+    def desk(self) -> Desk:
+        """The fold of its log."""
+
+    @property
+    def outside(self) -> Outside:
+        """What left, and who heard."""
+
+    @property
+    def broker(self) -> MockBroker:
+        """The broker's truth."""
 
 
 @define
@@ -78,6 +96,11 @@ class Ledger:
     terms: dict[str, Protect] = Factory(dict)  # other prices that a human signed for
     wrong: list[Complaint] = Factory(list)
 
+    def read(self, beads: Iterable[Bead]) -> None:
+        """Take beads in, in their order."""
+        for bead in beads:
+            _read(self, bead)
+
     def run_between(self, first: int, last: int) -> bool:
         """Whether another run began after the first of these places and before the last."""
         return any(first < began < last for began in self.runs)
@@ -89,8 +112,12 @@ def judged(desk: Scene) -> list[Complaint]:
     if found:
         return found
     ledger = Ledger()
-    for bead in desk.beads():
-        _read(ledger, bead)
+    ledger.read(desk.beads())
+    return [*kept(desk, ledger), *_told(desk, ledger), *_approved(desk), *_inputs(desk, ledger)]
+
+
+def kept(desk: Recovered, ledger: Ledger) -> list[Complaint]:
+    """What is wrong with orders and positions of a desk that is calm, and with what it still owes."""
     return [
         *ledger.wrong,
         *_frames(desk, ledger),
@@ -98,9 +125,7 @@ def judged(desk: Scene) -> list[Complaint]:
         *_world(desk, ledger),
         *_exits(desk),
         *_ends(desk, ledger),
-        *_told(desk, ledger),
         *_owed(desk),
-        *_inputs(desk, ledger),
     ]
 
 
@@ -196,7 +221,7 @@ def _step(was: Position | None, now: Position, seq: int) -> Iterator[Complaint]:
         yield "I9", f"bead {seq}: {now.state} by a rule"
 
 
-def _frames(desk: Scene, ledger: Ledger) -> Iterator[Complaint]:
+def _frames(desk: Recovered, ledger: Ledger) -> Iterator[Complaint]:
     """Every frame left at most once, and the log said so before."""
     count = Counter((f.ref, f.revision) for f in desk.outside.handed)
     for (ref, revision), times in count.items():
@@ -238,21 +263,26 @@ def _tokens(ledger: Ledger) -> Iterator[Complaint]:
         ends = [b.event for b in beads if b.event is not TokenEvent.ISSUED and (b.final or b.event in _ENDED)]
         if len(ends) > 1:
             yield "I3", f"token {name} ended as {ends}"
-    by_intent = Counter(beads[0].intent_id for beads in ledger.tokens.values() if beads[-1].event is TokenEvent.ISSUED)
-    if any(live > 1 for live in by_intent.values()):
+    live = Counter(
+        beads[0].intent_id for beads in ledger.tokens.values() if not any(b.final or b.event in _ENDED for b in beads)
+    )
+    if any(count > 1 for count in live.values()):
         yield "I3", "two live tokens for one intent"
+    for last in ledger.positions.values():
+        if (last.state is State.APPROVED) != bool(live[last.intent_id]):
+            yield "I3", f"{last.intent_id} is {last.state}, and has {live[last.intent_id]} live tokens"
 
 
 _ENDED: Final = (TokenEvent.USED, TokenEvent.EXPIRED)
 
 
-def _said(desk: Scene, symbol: str) -> bool:
+def _said(desk: Recovered, symbol: str) -> bool:
     """Whether the desk says that something about an instrument is not as it should be."""
     drifts = any(drift.instrument in (symbol, None) for drift in desk.desk.drifts.open.values())
     return drifts or any(p.pair == symbol for p in desk.desk.positions.in_state(State.STALLED))
 
 
-def _world(desk: Scene, ledger: Ledger) -> Iterator[Complaint]:
+def _world(desk: Recovered, ledger: Ledger) -> Iterator[Complaint]:
     """What the broker holds and executed is what the desk knows, or an open drift or STALLED says so."""
     truth = desk.broker.truth
     held = truth.held | {symbol: quantity for symbol, quantity in desk.broker._spoofed.items() if quantity is not None}
@@ -274,7 +304,7 @@ def _world(desk: Scene, ledger: Ledger) -> Iterator[Complaint]:
             yield "I12", f"{ref} works at the broker, and the desk does not know it"
 
 
-def _exits(desk: Scene) -> Iterator[Complaint]:
+def _exits(desk: Recovered) -> Iterator[Complaint]:
     """X1 from the broker's book alone: what left plus the largest working exit never exceeds what came in."""
     entered: dict[str, Decimal] = defaultdict(Decimal)
     left: dict[str, Decimal] = defaultdict(Decimal)
@@ -302,7 +332,7 @@ def _exits(desk: Scene) -> Iterator[Complaint]:
             yield "X1", f"{entry}: {left[entry]} left of {entered[entry]}"
 
 
-def _ends(desk: Scene, ledger: Ledger) -> Iterator[Complaint]:
+def _ends(desk: Recovered, ledger: Ledger) -> Iterator[Complaint]:
     """What ended has nothing at work; what is held is protected, or somebody was told."""
     working = [ref for ref, order in desk.broker.truth.book.items() if not order.ends]
     for name, last in ledger.positions.items():
@@ -347,13 +377,16 @@ def _told(desk: Scene, ledger: Ledger) -> Iterator[Complaint]:
             yield "I14", f"the drift {drift.cause} raised no kill"
 
 
-def _owed(desk: Scene) -> Iterator[Complaint]:
+def _owed(desk: Recovered) -> Iterator[Complaint]:
     """Nothing is owed that nobody will do; a frame of an earlier run is never among it."""
     for key, effect in desk.desk.owed.items():
         waits = isinstance(effect, Notify) and effect.alert in desk.desk.alerts.unsent
         if not waits:
             what = "never to be sent" if isinstance(effect, SendOrder) else "owed for ever"
             yield "OWED", f"{type(effect).__name__} of bead {key[0]} is {what}"
+
+
+def _approved(desk: Scene) -> Iterator[Complaint]:
     live = desk.desk.positions.in_state(State.APPROVED)
     if live:
         yield "I17", f"{len(live)} positions are APPROVED after the calm, and no token lives so long"

@@ -30,6 +30,7 @@ from phoenix_core.kernel import bead_of
 from phoenix_core.ports import BeadStore
 from phoenix_core.values import Mode, Price
 from phoenix_core.world import Run, World
+from tests.chaos.crashes.judge import Complaint, Ledger, kept
 from tests.chaos.crashes.scene import MIDS, forget
 from tests.chaos.crashes.world import Ear, Outside, Wire
 from tests.chaos.parties.turns import Gate, Gated
@@ -61,6 +62,7 @@ class Prepared:
     run: Run
     link: dict[str, object]
     verified: dict[int, Checked]
+    ledger: bytes  # the judge's, of all that was there before
     made: tuple[object, ...]
 
 
@@ -141,6 +143,22 @@ class Room:
         """What the two parties, and the engine after them, left in the log."""
         self.written = [bead_of(record) for record in self.store.read(len(self.prepared.log.beads))]
 
+    @property
+    def desk(self) -> Desk:
+        """What the engine that went on believes."""
+        return self.engine.recorder.desk
+
+    @property
+    def broker(self) -> MockBroker:
+        """The broker's truth."""
+        return self.outside.broker
+
+    def complaints(self) -> list[Complaint]:
+        """What is wrong with orders and positions, whoever came first."""
+        ledger: Ledger = pickle.loads(self.prepared.ledger)
+        ledger.read(self.written)
+        return kept(self, ledger)
+
     def checkpoint(self) -> str:
         """Sign the head."""
         return self.store.checkpoint(ORIGIN, SIGNER).unwrap()
@@ -174,6 +192,8 @@ async def prepare(setup: Callable[[Set], Coroutine[object, object, tuple[object,
     await desk.start()
     made = await setup(desk)
     _ = desk.engine.recorder.catch_up()
+    ledger = Ledger()
+    ledger.read(desk.beads())
     return Prepared(
         store.log,
         pickle.dumps(outside),
@@ -181,6 +201,7 @@ async def prepare(setup: Callable[[Set], Coroutine[object, object, tuple[object,
         desk.engine.run,
         {name: getattr(desk.engine.link, name) for name in LINK},
         dict(desk.engine._verified),
+        pickle.dumps(ledger),
         made,
     )
 

@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Final, TypeVar
 
 from attrs import frozen
+from returns.pipeline import is_successful
 
 from phoenix_adapters.brokers.mock.chaos import Fill
 from phoenix_adapters.engine.inputs import proposal_of
@@ -23,8 +24,10 @@ from phoenix_core.beads import (
     About,
     Alert,
     AlertEvent,
+    Autopsy,
     Body,
     Decision,
+    Evidence,
     Execution,
     ExecutionEvent,
     KillEvent,
@@ -41,17 +44,20 @@ from phoenix_core.beads import (
     T2Token,
     TokenEvent,
     Verdict,
+    bead_id_of,
 )
-from phoenix_core.checkpoint import Standing, behind, parse_note
+from phoenix_core.checkpoint import Standing, Verifying, behind, open_note
 from phoenix_core.desk import Desk
 from phoenix_core.gate.statements import Close, Decide
 from phoenix_core.kernel import Command, bead_of, sealed
+from phoenix_core.refusals import Reason
 from phoenix_core.rulings import granted
 from phoenix_core.values import CommandId, Role, State, derived_id, text_hash
+from phoenix_core.watch.codes import Code
 from tests.chaos.crashes.world import Ear
 from tests.chaos.parties.room import Room, Set
 from tests.chaos.parties.turns import Gate, Gated
-from tests.contract.beads.suite import ORIGIN
+from tests.contract.beads.suite import ORIGIN, PRIVATE, SIGNER
 
 B = TypeVar("B", bound=Body)
 Made = tuple[object, ...]
@@ -59,6 +65,7 @@ Part = Callable[[Room, Gate], None]
 # That a life is over, and that an alert was told, may be written down by any process that meets it.
 ANYBODYS: Final = {Kind.T2_TOKEN, Kind.POSITION, Kind.ALERT}
 WORDS: Final = text_hash("because")
+LOG_KEY: Final = Verifying(SIGNER.name, SIGNER.key_id, lambda message, signature: PRIVATE.sign(message) == signature)
 
 
 @frozen
@@ -137,16 +144,23 @@ def submits(room: Room, gate: Gate) -> None:
     """The engine spends the token."""
     (submit, _) = room.prepared.made
     assert isinstance(submit, Submit)
-    gate()
-    _ = room.running(gate).recorder.act(submit)
+    _use(room, gate, submit)
 
 
 def presents(room: Room, gate: Gate) -> None:
     """The same token is presented once more, by a process of the same run."""
     (_, present) = room.prepared.made
     assert isinstance(present, Present)
+    _use(room, gate, present)
+
+
+def _use(room: Room, gate: Gate, command: Submit | Present) -> None:
+    """Whoever spends it goes on afterwards, and sends what it recorded."""
     gate()
-    _ = room.running(gate).recorder.act(present)
+    engine = room.running(gate)
+    _ = engine.recorder.act(command)
+    if engine._mine:
+        room.engine = engine
 
 
 def watches(room: Room, gate: Gate) -> None:
@@ -296,8 +310,11 @@ def killed(room: Room) -> None:
     live = Counter(t.id for t in bodies(room, T2Token) if t.event is TokenEvent.ISSUED)
     ended = {t.id for t in bodies(room, T2Token) if t.event is TokenEvent.USED or t.final}
     assert set(live) <= ended, "a token lives under a kill"
-    states = [p.state for p in bodies(room, Position)]
-    assert State.APPROVED not in states[-1:]
+    last = [State.PROPOSED, *(position.state for position in bodies(room, Position))]
+    came = State.MANAGED if entries_left(room) else State.CANCELLED if live or ended else State.PROPOSED
+    assert last[-1] is came, "what left is protected under a kill too"
+    told = {alert.alert for alert in bodies(room, Alert) if alert.code == Code.HALTED.value}
+    assert told & set(room.outside.told), "a kill of the whole desk is told"
 
 
 def sent_or_taken_back(room: Room) -> None:
@@ -306,6 +323,7 @@ def sent_or_taken_back(room: Room) -> None:
     refused = [o for o in bodies(room, Observation) if o.about is About.REFUSED_COMMAND]
     assert accepted != bool(refused)
     assert entries_left(room) == (0 if accepted else 1)
+    assert last_state(room) is (State.CANCELLED if accepted else State.MANAGED)
 
 
 def fenced(room: Room) -> None:
@@ -316,6 +334,10 @@ def fenced(room: Room) -> None:
     assert sum(t.event is TokenEvent.USED for t in bodies(room, T2Token)) <= 1
     ended = [t for t in bodies(room, T2Token) if t.event in (TokenEvent.USED, TokenEvent.EXPIRED) or t.final]
     assert len(ended) == 1, "no token outlives its engine"
+    recorded = any(o.event is OrderEvent.RECORDED for o in bodies(room, Order))
+    assert last_state(room) is (
+        State.MANAGED if entries_left(room) else State.STALLED if recorded else State.CANCELLED
+    ), "what one run recorded and did not send, the next one cannot know of"
 
 
 def lease_of(room: Room) -> int:
@@ -346,19 +368,29 @@ def left_once(room: Room) -> None:
     assert last_state(room) is State.CLOSED
     closes = [o for o in bodies(room, Order) if o.event is OrderEvent.RECORDED and o.frames[0].line.role is Role.CLOSE]
     assert len(closes) <= 1
+    assert len(bodies(room, Autopsy)) == 1
 
 
 def one_proposal(room: Room) -> None:
     """I20: one intent is one proposal; the other body is refused with a bead."""
     assert [s.event for s in bodies(room, Signal)] == [SignalEvent.ACCEPTED, SignalEvent.REFUSED]
     assert sum(p.event is PositionEvent.PROPOSED for p in bodies(room, Position)) == 1
+    accepted, refused = bodies(room, Signal)
+    assert refused.reasons == (Reason.SIGNAL_SEEN_BEFORE.value,)
+    shown = bodies(room, Evidence)
+    assert accepted.signal is not None
+    assert {(e.signal_id, e.sizing.stated) for e in shown} == {(accepted.signal.signal_id, accepted.signal.quantity)}
 
 
 def spent_once(room: Room) -> None:
     """I3, I1: the token is spent once, by one append; whoever came second is refused."""
     assert sum(t.event is TokenEvent.USED for t in bodies(room, T2Token)) == 1
     assert sum(o.event is OrderEvent.RECORDED for o in bodies(room, Order)) == 1
-    assert entries_left(room) <= 1
+    assert entries_left(room) == 1
+    assert last_state(room) is State.MANAGED
+    (_, present) = room.prepared.made
+    assert isinstance(present, Present)
+    assert room.store.seq_of(bead_id_of(present.command_id, 0)) is not None, "whoever came second is refused aloud"
 
 
 def told_once(room: Room) -> None:
@@ -368,12 +400,15 @@ def told_once(room: Room) -> None:
     assert before.alerts.unsent
     assert set(sent) >= set(before.alerts.unsent)
     assert max(sent.values()) == 1
+    assert set(sent) <= set(room.outside.told), "what is said to be told was heard"
     assert max(Counter(room.outside.told).values()) == 1
 
 
 def prefixes(room: Room) -> None:
-    """I7: every checkpoint is of a prefix of the log, each no shorter than the one before."""
-    points = [parse_note(note).unwrap().checkpoint for note in room.outside.told if note.startswith(ORIGIN)]
+    """I7: every checkpoint is signed by the log's key and of a prefix of it, each no shorter than the one before."""
+    opened = [open_note(note, LOG_KEY) for note in room.outside.told if note.startswith(ORIGIN)]
+    assert all(map(is_successful, opened)), "signed by the log's key"
+    points = [note.unwrap() for note in opened]
     assert [p.size for p in points] == sorted(p.size for p in points)
     assert all(behind(room.store, point, ORIGIN) is Standing.AGREES for point in points)
     assert len(points) == 3
