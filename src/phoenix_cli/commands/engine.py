@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from phoenix_cli.home import Home
     from phoenix_core.beads import Bead
     from phoenix_core.facts import Snapshot
-    from phoenix_core.ports import Broker
+    from phoenix_core.ports import BeadStore, Broker
 
 # The CLI writes, the engine sees it: a fiftieth of a second is below what a human notices and costs no core.
 LOOP_EVERY_S = 0.02
@@ -88,6 +88,8 @@ def run_command(ctx: click.Context, once: bool, log: Path | None) -> None:
                 session.home.pid.unlink(missing_ok=True)
         if problem:
             fail(ctx, USAGE, f"this desk does not start: {problem}")
+        if not engine.recorder.desk.tenure.released:
+            _fail_unwritten(ctx, session.store)
         emit(
             ctx, {"beads": session.store.head().size, "stopped": True}, f"stopped at {session.store.head().size} beads"
         )
@@ -105,6 +107,18 @@ def _fail_stop(ctx: click.Context, home: Home, error: Exception) -> NoReturn:
     if isinstance(error, StoreFault):
         fail(ctx, INTEGRITY if error.kind is Fault.CORRUPT else UNREACHABLE, f"{words}; open runbook RB-004")
     fail(ctx, BUG, words)
+
+
+def _fail_unwritten(ctx: click.Context, store: BeadStore) -> NoReturn:
+    """The log took no shutdown bead: a run that ends so was no success. Where it does not verify, reading says it."""
+    from phoenix_core.chain import StoreFault
+
+    try:
+        for _ in store.read(0):
+            pass
+    except StoreFault as error:
+        fail(ctx, INTEGRITY, f"the log does not verify: {error}; open runbook RB-004")
+    fail(ctx, UNREACHABLE, "stopped, and the log took no shutdown bead: the next start asks the broker; see RB-004")
 
 
 async def _observe(broker: Broker, once: bool) -> None:

@@ -9,9 +9,12 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Never
 
+import apsw
 import pytest
 
+from phoenix_adapters.beads.sqlite import SqliteStore
 from phoenix_adapters.engine.loop import Engine
 from phoenix_core.chain import Fault, StoreFault
 from phoenix_core.values import BadInput
@@ -135,6 +138,44 @@ def test_whatever_breaks_the_engine_stops_the_desk_and_is_told(
             intent = seat.proposes("EURUSD")
             refused = seat.json("approve", intent, "--quantity", seat.quantity_of(intent), "--yes")
             assert "KILL_FLAG_ACTIVE" in refused.document["refused"]
+
+
+@shows("I23", "F61")
+@pytest.mark.parametrize("damaged", [False, True], ids=["takes-nothing", "does-not-verify"])
+def test_a_run_whose_log_took_no_last_bead_was_no_success(
+    damaged: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the log refuses stops entries and is told; the run that ends so says 3, or 4 where the log was damaged."""
+    seat = Seat(tmp_path / "home")
+    assert seat.json("init").code == 0
+    stop = Engine.stop
+
+    def full(store: SqliteStore, *more: object) -> Never:
+        raise StoreFault(Fault.FULL, "no space left")
+
+    def stopped(engine: Engine, detail: str = "") -> None:
+        if damaged:
+            _cut(seat.home / "beads.db")
+        else:
+            monkeypatch.setattr(SqliteStore, "append", full)
+        stop(engine, detail)
+
+    monkeypatch.setattr(Engine, "stop", stopped)
+    said = seat.json("run", "--once")
+    assert said.code == (4 if damaged else 3)
+    assert ("does not verify" if damaged else "took no shutdown bead") in said.err and "RB-004" in said.err
+    shaped(said.document, {"error": str})
+    assert (seat.home / "HALT").exists(), "entries stay stopped"
+
+
+def _cut(log: Path) -> None:
+    """Somebody takes the last bead out of a log, past what keeps it whole."""
+    db = apsw.Connection(str(log))
+    (rule,) = db.execute("SELECT sql FROM sqlite_master WHERE name = 'beads_are_kept'").fetchone() or ("",)
+    _ = db.execute("DROP TRIGGER beads_are_kept")
+    _ = db.execute("DELETE FROM beads WHERE seq = (SELECT max(seq) FROM beads)")
+    _ = db.execute(rule)
+    db.close()
 
 
 @contextmanager
