@@ -5,6 +5,7 @@ As in `plants.py` each is one production function replaced, and names the invari
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any, Final
 
 import pytest
@@ -13,11 +14,17 @@ from returns.pipeline import is_successful
 
 from phoenix_adapters.brokers.ibkr.translate import Accounts
 from phoenix_adapters.engine import loop, recorder, telling
-from phoenix_core.acts import reconcile
+from phoenix_core import kernel
+from phoenix_core.acts import due, reconcile
 from phoenix_core.acts.operate import Observe
+from phoenix_core.acts.timed import Withdraw
 from phoenix_core.beads import About, Beat, Health, Heartbeat, Observation, Signal
+from phoenix_core.gate import tokens
 from phoenix_core.kernel import clear
+from phoenix_core.refusals import Reason, refusal
+from phoenix_core.rulings import denied
 from phoenix_core.values import Severity
+from phoenix_core.watch import session
 from phoenix_core.watch.alerts import next_messages
 from phoenix_core.watch.compare import Agreement, compare
 from phoenix_core.watch.drift import Cause, Divergence
@@ -25,6 +32,7 @@ from tests.chaos.more_plants import _judged, _without
 from tests.chaos.plants import Plant
 
 Patch = pytest.MonkeyPatch
+SECONDS: Final = timedelta(seconds=1)
 
 
 # --- pictures ---------------------------------------------------------------------------------------------------------
@@ -143,6 +151,53 @@ def _unread(patch: Patch) -> None:
     patch.setattr(loop.Engine, "_send", send)
 
 
+# --- time -------------------------------------------------------------------------------------------------------------
+
+
+def _other_span(module: Any, name: str, span: Any) -> Any:
+    """A span of another length."""
+    return lambda patch: patch.setattr(module, name, span)
+
+
+def _hasty(patch: Patch) -> None:
+    """A token is called over after a minute."""
+    over = tokens.life_over
+
+    def soon(token: Any, now: Any, epoch: Any) -> Any:
+        old = now.ticks - token.issued.ticks >= timedelta(minutes=1)
+        return over(token, now, epoch) or (Reason.TOKEN_EXPIRED if old else None)
+
+    patch.setattr(tokens, "life_over", soon)
+
+
+def _waits(patch: Patch) -> None:
+    """What nobody decided is never taken back."""
+    patch.setitem(kernel._HANDLERS, Withdraw, lambda *_: denied(refusal(Reason.NOTHING_TO_DO)))
+
+
+# --- a log that takes nothing -----------------------------------------------------------------------------------------
+
+
+def _latchless(patch: Patch) -> None:
+    """Entries stop, and no latch is up for the next run."""
+    stop = loop.Engine._stop_entries
+
+    def stopped(self: Any, fault: Any) -> None:
+        self.raise_latch = lambda: None
+        stop(self, fault)
+
+    patch.setattr(loop.Engine, "_stop_entries", stopped)
+
+
+def _stops_in_silence(patch: Patch) -> None:
+    """Entries stop, and nobody hears of it."""
+
+    async def deliver(self: Any, message: Any) -> None:
+        return None
+
+    patch.setattr(telling.Teller, "deliver_without_log", deliver)
+
+
 JUDGE_PLANTS: Final = (
     Plant("torn-missing", "a torn picture calls missing what it lacks", ("I13",), _missing, 7),
     Plant("torn-differs", "a torn picture differs", ("I13",), _differs, 7),
@@ -152,5 +207,19 @@ JUDGE_PLANTS: Final = (
     Plant("digits", "an account's digits are written down", ("I24",), _digits, 2),
     Plant("quiet", "what is not critical is told to nobody", ("I18",), _quiet),
     Plant("behind", "what is critical waits for a batch", ("I18",), _behind),
+    Plant("stalled-early", "STALLED after five seconds", ("I17",), _other_span(due, "STALLED_AFTER", SECONDS * 5), 5),
+    Plant(
+        "never-stalled", "an order is awaited for ever", ("I17",), _other_span(due, "STALLED_AFTER", SECONDS * 9**6), 25
+    ),
+    Plant("hasty", "a token is over after a minute", ("I17",), _hasty),
+    Plant("waits-for-ever", "an undecided intent is never taken back", ("I17",), _waits, 8),
+    Plant(
+        "ended-early", "an entry has nine seconds to work", ("I17",), _other_span(due, "WORKING_LIFE", SECONDS * 9), 4
+    ),
+    Plant(
+        "no-backoff", "attempts to connect do not wait", ("I17",), _other_span(session, "BACKOFF", (SECONDS,) * 3), 2
+    ),
+    Plant("latchless", "a refused append raises no latch", ("I23",), _latchless, 4),
+    Plant("stops-in-silence", "a refused append is told to nobody", ("I23",), _stops_in_silence, 4),
     Plant("unread-exit", "an exit leaves on a desk that did not read on", ("X3",), _unread),
 )

@@ -16,7 +16,7 @@ from attrs import Factory, define, frozen
 
 from phoenix_cli.wiring.sim_frames import Frames
 from phoenix_cli.wiring.sim_ledger import REF_LENGTH, SENT, UNKNOWN_MAX, Ledger
-from phoenix_cli.wiring.sim_mishaps import FailingFile, FailingStore
+from phoenix_cli.wiring.sim_mishaps import FailingFile, FailingStore, Mishap
 from phoenix_cli.wiring.sim_rules import uncovered, unkilled
 from phoenix_core.desk import Desk, evolve, freeze
 from phoenix_core.kernel import bead_of
@@ -33,6 +33,9 @@ HOLDING: Final = ("count", "size", "sign")
 LOST_MAX: Final = 3
 # Protection that was asked to end makes way for a close; what did not come in that time is the loss of it.
 WAY_IS_MADE: Final = timedelta(seconds=3)
+# What a log that takes nothing is called, and after how many looks every channel has heard of it.
+CRIED: Final = "The log takes no beads"
+CRIED_WITHIN: Final = 3
 
 
 @frozen
@@ -66,8 +69,11 @@ class Oracle:
     published: dict[int, bytes] = Factory(dict)  # checkpoints that left the host: size -> root
     waiting: set[str] = Factory(set)  # critical drifts whose kill was not raised at the last look: the next turn does
     bare: dict[str, timedelta] = Factory(dict)  # what stands without protection or alarm -> since when, in ticks
+    late: dict[str, timedelta] = Factory(dict)  # what outlived its span -> since when that was seen, in ticks
     overdue: dict[str, timedelta] = Factory(dict)  # entries that work too long -> since when that was seen, in ticks
     hanging: Callable[[], bool] = lambda: False  # whether a channel keeps something that it was given
+    hears: Callable[[], bool] = lambda: True  # whether every channel takes what it is given
+    mishap: Callable[[], Mishap] = Mishap  # of the engine's handle on the log
     twin: Desk = Factory(Desk)  # a second fold of the log
     grown: Frontier = EMPTY_FRONTIER  # the tree over what was read, as far as it was published
 
@@ -89,6 +95,7 @@ class Oracle:
             found.append(("I13", f"{ledger.unknown} pictures in a row were not whole, and nobody was told"))
         if ledger.wire.torn >= UNKNOWN_MAX + LOST_MAX and not self.frames.failed() and not ledger.unknown:
             found.append(("I13", f"{ledger.wire.torn} pictures in a row were not whole, and the log says nothing"))
+        found.extend(("I23", said) for said in _stopped(self.mishap(), self.hears()))
         if (ahead := self.blame(desk)) is not None:
             found.append(("I4", ahead.said))
         if desk.head.size == ledger.size and not self.frames.failed():
@@ -102,6 +109,8 @@ class Oracle:
                 for ref, since in self.overdue.items()
                 if now - since > WAY_IS_MADE
             )
+            self.late = {said: self.late.get(said, now) for said in self.frames.rules.times.late()}
+            found.extend(("I17", said) for said, since in self.late.items() if now - since > WAY_IS_MADE)
             waits = unkilled(self.frames.rules, ledger.drifts, ledger.acknowledged)
             found.extend(("E5", said) for identity, said in waits.items() if identity in self.waiting)
             self.waiting = set(waits)
@@ -142,6 +151,8 @@ class Oracle:
         late = list(self.frames.rules.honest.told(message.alerts))
         self.frames.found.extend(late if not self.hanging() else ())  # what a channel keeps is on its way
         self.frames.said(message.text)
+        if not message.alerts and CRIED in message.text:
+            self.mishap().cried = True
         self.frames.found.extend(self.frames.rules.words(message.text, "a message"))
 
     def replay(self, desk: Desk) -> None:
@@ -183,6 +194,18 @@ class Oracle:
     def _raise(self, found: list[tuple[str, str]]) -> None:
         names = tuple(dict.fromkeys(name for name, _ in found))
         raise Found(Violation(names[0], self.steps, found[0][1], names[1:]))
+
+
+def _stopped(mishap: Mishap, hears: bool) -> Iterator[str]:
+    """I23: a run whose log refused an append has raised the latch, and said so where somebody could hear it."""
+    if not mishap.refused:
+        return
+    mishap.hears = hears if mishap.hears is None else mishap.hears and hears
+    mishap.looks += 1
+    if not mishap.halted:
+        yield "the log refused an append, and no latch is up"
+    if mishap.hears and mishap.looks > CRIED_WITHIN and not mishap.cried:
+        yield "the log refused an append, and nobody was told"
 
 
 def _agrees(desk: Desk, ledger: Ledger) -> Iterator[tuple[str, str]]:

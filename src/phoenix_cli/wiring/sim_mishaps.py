@@ -29,6 +29,10 @@ class Mishap:
     dies_in: int | None = None
     dies_after: bool = False
     refused: bool = False  # an append was refused, and the engine knows it
+    halted: bool = False  # the halt file was written since this run began
+    hears: bool | None = None  # whether every channel took what it was given when a refusal was first looked at
+    cried: bool = False  # somebody was told of it, past the log
+    looks: int = 0  # since
     between: Callable[[], None] | None = None  # what somebody does when SUBMITTED is durable and its frame not sent
 
     def before(self) -> bool:

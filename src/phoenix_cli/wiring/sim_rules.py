@@ -18,6 +18,7 @@ from attrs import Factory, define
 
 from phoenix_cli.wiring.sim_honest import Honest
 from phoenix_cli.wiring.sim_ledger import ENDS, REF_LENGTH, Found, Ledger
+from phoenix_cli.wiring.sim_times import Times
 from phoenix_core.beads import (
     Alert,
     AlertEvent,
@@ -92,11 +93,13 @@ class Rules:
     terms: dict[str, tuple[Decimal, Decimal]] = Factory(dict)  # by position: stop and target as approved or signed
     fixed: dict[str, tuple[object, ...]] = Factory(dict)  # by position: what it is from its birth on
     honest: Honest = Factory(lambda rules: Honest(rules.ledger), takes_self=True)
+    times: Times = Factory(lambda rules: Times(rules.ledger), takes_self=True)
 
     def judge(self, bead: Bead, data: bytes) -> Found:
         """What one more bead says against the rules."""
         yield from self.words(data.decode(), f"bead {bead.seq}")
         yield from self.honest.judge(bead)
+        yield from self.times.judge(bead)
         judge = _TAKE.get(type(bead.body))
         if judge is not None:
             yield from judge(self, bead.body, bead)

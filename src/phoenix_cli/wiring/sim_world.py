@@ -227,7 +227,7 @@ class Simulation:
 
     def halt(self) -> None:
         """The halt file is written."""
-        self.latch = True
+        self.latch = self.hands.mishap.halted = True
 
     async def watch(self, alive: bool) -> None:
         """The watchdog, a process of its own, looks once and tells what it has to tell."""
@@ -288,6 +288,8 @@ def world_of(seed: int, home: str | None = None, begins: str = "", limits: Limit
     oracle = Oracle(ledger, broker.frames, store)
     ears = tuple(Ear(name, oracle.told) for name in ("first", "second"))
     oracle.hanging = lambda: any(ear.hanging for ear in ears)
+    oracle.hears = lambda: all(ear.mood == "takes" for ear in ears)
+    oracle.mishap = lambda: made.hands.mishap
     people = Recorder(store, lambda desk: World(clock.now(), Run(mode=Mode.MOCK)))
     hands = opened()
     engine = engine_of(hands, broker, clock, "run-1", ears, oracle, verifier)
