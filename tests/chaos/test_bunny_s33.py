@@ -58,7 +58,7 @@ def test_vector_8_telegram_real_flood() -> None:
     holds("CV_S33_8_TELEGRAM_REAL_FLOOD")
 
 
-@shows("CV_S33_9_STALE_DURING_APPROVAL")
+@shows("CV_S33_9_STALE_DURING_APPROVAL", "S33-STL-01")
 def test_vector_9_stale_during_approval() -> None:
     """The human looks at the screen for more than 15 minutes: approving is blocked, and why is kept."""
     holds("CV_S33_9_STALE_DURING_APPROVAL")

@@ -9,6 +9,7 @@ from decimal import Decimal
 from random import Random
 from typing import Final
 
+import pytest
 from attrs import fields
 
 from phoenix_adapters.brokers.mock.chaos import ODDS, ChaosMode, Fill, Partial, Reject, draw
@@ -105,6 +106,31 @@ def test_the_modes_have_the_odds_that_they_promise() -> None:
         assert (odds.fill_probability, odds.partial_fill_prob) == (Decimal(fill), Decimal(part))
         assert (odds.reject_prob, odds.delay_prob, odds.delay_range_sec) == (Decimal(reject), Decimal(delay), span)
         assert odds.fill_probability + odds.partial_fill_prob + odds.reject_prob + odds.delay_prob == 1
+
+
+@shows("S32-MOCK-01", "S32-MOCK-02", "S32-MOCK-03")
+@pytest.mark.parametrize(
+    ("mode", "promised", "delays"),
+    [
+        (ChaosMode.INSTANT, (1.0, 0.0, 0.0, 0.0), (0, 0)),
+        (ChaosMode.REALISTIC, (0.90, 0.05, 0.03, 0.02), (10, 30)),
+        (ChaosMode.ADVERSARIAL, (0.70, 0.15, 0.10, 0.05), (30, 60)),
+    ],
+    ids=lambda each: each.name if isinstance(each, ChaosMode) else "",
+)
+def test_what_is_drawn_is_what_the_mode_promises(
+    mode: ChaosMode, promised: tuple[float, ...], delays: tuple[int, int]
+) -> None:
+    """The shares of 20,000 draws; delays that reach from one end of their range to the other; parts that are parts."""
+    dice = Random(17)
+    fates = [draw(mode, dice) for _ in range(20_000)]
+    late = [fate.after.total_seconds() for fate in fates if isinstance(fate, Fill) and fate.after]
+    parts = [fate.share for fate in fates if isinstance(fate, Partial)]
+    refused = sum(isinstance(fate, Reject) for fate in fates)
+    drawn = (len(fates) - len(late) - len(parts) - refused, len(parts), refused, len(late))
+    assert all(abs(count / len(fates) - share) < 0.01 for count, share in zip(drawn, promised, strict=True)), drawn
+    assert (min(late, default=0), max(late, default=0)) == delays
+    assert all(0 < share < 1 for share in parts) and bool(parts) is (promised[1] > 0)
 
 
 @shows("S32-MOCK-05", "S32-MOCK-07")

@@ -15,6 +15,7 @@ from phoenix_cli.__main__ import COMMANDS, cli
 from phoenix_cli.words import Words, first_sentence
 from phoenix_core.values import BadInput
 from tests.contract.cli.operator import AFTERNOON, Seat, founded
+from tests.showing import shows
 
 
 @pytest.fixture
@@ -100,6 +101,7 @@ class TestWrongHome:
         assert not nowhere.home.exists()
 
 
+@shows("S33-CSE-01")
 def test_a_signal_that_waits_is_not_written_over(seat: Seat) -> None:
     """Two in a row, with no engine to read them: both are there."""
     made = [seat.json("cse", "--signal", "READY", "--pair", "EURUSD").document for _ in range(2)]

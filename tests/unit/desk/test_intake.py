@@ -49,6 +49,7 @@ from tests.unit.desk.walks import WORDS, filled, walked
 OTHER = {"pair": "GBPUSD", "entry": "1.2700", "stop": "1.2740", "target": "1.2600"}
 
 
+@shows("S32-CON-04")
 @pytest.mark.parametrize("signed", [(OrderType.MARKET,), (OrderType.MARKET, OrderType.LIMIT)])
 @pytest.mark.parametrize("told", [(OrderType.MARKET,), (OrderType.MARKET, OrderType.LIMIT)])
 def test_a_limit_entry_needs_the_policy_and_the_settings(
@@ -454,7 +455,7 @@ class TestRedAtSubmit:
 
         _ = walked(walk)
 
-    @shows("S33-GRD-05", "S33-GRD-06")
+    @shows("S33-GRD-05", "S33-GRD-06", "S33-GRD-08")
     def test_a_wrong_account_or_port_withdraws_and_is_a_violation(self) -> None:
         """The token is revoked, not spent; nothing is recorded to be sent; CRITICAL."""
 

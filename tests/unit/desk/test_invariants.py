@@ -372,6 +372,7 @@ class TestDriftAlerts:
     @given(lie=lies)
     @example(lie=0)
     @example(lie=-100_000)
+    @shows("INV-RECONCILE-AUDIT-1")
     def test_the_alert_stands_in_the_same_append_and_leaves_at_once(self, lie: int) -> None:
         """Whatever the broker reports instead: behind each drift bead its alert, at the same instant, and told."""
 

@@ -129,7 +129,7 @@ class TestEntries:
         assert not is_successful(refused), name
         assert set(refused.failure().reasons) == reasons
 
-    @shows("I14", "X4")
+    @shows("I14", "X4", "S32-KIL-01")
     def test_a_kill_between_record_and_hand_over_withholds(self) -> None:
         """Nothing is sent, the position is CANCELLED by Withheld, the token stays USED."""
         made = stage()

@@ -183,7 +183,7 @@ class TestPromotions:
         desk = walked(walk, live_stage())
         assert desk.state(intents[0]) is State.MANAGED and desk.sent == 3
 
-    @shows("CV_S32_PROMOTION_BYPASS", "S32-PRO-09")
+    @shows("CV_S32_PROMOTION_BYPASS", "S32-PRO-09", "INV-PROMOTION-EVIDENCE-1")
     def test_a_strategy_that_was_never_promoted_does_not_even_wait(self) -> None:
         """Everything else is there; its signal is refused by name, and nothing is proposed to anybody."""
 

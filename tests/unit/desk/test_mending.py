@@ -108,7 +108,7 @@ class TestResolveDrift:
 
         _ = walked(walk)
 
-    @shows("S32-REC-06")
+    @shows("S32-REC-06", "INV-RECONCILE-AUDIT-2")
     def test_the_broker_corrected_it_once_a_picture_agrees(self) -> None:
         """Said and not yet shown: open. Shown: the answer is written in the name of whoever gave it, and the kill
         that the drift raised comes down by its rule."""

@@ -350,7 +350,7 @@ class TestLink:
 
         _ = walked(walk)
 
-    @shows("S33-MON-06", "S33-MON-07", "S33-MON-09", "CV_S33_5_SEMANTIC_HEALTH_DEGRADE")
+    @shows("S33-MON-06", "S33-MON-07", "S33-MON-09", "CV_S33_5_SEMANTIC_HEALTH_DEGRADE", "INV-OPS-HEARTBEAT-SEMANTIC-1")
     def test_what_is_sick_is_named_by_the_beat_at_its_time(self) -> None:
         """A drift that is open, then a feed that dies with an entry on its way and a position held: the order after 5
         minutes, its STALLED position 5 after it stalled, fills and reconciliation after 10; none of them sooner."""
@@ -385,7 +385,7 @@ class TestLink:
 
         _ = walked(walk)
 
-    @shows("S33-MON-08")
+    @shows("S33-MON-08", "S33-MON-12", "INV-OPS-HEARTBEAT-SEMANTIC-1")
     def test_a_line_that_fell_silent_is_told_by_name_until_it_speaks(self) -> None:
         """A minute without a quote of what is held, while others quote: DEGRADED, an alert that no throttle holds back,
         once; a new quote ends it."""

@@ -234,6 +234,7 @@ FULL: Final[dict[str, Any]] = {  # Any: as above
 class TestRecord:
     """What the shadow period amounts to: from its beads, and from all of its sessions."""
 
+    @shows("S32-PRO-04", "S32-PRO-05")
     def test_figures_of_two_sessions(self) -> None:
         """Worst day, deepest drawdown, sums and rates; regimes in order."""
         other = {**FULL, "regime": "range", "pnl": Money(Decimal(-30)), "drawdown": Decimal("0.04"), "trades": 6}
