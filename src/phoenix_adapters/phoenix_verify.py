@@ -905,11 +905,12 @@ class Key:
 
 @dataclass
 class Approval:
-    """An intent that was approved: by which statement, on which evidence."""
+    """An intent that was approved: by which statement, on which evidence, with which key."""
 
     statement: Record
     ref: str
     evidence: Bead
+    key: str
 
 
 @dataclass
@@ -1371,9 +1372,10 @@ def _take_verdict(desk: Desk, bead: Bead, statement: Record, key: str) -> None:
         judge("STATEMENT_OTHER_ORDER", statement, evidence)
         judge("STATEMENT_OTHER_RENDER", statement)
         judge("STATEMENT_OTHER_QUOTE", desk, statement, intent)
+        judge("POLICY_OF_NOBODY", desk)
         judge("DRIFT_TOO_WIDE", desk, statement)
         judge("PROPOSER_MAY_NOT_APPROVE", desk, evidence, key)
-        desk.approvals[intent] = Approval(statement, desk.prints[bead.seq], evidence)
+        desk.approvals[intent] = Approval(statement, desk.prints[bead.seq], evidence, key)
         desk.mandates[evidence.leaf] = intent
         entry = next((line for line in _lines(evidence) if line.get("role") == "ENTRY"), {})
         desk.opened[intent] = (entry.get("side"), entry.get("symbol"))
@@ -1439,6 +1441,11 @@ def cites_quote(desk: Desk, statement: Record, intent: str) -> bool:
     return False
 
 
+def policy_is_somebodys(desk: Desk) -> bool:
+    """Real money is entered under a policy that a human signed; the one that a desk is founded with nobody did."""
+    return desk.mode != "LIVE" or "signed" in desk.policy
+
+
 def drift_is_allowed(desk: Desk, statement: Record) -> bool:
     """The price may move no further than the policy in force lets it."""
     return 0 <= whole_of(statement, "drift_bps_max") <= whole_of(desk.policy, "drift_bps_max")
@@ -1491,6 +1498,7 @@ def take_token(desk: Desk, bead: Bead, append: Append) -> None:
         judge("TOKEN_OTHER_RUN", desk, bead)
         judge("TOKEN_REJECTED", desk, bead)
         judge("TOKEN_OTHER_POLICY", desk, token)
+        judge("TOKEN_KEY_REVOKED", desk, bead)
         judge("KILL_FLAG_ACTIVE", desk, bead)
         judge("TOKEN_SPENT_FOR_NOTHING", bead, append)
         desk.count("tokens used")
@@ -1589,6 +1597,11 @@ def is_still_approved(desk: Desk, bead: Bead) -> bool:
 def policy_still_stands(desk: Desk, token: Token) -> bool:
     """What was approved under one policy is not sent under the next."""
     return token.policy is desk.policy
+
+
+def key_still_stands(desk: Desk, bead: Bead) -> bool:
+    """What a key approved is not sent once it was revoked."""
+    return not desk.keys[desk.approvals[bead.says("intent_id")].key].revoked
 
 
 def nothing_forbids_it(desk: Desk, bead: Bead) -> bool:
@@ -2183,6 +2196,7 @@ CHECKS: Final[dict[str, Check]] = {
     "STATEMENT_OTHER_ORDER": (names_order, "another order than the evidence shows"),
     "STATEMENT_OTHER_RENDER": (names_screen, "no screen is named"),
     "STATEMENT_OTHER_QUOTE": (cites_quote, "the prices are no observation that the signer could see"),
+    "POLICY_OF_NOBODY": (policy_is_somebodys, "approved under a policy that nobody signed, where real money is"),
     "DRIFT_TOO_WIDE": (drift_is_allowed, "the price may drift further than the policy allows"),
     "PROPOSER_MAY_NOT_APPROVE": (four_eyes_hold, "approved by who proposed it, where four eyes are asked for"),
     # tokens
@@ -2201,6 +2215,7 @@ CHECKS: Final[dict[str, Check]] = {
     "TOKEN_REVOKED": (state_is_not("REVOKED"), "revoked before"),
     "TOKEN_REJECTED": (is_still_approved, "used after a human had said no"),
     "TOKEN_OTHER_POLICY": (policy_still_stands, "approved under another policy than the one in force"),
+    "TOKEN_KEY_REVOKED": (key_still_stands, "used after the key that approved it was revoked"),
     "TOKEN_TOO_OLD": (is_within_life, "used after its life was over"),
     "TOKEN_SPENT_FOR_NOTHING": (is_spent_on_an_order, "spent without SUBMITTED and an order in the same append"),
     "KILL_FLAG_ACTIVE": (nothing_forbids_it, "used while a kill flag stood"),

@@ -13,12 +13,19 @@ from returns.pipeline import is_successful
 
 from phoenix_core.desk import Desk, Stands
 from phoenix_core.facts import Checked, Quote
-from phoenix_core.gate.approvals import REMEMBERED, Expected, ExpectedIntent, judge_decision, judge_statement
+from phoenix_core.gate.approvals import (
+    REMEMBERED,
+    Decided,
+    Expected,
+    ExpectedIntent,
+    judge_decision,
+    judge_statement,
+)
 from phoenix_core.gate.evidence import Shown
 from phoenix_core.gate.limits import policy_in_force
 from phoenix_core.gate.screen import Live, render_facts, render_hash
 from phoenix_core.gate.statements import Decide, Render, read_statement
-from phoenix_core.refusals import Reason, Refusal, refusal
+from phoenix_core.refusals import Reason, Refusal, merged, refusal
 from phoenix_core.values import Moment
 from phoenix_core.world import World
 
@@ -87,7 +94,17 @@ def approval_refusal(desk: Desk, intent_id: str, issued: Moment, world: World) -
         known = desk.stands[place] = Stands(grounds, _approval_refusal(desk, place, checked, root, issued))
         if len(desk.stands) > REMEMBERED:
             del desk.stands[next(iter(desk.stands))]
-    return known.found
+    return merged((known.found, _taken_back(desk, decided)))
+
+
+def _taken_back(desk: Desk, decided: Decided) -> Refusal | None:
+    """What humans took back since: the policy that it was approved under, the key that approved it. The record of the
+    decision stays true; but until the frame is handed over nothing leaves on it any more."""
+    if desk.policies.seq > decided.seq:
+        return refusal(Reason.TOKEN_REVOKED, detail="another policy came into force since it was approved")
+    if desk.approvals.keys[decided.key].revoked is not None:
+        return refusal(Reason.TOKEN_REVOKED, detail="the key that approved it is revoked")
+    return None
 
 
 def _approval_refusal(

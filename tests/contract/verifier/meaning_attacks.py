@@ -37,6 +37,7 @@ from tests.keyring import Pen, forged, hardware_pen, software_pen
 
 ORDER: Final = 2**252 + 27742317777372353535851937790883648493
 EVE: Final = software_pen("eve")
+EVE_KEY: Final[Record] = {"public": EVE.public.line, "name": "eve", "assurance": "software"}
 
 
 @frozen
@@ -321,6 +322,26 @@ def sent_under_the_next_policy(story: Story) -> None:
     story.says = {"policy": lambda said: said.update({"session": "d" * 32})}
     story.policy()
     story.submit("five")
+
+
+def sent_after_its_key_was_revoked(story: Story) -> None:
+    """The key that approved is revoked before the send, and the token is not taken back."""
+    statement = story.statement("eve", "operator-enrol", {"key": EVE.key, **EVE_KEY})
+    recorded = story.decision("eve", story.boss, statement, EVE.key)
+    story.append("eve", recorded, story.operator(EVE, "eve", signed=recorded[1]["signed"]))
+    story.intent("five")
+    story.approve("five", EVE)
+    gone = story.statement("gone", "operator-revoke", {"key": EVE.key, "reason": WORDS})
+    revoked = story.decision("gone", story.boss, gone, EVE.key)
+    story.append("gone", revoked, story.operator(EVE, "eve", "REVOKED", signed=revoked[1]["signed"]))
+    story.submit("five")
+
+
+def unsigned_rules() -> Story:
+    """Real money, and the only rules are those that the desk was founded with."""
+    return Story(
+        "LIVE", edits={"rules": lambda drafts: [("HEARTBEAT", {"bead_id": b["bead_id"]}) for _, b in drafts]}
+    ).told()
 
 
 def leased(event: str) -> Callable[[Story], None]:
@@ -714,6 +735,7 @@ ROWS: Final[list[tuple[str, str, Callable[[], Story]]]] = [
      say("approve four", live={"bid": "1.085", "ask": "1.0851", "age_ms": 90_000})),
     ("a price of another instrument", "STATEMENT_OTHER_QUOTE",
      edit("quote four", body("OBSERVATION", subject="GBPUSD"))),
+    ("real money under rules that nobody signed", "POLICY_OF_NOBODY", unsigned_rules),
     ("a drift beyond the policy", "DRIFT_TOO_WIDE", say("approve four", drift_bps_max=21)),
     ("a drift below nothing", "DRIFT_TOO_WIDE", say("approve four", drift_bps_max=-1)),
     ("approved by who proposed it", "PROPOSER_MAY_NOT_APPROVE",
@@ -755,6 +777,7 @@ ROWS: Final[list[tuple[str, str, Callable[[], Story]]]] = [
     ("a token used after it was revoked", "TOKEN_REVOKED", after(resubmitted("two"))),
     ("a token used after a reject that left it alone", "TOKEN_REJECTED", after(rejected_and_sent)),
     ("a token used under the next policy", "TOKEN_OTHER_POLICY", after(sent_under_the_next_policy)),
+    ("a token used after its key was revoked", "TOKEN_KEY_REVOKED", after(sent_after_its_key_was_revoked)),
     ("a token used too late", "TOKEN_TOO_OLD", day(waits={"submit one": 299})),
     ("a token used before it was there", "TOKEN_TOO_OLD", day(waits={"submit one": -10})),
     ("a token spent without an order", "TOKEN_SPENT_FOR_NOTHING", edit("submit one", drop("ORDER"))),

@@ -173,6 +173,8 @@ class Story:
         """The whole day."""
         self.opens()
         self.people()
+        if self.mode == "LIVE":  # real money asks for rules that somebody signed
+            self.policy("rules", 25)
         self.intent("one")
         self.approve("one", self.hana)
         self.submit("one")
@@ -316,14 +318,14 @@ class Story:
         self.append("exit", ("ORDER", order))
         self.append("closed", self.position(name, "CLOSED", "Closed", "MANAGED"))
 
-    def policy(self) -> None:
+    def policy(self, step: str = "policy", drift_bps_max: int = 20) -> None:
         """New rules, signed."""
-        rules: Record = {"bead_id": named("policy 1"), **self.rules(20)}
+        rules: Record = {"bead_id": named(f"{step} 1"), **self.rules(drift_bps_max)}
         bare = {key: value for key, value in rules.items() if key != "bead_id"}
         hashed = "sha256:" + hashlib.sha256(encode(bare)).hexdigest()
-        statement = self.statement("policy", "policy", {"policy": hashed})
-        recorded = self.decision("policy", self.boss, statement, hashed)
-        self.append("policy", recorded, ("POLICY", rules | {"signed": recorded[1]["signed"]}))
+        statement = self.statement(step, "policy", {"policy": hashed})
+        recorded = self.decision(step, self.boss, statement, hashed)
+        self.append(step, recorded, ("POLICY", rules | {"signed": recorded[1]["signed"]}))
 
     def reject(self, name: str, pen: Pen) -> None:
         """Somebody thinks better of it: the token is revoked."""

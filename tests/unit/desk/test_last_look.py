@@ -12,7 +12,9 @@ from attrs import evolve as changed
 from returns.pipeline import is_successful
 
 from phoenix_adapters.beads.memory import MemoryStore
+from phoenix_adapters.brokers.mock.broker import MockBroker
 from phoenix_adapters.engine.loop import Engine
+from phoenix_cli.wiring.bunny.stage import soft_pen
 from phoenix_core.acts.operate import RaiseKill
 from phoenix_core.acts.submit import Withhold
 from phoenix_core.beads import (
@@ -29,7 +31,7 @@ from phoenix_core.beads import (
 from phoenix_core.desk import Desk, evolve
 from phoenix_core.effects import SendOrder
 from phoenix_core.facts import Snapshot
-from phoenix_core.gate.statements import Close
+from phoenix_core.gate.statements import Close, Enrol, Revoke, SetPolicy, policy_hash
 from phoenix_core.kernel import ClearedOrder, bead_of, clear, decide
 from phoenix_core.refusals import Reason
 from phoenix_core.values import CommandId, Quantity, State
@@ -66,6 +68,21 @@ def looks_of(made: Stage, walk: Callable[[Stage], Coroutine[object, object, None
     with mock.patch.object(Engine, "_send", look):
         _ = walked(walk, made)
     return found
+
+
+SECOND = soft_pen("second")
+SECOND_KEY = Enrol(SECOND.key, SECOND.public.line, "second", "software")
+
+
+def another_policy(desk: Stage) -> bool:
+    """Another process puts a policy in force that risks less."""
+    less = Policy(limits=Limits(), risk_per_trade=Decimal("0.0001"))
+    return is_successful(desk.act(changed(desk.signature(SetPolicy(policy_hash(less))), policy=less)))
+
+
+def revoked_key(desk: Stage) -> bool:
+    """Another operator revokes the key that approved."""
+    return is_successful(desk.sign(Revoke(desk.pen.key, WORDS), SECOND))
 
 
 MADE, ENTRY = looking()
@@ -155,6 +172,54 @@ class TestEntries:
         assert [t.event for t in desk.bodies(T2Token)] == [TokenEvent.ISSUED, TokenEvent.USED]
         assert desk.broker.truth.book == {} and desk.sent == 0
         assert all(order.end is not None for order in desk.desk.orders.of(last.position_id))
+
+    @pytest.mark.parametrize("take_back", [another_policy, revoked_key], ids=lambda each: each.__name__)
+    @shows("I14", "I3")
+    def test_what_humans_take_back_between_record_and_hand_over_is_withheld(
+        self, take_back: Callable[[Stage], bool]
+    ) -> None:
+        """A policy that allows less, the revocation of the key that approved: the token is spent, no byte leaves."""
+        made = stage()
+        assert is_successful(made.sign(SECOND_KEY))
+        honest, taken = MemoryStore.hold, list[bool]()
+
+        def interrupted(store: MemoryStore) -> object:
+            if made.desk.positions.in_state(State.SUBMITTED) and not taken:
+                taken.append(take_back(made))
+            return honest(store)
+
+        async def walk(desk: Stage) -> None:
+            _ = await desk.enter()
+
+        with mock.patch.object(MemoryStore, "hold", interrupted):
+            desk = walked(walk, made)
+        last = desk.bodies(Position)[-1]
+        assert taken == [True] and desk.broker.truth.book == {}
+        assert (last.event, last.reasons) == (PositionEvent.WITHHELD, (Reason.TOKEN_REVOKED.value,))
+
+    @shows("I14", "I3")
+    def test_what_a_revoked_key_approved_is_withdrawn(self) -> None:
+        """It still waited for the link: nothing is recorded to be sent, whatever comes back. Another key's stays."""
+
+        async def walk(desk: Stage) -> None:
+            assert is_successful(desk.sign(SECOND_KEY))
+            mine = await desk.propose()
+            theirs = await desk.propose(pair="GBPUSD", entry="1.2700", stop="1.2740", target="1.2600")
+            with mock.patch.object(MockBroker, "room", return_value=0):  # both wait for the pace, which is no matter
+                _ = desk.approve(mine).unwrap()
+                _ = desk.approve(theirs, SECOND).unwrap()
+                await desk.tick(0.5)
+                assert (desk.state(mine), desk.state(theirs)) == (State.APPROVED, State.APPROVED)
+                assert revoked_key(desk)
+                await desk.tick(0.5)
+                assert (desk.state(mine), desk.state(theirs)) == (State.CANCELLED, State.APPROVED)
+            await desk.tick(0.5)
+            assert desk.state(theirs) in (State.FILLED, State.MANAGED)
+
+        desk = walked(walk)
+        (ended,) = [p for p in desk.bodies(Position) if p.state is State.CANCELLED]
+        assert Reason.TOKEN_REVOKED.value in ended.reasons
+        assert [t.event for t in desk.bodies(T2Token) if t.intent_id == ended.intent_id][-1] is TokenEvent.REJECTED
 
     def test_what_is_not_owed_is_not_sent(self) -> None:
         """Another key, another order, a second time after the answer."""
