@@ -808,7 +808,7 @@ SHAPES: Final[dict[str, dict[str, type]]] = {
     "LEASE": {"event": str, "boot": str},
     "OPERATOR": {"event": str, "key": str, "public": str, "name": str, "assurance": str},
     "POLICY": {"drift_bps_max": int, "four_eyes": bool},
-    "SIGNAL": {"event": str},
+    "SIGNAL": {"event": str, "channel": str},
     "EVIDENCE": {"intent_id": str, "lines": list, "order_hash": str, "expires_at": str, "flags": list, "proposer": str},
     "DECISION": {"type": str, "subject": str, "signed": dict},
     "T2_TOKEN": {"event": str, "id": str, "intent_id": str, "timestamp": str, "expires_at": str, "used": bool}
@@ -981,10 +981,11 @@ class Desk:
     policy: Record = field(default_factory=dict)
     keys: dict[str, Key] = field(default_factory=dict)
     nonces: set[str] = field(default_factory=set)
-    intents: dict[str, tuple[str, str]] = field(default_factory=dict)  # intent -> strategy, instrument
+    intents: dict[str, tuple[str, str, str]] = field(default_factory=dict)  # intent -> strategy, instrument, channel
     evidence: dict[str, Bead] = field(default_factory=dict)  # the latest, by intent
     quotes: dict[str, list[Bead]] = field(default_factory=dict)  # by instrument, those that can still be cited
     statements: dict[int, Record] = field(default_factory=dict)  # of decisions, by seq
+    attributions: dict[str, list[Record]] = field(default_factory=dict)  # signed, by the execution that the books lack
     prints: dict[int, str] = field(default_factory=dict)  # the order references that they give, by seq
     decided: dict[str, str] = field(default_factory=dict)
     approvals: dict[str, Approval] = field(default_factory=dict)
@@ -1191,6 +1192,8 @@ def take_decision(desk: Desk, bead: Bead, append: Append) -> None:
     desk.prints[bead.seq] = entry_ref(statement_bytes)
     desk.signed_to = max(desk.signed_to, whole_of(statement, "tree_size"))
     desk.count(f"statements signed by {signature.key.assurance} keys")
+    if isinstance(statement.get("execution"), str):
+        desk.attributions.setdefault(text_of(statement, "execution"), []).append(statement)
     if statement["type"] == "decision":
         _take_verdict(desk, bead, statement, signature.key.fingerprint)
 
@@ -1304,7 +1307,8 @@ def take_signal(desk: Desk, bead: Bead, append: Append) -> None:
     if bead.says("event") == "ACCEPTED":
         signal = record_of(bead.body, "signal")
         judge("INTENT_TWICE", text_of(signal, "intent_id"), desk.intents)
-        desk.intents[text_of(signal, "intent_id")] = (text_of(signal, "strategy"), text_of(signal, "pair"))
+        names = (text_of(signal, "strategy"), text_of(signal, "pair"), bead.says("channel"))
+        desk.intents[text_of(signal, "intent_id")] = names
         desk.count("intents accepted")
 
 
@@ -1452,8 +1456,9 @@ def drift_is_allowed(desk: Desk, statement: Record) -> bool:
 
 
 def four_eyes_hold(desk: Desk, evidence: Bead, key: str) -> bool:
-    """Where the policy asks for four eyes, nobody approves what they proposed."""
-    return desk.policy["four_eyes"] is not True or evidence.says("proposer") not in (key, desk.keys[key].name)
+    """Where the policy asks for four eyes, nobody approves what they proposed, whatever the screen says of that."""
+    proposers = {evidence.says("proposer"), desk.intents[evidence.says("intent_id")][2]}
+    return desk.policy["four_eyes"] is not True or not proposers & {key, desk.keys[key].name}
 
 
 # --- Kill flags and tokens --------------------------------------------------------------------------------------------
@@ -1606,7 +1611,7 @@ def key_still_stands(desk: Desk, bead: Bead) -> bool:
 
 def nothing_forbids_it(desk: Desk, bead: Bead) -> bool:
     """No kill flag stands over the desk, the strategy or the instrument."""
-    strategy, instrument = desk.intents[bead.says("intent_id")]
+    strategy, instrument, _ = desk.intents[bead.says("intent_id")]
     scopes = {"desk", f"strategy:{strategy}", f"instrument:{instrument}"}
     return not any(scope in scopes for _, scope in desk.flags.values())
 
@@ -1755,14 +1760,22 @@ FILLING: Final = frozenset({"FILL", "STATED"})  # a commission or a correction a
 
 
 def statement_is_signed(desk: Desk, bead: Bead) -> bool:
-    """What a human states from the broker's papers names their decision: an adoption, or the end of a stall."""
-    words = str(bead.body.get("exec_id")).split(".")
-    place = _place(words[1]) if len(words) > 1 else -1
-    statement, position = desk.statements.get(place, {}), str(bead.body.get("position_id"))
-    if statement.get("type") == "adopt":
-        return bead.body.get("ref") == desk.prints[place]
-    names = (position, desk.intent_of.get(position))
-    return statement.get("type") == "resolve-stalled" and statement.get("position") in names
+    """What a human states from the broker's papers is what they signed, for this quantity at this price: an adoption,
+    the end of a stall, or an execution that the books lacked."""
+    name, position = str(bead.body.get("exec_id")), str(bead.body.get("position_id"))
+    words = name.split(".")
+    place = _place(words[1]) if words[0] == "stated" and len(words) > 1 else -1
+    intent, ref = desk.intent_of.get(position, ""), str(bead.body.get("ref"))
+    for statement in (desk.statements.get(place, {}), *desk.attributions.get(name, [])):
+        about = {
+            "adopt": ref == desk.prints.get(place) and desk.mandates.get(ref) == intent,
+            "resolve-stalled": statement.get("position") in (position, intent),
+            "drift-resolve": statement.get("as") == "PHOENIX_CORRECTED",
+        }
+        same_amounts = all(statement.get(amount) == bead.body.get(amount) for amount in ("quantity", "price"))
+        if about.get(str(statement.get("type"))) and same_amounts:
+            return True
+    return False
 
 
 def take_order(desk: Desk, bead: Bead, append: Append) -> None:

@@ -370,7 +370,7 @@ def of_no_engine(epoch: Callable[[int], int]) -> Callable[[Story], None]:
 
 def adopted(story: Story) -> None:
     """Exposure that had no owner gets one, signed; the engine carries it out."""
-    terms: Record = {"symbol": "EURUSD", "side": "BUY"}
+    terms: Record = {"symbol": "EURUSD", "side": "BUY", "quantity": "1000", "price": "1.085"}
     statement = story.statement("adopt", "adopt", terms)
     story.append("adopt", story.decision("adopt", story.boss, statement, "EURUSD"))
     ref, position = entry_ref(statement), named("position x")
@@ -401,7 +401,9 @@ def stated_filled(name: str, of: str) -> Callable[[Story], None]:
             story.submit(name)
         story.append("stall", story.position(name, "STALLED", "Stalled", "SUBMITTED"))
         subject = named(f"position {of}")
-        statement = story.statement("papers", "resolve-stalled", {"position": subject, "as": "filled"})
+        statement = story.statement(
+            "papers", "resolve-stalled", {"position": subject, "as": "filled", "quantity": "1000", "price": "1.085"}
+        )
         story.append("papers", story.decision("papers", story.boss, statement, subject))
         seq, proof = story.places["papers"], Record({"type": "OPERATOR_DECISION"})
         stated = story.execution(name, f"stated.{seq}.01", event="STATED")
@@ -409,6 +411,20 @@ def stated_filled(name: str, of: str) -> Callable[[Story], None]:
         story.append("stated", stated, filled)
 
     return tell
+
+
+def attributed(story: Story) -> None:
+    """An execution that the books lacked is booked from the broker's papers, under the broker's own name."""
+    said: Record = {"drift": "drift-1", "as": "PHOENIX_CORRECTED", "notes": WORDS, "execution": "0000e0d5.65.01.01"}
+    statement = story.statement("attribute", "drift-resolve", said | {"quantity": "300", "price": "1.085"})
+    story.append("attribute", story.decision("attribute", story.boss, statement, "drift-1"))
+    stated = story.execution("four", "0000e0d5.65.01.01", event="STATED", quantity="300", ref="")
+    story.append("attributed", stated)
+
+
+def otherwise(step: str, *tell: Callable[[Story], None], **changes: Json) -> Callable[[], Story]:
+    """What was stated is not what was signed."""
+    return after(lambda story: setattr(story, "edits", {step: body("EXECUTION", **changes)}), *tell)
 
 
 def exit_of_any_adoption(story: Story) -> None:
@@ -700,8 +716,8 @@ ROWS: Final[list[tuple[str, str, Callable[[], Story]]]] = [
     ("approved after it was rejected", "DECIDED_ALREADY", after(approved_after_reject)),
     # approvals
     ("an intent that comes in again, in another instrument", "INTENT_TWICE", edit("quote one", plus(
-        ("SIGNAL", {"event": "ACCEPTED", "signal": {"intent_id": named("intent one"), "strategy": "other",
-                                                    "pair": "GBPUSD"}})))),
+        ("SIGNAL", {"event": "ACCEPTED", "channel": "uid:bot", "signal": {
+            "intent_id": named("intent one"), "strategy": "other", "pair": "GBPUSD"}})))),
     ("evidence in another instrument", "EVIDENCE_OTHER_DESK", edit("evidence one", body("EVIDENCE", **evidence_of(
         [line("ENTRY", symbol="GBPUSD", tif="DAY"), *LINES[1:]])))),
     ("evidence on another account", "EVIDENCE_OTHER_DESK", edit("evidence one", body("EVIDENCE", **evidence_of(
@@ -740,6 +756,8 @@ ROWS: Final[list[tuple[str, str, Callable[[], Story]]]] = [
     ("a drift below nothing", "DRIFT_TOO_WIDE", say("approve four", drift_bps_max=-1)),
     ("approved by who proposed it", "PROPOSER_MAY_NOT_APPROVE",
      day(edits={"genesis": body("POLICY", four_eyes=True), "evidence one": body("EVIDENCE", proposer="hana")})),
+    ("approved by who handed it in", "PROPOSER_MAY_NOT_APPROVE",
+     day(edits={"genesis": body("POLICY", four_eyes=True), "signal one": body("SIGNAL", channel="hana")})),
     ("approved with the key that proposed it", "PROPOSER_MAY_NOT_APPROVE",
      day(edits={"genesis": body("POLICY", four_eyes=True),
                 "evidence one": body("EVIDENCE", proposer=hardware_pen("hana").key)})),
@@ -826,6 +844,18 @@ ROWS: Final[list[tuple[str, str, Callable[[], Story]]]] = [
     ("an execution stated by the end of another stall", "STATED_UNSIGNED", after(stated_filled("five", of="four"))),
     ("filled by another position's execution", "FILLED_WITHOUT_EXECUTION",
      edit("fill one", body("EXECUTION", position_id=named("position two")))),
+    ("more adopted than was signed", "STATED_UNSIGNED", otherwise("adopted", adopted, quantity="1000000")),
+    ("adopted at another price", "STATED_UNSIGNED", otherwise("adopted", adopted, price="1.01")),
+    ("adopted into another position", "STATED_UNSIGNED",
+     otherwise("adopted", adopted, position_id=named("position four"))),
+    ("more read as filled than was signed", "STATED_UNSIGNED",
+     otherwise("stated", stated_filled("four", of="four"), quantity="1000000")),
+    ("more attributed than was signed", "STATED_UNSIGNED", otherwise("attributed", attributed, quantity="300000")),
+    ("another execution attributed than was signed", "STATED_UNSIGNED",
+     otherwise("attributed", attributed, exec_id="0000e0d5.66.01.01")),
+    ("attributed by who said that the broker is wrong", "STATED_UNSIGNED",
+     after(lambda story: setattr(story, "says", {"attribute": lambda said: said.update({"as": "BROKER_CORRECTED"})}),
+           attributed)),
     ("an execution stated of another position", "STATED_UNSIGNED",
      after(lambda story: setattr(story, "edits", {"adopted": body("EXECUTION", ref="P1" + "A" * 26)}), adopted)),
     ("a stalled position ended by nobody", "RESOLVED_UNSIGNED", after(ended_by_nobody("SHA256:x"))),

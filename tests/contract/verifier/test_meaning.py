@@ -16,7 +16,14 @@ from phoenix_adapters import phoenix_verify
 from phoenix_adapters.phoenix_verify import CHECKS, Lie, Undecided
 from tests.contract.verifier.byte_attacks import BYTE_ATTACKS, honest
 from tests.contract.verifier.exit_attacks import EXIT_ATTACKS, EXIT_TWINS
-from tests.contract.verifier.meaning_attacks import MEANING_ATTACKS, MeaningAttack, adopted, body, stated_filled
+from tests.contract.verifier.meaning_attacks import (
+    MEANING_ATTACKS,
+    MeaningAttack,
+    adopted,
+    attributed,
+    body,
+    stated_filled,
+)
 from tests.contract.verifier.story import Record, Story, named
 from tests.keyring import hardware_pen
 from tests.showing import REPOSITORY
@@ -188,7 +195,7 @@ def read_as_filled(story: Story) -> None:
 
 OTHER_DAYS = [
     *(adopted, resolved, read_as_filled, stalled, killed_elsewhere, withdrawn),
-    *(protected_again, refused, resumed, without_a_pin),
+    *(protected_again, refused, resumed, without_a_pin, attributed),
 ]
 
 

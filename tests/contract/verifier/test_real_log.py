@@ -20,6 +20,8 @@ from phoenix_cli.home import Home
 from phoenix_cli.wiring.round_trip import round_trip
 from phoenix_core.canonical import Json
 from phoenix_core.chain import seal
+from tests.unit.desk.seen import WatchedStore
+from tests.unit.desk.test_judges import STORIES, Story, told
 
 Row = tuple[str, str, dict[str, Json]]
 
@@ -119,3 +121,22 @@ def first_line(body: dict[str, Json], **terms: Json) -> None:
 def test_a_changed_walk_is_a_lie(walk: Walk, verdict: Callable[[Walk], str], code: str) -> None:
     """One bead changed by who owns host and log key: found, by its code."""
     assert verdict(walk) == code
+
+
+@pytest.mark.parametrize("story", STORIES, ids=lambda story: story.__name__)
+def test_every_story_of_a_desk_is_true(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a desk lives through that keeps its rules is no lie: corrections, drift that is answered in each way,
+    ends that are proven, executions that a human states."""
+    monkeypatch.setitem(phoenix_verify.CHECKS, "OTHER_LOG_KEY", (lambda *_: True, "a stage's log has no key"))
+    store = WatchedStore()
+    day = asyncio.run(told(story, store))
+    beads = tuple(store.read(0))
+    tree, file = phoenix_verify.Tree(), BytesIO(b"{}\n" + b"".join(bead.data + b"\n" for bead in beads))
+    for bead in beads:
+        tree.append(bead.leaf)
+    names = [str(beads[0].body[name]) for name in ("origin", "mode", "account")]
+    founders = frozenset({day.desk.pen.key})
+    no_key = phoenix_verify.NoteKey("", b"", 1, b"")
+    roots = Roots(names[0], names[1], names[2], no_key, (), founders)
+    outline = phoenix_verify.Outline(tree, frozenset(), (), "", "")
+    assert phoenix_verify.check_meaning(file, outline, roots).mode == "MOCK"

@@ -538,15 +538,16 @@ STORIES: Final[tuple[Story, ...]] = (
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: story.__name__)
 def test_every_judge_passes(story: Story) -> None:
     """After every step of it."""
+    day = asyncio.run(told(story, WatchedStore()))
+    i6_rebuild(day.seen, day.desk.desk)
 
-    async def told() -> None:
-        store = WatchedStore()
-        day = Day(stage(store, policy=FOUR_EYES), Seen(store), [])
-        day.desk.engine.latch = day.is_latched
-        day.watch()
-        await day.desk.start()
-        await story(day)
-        day.look()
-        i6_rebuild(day.seen, day.desk.desk)
 
-    asyncio.run(told())
+async def told(story: Story, store: WatchedStore) -> Day:
+    """A desk on this log that lived through the story, before every judge."""
+    day = Day(stage(store, policy=FOUR_EYES), Seen(store), [])
+    day.desk.engine.latch = day.is_latched
+    day.watch()
+    await day.desk.start()
+    await story(day)
+    day.look()
+    return day
