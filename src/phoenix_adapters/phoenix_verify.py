@@ -559,12 +559,10 @@ def read_roots(path: str) -> Roots:
     """The roots of a file. What is wrong with them is nobody's lie: nothing can be decided."""
     try:
         with open(path, "rb") as file:
-            found = json.loads(file.read(LINE_MAX))
+            found = json.loads(file.read(LINE_MAX), object_pairs_hook=_once)
         whole = has(found, {"phoenix_roots": int, "origin": str, "mode": str, "account": str})
         keys = [note_key(line) for line in (found["log"], *found.get("witnesses", []))]
-        operators = frozenset(
-            public_key(base64.b64decode(line.split(" ")[1])).fingerprint for line in found["operators"]
-        )
+        operators = frozenset(_key_of_line(line).fingerprint for line in found["operators"])
         unknown = found.keys() - {"phoenix_roots", "origin", "mode", "account", "log", "witnesses", "operators"}
     except (OSError, ValueError, LookupError, TypeError, AttributeError, Lie) as error:
         raise Undecided("BAD_ROOTS", f"{path}: {error!r}") from error
@@ -573,7 +571,26 @@ def read_roots(path: str) -> Roots:
         raise Undecided("BAD_ROOTS", f"{path}: version 1, with origin, mode and account as texts, and nothing unknown")
     if len(good) != len(keys) or not operators or good[0].type != 1:
         raise Undecided("BAD_ROOTS", f"{path}: a log key, and at least one operator")
+    if good[0].name != found["origin"]:
+        raise Undecided("BAD_ROOTS", f"{path}: the log's key is named as the log")
     return Roots(found["origin"], found["mode"], found["account"], good[0], tuple(good[1:]), operators)
+
+
+def _once(pairs: list[tuple[str, Json]]) -> Record:
+    """An object whose keys stand once each: of two that differ nobody knows which one was meant."""
+    found = dict(pairs)
+    if len(pairs) > len(found):
+        raise ValueError(f"a key stands twice among {sorted(found)}")
+    return found
+
+
+def _key_of_line(line: str) -> PublicKey:
+    """The key of a line as `.pub` files have it: type, key, and a name that says nothing."""
+    words = line.split(" ")
+    key = public_key(one_base64(words[1]) or b"")
+    if key.type != words[0]:
+        raise ValueError(f"{words[0]} is not the type of the key beside it")
+    return key
 
 
 # --- The export: what bytes must be -----------------------------------------------------------------------------------

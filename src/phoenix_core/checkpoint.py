@@ -144,7 +144,7 @@ def proof_text(index: int, path: Sequence[bytes], note: str) -> str:
 
 
 def check_proof(text: str, leaf: bytes, key: Verifying) -> Result[tuple[int, Checkpoint], NoteFault]:
-    """(seq, checkpoint) where the proof puts this leaf into a log that this key signed for."""
+    """(seq, checkpoint) where the proof puts this leaf into the log whose own key this is, by its name too."""
     head, mark, note = text.partition("\n\n")
     lines = head.split("\n")
     if not mark or lines[0] != PROOF_HEADER:
@@ -160,6 +160,8 @@ def check_proof(text: str, leaf: bytes, key: Verifying) -> Result[tuple[int, Che
     if not is_successful(opened):
         return Failure(opened.failure())
     checkpoint = opened.unwrap()
+    if checkpoint.origin != key.name:  # a key that two logs share signs for either, under the name of any
+        return Failure(NoteFault.BAD_PROOF)
     if not verify_inclusion(checkpoint.root, checkpoint.size, int(index), leaf, nodes):
         return Failure(NoteFault.BAD_PROOF)
     return Success((int(index), checkpoint))
@@ -183,7 +185,9 @@ def check_continuation(text: str, old: Checkpoint, key: Verifying) -> Result[Che
     if not is_successful(opened):
         return opened
     new = opened.unwrap()
-    if new.origin != old.origin or not verify_consistency(old.size, old.root, new.size, new.root, nodes):
+    if not new.origin == old.origin == key.name:
+        return Failure(NoteFault.BAD_PROOF)
+    if not verify_consistency(old.size, old.root, new.size, new.root, nodes):
         return Failure(NoteFault.BAD_PROOF)
     return Success(new)
 

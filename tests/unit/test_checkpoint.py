@@ -165,6 +165,18 @@ class TestProof:
         assert proof_text(0, (), one) == f"c2sp.org/tlog-proof@v1\nindex 0\n\n{one}"
         assert check_proof(proof_text(0, (), one), LEAVES[0], KEY).unwrap()[0] == 0
 
+    def test_of_another_log_of_the_same_key(self) -> None:
+        """A home was copied, and two logs share a key: the proof of one is moved to the other, its line renamed."""
+        there, _ = key_pair(1, "phoenix.example/other")
+        moved = sign_note(Checkpoint(there.name, 12, POINT.root), SIGNER)  # true over this text, and named as ours
+        assert open_note(moved, KEY).unwrap().origin == there.name
+        assert check_proof(proof_text(3, inclusion_proof(LEAVES, 3), moved), LEAVES[3], KEY).failure() is (
+            NoteFault.BAD_PROOF
+        )
+        old = Checkpoint(there.name, 5, root_of(LEAVES[:5]))
+        text = continuation_text(5, consistency_proof(LEAVES, 5), moved)
+        assert check_continuation(text, old, KEY).failure() is NoteFault.BAD_PROOF
+
     def test_extra_is_read_over(self) -> None:
         """The optional line says nothing that anyone signed."""
         text = proof_text(3, inclusion_proof(LEAVES, 3), NOTE).replace("index", "extra AAAA\nindex")

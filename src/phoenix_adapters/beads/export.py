@@ -200,7 +200,7 @@ class _Reader:
 
     def next(self) -> bytes:
         self.line += 1
-        data = self.stream.readline(LINE_BYTES_MAX)
+        data = self.stream.readline(LINE_BYTES_MAX + 1)  # with its end
         if not data:
             raise _Lied(ExportLie.EMPTY if self.line == 1 else ExportLie.TRUNCATED, line=self.line)
         if not data.endswith(b"\n"):

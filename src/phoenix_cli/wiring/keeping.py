@@ -114,12 +114,20 @@ def note_in(file: Path, key: Verifying) -> Checkpoint:
 def key_in(roots: Path) -> Verifying:
     """The log's key, as somebody keeps it in their roots.json."""
     try:
-        key = parse_vkey(json.loads(roots.read_bytes())["log"])
+        key = parse_vkey(json.loads(roots.read_bytes(), object_pairs_hook=_once)["log"])
     except (ValueError, LookupError, TypeError, AttributeError):
         key = None
     if key is None:
         raise BadInput("--roots", str(roots), "give the roots.json that `phoenix init` wrote")
     return key
+
+
+def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """An object whose keys stand once each, as the offline verifier reads it."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key stands twice")
+    return found
 
 
 def proven(proof: Path, key: Verifying, bead: Path | None, since: Path | None) -> tuple[int, Checkpoint] | None:

@@ -22,11 +22,24 @@ from phoenix_adapters import phoenix_verify
 from phoenix_adapters.beads.export import export_lines, read_export
 from phoenix_adapters.beads.memory import MemoryStore
 from phoenix_adapters.keys import note_verifier, roots_of
+from phoenix_cli.wiring.keeping import key_in
+from phoenix_core.canonical import encode
 from phoenix_core.checkpoint import Checkpoint, Signer, ed25519_key_id, sign_note
-from tests.contract.verifier.byte_attacks import BYTE_ATTACKS, ByteAttack, honest, honest_lines
+from phoenix_core.tree import leaf_hash, root_of
+from phoenix_core.values import BadInput
+from tests.contract.verifier.byte_attacks import (
+    BEADS,
+    BYTE_ATTACKS,
+    ByteAttack,
+    header,
+    honest,
+    honest_lines,
+    with_files,
+)
 from tests.contract.verifier.story import ACCOUNT, LOG, ORIGIN, Draft, Record, Story, witness_note, written
 
 Told = tuple[int, Record]
+KEY_LINE: Final = str(honest().boss.public.line)
 
 
 def told(folder: Path, export: bytes, roots: Record, capsys: pytest.CaptureFixture[str], *words: str) -> Told:
@@ -139,6 +152,100 @@ def test_the_desks_own_reader_agrees(attack: ByteAttack) -> None:
     assert str(found.failure().reason) == attack.code
 
 
+# What other readers of JSON, of base64, of lines take for something else, or for nothing.
+ODD: Final = [
+    b"\n",
+    b"\r",
+    b"\0",
+    b" ",
+    b"\t",
+    b"=",
+    b"-",
+    b"0",
+    b"1e1",
+    b".0",
+    b"\\/",
+    b"\\n",
+    b"\\u0041",
+    *(b"\\ud800", b"\xed\xa0\x80", b"\xc0\x80", b"\xef\xbb\xbf", b'"', b"{", b"}", b"[]", b",", b"true", b"null"),
+    *("\u2028".encode(), "\x85".encode(), "\u0661".encode(), "\u017f".encode(), "\xe9".encode(), b"\n\n"),
+]
+
+
+MANY: Final = "{}" + "\u2014 w AAAAAAAA\n" * 16  # one line of signatures too many
+
+
+def verdicts(export: bytes) -> tuple[bool, bool]:
+    """Whether the desk's own reader takes an export, and whether the verifier finds its bytes in order."""
+    roots = phoenix_verify.Roots(ORIGIN, "PAPER", "", known_key(honest()), (), frozenset())
+    try:
+        _ = phoenix_verify.check_bytes(BytesIO(export), roots)
+    except phoenix_verify.Lie:
+        theirs = False
+    else:
+        theirs = True
+    return is_successful(read_export(BytesIO(export), note_verifier(ORIGIN, LOG.public.point))), theirs
+
+
+def rooted(lines: list[bytes]) -> list[bytes]:
+    """A header that fits whatever stands where the beads stood; one that was changed stays as it is."""
+    if lines[0] != honest_lines()[0]:
+        return lines
+    root = root_of(leaf_hash(line) for line in lines[1 : BEADS + 1])
+    return header(root=base64.b64encode(root).decode())(lines)
+
+
+class TestTwoReaders:
+    """Two encodings that read the same to one of two readers are a lie that the other one does not see."""
+
+    @given(st.lists(st.tuples(st.integers(0, BEADS + 12), st.integers(0, 900), st.integers(0, 3), st.sampled_from(ODD)),
+                    min_size=1, max_size=2), st.booleans())  # fmt: skip
+    def test_of_changed_bytes(self, changes: list[tuple[int, int, int, bytes]], fits: bool) -> None:
+        """Some bytes are taken out somewhere and others put in, with a root that fits or not."""
+        lines = list(honest_lines())
+        for number, column, less, more in changes:
+            line = lines[number % len(lines)]
+            at = column % (len(line) + 1)
+            lines[number % len(lines)] = line[:at] + more + line[at + less :]
+        ours, theirs = verdicts(b"".join(line + b"\n" for line in (rooted(lines) if fits else lines)))
+        assert ours == theirs
+
+    @given(
+        st.sampled_from(["{}", "0{}", "+{}", "{}\r", " {}", "{}_0", "\u0661", "1" * 17]),
+        st.sampled_from([ORIGIN, ORIGIN + " ", ORIGIN + "\x85", "", ORIGIN.upper()]),
+        st.sampled_from(["{}", "{}=", " {}", "{}\n", "{}\x85", "{}\next"]),
+        st.sampled_from(
+            [
+                "{}",
+                "{}{}",
+                "{}\n",
+                "{}\u2014 other AAAAAAAA\n",
+                "{}\u2014 x AAAAAB==\n",
+                "{}" + "\u2014 w AAAAAAAA\n" * 16,
+            ]
+        ),
+        st.integers(0, BEADS),
+    )
+    def test_of_notes_that_the_key_signed(self, size: str, origin: str, root: str, lines: str, beads: int) -> None:
+        """Who owns the log's key signs whatever text they like; one of the spellings is a checkpoint."""
+        story = honest()
+        told = base64.b64encode(story.root(beads)).decode()
+        text = f"{origin}\n{size.format(beads)}\n{root.format(told)}\n"
+        raw = ed25519_key_id(ORIGIN, LOG.public.point) + LOG.private.sign(text.encode())
+        line = f"\u2014 {ORIGIN} {base64.b64encode(raw).decode()}\n"
+        day = Story(beads=story.beads, texts=story.texts, notes=[text + "\n" + lines.format(line, line)])
+        plain = (size, origin, root) == ("{}", ORIGIN, "{}") and lines in ("{}", "{}\u2014 other AAAAAAAA\n")
+        assert verdicts(day.export()) == (plain, plain)
+
+    @pytest.mark.parametrize(("more", "taken"), [(0, True), (1, False)])
+    def test_of_the_longest_line(self, more: int, taken: bool) -> None:
+        """4 MiB are a line, and a byte more is none."""
+        bare = len(encode({"file": "f", "text": ""}))
+        lines = with_files("f")(list(honest_lines()))
+        lines[-1] = encode({"file": "f", "text": "x" * (phoenix_verify.LINE_MAX - bare + more)})
+        assert verdicts(b"".join(line + b"\n" for line in lines)) == (taken, taken)
+
+
 class TestOutsideCheckpoints:
     """What only somebody outside can see: found with a checkpoint, and said to be unseen without."""
 
@@ -239,6 +346,9 @@ class TestCannotDecide:
             {"origin": 7},
             {"extra": 1},
             {"witnesses": ["x"]},
+            {"origin": "phoenix.example/other"},
+            {"operators": [KEY_LINE.replace("ssh-ed25519 ", "sk-ssh-ed25519@openssh.com ")]},
+            {"operators": [KEY_LINE.replace("AAAA", "A-A-A-A-", 1)]},
         ],
         ids=str,
     )
@@ -246,6 +356,18 @@ class TestCannotDecide:
         """Without roots nothing can be decided, and a forgotten or mistyped one is no licence."""
         roots = honest().roots() | changes
         assert said(told(tmp_path, honest().export(), roots, capsys))[:2] == (2, "BAD_ROOTS")
+
+    def test_roots_that_say_a_thing_twice(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """Whoever reads them by eye may see the one, a program takes the other."""
+        words = written(tmp_path, honest().export(), honest().roots())
+        text = (tmp_path / "roots.json").read_text()
+        (tmp_path / "roots.json").write_text(text.replace("{", '{"operators": [],', 1))
+        assert phoenix_verify.main([*words, "--json"]) == 2
+        assert json.loads(capsys.readouterr().out)["code"] == "BAD_ROOTS"
+        with pytest.raises(BadInput, match="roots"):
+            _ = key_in(tmp_path / "roots.json")
+        (tmp_path / "roots.json").write_text(text)
+        assert (phoenix_verify.main(words), key_in(tmp_path / "roots.json").name) == (0, ORIGIN)
 
     def test_missing_files(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         """No export, no roots, no checkpoint where one was named."""
