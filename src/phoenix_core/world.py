@@ -59,5 +59,5 @@ class World:
     groups_hold: bool = False  # whether the broker ends a close with the group that it joins, however late it joins
     equity: Money | None = None
     margin_used: Money | None = None
-    verified: Mapping[int, Checked] = {}  # decisions by their place in the log, whose signatures this run checked again
+    verified: Mapping[int, Checked] = {}  # signatures that this run checked again, by their place in the log
     roots: Mapping[int, str] = {}  # by the same place: this log's root at the size that the statement co-signs

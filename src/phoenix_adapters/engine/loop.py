@@ -28,7 +28,7 @@ from phoenix_core.acts.operate import Degraded, ReleaseLease, ReportSent, Settle
 from phoenix_core.acts.reconcile import unheard
 from phoenix_core.acts.submit import Withhold, rehearse
 from phoenix_core.acts.vital import Beat, signs_of
-from phoenix_core.beads import Bead, Decision, Order, Settlement, Settles
+from phoenix_core.beads import Bead, Decision, Operator, Order, Settlement, Settles, Signed
 from phoenix_core.chain import StoreFault
 from phoenix_core.effects import (
     AfterRestart,
@@ -139,8 +139,8 @@ class Engine:
     async def start(self) -> Result[Accepted, Refusal]:
         """Replay, take the lease, open a session: start-up and recovery are the same path."""
         _ = self.recorder.wake()
-        for seq, decision in self.recorder.desk.approvals.recent.items():
-            self._verify(seq, decision)
+        for seq, signed in self.recorder.desk.approvals.signatures():
+            self._verify(seq, signed)
         taken = self.recorder.take_lease(self.run.run, self.clock.now().boot)
         if is_successful(taken):
             self.run = evolve(self.run, epoch=self.recorder.desk.tenure.epoch)
@@ -281,13 +281,12 @@ class Engine:
         self._committed = self._committed or mine
         if mine and isinstance(bead.body, Order):  # of all that is owed only a frame is its own run's to send
             self._mine.add(bead.seq)
-        if isinstance(bead.body, Decision):
-            self._verify(bead.seq, bead.body)
+        if isinstance(bead.body, Decision | Operator) and bead.body.signed is not None:
+            self._verify(bead.seq, bead.body.signed)
         self.on_bead(bead)
 
-    def _verify(self, seq: int, decision: Decision) -> None:
+    def _verify(self, seq: int, signed: Signed) -> None:
         """Check a signature again from the stored bytes; what does not verify, or not as recorded, opens nothing."""
-        signed = decision.signed
         found = self.verifier.check(signed.statement.encode(), signed.signature)
         if is_successful(found):
             checked = found.unwrap()

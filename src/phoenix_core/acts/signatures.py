@@ -18,18 +18,22 @@ from phoenix_core.gate.approvals import (
     Decided,
     Expected,
     ExpectedIntent,
+    Key,
     judge_decision,
     judge_statement,
 )
 from phoenix_core.gate.evidence import Shown
 from phoenix_core.gate.limits import policy_in_force
 from phoenix_core.gate.screen import Live, render_facts, render_hash
-from phoenix_core.gate.statements import Decide, Render, read_statement
+from phoenix_core.gate.statements import Decide, Enrol, Render, read_statement
 from phoenix_core.refusals import Reason, Refusal, merged, refusal
-from phoenix_core.values import Moment
+from phoenix_core.values import BadInput, Moment
 from phoenix_core.world import World
 
 RENDERER: Final = "term-1"
+# Whom a desk is founded with stands right behind its GENESIS.
+FOUNDER_AT: Final = 1
+_NOBODY: Final = "no signature that verifies enrolled the key"
 
 
 def expected(desk: Desk, root: str | None, session: str | None = None, recorded: int | None = None) -> Expected:
@@ -88,10 +92,11 @@ def approval_refusal(desk: Desk, intent_id: str, issued: Moment, world: World) -
         return refusal(Reason.TOKEN_SIGNATURE, detail="no approval stands")
     place = decided.seq
     checked, root = world.verified.get(place), world.roots.get(place)
-    grounds = (checked, root, issued, *map(desk.moved.get, GROUNDS))
+    vouched = _is_vouched_for(desk, decided.key, world)
+    grounds = (checked, root, issued, vouched, *map(desk.moved.get, GROUNDS))
     known = desk.stands.get(place)
     if known is None or known.grounds != grounds:
-        known = desk.stands[place] = Stands(grounds, _approval_refusal(desk, place, checked, root, issued))
+        known = desk.stands[place] = Stands(grounds, _approval_refusal(desk, place, checked, root, issued, vouched))
         if len(desk.stands) > REMEMBERED:
             del desk.stands[next(iter(desk.stands))]
     return merged((known.found, _taken_back(desk, decided)))
@@ -108,10 +113,12 @@ def _taken_back(desk: Desk, decided: Decided) -> Refusal | None:
 
 
 def _approval_refusal(
-    desk: Desk, place: int, checked: Checked | None, root: str | None, issued: Moment
+    desk: Desk, place: int, checked: Checked | None, root: str | None, issued: Moment, vouched: bool
 ) -> Refusal | None:
     if checked is None or place not in desk.approvals.recent:
         return refusal(Reason.TOKEN_SIGNATURE, detail="the stored signature does not verify")
+    if not vouched:
+        return refusal(Reason.TOKEN_SIGNATURE, detail=_NOBODY)
     says = read_statement(checked.statement).says
     assert isinstance(says, Decide), "a verdict is a decision"
     wanted = expected(desk, root, recorded=place)
@@ -124,10 +131,39 @@ def command_refusal(desk: Desk, seq: int, world: World) -> Refusal | None:
     checked = world.verified.get(seq)
     if checked is None:
         return refusal(Reason.SIGNATURE_WRONG, detail="the stored signature does not verify")
+    if not _is_vouched_for(desk, checked.key, world):
+        return refusal(Reason.SIGNATURE_WRONG, detail=_NOBODY)
     says = type(read_statement(checked.statement).says)
     wanted = expected(desk, world.roots.get(seq), recorded=seq)
     judged = judge_statement(desk.approvals, checked, wanted, says, world.now)
     return None if is_successful(judged) else _again(Reason.SIGNATURE_WRONG, judged.failure())
+
+
+def _is_vouched_for(desk: Desk, name: str, world: World) -> bool:
+    """Whether a key came with the desk, or by a signature on exactly this that the run checked, of a key that counted
+    there and is itself vouched for. A row that merely says "enrolled" opens nothing."""
+    key = desk.approvals.keys[name]
+    while key.enrolled != FOUNDER_AT:
+        by = _enrolled_by(desk, key, world.verified.get(key.enrolled))
+        if by is None:
+            return False
+        key = by  # it stands before the other one in the log: this comes to an end
+    return True
+
+
+def _enrolled_by(desk: Desk, key: Key, checked: Checked | None) -> Key | None:
+    """Whose signature enrolled a key; None where it says something else, or counted for nothing at that place."""
+    by = desk.approvals.keys.get(checked.key) if checked is not None else None
+    if checked is None or by is None or by.enrolled >= key.enrolled:
+        return None
+    if by.revoked is not None and by.revoked < key.enrolled:
+        return None
+    try:
+        said = read_statement(checked.statement)
+    except BadInput:
+        return None
+    same = said.says == Enrol(key.key, key.public, key.name, key.assurance)
+    return by if same and said.log == desk.genesis.origin else None
 
 
 def _again(reason: Reason, no: Refusal) -> Refusal:

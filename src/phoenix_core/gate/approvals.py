@@ -44,6 +44,7 @@ class Key:
     enrolled: int
     revoked: int | None = None
     counter: int = 0
+    signed: Signed | None = None  # by whose signature it came; None: with the desk itself
 
 
 @frozen
@@ -111,6 +112,11 @@ class Approvals:
         """Whether any key may sign now; without one the desk is EXITS_ONLY."""
         return any(key.revoked is None for key in self.keys.values())
 
+    def signatures(self) -> Iterator[tuple[int, Signed]]:
+        """What a run that starts checks again, with its place: recent decisions, and how each key came."""
+        yield from ((seq, body.signed) for seq, body in self.recent.items())
+        yield from ((key.enrolled, key.signed) for key in self.keys.values() if key.signed is not None)
+
     def is_approved(self, intent_id: str, seq: int) -> bool:
         """Whether the decision at this place is an approval that still stands: no reject came after it."""
         decided = self.decided.get(intent_id)
@@ -119,7 +125,7 @@ class Approvals:
     def _fold_operator(self, seq: int, body: Operator) -> None:
         if body.event is OperatorEvent.ENROLLED:
             assert body.key not in self.keys, f"{body.key} was enrolled before, and a revoked key does not come back"
-            self.keys[body.key] = Key(body.key, body.public, body.name, body.assurance, seq)
+            self.keys[body.key] = Key(body.key, body.public, body.name, body.assurance, seq, signed=body.signed)
         else:
             assert body.key in self.keys, f"{body.key} was never enrolled"
             self.keys[body.key] = evolve(self.keys[body.key], revoked=seq)

@@ -34,7 +34,7 @@ from phoenix_core.facts import Snapshot
 from phoenix_core.gate.statements import Close, Enrol, Revoke, SetPolicy, policy_hash
 from phoenix_core.kernel import ClearedOrder, bead_of, clear, decide
 from phoenix_core.refusals import Reason
-from phoenix_core.values import CommandId, Quantity, State
+from phoenix_core.values import CommandId, OrderRef, Quantity, State
 from phoenix_core.world import Link, World
 from tests.showing import shows
 from tests.stage import Stage, stage
@@ -247,6 +247,16 @@ class TestEntries:
                 desk.owed[key] = send
             wanted = {Reason.TOKEN_WRONG_ORDER} | ({Reason.EXIT_WRONG_SIZE} if changed_frames == [1] else set())
             assert reasons == wanted
+
+    @shows("I2")
+    def test_a_reference_that_is_not_the_positions_is_refused(self) -> None:
+        """The frames are those that were approved; the name that the broker would keep of them is another's."""
+        desk, key, send, world = ENTRY
+        desk.owed[key] = forged = changed(send, ref=OrderRef("P1" + "B" * 26))
+        try:
+            assert clear(desk, key, forged, world).failure().reasons == (Reason.WRONG_STATE,)
+        finally:
+            desk.owed[key] = send
 
     def test_only_the_last_look_makes_a_cleared_order(self) -> None:
         """Passing the gate is a type."""

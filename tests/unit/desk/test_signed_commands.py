@@ -379,8 +379,10 @@ class TestDeskWide:
             await desk.tick(0.5)
             _ = desk.approve(intent).unwrap()
             policy = Policy(limits=Limits(open_positions_max=1))
-            signed = desk.signature(SetPolicy(policy_hash(policy)))
-            assert not is_successful(desk.act(signed))
+            for other in (None, Policy(limits=Limits(open_positions_max=100))):
+                signed = desk.signature(SetPolicy(policy_hash(policy)))
+                assert desk.act(changed(signed, policy=other)).failure().headline is Reason.STATEMENT_OTHER_ORDER
+            assert [known.signed for known in desk.bodies(Policy)] == [None]
             assert is_successful(desk.act(changed(desk.signature(SetPolicy(policy_hash(policy))), policy=policy)))
             await desk.tick(0.5)
             assert desk.state(intent) is State.CANCELLED
