@@ -9,6 +9,7 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Final
 
 import pytest
@@ -23,6 +24,7 @@ from phoenix_adapters.keys import (
     ThroughAgent,
     ThroughKeygen,
     Trouble,
+    agent,
     create,
     identities,
     load,
@@ -66,11 +68,15 @@ def signs(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
     elif request.param == "through ssh-keygen":
         yield ThroughKeygen(key.public, path)
     else:
-        with running_agent(path) as agent:
+        with running_agent(path) as agent_socket:
             path.unlink()
-            monkeypatch.setenv("SSH_AUTH_SOCK", str(agent))
+            monkeypatch.setenv("SSH_AUTH_SOCK", str(agent_socket))
             through_agent = request.param == "through an agent"
-            yield ThroughAgent(key.public, agent) if through_agent else ThroughKeygen(key.public, public_path(path))
+            yield (
+                ThroughAgent(key.public, agent_socket)
+                if through_agent
+                else ThroughKeygen(key.public, public_path(path))
+            )
 
 
 class TestEveryWayToSign:
@@ -213,6 +219,7 @@ class TestAgents:
             (b"\0\0\0\x09\x0e", Trouble.AGENT_UNREACHABLE),
             (string(b"\x05"), Trouble.AGENT_REFUSED),
             (string(b"\x06"), Trouble.AGENT_ANSWER),
+            (string(b"\x06" + string(b"no signature")), Trouble.AGENT_ANSWER),
             (string(b"\x0e"), Trouble.AGENT_ANSWER),
             (string(b"\x0e" + string(b"x") + b"more"), Trouble.AGENT_ANSWER),
             (string(b"\x0e" + string(b"no signature")), Trouble.SIGNATURE_NOT_TRUE),
@@ -225,10 +232,24 @@ class TestAgents:
             ThroughAgent(software_pen("anna").public, path, timeout_s=5).sign(STATEMENT)
         assert error.value.trouble is trouble
 
-    def test_an_agent_that_lists_nonsense(self) -> None:
-        """A list of keys that ends in the middle."""
-        answer = string(b"\x0c\0\0\0\x02" + string(b"x"))
-        with pretended_agent(lambda _: answer) as path, pytest.raises(KeyTrouble) as error:
+    def test_an_answer_that_is_a_bomb_is_not_waited_for(self) -> None:
+        """Four gigabytes are announced: refused by their number, before a byte of them is read."""
+        with pretended_agent(lambda _: b"\xff\xff\xff\xff\x0e") as path, pytest.raises(KeyTrouble) as error:
+            ThroughAgent(software_pen("anna").public, path, timeout_s=5).sign(STATEMENT)
+        assert "an answer of 4294967295 bytes" in str(error.value)
+
+    def test_an_answer_that_drips_has_one_deadline(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Each piece of it comes in time, all of them together do not."""
+        seconds = iter([0.0, 1.0, 100.0])
+        monkeypatch.setattr(agent, "time", SimpleNamespace(monotonic=lambda: next(seconds)))
+        with pretended_agent(lambda _: string(b"\x0e" + string(b"x"))) as path, pytest.raises(KeyTrouble) as error:
+            ThroughAgent(software_pen("anna").public, path, timeout_s=5).sign(STATEMENT)
+        assert "no answer in time" in str(error.value)
+
+    @pytest.mark.parametrize("answer", [b"\x0c\0\0\0\x02" + string(b"x"), b"\x0c\0\0\0\0more"])
+    def test_an_agent_that_lists_nonsense(self, answer: bytes) -> None:
+        """A list of keys that ends in the middle, and one that goes on after its end."""
+        with pretended_agent(lambda _: string(answer)) as path, pytest.raises(KeyTrouble) as error:
             identities(path)
         assert error.value.trouble is Trouble.AGENT_ANSWER
 

@@ -326,6 +326,16 @@ def test_a_bad_public_line_has_its_fault(line: str, fault: Fault) -> None:
     assert parse_public_line(line) is fault
 
 
+def test_a_public_line_has_one_spelling() -> None:
+    """The last letter of its base64 has bits to spare; with one of them set it reads the same, and is refused."""
+    key = hardware_pen("bruno", "ssh:").public  # of a length that is no multiple of three
+    line = key.line
+    letters, padding = line.rstrip("="), len(line) - len(line.rstrip("="))
+    other = letters[:-1] + chr(ord(letters[-1]) + 1) + "=" * padding
+    assert padding and base64.b64decode(other.split(" ")[1]) == key.blob
+    assert parse_public_line(other) is Fault.BAD_BASE64
+
+
 def test_a_private_file_is_read_and_written() -> None:
     """What is written reads back; two files of one key differ in their check bytes only."""
     key = ANNA.as_file

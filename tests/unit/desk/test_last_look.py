@@ -249,6 +249,18 @@ class TestEntries:
             assert reasons == wanted
 
     @shows("I2")
+    def test_what_was_given_up_is_not_sent(self) -> None:
+        """Nobody knew what became of it, and a human was asked: its frames stay where they are."""
+        desk, key, send, world = ENTRY
+        before = desk.positions.open[send.position_id]
+        desk.positions.open[send.position_id] = changed(before, last=changed(before.last, state=State.STALLED))
+        try:
+            assert clear(desk, key, send, world).failure().reasons == (Reason.WRONG_STATE,)
+        finally:
+            desk.positions.open[send.position_id] = before
+        assert is_successful(clear(desk, key, send, world))
+
+    @shows("I2")
     def test_a_reference_that_is_not_the_positions_is_refused(self) -> None:
         """The frames are those that were approved; the name that the broker would keep of them is another's."""
         desk, key, send, world = ENTRY
