@@ -188,6 +188,9 @@ def modify(venue: Venue, order: Order, record: Record) -> None:
     if record["action"] != order.action or checks.listing_of(record) is not order.listing:
         say(105, "Order being modified does not match original order.")
         return
+    if record["parentId"] not in ("", "0") and (order.parent is None or order.parent.stage is Stage.DONE):
+        say(135, f"Can't find order with id ={record['parentId']}")  # also where it is the order's own, and has filled
+        return
     if record["ocaGroup"] != order.oca_said and (record["ocaGroup"] or order.parent is None):
         say(10326, "OCA group revision is not allowed.")
         return
@@ -200,7 +203,8 @@ def modify(venue: Venue, order: Order, record: Record) -> None:
 
 
 def _amend(order: Order, record: Record, quantity: Decimal, limit: Decimal | None, stop: Decimal | None) -> None:
-    order.sent, order.quantity, order.limit, order.stop, order.tif = record, quantity, limit, stop, record["tif"]
+    order.sent = {**record, "parentId": order.sent.get("parentId", "0")}  # it stays what it was
+    order.quantity, order.limit, order.stop, order.tif = quantity, limit, stop, record["tif"]
 
 
 def _modified(

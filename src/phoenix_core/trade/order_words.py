@@ -20,9 +20,9 @@ ENDING_CODES: Final = frozenset({103, 106, 107, 109, 110, 111, 133, 200, 201, 20
 HOLDING_CODES: Final = frozenset({399, 404})
 # The codes that say: this cancel did nothing. What became of the order, only its own status says.
 NOT_CANCELLED_CODES: Final = frozenset({135, 136, 161, 10147, 10148})
-# The codes that say: this change did nothing, the order stands as it stood. Of an order that works those that end a new
-# one say so too, but for 103: an id that is no order's any more.
-NOT_CHANGED_CODES: Final = frozenset({105, 134, 329, 2102, 10326}) | (ENDING_CODES - {103})
+# The codes that say: this change did nothing, the order stands as it stood (135: what it names is not found). Of an
+# order that works those that end a new one say so too, but for 103: an id that is no order's any more.
+NOT_CHANGED_CODES: Final = frozenset({105, 134, 135, 329, 2102, 10326}) | (ENDING_CODES - {103})
 
 
 def end_said(said: OrderSaid) -> End | None:
@@ -81,12 +81,12 @@ def error_news(known: Known, said: ErrorSaid) -> tuple[Order, ...]:
         return ()
     if said.code in HOLDING_CODES:
         return () if known.standing is Standing.HELD else (_coded(known, said, OrderEvent.HELD),)
+    if said.code in NOT_CANCELLED_CODES and known.cancel_requested is not None and not known.cancel_refused:
+        return (_coded(known, said, OrderEvent.CANCEL_REFUSED),)
     if said.code in NOT_CHANGED_CODES and known.sent is not None and len(known.frames) > 1:
         return (_coded(known, said, OrderEvent.CHANGE_REFUSED),)
     if said.code in ENDING_CODES and known.revision == 1 and not known.change_refused:
         return (_coded(known, said, OrderEvent.INACTIVE),)
-    if said.code in NOT_CANCELLED_CODES and known.cancel_requested is not None and not known.cancel_refused:
-        return (_coded(known, said, OrderEvent.CANCEL_REFUSED),)
     return ()
 
 

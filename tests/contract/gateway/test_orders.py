@@ -303,6 +303,25 @@ def test_a_brackets_children_wait_for_the_parent_and_then_work() -> None:
     assert client.last("openOrder", orderId=stop)["parentId"] == str(parent)
 
 
+def test_a_child_whose_parent_has_filled_is_changed_under_no_parent() -> None:
+    """The parent is no order any more that TWS would find, although it goes on telling of it: 135 under the child's
+    id, and the child stays as it was."""
+    stage = Stage.up()
+    client = stage.connect()
+    parent, target, stop = bracket(client, quantity=40_000)
+    stage.wait(5)
+    assert client.status(parent) == "Filled" and client.last("openOrder", orderId=stop)["parentId"] == str(parent)
+    half = {"action": "SELL", "totalQuantity": 20_000, "tif": "GTC"}
+    client.forget()
+    client.place(orderId=stop, orderType="STP", auxPrice="1.15000", parentId=parent, **half)
+    client.place(orderId=target, orderType="LMT", lmtPrice="1.20000", **half)
+    stage.wait(5)
+    exactly(client.story(stop), "135")
+    client.ask("reqOpenOrders")
+    assert client.last("openOrder", orderId=stop)["totalQuantity"] == "40000"
+    assert client.last("openOrder", orderId=target)["totalQuantity"] == "20000"
+
+
 @pytest.mark.parametrize(("bid", "ask", "filled", "gone"), [("1.21000", "1.21010", 1, 2), ("1.14000", "1.14010", 2, 1)])
 def test_when_one_child_fills_the_other_is_cancelled(bid: str, ask: str, filled: int, gone: int) -> None:
     """Target or stop: the position is flat after, and nothing works."""

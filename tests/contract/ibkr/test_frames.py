@@ -67,8 +67,10 @@ async def test_a_pair_without_its_parent_transmits_each_for_itself() -> None:
         assert [(r["transmit"], r["parentId"]) for r in sent] == [("1", "0")] * 2
 
 
-async def test_a_revision_goes_out_under_the_orders_own_id_and_parent() -> None:
-    """The same id as before, also after a reconnection, where the broker's own list binds it again."""
+@shows("F37", "X1")
+async def test_a_revision_goes_out_under_the_orders_own_id_and_names_no_parent() -> None:
+    """The same id as before, also after a reconnection, where the broker's own list binds it again and goes on naming
+    the parent: that one has filled, and TWS would say of the child that it can't find an order (135)."""
     async with played() as scene:
         await ready(scene)
         order = await enter(scene)
@@ -81,7 +83,9 @@ async def test_a_revision_goes_out_under_the_orders_own_id_and_parent() -> None:
         await scene.until(lambda: [one.sent for one in of(scene, FrameSaid)] == [True] * 3 + [False] * 2 + [True] * 2)
         await scene.until(lambda: len(scene.sent("placeOrder")) == 5)
         again = scene.sent("placeOrder")[3:]
-        assert [(r["orderId"], r["parentId"]) for r in again] == [(first[1], first[0]), (first[2], first[0])]
+        assert [(r["orderId"], r["parentId"]) for r in again] == [(first[1], "0"), (first[2], "0")]
+        await scene.until(lambda: all(one.quantity == 15_000 for one in scene.server.core.venue.book.live.values()))
+        assert len(scene.server.core.venue.book.live) == 2 and not [s for s in of(scene, ErrorSaid) if s.ref]
 
 
 @pytest.mark.parametrize(

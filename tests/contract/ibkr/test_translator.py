@@ -32,12 +32,12 @@ class TestWhose:
 
     @shows("F01", "F20", "L13")
     def test_no_order_id_outlives_its_session(self) -> None:
-        """Neither whose it was, nor which one an order had, nor on which parent or in which group it hung."""
+        """Neither whose it was, nor which one an order had, nor in which group it hung."""
         names = Names(OURS)
-        names.bind(5, REF, parent_id=4, group="one")
+        names.bind(5, REF, group="one")
         names.perms[77] = REF
         names.new_session()
-        assert (names.orders, names.ids, names.parents, names.groups) == ({}, {}, {}, {})
+        assert (names.orders, names.ids, names.groups) == ({}, {}, {})
         assert (names.ref_of(OURS, 5, 0), names.ref_of(0, 9, 77)) == ("", REF)
 
     @shows("F01", "L13")

@@ -237,7 +237,7 @@ class TestCodesEndOnlyWhatWasNeverAcknowledged:
         """What says held, and what says only that a cancel did nothing."""
         assert {399, 404} == HOLDING_CODES
         assert {135, 136, 161, 10147, 10148} == NOT_CANCELLED_CODES
-        assert {105, 134, 329, 2102, 10326} == NOT_CHANGED_CODES - ENDING_CODES
+        assert {105, 134, 135, 329, 2102, 10326} == NOT_CHANGED_CODES - ENDING_CODES
         assert {103} == ENDING_CODES - NOT_CHANGED_CODES
 
     def test_a_code_again_leaves_nothing(self) -> None:
@@ -275,7 +275,7 @@ class TestCodesEndOnlyWhatWasNeverAcknowledged:
         assert error_news(log.order(STOP_REF), error(201, STOP_REF)) == ()
         log.append(order_bead(log.order(STOP_REF), E.SENT))
         assert not log.order(STOP_REF).answered
-        for code in (103, 104, 135, 161, 202, 10147):
+        for code in (103, 104, 161, 202, 10147):
             assert error_news(log.order(STOP_REF), error(code, STOP_REF)) == ()
         for code in sorted(NOT_CHANGED_CODES):
             (body,) = error_news(log.order(STOP_REF), error(code, STOP_REF))
@@ -291,6 +291,18 @@ class TestCodesEndOnlyWhatWasNeverAcknowledged:
             # What the broker shows all the same is what stands.
             shown = after(refused, order_said(STOP_REF, echo=log.order(STOP_REF).line))
             assert shown.quantity_at_most == 4
+
+    def test_not_found_is_the_answer_to_the_cancel_where_one_was_asked_for(self) -> None:
+        """135 answers a change as well as a cancel: of an exit that was to change and then to end it is the end that
+        was refused first, so that nobody waits for it; of one that was only to change it is the change."""
+        log = tell(submitted(), order_said(STOP_REF, echo=exit_lines()[0]))
+        log.append(revision(log, STOP_REF, 4), order_bead(log.order(STOP_REF), E.SENT))
+        log.append(order_bead(log.order(STOP_REF), E.CANCEL_REQUESTED))
+        for event in (E.CANCEL_REFUSED, E.CHANGE_REFUSED):
+            (body,) = error_news(log.order(STOP_REF), error(135, STOP_REF))
+            assert body.event is event
+            log.append(body)
+        assert error_news(log.order(STOP_REF), error(135, STOP_REF)) == ()
 
     @shows("F18")
     @pytest.mark.parametrize("code", sorted(ENDING_CODES | HOLDING_CODES | NOT_CANCELLED_CODES))

@@ -1,8 +1,9 @@
 """Cleared lines as place frames: every byte from our own model, what is bound at hand-over bound by rule, and checked.
 
-Bound are five fields: the order id; the parent, which is the entry's id; the reference; the one-cancels-all group; and
-transmit, off for every frame of a native bracket but its last. The bytes are then read back and compared with the line
-that was cleared, and what entries place is counted against what was cleared, once for each reference.
+Bound are five fields: the order id; the parent, which is the id of the entry that leaves beside it; the reference; the
+one-cancels-all group; and transmit, off for every frame of a native bracket but its last. The bytes are then read back
+and compared with the line that was cleared, and what entries place is counted against what was cleared, once for each
+reference.
 """
 
 from __future__ import annotations
@@ -84,10 +85,9 @@ class Forge:
         entry = next((one for one in cleared.frames if one.line.role is Role.ENTRY), None)
         made = []
         for one in cleared.frames:
-            if entry is None:
-                parent = self.names.parents.get(one.ref, 0)
-            else:
-                parent = 0 if one is entry else ids[entry.ref]
+            # A revision names no parent: the core changes no exit whose entry may still fill, and of a parent that is
+            # over TWS says that it can't find it, and leaves the order as it was (135, ib_insync#647, ib_async#89).
+            parent = 0 if entry is None or one is entry else ids[entry.ref]
             last_of_bracket = entry is None or one is cleared.frames[-1]
             bound = {
                 "orderId": str(ids[one.ref]),

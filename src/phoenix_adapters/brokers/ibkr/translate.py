@@ -71,7 +71,6 @@ class Names:
     client_id: int
     orders: dict[int, str] = Factory(dict)  # order id of ours in this session -> reference
     ids: dict[str, int] = Factory(dict)  # reference -> order id of ours in this session
-    parents: dict[str, int] = Factory(dict)  # reference of a native child -> its parent's order id
     groups: dict[str, str] = Factory(dict)  # reference -> the name that the broker gives its one-cancels-all group
     perms: dict[int, str] = Factory(dict)  # permanent id -> reference, for as long as this process lives
     filled: dict[int, Quantity] = Factory(dict)  # permanent id -> what its last status said
@@ -80,14 +79,11 @@ class Names:
         """Order ids of an earlier session may name other orders by now."""
         self.orders.clear()
         self.ids.clear()
-        self.parents.clear()
         self.groups.clear()
 
-    def bind(self, order_id: int, ref: str, parent_id: int = 0, group: str = "") -> None:
+    def bind(self, order_id: int, ref: str, group: str = "") -> None:
         """An order id of this client and session is this reference's."""
         self.orders[order_id], self.ids[ref], self.groups[ref] = ref, order_id, group
-        if parent_id:
-            self.parents[ref] = parent_id
 
     def ref_of(self, client: int | None, order_id: int, perm_id: int) -> str:
         """The reference of a message that carries none; nothing where nobody can say."""
@@ -118,7 +114,7 @@ class Translator:
         if ref and perm_id:
             self.names.perms[perm_id] = ref
         if ref and client == self.names.client_id and order_id > 0:
-            self.names.bind(order_id, ref, whole(record["parentId"]) or 0, record["ocaGroup"])
+            self.names.bind(order_id, ref, record["ocaGroup"])
         status = STATUSES.get(record["status"], BrokerStatus.UNKNOWN)
         filled = self.names.filled.get(perm_id, _NOTHING)
         if status is BrokerStatus.FILLED:
