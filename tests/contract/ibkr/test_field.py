@@ -156,6 +156,17 @@ async def test_a_cancel_that_comes_too_late_is_one_cancel(fault: str, tmp_path: 
         assert len(set(desk.placed())) == 3 and max(desk.nets) == APPROVED
 
 
+@shows("S32-CON-08")
+async def test_a_desk_that_runs_for_a_week_still_trades(tmp_path: Path) -> None:
+    """A card tells the hours of a few days: it is asked for again, and after a week an order goes out as on the first
+    day. Nobody has to start the engine anew for it."""
+    async with at_work(tmp_path) as desk:
+        await desk.leap(7 * 86_400)
+        await desk.until(lambda: desk.scene.broker.hours()["EURUSD"][-1][1] > desk.scene.clock.now().wall)
+        await managed(desk)
+        assert desk.held() == desk.at_broker() > 0
+
+
 @shows("F74", "I14")
 async def test_a_kill_cancels_each_working_entry_once_and_says_what_became_of_it(tmp_path: Path) -> None:
     """Half filled: the rest ends, the half stays protected, and the kill stops no protection."""

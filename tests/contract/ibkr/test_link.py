@@ -11,6 +11,8 @@ from decimal import Decimal
 
 import pytest
 
+from phoenix_adapters.brokers.ibkr.pacing import Pacer
+from phoenix_adapters.brokers.ibkr.session import Session
 from phoenix_adapters.brokers.ibkr.times import hours, instant, zone_of, zone_said
 from phoenix_adapters.gateway import Setup
 from phoenix_core.facts import (
@@ -65,6 +67,70 @@ async def test_a_picture_that_does_not_end_is_incomplete_and_names_what_is_missi
         # The first question after one that timed out may meet the other's late end, and does not take it for its own.
         _ = await scene.broker.snapshot()
         assert (await scene.broker.snapshot()).complete
+
+
+# A position of our account without its quantity, and an execution of ours on no side that there is.
+NO_QUANTITY = "61|3|DU1234567|12087792|EUR|CASH||0.0|||IDEALPRO|USD|EUR.USD|EUR.USD||1.17"
+NO_SIDE = (
+    "11|-1|9|12087792|EUR|CASH||0.0|||IDEALPRO|USD|EUR.USD|EUR.USD|0001.01.01|20261118 14:00:00 US/Eastern|DU1234567|"
+    "IDEALPRO|?|20000|1.085|1001|17|0|20000|1.085||||0|"
+)
+
+
+NO_FIGURE = "73|1|{id}|DU1234567||NetLiquidation|plenty|USD"
+
+
+@pytest.mark.parametrize(
+    ("part", "asked", "row", "end"),
+    [
+        ("positions", "reqPositions", NO_QUANTITY, "62|1"),
+        ("executions", "reqExecutions", NO_SIDE, "55|1|{id}"),
+        ("account", "reqAccountUpdatesMulti", NO_FIGURE, "74|1|{id}"),
+    ],
+)
+@shows("I13", "F81")
+async def test_a_picture_with_a_row_that_cannot_be_read_is_incomplete(
+    part: str, asked: str, row: str, end: str
+) -> None:
+    """It ends, and what it does not say may be a holding or a fill: missing, never flat and never unfilled."""
+    async with played() as scene:
+        await ready(scene)
+        scene.server.fault(f"snapshot_never_ends={part}")
+        before = len(scene.sent(asked))
+        gathering = asyncio.ensure_future(scene.broker.snapshot())
+        await scene.until(lambda: len(scene.sent(asked)) > before)
+        for fields in (row, end):
+            scene.server.act("frame", fields=fields.replace("{id}", scene.sent(asked)[-1].get("reqId", "")))
+        scene.server.clear("snapshot_never_ends")
+        picture = await gathering
+        assert not picture.complete and picture.missing == (PARTS[part],)
+        codes = [one.code for one in scene.broker.drain() if isinstance(one, ErrorSaid)]
+        assert codes == ([] if part == "account" else [0])
+        assert (await scene.broker.snapshot()).complete
+
+
+async def test_an_attempt_that_is_cancelled_twice_is_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library takes its time to give up; whoever stops us meanwhile is heard, and does not pass for its end."""
+    gives_up, may_end = asyncio.Event(), asyncio.Event()
+
+    async def stubborn(*_: object) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            gives_up.set()
+            await may_end.wait()
+
+    session = Session(
+        "127.0.0.1", 4002, 17, Pacer(), hear=lambda _: None, lost=lambda _: None, broken=lambda _: None,
+        unreadable=lambda _: None,
+    )  # fmt: skip
+    monkeypatch.setattr(session.ib.client, "connectAsync", stubborn)  # the library, at its slowest
+    attempt = asyncio.ensure_future(session.open(0.01))
+    await gives_up.wait()
+    _ = attempt.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await attempt
+    may_end.set()
 
 
 @shows("I13", "F81")

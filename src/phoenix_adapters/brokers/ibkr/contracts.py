@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from decimal import Decimal
 from typing import Final
 
@@ -13,7 +14,7 @@ from phoenix_adapters.brokers.ibkr.translate import symbol_of
 from phoenix_adapters.wire import Record, WireError, number, whole
 from phoenix_core.facts import Quote
 from phoenix_core.ports import Clock
-from phoenix_core.values import Instrument, Price, Quantity, SecType
+from phoenix_core.values import Instrument, Moment, Price, Quantity, SecType, is_over
 
 # IDEALPRO's least size by base currency; a smaller order is not refused, but goes to odd-lot venues at worse prices.
 # The rule behind it is "USD 25,000 or equivalent" (ibkr.info, article 1285). The figures are those of the broker's page
@@ -36,6 +37,8 @@ IDEALPRO_MIN: Final[Mapping[str, int]] = {
     "MXN": 300_000,
     "JPY": 2_500_000,
 }
+# A card tells the hours of the next few days only, and those may change: it is asked for anew while a desk runs on.
+CARD_FOR: Final = timedelta(hours=6)
 _PAIR_LETTERS: Final = 6
 CURRENCIES: Final = frozenset(
     {"USD", "EUR", "GBP", "JPY", "CHF", "AUD", "NZD", "CAD", "SEK", "NOK", "DKK", "HKD", "SGD", "CNH", "MXN"}
@@ -96,12 +99,19 @@ class Board:
     quotes: dict[str, Quote] = Factory(dict)
     lines: dict[str, str] = Factory(dict)  # request id -> symbol
     _sides: dict[str, _Side] = Factory(dict)
+    _taken: dict[str, Moment] = Factory(dict)  # when each card was told
+
+    def needs_card(self, symbol: str) -> bool:
+        """Whether an instrument's card is not known, or was told too long ago."""
+        at = self._taken.get(symbol)
+        return at is None or is_over(at, self.clock.now(), CARD_FOR)
 
     def take_card(self, record: Record, exchange: str) -> Instrument:
         """Keep a card and its hours."""
         card = card_of(record, exchange)
         self.cards[card.symbol] = card
         self.spans[card.symbol] = hours(record["liquidHours"], record["timeZoneId"])
+        self._taken[card.symbol] = self.clock.now()
         return card
 
     def forget_quotes(self) -> None:

@@ -93,6 +93,10 @@ class Hearing:
         if said is not None:
             self.inbox.append(said)
 
+    def _position(self, message: Message) -> None:
+        """A picture takes it; here it is only read, so that one which cannot be read is said, as any other message."""
+        _ = self.translator.held(message.record)
+
     # --- data and time ---
 
     def _tick(self, message: Message) -> None:
@@ -143,6 +147,7 @@ _HANDLERS: Final[Mapping[str, Callable[[Hearing, Message], None]]] = {
     "completedOrder": Hearing._completed,
     "execDetails": Hearing._execution,
     "commissionReport": Hearing._commission,
+    "position": Hearing._position,
     "error": Hearing._error,
     "currentTime": Hearing._time,
     "tickPrice": Hearing._tick,

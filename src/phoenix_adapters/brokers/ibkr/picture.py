@@ -12,7 +12,7 @@ from attrs import Factory, define
 
 from phoenix_adapters.brokers.ibkr.session import Session
 from phoenix_adapters.brokers.ibkr.translate import Translator, merged
-from phoenix_adapters.wire import Record, number
+from phoenix_adapters.wire import Record, WireError, number
 from phoenix_core.facts import ExecutionSaid, Held, OrderSaid
 from phoenix_core.values import Money
 
@@ -91,7 +91,10 @@ async def picture_of(
     # Flat rows say nothing that absence does not; the last word on a contract counts.
     held = {(row["account"], row["conId"]): translator.held(row) for row in positions or ()}
     picture.positions = tuple(one for one in held.values() if one.quantity != 0)
-    _figures(picture, figures or [])
+    try:
+        _figures(picture, figures or [])
+    except WireError:  # a figure that is no number: the account's worth is not known
+        picture.missing = tuple(name for name in PARTS if name in (*picture.missing, PARTS[-1]))
     return picture
 
 

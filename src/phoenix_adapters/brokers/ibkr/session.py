@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import tzinfo
 from typing import Final
 
@@ -19,7 +18,7 @@ from phoenix_adapters.brokers.ibkr.library import IB, new_client
 from phoenix_adapters.brokers.ibkr.pacing import Pacer
 from phoenix_adapters.brokers.ibkr.tap import tap
 from phoenix_adapters.brokers.ibkr.times import USUAL, zone_said
-from phoenix_adapters.wire import Message, Record, Unframer, WireError, frame, from_server, to_server, whole
+from phoenix_adapters.wire import SERVER, Message, Record, Unframer, WireError, frame, from_server, to_server, whole
 
 _ID_TAKEN: Final = 326
 
@@ -35,6 +34,11 @@ class _Question:
     rows: list[Record] = Factory(list)
     sent: bool = False
     met_stale_end: bool = False
+    lacks_rows: bool = False  # one of them could not be read: what is left is not the whole answer
+
+    def takes(self, number: str) -> bool:
+        """Whether a message with this number is one of its rows."""
+        return any(number == str(SERVER[name].id) for name in self.rows_in)
 
 
 @define(eq=False)
@@ -83,8 +87,8 @@ class Session:
             _ = hung_up.cancel()
             if not opening.done():
                 _ = opening.cancel()
-                with suppress(asyncio.CancelledError, OSError, TimeoutError):
-                    await opening
+                _ = await asyncio.wait({opening})  # never `await opening`: a cancel of our own would pass for its end
+            _ = opening.cancelled() or opening.exception()  # looked at, so that nobody complains of it later
         if self.up:
             self.version = self.ib.client.serverVersion()
         return self.up
@@ -186,7 +190,10 @@ class Session:
             self.hear(message)
             self._answer(message)
         except WireError as error:
-            self.unreadable(f"message {fields[0][:10] if fields else ''}: {error}")
+            number = fields[0][:10] if fields else ""
+            for question in self._questions:
+                question.lacks_rows = question.lacks_rows or question.takes(number)
+            self.unreadable(f"message {number}: {error}")
         except Exception as error:  # noqa: BLE001 -- a broken promise of ours: raised again where the engine drains
             self.broken(error)
 
@@ -212,7 +219,7 @@ class Session:
                 if stale:
                     question.met_stale_end = True
                 else:
-                    question.done.set_result(True)
+                    question.done.set_result(not question.lacks_rows)
 
     def _disconnected(self, why: str) -> None:
         self._gone.set()

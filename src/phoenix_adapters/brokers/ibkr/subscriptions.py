@@ -8,26 +8,26 @@ from phoenix_core.values import SecType
 
 
 async def furnish(session: Session, board: Board, symbols: tuple[str, ...], within_s: float) -> None:
-    """Whatever card or line is missing. What cannot be had now is asked for again with the next picture."""
+    """Whatever card or line is missing, or too old. What cannot be had now is asked for again with the next picture."""
     watched = set(board.lines.values())
     for symbol in symbols:
-        if symbol not in watched:
+        if symbol not in watched or board.needs_card(symbol):
             await subscribe(session, board, symbol, within_s)
 
 
 async def subscribe(session: Session, board: Board, symbol: str, within_s: float) -> None:
-    """The card, then the line; a symbol with no card, or with several, is not traded."""
+    """The card, then the line; a symbol with no card, or with several, is not traded. An older card stands until a
+    newer one is told."""
     asked = contract_of(symbol)
-    if symbol not in board.cards:
+    if board.needs_card(symbol):
         rows = await session.ask(
             "reqContractDetails", ("contractDetails",), "contractDetailsEnd", within_s, True, **asked
         )
-        if rows is None or len(rows) != 1:
-            return
-        _ = board.take_card(rows[0], str(asked["exchange"]))
-    if symbol in board.lines.values() or not session.up:
+        if rows is not None and len(rows) == 1:
+            _ = board.take_card(rows[0], str(asked["exchange"]))
+    card = board.cards.get(symbol)
+    if card is None or symbol in board.lines.values() or not session.up:
         return
-    card = board.cards[symbol]
     req_id = session.next_id()
     board.lines[str(req_id)] = symbol
     base = card.symbol.removesuffix(card.currency) if card.sec_type is SecType.CASH else card.symbol
