@@ -247,6 +247,8 @@ class Gateway:
             self.board.close(session)
             return
         session.client_id = client_id
+        if self.faults.has("orders_first"):
+            requests.answer(self.desk, session, "reqOpenOrders", {})
         self.board.send(session, "managedAccounts", accounts=",".join(self.venue.accounts))
         if not self.faults.has("no_next_id"):
             self.board.send(session, "nextValidId", orderId=self.venue.book.next_id(client_id))

@@ -265,7 +265,7 @@ def cancel_order(venue: Venue, order: Order) -> None:
 
 
 def _fill_now(venue: Venue, order: Order) -> None:
-    if order.stage is not Stage.DONE:
+    if order.stage is not Stage.DONE and order.remaining > 0:
         quote = venue.market.quote(order.listing, venue.now)
         price = matching.price(order, quote) or order.limit or venue.market.mid(order.listing, venue.now)
         life.execute(venue, order, order.remaining, price)

@@ -89,6 +89,7 @@ OF_THE_GATEWAY: Final[Mapping[str, Fault]] = {
     "no_login": Fault("the socket is accepted, but nobody is logged in: no handshake"),
     "client_id_taken": Fault("326 for every client id"),
     "no_next_id": Fault("nextValidId never comes"),
+    "orders_first": Fault("a client is told its open orders, and their end, before it is told that it is connected"),
     "mute": Fault("nothing is read or written, as a stopped process; all is caught up on when switched off"),
     "half_open": Fault("what is sent either way is lost; the socket stays open"),
     "no_current_time": Fault("reqCurrentTime has no answer"),

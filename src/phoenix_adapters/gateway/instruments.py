@@ -27,7 +27,6 @@ class Listing:
     spread_ticks: int
     sigma_ticks: Decimal
     depth: int
-    minimum: int
 
     @property
     def is_fx(self) -> bool:
@@ -67,14 +66,14 @@ def _pair(con_id: int, name: str, start: str, spread: int, sigma: str, long_name
     yen = name.endswith("JPY")
     return Listing(
         con_id, name[:3], name[3:], "CASH", "IDEALPRO", "", long_name, Decimal("0.005" if yen else "0.00005"),
-        Decimal(start), spread, Decimal(sigma), 5_000_000, 1,
+        Decimal(start), spread, Decimal(sigma), 5_000_000,
     )  # fmt: skip
 
 
 def _stock(con_id: int, symbol: str, start: str, sigma: str, long_name: str) -> Listing:
     return Listing(
         con_id, symbol, "USD", "STK", "SMART", "NASDAQ", long_name, Decimal("0.01"), Decimal(start), 2,
-        Decimal(sigma), 2_000, 1,
+        Decimal(sigma), 2_000,
     )  # fmt: skip
 
 

@@ -198,9 +198,10 @@ def contract_details(listing: Listing, now: datetime) -> Record:
         "marketRuleIds": "239" if listing.is_fx else "26,26",
         "stockType": "" if listing.is_fx else "COMMON",
         "aggGroup": "4" if listing.is_fx else "1",
-        "minSize": text(Decimal(listing.minimum)),
-        "sizeIncrement": "1",
-        "suggestedSizeIncrement": "1" if listing.is_fx else "100",
+        # As live gateways say it, although an order for a part of a share is refused.
+        "minSize": "0.01" if listing.is_fx else "0.0001",
+        "sizeIncrement": "0.01" if listing.is_fx else "0.0001",
+        "suggestedSizeIncrement": "0.01" if listing.is_fx else "100",
     }
 
 

@@ -356,6 +356,14 @@ def _no_next_id(stage: Stage, client: Client) -> None:
     assert not other.got("nextValidId")
 
 
+def _orders_first(stage: Stage, client: Client) -> None:
+    client.place(orderType="LMT", lmtPrice="1.10000", tif="GTC")
+    stage.wait()
+    stage.do("drop")
+    told = [one.name for one in stage.connect().heard if one.name != "error"]
+    assert told == ["openOrder", "orderStatus", "openOrderEnd", "managedAccounts", "nextValidId"]
+
+
 def _mute(stage: Stage, client: Client) -> None:
     assert market(stage, client, 60) == []
     stage.do("clear", name="mute")
@@ -564,6 +572,7 @@ CHECKS: dict[str, Check] = {
     "no_login": _no_login,
     "client_id_taken": _client_id_taken,
     "no_next_id": _no_next_id,
+    "orders_first": _orders_first,
     "mute": _mute,
     "half_open": _half_open,
     "no_current_time": _no_time,

@@ -94,7 +94,7 @@ async def test_it_qualifies_streams_and_takes_snapshots(scene: Scene) -> None:
     """Contract details, live ticks on both sides, a snapshot that ends."""
     client = await scene.connect()
     (details,) = await client.reqContractDetailsAsync(EURUSD)
-    assert (details.contract.conId, details.minTick, details.minSize) == (12087792, 0.00005, 1)
+    assert (details.contract.conId, details.minTick, details.minSize) == (12087792, 0.00005, 0.01)
     ticker = client.reqMktData(details.contract)
     await until(lambda: ticker.bid == 1.17 and ticker.ask == 1.17005)
     client.cancelMktData(details.contract)

@@ -22,6 +22,7 @@ from phoenix_core.beads import (
     SessionEvent,
 )
 from phoenix_core.gate.statements import Close, Resume
+from phoenix_core.trade.protection import Protection, protection_of
 from phoenix_core.values import CommandId, Role, State, derived_id, text_hash
 from phoenix_core.watch.codes import Code
 from phoenix_core.watch.drift import Cause
@@ -154,6 +155,31 @@ async def test_a_cancel_that_comes_too_late_is_one_cancel(fault: str, tmp_path: 
         await desk.leap(5)
         assert len(desk.scene.sent("cancelOrder")) == 1 and desk.stands(State.MANAGED)
         assert len(set(desk.placed())) == 3 and max(desk.nets) == APPROVED
+
+
+@shows("F04", "F36", "L9")
+@pytest.mark.parametrize("died", [False, True])
+async def test_orders_that_are_told_before_a_session_is_ready_say_nothing_new(died: bool, tmp_path: Path) -> None:
+    """Live gateways tell what works, and its end, before the account and the next id: after a cut as well as to another
+    process it is the same position, protected, with no disagreement and no new frame."""
+    async with at_work(tmp_path) as desk:
+        desk.scene.server.fault("orders_first")
+        await managed(desk)
+        if died:
+            desk.die()
+            await desk.revive()
+            await desk.until(desk.is_fresh)
+        else:
+            desk.scene.cut()
+            await desk.until(lambda: not desk.stage.engine.link.up)
+            await back(desk)
+        await desk.leap(301)
+        await desk.until(lambda: desk.stands(State.MANAGED))
+        assert protection_of(desk.stake, desk.scene.clock.now()) is Protection.FULL
+        assert len(desk.placed()) == 3 and causes(desk) == [] and fills(desk) == [APPROVED]
+        desk.sign(Close(desk.stake.position.position_id, WORDS))
+        await desk.reaches(State.CLOSED)
+        assert not desk.working() and desk.at_broker() == 0
 
 
 @shows("S32-CON-08")

@@ -15,8 +15,8 @@ from phoenix_adapters.brokers.ibkr.pacing import Pacer
 from phoenix_adapters.brokers.ibkr.session import Session
 from phoenix_adapters.brokers.mock.market import CARDS
 from phoenix_adapters.gateway import Setup
-from phoenix_adapters.wire import Unframer, frame, to_server
-from phoenix_core.facts import CancelSaid, ErrorSaid, FrameSaid
+from phoenix_adapters.wire import Unframer, frame, from_server, to_client, to_server
+from phoenix_core.facts import CancelSaid, ErrorSaid, FrameSaid, OrderSaid
 from phoenix_core.kernel import ClearedOrder
 from phoenix_core.orders import exit_ref
 from phoenix_core.values import OrderRef, Price, Quantity, Role
@@ -86,6 +86,28 @@ async def test_a_revision_goes_out_under_the_orders_own_id_and_names_no_parent()
         assert [(r["orderId"], r["parentId"]) for r in again] == [(first[1], "0"), (first[2], "0")]
         await scene.until(lambda: all(one.quantity == 15_000 for one in scene.server.core.venue.book.live.values()))
         assert len(scene.server.core.venue.book.live) == 2 and not [s for s in of(scene, ErrorSaid) if s.ref]
+
+
+@shows("F01", "L13")
+async def test_no_new_order_takes_the_id_of_one_that_lives(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under it, it would be a change of that one: an order of ours that is told under a higher id than the gateway
+    offered lifts what comes next, whatever the library makes of the message; another client's id is its own."""
+    async with played() as scene:
+        await ready(scene)
+        line = scene.broker.line
+        assert line is not None
+        monkeypatch.setattr(line.ib.wrapper, "openOrder", None)  # the library can't read it
+        _ = await enter(scene)
+        fields = next(one.fields for one in scene.frames if one.dir == "out" and one.fields[0] == "5")
+        record = from_server(fields, line.version).record
+        for client, order_id in ((17, 500), (18, 900)):
+            told = to_client("openOrder", line.version, record, clientId=client, orderId=order_id, permId=order_id)
+            scene.server.act("frame", fields="|".join(told))
+        await scene.until(lambda: {500, 900} <= {one.order_id for one in of(scene, OrderSaid)})
+        await scene.until(lambda: scene.broker.room() >= 3)
+        scene.broker.hand_over(bracket(scene.broker.instruments()[SYMBOL], scene.account, "two"))
+        await scene.until(lambda: len(scene.sent("placeOrder")) == 6)
+        assert 500 < min(int(r["orderId"]) for r in scene.sent("placeOrder")[3:]) < 900
 
 
 @pytest.mark.parametrize(

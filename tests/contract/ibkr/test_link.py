@@ -204,6 +204,20 @@ async def test_the_late_end_of_one_question_does_not_end_the_next() -> None:
         assert await second == []
 
 
+@shows("F45")
+async def test_what_the_library_would_ask_by_itself_never_leaves() -> None:
+    """On each 1102 it would ask for a summary of the account that nobody ends, and get a 322 for the third: nothing
+    leaves but what we send."""
+    async with played() as scene:
+        await ready(scene)
+        for _ in range(3):
+            scene.server.act("link_lost")
+            scene.server.act("link_restored")
+        await scene.until(lambda: events(scene).count(LinkEvent.RESTORED) == 3)
+        assert await scene.broker.round_trip()
+        assert not scene.sent("reqAccountSummary") and not [one for one in of(scene, ErrorSaid) if one.code == 322]
+
+
 @shows("F01", "L13")
 async def test_ids_of_an_earlier_session_name_nothing() -> None:
     """Before the broker bound them again, neither a cancel nor a revision goes out by an old id."""

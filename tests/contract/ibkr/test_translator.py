@@ -252,6 +252,17 @@ def test_a_pair_has_the_venues_least_size_whatever_its_card_says(base: str, stat
     assert card_of(record, "IDEALPRO").minimum == least
 
 
+@pytest.mark.parametrize(
+    ("kind", "told", "step"),
+    [("CASH", "0.01", 1), ("STK", "0.0001", 1), ("STK", "1", 1), ("STK", "100", 100), ("CASH", "", 1)],
+)
+def test_whole_units_are_traded_whatever_part_of_one_a_card_names(kind: str, told: str, step: int) -> None:
+    """Live gateways name a cent of EUR.USD and a ten-thousandth of a share, of which the API takes none (10243)."""
+    sizes = {"minSize": told, "sizeIncrement": told}
+    card = card_of(said(symbol="EUR", currency="USD", secType=kind, minTick="0.00005", conId=1, **sizes), "SMART")
+    assert card.increment == step and card.minimum >= step
+
+
 def test_hours_of_the_older_form_name_the_day_on_which_they_end() -> None:
     """`1715-1700` of a Wednesday is the session that began on Tuesday evening."""
     ((opens, closes),) = hours("20261118:1715-1700", "US/Eastern")

@@ -39,6 +39,9 @@ IDEALPRO_MIN: Final[Mapping[str, int]] = {
 }
 # A card tells the hours of the next few days only, and those may change: it is asked for anew while a desk runs on.
 CARD_FOR: Final = timedelta(hours=6)
+# Live gateways tell a cent of EUR.USD and a ten-thousandth of a share as the least size and step. Through the API they
+# take no part of a share (10243): this desk trades whole units.
+WHOLE: Final = Decimal(1)
 _PAIR_LETTERS: Final = 6
 CURRENCIES: Final = frozenset(
     {"USD", "EUR", "GBP", "JPY", "CHF", "AUD", "NZD", "CAD", "SEK", "NOK", "DKK", "HKD", "SGD", "CNH", "MXN"}
@@ -65,7 +68,7 @@ def card_of(record: Record, exchange: str) -> Instrument:
     if tick is None or tick <= 0 or con_id is None:
         raise WireError(f"the card of {record['symbol'][:20]!r} has no tick or contract id")
     cash = record["secType"] == SecType.CASH.value
-    least = number(record.get("minSize", "")) or Decimal(1)
+    least = max(number(record.get("minSize", "")) or WHOLE, WHOLE)
     if cash:
         least = max(least, Decimal(IDEALPRO_MIN.get(record["symbol"], max(IDEALPRO_MIN.values()))))
     return Instrument(
@@ -77,7 +80,7 @@ def card_of(record: Record, exchange: str) -> Instrument:
         exchange=exchange,
         con_id=con_id,
         tick=Price(tick),
-        increment=Quantity(number(record.get("sizeIncrement", "")) or Decimal(1)),
+        increment=Quantity(max(number(record.get("sizeIncrement", "")) or WHOLE, WHOLE)),
         minimum=Quantity(least),
     )
 

@@ -120,14 +120,15 @@ def load() -> ModuleType:
                 loop.close()
 
 
-def _without_destructor(library: ModuleType) -> type:
-    """The library's class, but for its destructor, which writes to the socket whenever the collector comes by."""
-    return type("Client", (library.IB,), {"__del__": lambda self: None})
+def _silent(library: ModuleType) -> type:
+    """The library's class, but for what writes to the socket by itself: its destructor, whenever the collector comes
+    by, and its answer to 1102, an account summary that nobody asked for and nobody ends; the third gets a 322."""
+    return type("Client", (library.IB,), {"__del__": lambda self: None, "_onError": lambda self, *said: None})
 
 
 def new_client(client_id: int) -> IB:
     """A fresh client. Its throttle is off: one first-in-first-out queue would hold a cancel behind data requests."""
-    made = cast(IB, _without_destructor(load())())
+    made = cast(IB, _silent(load())())
     made.client.MaxRequests = 0
     made.wrapper.clientId = client_id
     return made

@@ -187,6 +187,9 @@ class Session:
                 offered = whole(message.record["orderId"]) or 0
                 self.first_id = self.first_id or offered
                 self.ib.client.updateReqId(offered)
+            elif message.name == "openOrder" and message.record["clientId"] == str(self.client_id):
+                # A new order under the id of one that lives would be a change of that one.
+                self.ib.client.updateReqId((whole(message.record["orderId"]) or 0) + 1)
             self.hear(message)
             self._answer(message)
         except WireError as error:
