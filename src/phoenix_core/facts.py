@@ -53,6 +53,12 @@ class OrderSaid:
     group: str = ""
     completed: bool = False  # told by the completed-orders query
     reason: str = ""
+    symbol: str = ""  # where the message names an instrument, also beside terms that this desk never uses
+
+    @property
+    def instrument(self) -> str | None:
+        """The instrument that the order is in; None where the message names none."""
+        return self.symbol or None if self.echo is None else self.echo.symbol
 
 
 @frozen

@@ -159,8 +159,8 @@ def foreign_of(desk: Desk, world: World) -> tuple[str, ...]:
         if one.quantity and seen.is_own(one.account) and not desk.positions.by_pair.get(one.symbol):
             found[one.symbol] = True
     for order in seen.orders:
-        if order.echo is not None and seen.is_own(order.account) and not parsed_ref(order.ref):
-            found[order.echo.symbol] = True
+        if order.instrument is not None and seen.is_own(order.account) and not parsed_ref(order.ref):
+            found[order.instrument] = True
     return tuple(found)
 
 

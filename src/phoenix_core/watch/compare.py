@@ -166,7 +166,7 @@ def _changed(before: Snapshot, snapshot: Snapshot) -> Iterator[str]:
         if was is not said and was != said:
             for order in (was, said):
                 if order is not None:
-                    yield from (order.ref, *(() if order.echo is None else (order.echo.symbol,)))
+                    yield from (order.ref, *(() if order.instrument is None else (order.instrument,)))
 
 
 def _judged(
@@ -254,7 +254,7 @@ def _orders(book: Book, orders: list[OrderSaid], rows: frozenset[str] | None) ->
             said_of.setdefault(said.ref, []).append(said)
     for ref, words in said_of.items():
         row = book.orders.get(ref)
-        symbol = row.symbol if row else next((w.echo.symbol for w in words if w.echo), None)
+        symbol = row.symbol if row else next((w.instrument for w in words if w.instrument), None)
         perm_ids = {w.perm_id for w in words if w.perm_id} | ({row.perm_id} if row and row.perm_id else set())
         if len(perm_ids) > 1:
             yield two_perm_ids(ref, tuple(perm_ids), row.perm_id if row else 0, symbol)
@@ -280,8 +280,7 @@ def _foreign(said: OrderSaid) -> Iterator[Divergence]:
     """An order that is not ours, told apart by its permanent id: all of them carry order id 0 (F50)."""
     if not _is_over(said):
         name = f"perm:{said.perm_id}" if said.perm_id else f"order:{said.order_id}"
-        symbol = said.echo.symbol if said.echo else None
-        yield Divergence(Cause.FOREIGN_ORDER, name, {"known": "no"}, {"status": said.status.value}, symbol)
+        yield Divergence(Cause.FOREIGN_ORDER, name, {"known": "no"}, {"status": said.status.value}, said.instrument)
 
 
 def _order(row: OrderRow, said: OrderSaid) -> Iterator[Divergence]:

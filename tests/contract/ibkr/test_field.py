@@ -11,6 +11,7 @@ from returns.pipeline import is_successful
 
 from phoenix_adapters.brokers.ibkr.broker import build
 from phoenix_adapters.engine.recorder import Recorder
+from phoenix_core.acts.lights import foreign_of
 from phoenix_core.acts.operate import RaiseKill
 from phoenix_core.beads import (
     Execution,
@@ -180,6 +181,23 @@ async def test_orders_that_are_told_before_a_session_is_ready_say_nothing_new(di
         desk.sign(Close(desk.stake.position.position_id, WORDS))
         await desk.reaches(State.CLOSED)
         assert not desk.working() and desk.at_broker() == 0
+
+
+@shows("F50", "I16")
+async def test_an_order_by_hand_of_a_kind_that_we_never_send_keeps_entries_out(tmp_path: Path) -> None:
+    """A stop limit that somebody placed at TWS: whatever its terms, it is an order in our instrument that is not ours,
+    and is told with its instrument; no entry goes beside it until it has ended."""
+    async with at_work(tmp_path) as desk:
+        kind = {"type": "STP LMT", "limit": "1.07000", "stop": "1.07005"}
+        desk.scene.server.act("manual_place", symbol="EURUSD", action="SELL", quantity=20_000, **kind)
+        await desk.until(lambda: bool(desk.working()))
+        await desk.leap(301)
+        await desk.until(lambda: bool(desk.bodies(ReconciliationDrift)))
+        (found,) = desk.bodies(ReconciliationDrift)
+        assert (found.cause, found.instrument) == (Cause.FOREIGN_ORDER.value, "EURUSD")
+        snapshot = desk.stage.engine.world().snapshot
+        assert snapshot is not None and foreign_of(desk.stage.desk, desk.stage.engine.world()) == ("EURUSD",)
+        assert [said.echo for said in snapshot.orders] == [None] and not desk.placed()
 
 
 @shows("S32-CON-08")

@@ -35,12 +35,12 @@ from phoenix_core.beads import (
     T2Token,
     TokenEvent,
 )
-from phoenix_core.facts import Held, Quote
+from phoenix_core.facts import BrokerStatus, Held, OrderSaid, Quote
 from phoenix_core.gate.statements import ClearKill, Close
 from phoenix_core.gate.tokens import Tokens
 from phoenix_core.kernel import decide
 from phoenix_core.refusals import Reason
-from phoenix_core.values import Account, CommandId, Mode, Money, OrderType, Price, State
+from phoenix_core.values import Account, CommandId, Mode, Money, OrderType, Price, Quantity, State
 from phoenix_core.world import World
 from tests.showing import shows
 from tests.stage import PAIR, Stage, stage
@@ -506,6 +506,11 @@ class TestRedAtSubmit:
             theirs = changed(foreign, account="mine", positions=(Held("EURUSD", Decimal(5), account="theirs"),))
             assert foreign_of(desk.desk, changed(world, snapshot=theirs)) == ()
             assert foreign_of(desk.desk, changed(world, snapshot=changed(theirs, account="theirs"))) == ("EURUSD",)
+            trailing = OrderSaid(
+                "m", 1, "", "", 77, 0, BrokerStatus.PRESUBMITTED, Quantity(Decimal(0)), symbol="EURUSD"
+            )
+            reasons, _ = bodies_of(desk, intent, changed(world, snapshot=changed(world.snapshot, orders=(trailing,))))
+            assert reasons == (Reason.INSTRUMENT_BUSY,)
             ghost = filled(desk, "P1" + "A" * 26, "5")
             _ = desk.engine.recorder.act(Said(CommandId("ghost"), ghost))
             reasons, _ = bodies_of(desk, intent, world)

@@ -225,6 +225,9 @@ class TestOrders:
         nameless = evolve(said(FOREIGN, perm_id=0), order_id=12, echo=None)
         assert (only(once(book(), snapshot(nameless))).subject) == "order:12"
         assert only(once(book(), snapshot(nameless))).instrument is None
+        # A kind of order that this desk never sends has terms that it cannot read, and an instrument that it can.
+        trailing = evolve(nameless, symbol="EURUSD")
+        assert only(once(book(), snapshot(trailing))).instrument == "EURUSD"
 
     @shows("I10")
     def test_ended_order_that_works_again(self) -> None:

@@ -130,6 +130,7 @@ class Translator:
             filled=filled,
             echo=self._echo(record),
             group=record["ocaGroup"],
+            symbol=symbol_of(record),
         )
 
     def order_status(self, record: Record) -> OrderSaid:
@@ -173,6 +174,7 @@ class Translator:
             group=record["ocaGroup"],
             completed=True,
             reason=self.accounts.masked(record["completedStatus"]),
+            symbol=symbol_of(record),
         )
 
     def execution(self, record: Record, heard_at: datetime) -> ExecutionSaid:
@@ -241,8 +243,11 @@ def merged(orders: dict[int, OrderSaid], said: OrderSaid) -> None:
     """Put a word on an order beside the words before it: an openOrder has the terms, a status the quantities."""
     key = said.perm_id or -said.order_id
     before = orders.get(key)
-    if before is not None and said.echo is None:
-        said = evolve(said, echo=before.echo, group=before.group, account=before.account, ref=said.ref or before.ref)
+    if before is not None and not said.symbol:
+        said = evolve(
+            said, echo=before.echo, symbol=before.symbol, group=before.group, account=before.account,
+            ref=said.ref or before.ref,
+        )  # fmt: skip
     elif before is not None:
         status = before.status if said.status is BrokerStatus.UNKNOWN else said.status
         said = evolve(said, remaining=before.remaining, held=before.held, status=status)
