@@ -71,6 +71,7 @@ def completed_order(order: Order, zone: str) -> Record:
     return {
         **echo("completedOrder", order.sent),
         **_terms(order),
+        "totalQuantity": text(order.remaining),  # of one that filled live gateways say 0
         "filledQuantity": text(order.filled),
         "parentPermId": str(order.parent.perm_id) if order.parent else "",
         "completedTime": written_time(order.ended, zone),

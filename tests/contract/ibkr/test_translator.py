@@ -97,6 +97,17 @@ class TestHowMuch:
         )
         assert (word.filled, word.status, word.completed) == (Decimal(30), BrokerStatus.CANCELLED, True)
 
+    def test_a_filled_order_is_completed_with_no_quantity_left(self) -> None:
+        """Live gateways say a total of 0 beside the 5 that filled: the word is an end, names its instrument, and has no
+        terms; of one that was cancelled the total is there."""
+        terms = {"action": "BUY", "orderType": "MKT", "tif": "DAY", "secType": "STK", "symbol": "AAPL"}
+        filled = said(permId=77, currency="USD", status="Filled", totalQuantity=0, filledQuantity=5, **terms)
+        word = translator().completed_order(filled)
+        assert (word.status, word.filled, word.echo, word.instrument) == (BrokerStatus.FILLED, 5, None, "AAPL")
+        cancelled = said(permId=78, currency="USD", status="Cancelled", totalQuantity=5, filledQuantity=0, **terms)
+        echo = translator().completed_order(cancelled).echo
+        assert echo is not None and echo.quantity == 5
+
     @shows("L4")
     def test_of_an_open_order_only_filled_is_an_end(self) -> None:
         """It does not say what filled: a cancel is told by the status beside it; FILLED is the whole."""

@@ -266,11 +266,12 @@ def symbol_of(record: Mapping[str, str]) -> str:
 
 
 def line_of(record: Mapping[str, str], account: str) -> Line | None:
-    """The terms of an order as a record has them; None for terms that this desk never uses."""
+    """The terms of an order as a record has them; None for terms that this desk never uses. A completed order that
+    filled says nothing of its quantity: 0 is left of it."""
     quantity = number(record["totalQuantity"])
     kind, tif = ORDER_TYPES.get(record["orderType"]), _TIFS.get(record["tif"] or Tif.DAY.value)
     side, sec_type = _ACTIONS.get(record["action"]), _SEC_TYPES.get(record["secType"])
-    if kind is None or tif is None or side is None or sec_type is None or quantity is None:
+    if kind is None or tif is None or side is None or sec_type is None or not quantity:
         return None
     named = parsed_ref(record["orderRef"])
     return Line(
