@@ -214,12 +214,29 @@ def _modified(
         code, text = (104, "Cannot modify a filled order.") if order.status == "Filled" else (161, "Order is gone.")
         venue.tells.error(order, code, text)
         return
+    stood = order.sent, order.quantity, order.limit, order.stop, order.tif
     _amend(order, record, quantity, limit, stop)
+    if venue.faults.takes("change_kills", order.sent):
+        _die_of_it(venue, order, stood)
+        return
     if order.quantity <= order.filled:
         order.quantity = order.filled
         venue.end(order, "Filled")
     venue.tell(order)
     life.attempt(venue, order)
+
+
+def _die_of_it(venue: Venue, order: Order, stood: tuple[Record, Decimal, Decimal | None, Decimal | None, str]) -> None:
+    """A change that the broker took at first and then did not: for a moment the order is what it was, then it ends."""
+    venue.tell(order)
+    for order.status in ("PendingCancel", "Submitted"):
+        venue.tells.status(order)
+    order.sent, order.quantity, order.limit, order.stop, order.tif = stood
+    order.status = "PreSubmitted"
+    venue.tell(order)
+    venue.cancelled(order, "We cannot accept an order at these terms.")
+    text = "Order rejected - reason:Order has been cancelled already, too late to replace"
+    venue.tells.error(order, 201, text)
 
 
 def cancel(venue: Venue, client_id: int, order_id: int) -> None:

@@ -356,6 +356,17 @@ def _no_next_id(stage: Stage, client: Client) -> None:
     assert not other.got("nextValidId")
 
 
+def _change_kills(stage: Stage, client: Client) -> None:
+    order = client.place(orderType="LMT", lmtPrice="1.10000", tif="GTC")
+    stage.wait()
+    client.forget()
+    _ = client.place(orderId=order, orderType="LMT", lmtPrice="1.10005", tif="GTC")
+    stage.wait(5)
+    words = ["openOrder", "Submitted", "PendingCancel", "Submitted", "openOrder", "PreSubmitted", "Cancelled"]
+    assert client.story(order) == [*words, "202", "201"]
+    assert [one["lmtPrice"] for one in client.got("openOrder")] == ["1.10005", "1.1"]
+
+
 def _orders_first(stage: Stage, client: Client) -> None:
     client.place(orderType="LMT", lmtPrice="1.10000", tif="GTC")
     stage.wait()
@@ -572,6 +583,7 @@ CHECKS: dict[str, Check] = {
     "no_login": _no_login,
     "client_id_taken": _client_id_taken,
     "no_next_id": _no_next_id,
+    "change_kills": _change_kills,
     "orders_first": _orders_first,
     "mute": _mute,
     "half_open": _half_open,

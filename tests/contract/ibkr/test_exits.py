@@ -198,6 +198,33 @@ async def test_children_that_execute_more_than_is_held_are_told_at_once(tmp_path
         assert drift_of(desk, Cause.OVERFILL).instrument == "EURUSD" and desk.is_owned()
 
 
+@pytest.mark.parametrize("which", ["STP", "LMT", "child"])
+@shows("F37", "X1", "X4")
+async def test_a_change_that_ends_the_exit_leaves_nothing_bare_in_silence(which: str, tmp_path: Path) -> None:
+    """Seen on a live gateway: the new size is taken, then not, and the exit ends: cancelled, 202, 201. What stands is
+    told for what it is, and where nothing stands any more the protection is placed again once, of the size that is
+    held; never more than that may leave."""
+    async with at_work(tmp_path) as desk:
+        desk.scene.server.fault("partial_hold@BUY")
+        await managed(desk)
+        desk.scene.server.fault(f"change_kills@{which}")
+        desk.scene.server.act("manual_cancel", order_ref=desk.stake.position.order_ref)
+        await desk.until(lambda: len(desk.placed()) >= 5)
+        ended = 2 if which == "child" else 1
+        await desk.until(lambda: len([o for o in desk.stake.orders if o.role.is_exit and o.end is not None]) == ended)
+        desk.scene.server.clear("change_kills")
+        await desk.until(lambda: desk.alerted(Code.PROTECTION_LOST))
+        await desk.leap(301)
+        if which == "child":
+            await desk.until(lambda: len(desk.working()) == 2 and protection(desk) is Protection.FULL)
+            assert len(desk.placed()) == 7 and {one.quantity for one in desk.working()} == {HALF}
+        else:
+            assert len(desk.placed()) == 5 and protection(desk) is Protection.NONE
+        desk.sign(Close(desk.stake.position.position_id, WORDS))
+        await desk.reaches(State.CLOSED)
+        assert desk.nets == [0, HALF, 0] and not desk.working() and not desk.stage.desk.drifts.open
+
+
 @shows("I8", "X1")
 async def test_an_entry_that_executes_more_than_was_approved_is_told_at_once(tmp_path: Path) -> None:
     """Nothing of ours could prevent it: CRITICAL, entries stop, what is held is told as it is, and the stop grows to

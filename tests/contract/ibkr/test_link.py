@@ -204,6 +204,25 @@ async def test_the_late_end_of_one_question_does_not_end_the_next() -> None:
         assert await second == []
 
 
+async def test_a_line_of_quotes_that_ended_is_subscribed_again() -> None:
+    """10182 names the request whose updates ended: no quote stands, and the next picture asks for a line anew. The same
+    code for anything else is no line's."""
+    async with played() as scene:
+        await ready(scene)
+        await scene.until(scene.broker.quotes)
+        (line,) = [one["reqId"] for one in scene.sent("reqMktData")]
+        scene.server.fault("quotes_frozen")
+        for number in ("77777", line):
+            scene.server.act("error", code=10182, id=number, text="Failed to request live updates (disconnected).")
+            await scene.until(lambda: {10182} == {one.code for one in of(scene, ErrorSaid) if one.code > 10_000})
+            assert bool(scene.broker.quotes()) is (number != line)
+            scene.facts.clear()
+        scene.server.clear("quotes_frozen")
+        assert (await scene.broker.snapshot()).complete
+        await scene.until(scene.broker.quotes)
+        assert len({one["reqId"] for one in scene.sent("reqMktData")}) == 2
+
+
 @shows("F45")
 async def test_what_the_library_would_ask_by_itself_never_leaves() -> None:
     """On each 1102 it would ask for a summary of the account that nobody ends, and get a 322 for the third: nothing

@@ -127,6 +127,12 @@ class Board:
         self.lines.clear()
         self.forget_quotes()
 
+    def line_gone(self, req_id: str) -> None:
+        """A line has ended, and its quote with it."""
+        symbol = self.lines.pop(req_id, "")
+        _ = self.quotes.pop(symbol, None)
+        _ = self._sides.pop(symbol, None)
+
     def heard(self, name: str, record: Record) -> None:
         """A tick, or what kind of data a line carries."""
         symbol = self.lines.get(record["reqId"])

@@ -135,6 +135,8 @@ class Hearing:
                 self.say_link(LinkEvent.RESTORED, str(said.code))
             case Action.DATA_GONE:
                 self.board.forget_quotes()
+            case Action.LINE_GONE:
+                self.board.line_gone(message.record["id"])
             case Action.RENUMBER:
                 self.renumber()
             case _:
