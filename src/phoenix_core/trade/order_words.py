@@ -20,6 +20,8 @@ ENDING_CODES: Final = frozenset({103, 106, 107, 109, 110, 111, 133, 200, 201, 20
 HOLDING_CODES: Final = frozenset({399, 404})
 # The codes that say: this cancel did nothing. What became of the order, only its own status says.
 NOT_CANCELLED_CODES: Final = frozenset({135, 136, 161, 10147, 10148})
+# What a request gets that TWS does not take, also a cancel: its API was switched to read-only meanwhile.
+NOT_VALID: Final = 321
 # The codes that say: this change did nothing, the order stands as it stood (135: what it names is not found). Of an
 # order that works those that end a new one say so too, but for 103: an id that is no order's any more.
 NOT_CHANGED_CODES: Final = frozenset({105, 134, 135, 329, 2102, 10326}) | (ENDING_CODES - {103})
@@ -81,13 +83,21 @@ def error_news(known: Known, said: ErrorSaid) -> tuple[Order, ...]:
         return ()
     if said.code in HOLDING_CODES:
         return () if known.standing is Standing.HELD else (_coded(known, said, OrderEvent.HELD),)
-    if said.code in NOT_CANCELLED_CODES and known.cancel_requested is not None and not known.cancel_refused:
+    if _refuses_cancel(known, said.code):
         return (_coded(known, said, OrderEvent.CANCEL_REFUSED),)
     if said.code in NOT_CHANGED_CODES and known.sent is not None and len(known.frames) > 1:
         return (_coded(known, said, OrderEvent.CHANGE_REFUSED),)
     if said.code in ENDING_CODES and known.revision == 1 and not known.change_refused:
         return (_coded(known, said, OrderEvent.INACTIVE),)
     return ()
+
+
+def _refuses_cancel(known: Known, code: int) -> bool:
+    """Whether a code answers the cancel that is out: one of those that only a cancel gets, or a request that was not
+    valid while no other one is out."""
+    out = known.cancel_requested is not None and not known.cancel_refused
+    only = code == NOT_VALID and known.acknowledged and len(known.frames) == 1
+    return out and (code in NOT_CANCELLED_CODES or only)
 
 
 def _coded(known: Known, said: ErrorSaid, event: OrderEvent, status: str | None = None) -> Order:

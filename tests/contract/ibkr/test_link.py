@@ -133,6 +133,19 @@ async def test_an_attempt_that_is_cancelled_twice_is_cancelled(monkeypatch: pyte
     may_end.set()
 
 
+async def test_no_question_leaves_a_subscription_behind() -> None:
+    """The account's figures go on coming until they are cancelled, also where their end never came."""
+    async with played() as scene:
+        await ready(scene)
+        scene.server.fault("snapshot_never_ends=account")
+        scene.broker.answer_within_s = 0.6
+        assert not (await scene.broker.snapshot()).complete
+        scene.server.clear("snapshot_never_ends")
+        assert await scene.broker.round_trip()
+        asked = [one["reqId"] for one in scene.sent("reqAccountUpdatesMulti")]
+        assert [one["reqId"] for one in scene.sent("cancelAccountUpdatesMulti")] == asked != []
+
+
 @shows("I13", "F81")
 async def test_a_picture_that_spans_two_sessions_is_none() -> None:
     """The link falls while it is gathered: incomplete, whatever had ended by then."""

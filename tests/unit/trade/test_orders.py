@@ -292,6 +292,23 @@ class TestCodesEndOnlyWhatWasNeverAcknowledged:
             shown = after(refused, order_said(STOP_REF, echo=log.order(STOP_REF).line))
             assert shown.quantity_at_most == 4
 
+    def test_a_request_that_is_not_taken_is_the_cancel_where_nothing_else_is_out(self) -> None:
+        """321: the API is read-only by now. The order works on, and nobody waits for its end; without a cancel it is a
+        word about the order, and beside a change it is the change."""
+        log = tell(submitted(), order_said(STOP_REF, echo=exit_lines()[0]))
+        (body,) = error_news(log.order(STOP_REF), error(321, STOP_REF))
+        assert body.event is E.INACTIVE
+        log.append(order_bead(log.order(STOP_REF), E.CANCEL_REQUESTED))
+        (body,) = error_news(log.order(STOP_REF), error(321, STOP_REF))
+        assert body.event is E.CANCEL_REFUSED
+        log.append(body)
+        assert log.order(STOP_REF).standing is Standing.WORKING and log.order(STOP_REF).cancel_refused
+        changed = tell(submitted(), order_said(STOP_REF, echo=exit_lines()[0]))
+        changed.append(revision(changed, STOP_REF, 4), order_bead(changed.order(STOP_REF), E.SENT))
+        changed.append(order_bead(changed.order(STOP_REF), E.CANCEL_REQUESTED))
+        (body,) = error_news(changed.order(STOP_REF), error(321, STOP_REF))
+        assert body.event is E.CHANGE_REFUSED
+
     def test_not_found_is_the_answer_to_the_cancel_where_one_was_asked_for(self) -> None:
         """135 answers a change as well as a cancel: of an exit that was to change and then to end it is the end that
         was refused first, so that nobody waits for it; of one that was only to change it is the change."""

@@ -53,13 +53,10 @@ async def _positions(session: Session, within_s: float) -> list[Record] | None:
 
 
 async def _account(session: Session, account: str, within_s: float) -> list[Record] | None:
-    rows = await session.ask(
+    return await session.ask(
         "reqAccountUpdatesMulti", ("accountUpdateMulti",), "accountUpdateMultiEnd", within_s, True,
-        account=account, ledgerAndNLV=False,
+        "cancelAccountUpdatesMulti", account=account, ledgerAndNLV=False,
     )  # fmt: skip
-    if rows:
-        _ = await session.tell("cancelAccountUpdatesMulti", reqId=rows[0]["reqId"])
-    return rows
 
 
 async def resynchronised(session: Session, account: str, within_s: float) -> bool:

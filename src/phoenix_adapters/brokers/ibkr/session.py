@@ -140,9 +140,18 @@ class Session:
         return self.up
 
     async def ask(
-        self, name: str, rows: tuple[str, ...], end: str, within_s: float, numbered: bool = False, /, **values: object
+        self,
+        name: str,
+        rows: tuple[str, ...],
+        end: str,
+        within_s: float,
+        numbered: bool = False,
+        cancel: str = "",
+        /,
+        **values: object,
     ) -> list[Record] | None:
-        """The rows of an answer that ended within the time; None where it did not end, or was refused."""
+        """The rows of an answer that ended within the time; None where it did not end, or was refused. What goes on
+        after its end is cancelled, also where the end never came: else each question would leave one more behind."""
         if not self.up:
             return None
         req_id = str(self.next_id()) if numbered else None
@@ -161,6 +170,8 @@ class Session:
                 self._stale_ends.add(end)
         finally:
             self._questions.remove(question)
+        if cancel and question.sent:
+            _ = await self.tell(cancel, reqId=req_id)
         return question.rows if whole_answer else None
 
     # --- in ---
