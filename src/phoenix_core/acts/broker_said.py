@@ -74,6 +74,10 @@ Beads = list[Body | Draft | None]
 # The broker's small talk: farms that connect, data that is inactive. Nothing to keep, nothing to do.
 SMALL_TALK: Final = frozenset({2104, 2106, 2107, 2108, 2119, 2158})
 TOO_FAST: Final = 100
+# The broker behind the gateway is away, or back: the link's own alerts tell of it, once. While it is away a gateway says
+# so every few seconds, for as long as a nightly reset lasts.
+AWAY: Final = frozenset({1100, 2110})
+BACK: Final = frozenset({1101, 1102})
 
 
 def _said(desk: Desk, command: Said, world: World) -> Ruling:
@@ -200,6 +204,9 @@ def _error(desk: Desk, command: Said, said: ErrorSaid, world: World) -> Ruling:
 def _session_error(desk: Desk, command: Said, said: ErrorSaid, world: World) -> Ruling:
     subject = f"code {said.code}"
     kept = seen(About.WARNING, subject, message=said.message)
+    if said.code in AWAY | BACK:
+        known = said.code in AWAY and desk.sessions.degraded
+        return granted(subject, None if known else kept)
     code = Code.PACING_VIOLATION if said.code == TOO_FAST else Code.BROKER_WARNING  # neither is ever held back
     return granted(subject, kept, alert(code, subject, command.command_id))
 

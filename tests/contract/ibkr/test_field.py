@@ -14,9 +14,13 @@ from phoenix_adapters.engine.recorder import Recorder
 from phoenix_core.acts.lights import foreign_of
 from phoenix_core.acts.operate import RaiseKill
 from phoenix_core.beads import (
+    About,
+    Alert,
+    AlertEvent,
     Execution,
     ExecutionEvent,
     IbkrSession,
+    Observation,
     Order,
     OrderEvent,
     ReconciliationDrift,
@@ -198,6 +202,22 @@ async def test_an_order_by_hand_of_a_kind_that_we_never_send_keeps_entries_out(t
         snapshot = desk.stage.engine.world().snapshot
         assert snapshot is not None and foreign_of(desk.stage.desk, desk.stage.engine.world()) == ("EURUSD",)
         assert [said.echo for said in snapshot.orders] == [None] and not desk.placed()
+
+
+@shows("S33-CON-06")
+async def test_a_broker_that_is_away_all_night_is_told_once(tmp_path: Path) -> None:
+    """A gateway says 1100 every few seconds until it is back: one alert, one observation, and one when it is back."""
+    async with at_work(tmp_path) as desk:
+        desk.scene.server.act("link_lost")
+        for _ in range(20):
+            desk.scene.server.act("error", code=1100, text="Connectivity between IBKR and TWS has been lost.")
+        await desk.until(lambda: desk.alerted(Code.LINK_LOST))
+        desk.scene.server.act("link_restored")
+        await desk.until(lambda: desk.alerted(Code.LINK_RESTORED))
+        told = [one.code for one in desk.bodies(Alert) if one.event is AlertEvent.RAISED]
+        assert told == [Code.LINK_LOST.value, Code.LINK_RESTORED.value]
+        kept = [one.subject for one in desk.bodies(Observation) if one.about is About.WARNING]
+        assert kept == ["code 1100", "code 1102"]
 
 
 @shows("S32-CON-08")

@@ -322,6 +322,24 @@ class TestWhose:
 
         _ = walked(walk)
 
+    @shows("S33-CON-06")
+    def test_a_broker_that_is_away_is_told_by_the_link_alone(self) -> None:
+        """1100 every few seconds through a nightly reset: the first leaves an observation, the rest nothing, and a human
+        gets the link's one alert; that it is back is an observation too."""
+
+        async def walk(desk: Stage) -> None:
+            def left(code: int) -> list[object]:
+                said = ErrorSaid("m", desk.broker.session(), code, "away or back")
+                return [d.body for d in decide(desk.desk, Said(CommandId("x"), said), desk.engine.world()).drafts]
+
+            for code in (1100, 2110, 1101, 1102):
+                assert left(code) == [Observation(About.WARNING, f"code {code}", {"message": "m"})]
+            away = LinkSaid(LinkEvent.DEGRADED, desk.broker.session())
+            _ = desk.engine.recorder.act(Said(CommandId("away"), away))
+            assert (left(1100), left(2110), len(left(1102))) == ([], [], 1)
+
+        _ = walked(walk)
+
 
 class TestRestart:
     """Record, then send, never resend: what an earlier run recorded is looked up, never performed."""
