@@ -74,8 +74,8 @@ Beads = list[Body | Draft | None]
 # The broker's small talk: farms that connect, data that is inactive. Nothing to keep, nothing to do.
 SMALL_TALK: Final = frozenset({2104, 2106, 2107, 2108, 2119, 2158})
 TOO_FAST: Final = 100
-# The broker behind the gateway is away, or back: the link's own alerts tell of it, once. While it is away a gateway says
-# so every few seconds, for as long as a nightly reset lasts.
+# The broker behind the gateway is away, or back: the link's own alerts tell of it, once. While it is away a gateway
+# says so every few seconds, for as long as a nightly reset lasts.
 AWAY: Final = frozenset({1100, 2110})
 BACK: Final = frozenset({1101, 1102})
 

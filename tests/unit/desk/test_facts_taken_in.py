@@ -324,8 +324,8 @@ class TestWhose:
 
     @shows("S33-CON-06")
     def test_a_broker_that_is_away_is_told_by_the_link_alone(self) -> None:
-        """1100 every few seconds through a nightly reset: the first leaves an observation, the rest nothing, and a human
-        gets the link's one alert; that it is back is an observation too."""
+        """1100 every few seconds through a nightly reset: the first leaves an observation, the rest nothing, and a
+        human gets the link's one alert; that it is back is an observation too."""
 
         async def walk(desk: Stage) -> None:
             def left(code: int) -> list[object]:
