@@ -22,6 +22,7 @@ from tests.chaos.model import world as model
 from tests.chaos.model.compared import compare
 from tests.chaos.model.explore import Exploration, exploration, resumed
 from tests.chaos.model.rules import Command, Intent, Shared, Verdict
+from tests.chaos.model.walking import questions
 from tests.showing import shows
 
 WORLDS: Final = 110_000
@@ -56,9 +57,10 @@ def test_no_world_within_reach_breaks_a_promise(walked: Exploration) -> None:
 
 def test_the_walk_has_been_everywhere(walked: Exploration) -> None:
     """A walk that never meets a state, or never hears a rule say both yes and no, shows nothing about it."""
-    states = {intent.state for _, intent, _ in walked.asked}
+    asked = questions(walked)
+    states = {intent.state for _, intent, _ in asked}
     assert states == {"NONE", *(state.value for state in State)}
-    answers = {(c.name, bool(rules.judge(shared, intent, c).no)) for shared, intent, c in walked.asked}
+    answers = {(c.name, bool(rules.judge(shared, intent, c).no)) for shared, intent, c in asked}
     always_yes = {"propose", "kill", "lease", "clear"}  # nothing forbids these; only what stands is cleared
     # The first two carry a refusal themselves, the third is a token presented once more after its end.
     always_no = {"withhold", "withhold_close", "present"}

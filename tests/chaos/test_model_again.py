@@ -15,11 +15,11 @@ import pytest
 from phoenix_core.acts import after, due, last_look, timed
 from phoenix_core.acts import exits as leaving
 from phoenix_core.trade import exits, order_book, protection
-from tests.chaos.model import rules, world
-from tests.chaos.model.compared import Compared, compare, first_difference
-from tests.chaos.model.explore import OPENINGS_AGAIN, Exploration, exploration
+from tests.chaos.model import rules
+from tests.chaos.model.compared import Compared
+from tests.chaos.model.explore import OPENINGS_AGAIN, Exploration
 from tests.chaos.model.rules import Command, Intent, Shared, Verdict
-from tests.chaos.test_model_by_lots import reworded
+from tests.chaos.model.walking import Broken, by_broken_rules, fixtures, put_into_production, questions
 from tests.showing import shows
 
 WORLDS: Final = 4_000
@@ -28,18 +28,7 @@ ENOUGH: Final = 20_000  # worlds within which a broken rule must show
 pytestmark = pytest.mark.timeout(300)
 
 
-@pytest.fixture(scope="module")
-def walked() -> Exploration:
-    """One walk for all that look at it."""
-    walk = exploration(told=True, openings=OPENINGS_AGAIN)
-    walk.walk(WORLDS)
-    return walk
-
-
-@pytest.fixture(scope="module")
-def compared(walked: Exploration) -> Compared:
-    """Every question of that walk, asked of the production desk."""
-    return compare(walked.asked, "NONE")
+walked, compared = fixtures(OPENINGS_AGAIN, WORLDS)
 
 
 @shows("I9", "I10", "X1", "X2", "X3", "X4")
@@ -51,7 +40,8 @@ def test_no_world_within_reach_breaks_a_promise(walked: Exploration) -> None:
 
 def test_the_walk_has_been_everywhere(walked: Exploration) -> None:
     """It met protection in every state, placed by the engine and by a human, and each new rule said yes, and no."""
-    seen = [intent for _, intent, _ in walked.asked]
+    asked = questions(walked)
+    seen = [intent for _, intent, _ in asked]
     pairs = {"ASKED", "STANDS", "ENDING", "STOP", "TARGET", "STOP_ENDS", "TARGET_ENDS", "GONE"}
     assert {it.pair for it in seen if it.state == "MANAGED"} == pairs
     assert {it.again for it in seen} == {"", "MINE", "OLD", "SENT", "UNKNOWN"}
@@ -59,7 +49,7 @@ def test_the_walk_has_been_everywhere(walked: Exploration) -> None:
     assert {it.protect for it in seen} == {"", "SIGNED", "SPENT", "DONE"}
     assert {it.close for it in seen} >= {"", "SIGNED", "SPENT", "MINE", "SENT", "DROPPED", "FILLED"}
     assert {it.tries for it in seen} == {0, 1, 2} and {it.way for it in seen} == {0, 1, 2}
-    answers = {(c.name, rules.judge(shared, it, c).no) for shared, it, c in walked.asked}
+    answers = {(c.name, rules.judge(shared, it, c).no) for shared, it, c in asked}
     assert {no for name, no in answers if name == "restore"} == {
         "",
         "STATE",
@@ -125,18 +115,13 @@ def test_a_broken_rule_breaks_a_promise(name: str, monkeypatch: pytest.MonkeyPat
     table_name, rule, break_it, promise = BROKEN_MODELS[name]
     table: Any = getattr(rules, table_name)
     monkeypatch.setitem(table, rule, break_it(table[rule]))
-    world.judged.cache_clear()
-    walk = exploration(told=True, openings=OPENINGS_AGAIN)
-    walk.walk(ENOUGH)
-    world.judged.cache_clear()
+    walk = by_broken_rules(OPENINGS_AGAIN, ENOUGH)
     assert walk.broken.startswith(promise), walk.broken or "nothing was noticed"
 
 
 # --- a desk whose rules are broken ------------------------------------------------------------------------------------
 
-# What is broken: the function, a piece of its text that stands there once, what is written in its place, and the
-# commands whose answer tells.
-BROKEN_DESKS: Final[dict[str, tuple[Callable[..., Any], str, str, tuple[str, ...]]]] = {
+BROKEN_DESKS: Final[dict[str, Broken]] = {
     "placed again and again": (protection.placing_refusal, "placed >= PLACED_MAX", "False", ("turn",)),
     "what a human placed is counted": (
         protection.placing_refusal, 'not order.mandate.startswith("decision:")', "True", ("turn",)),
@@ -203,6 +188,4 @@ def test_a_broken_desk_differs_from_the_model(
     name: str, walked: Exploration, compared: Compared, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The comparison bites: one broken line of production, wherever it is called from, shows as a difference."""
-    function, old, new, told_by = BROKEN_DESKS[name]
-    monkeypatch.setattr(function, "__code__", reworded(function, old, new).__code__)
-    assert first_difference(walked.asked, compared.desks, told_by)
+    assert put_into_production(BROKEN_DESKS[name], walked, compared, monkeypatch)

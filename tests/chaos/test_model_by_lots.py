@@ -7,23 +7,20 @@ Each bug of one line that is planted here is put into production, in place, and 
 """
 
 from __future__ import annotations
-import __future__
 
-import inspect
-import textwrap
 from collections.abc import Callable
-from types import FunctionType
-from typing import Any, Final
+from typing import Final
 
 import pytest
 
 from phoenix_core.acts import after, lights, submit, timed
 from phoenix_core.trade import exits, order_life, order_words, protection
 from phoenix_core.watch import market_hours
-from tests.chaos.model import rules, world
-from tests.chaos.model.compared import Compared, compare, first_difference
-from tests.chaos.model.explore import OPENINGS_BY_LOTS, Exploration, exploration
+from tests.chaos.model import rules
+from tests.chaos.model.compared import Compared
+from tests.chaos.model.explore import OPENINGS_BY_LOTS, Exploration
 from tests.chaos.model.rules import Command, Intent, Shared, Verdict
+from tests.chaos.model.walking import Broken, by_broken_rules, fixtures, put_into_production, questions
 from tests.showing import shows
 
 WORLDS: Final = 25_000
@@ -31,18 +28,7 @@ WORLDS: Final = 25_000
 pytestmark = pytest.mark.timeout(300)
 
 
-@pytest.fixture(scope="module")
-def walked() -> Exploration:
-    """One walk for all that look at it."""
-    walk = exploration(told=True, openings=OPENINGS_BY_LOTS)
-    walk.walk(WORLDS)
-    return walk
-
-
-@pytest.fixture(scope="module")
-def compared(walked: Exploration) -> Compared:
-    """Every question of that walk, asked of the production desk."""
-    return compare(walked.asked, "NONE")
+walked, compared = fixtures(OPENINGS_BY_LOTS, WORLDS)
 
 
 @shows("I1", "I2", "I4", "I8", "I9", "X1", "X2", "X3", "X4")
@@ -54,15 +40,16 @@ def test_no_world_within_reach_breaks_a_promise(walked: Exploration) -> None:
 
 def test_the_walk_has_been_everywhere(walked: Exploration) -> None:
     """It met a part, a part that left, a pair of the wrong size and every hour; each new rule said yes, and no."""
-    seen = [intent for _, intent, _ in walked.asked]
+    asked = questions(walked)
+    seen = [intent for _, intent, _ in asked]
     assert {(it.got, it.out) for it in seen} == {(0, 0), (1, 0), (1, 1), (2, 0), (2, 1), (2, 2)}
     assert {it.change for it in seen} == {"", "MINE", "OLD", "SENT", "UNKNOWN"}
     assert {it.size for it in seen} == {0, 1, 2}  # shrunk, and grown by what filled after its end
     assert {it.pair for it in seen} == {"", "ASKED", "STANDS", "ENDING", "GONE"}
     hours = {"submit", "present", "look", "look_close", "look_resize", "resize", "carry", "assemble"}
-    assert {(c.name, c.market) for _, _, c in walked.asked} >= {(name, "SOON") for name in hours}
-    assert {c.market for _, _, c in walked.asked} == {"OPEN", "SOON", "SHUT", "UNKNOWN"}
-    answers = {(c.name, rules.judge(shared, it, c).no) for shared, it, c in walked.asked}
+    assert {(c.name, c.market) for _, _, c in asked} >= {(name, "SOON") for name in hours}
+    assert {c.market for _, _, c in asked} == {"OPEN", "SOON", "SHUT", "UNKNOWN"}
+    answers = {(c.name, rules.judge(shared, it, c).no) for shared, it, c in asked}
     assert answers >= {("submit", "MARKET"), ("look", "MARKET"), ("present", "MARKET"), ("look_resize", "EXIT")}
     assert answers >= {(name, no) for name in ("rest", "resize") for no in ("", "STATE")}
     always_no = {"present", "withhold", "withhold_close", "withhold_resize"}
@@ -157,10 +144,7 @@ def test_a_broken_rule_breaks_a_promise(name: str, monkeypatch: pytest.MonkeyPat
     for rule, (table_name, break_it) in broken.items():
         table: Rules = getattr(rules, table_name)
         monkeypatch.setitem(table, rule, break_it(table[rule]))
-    world.judged.cache_clear()
-    walk = exploration(told=True, openings=OPENINGS_BY_LOTS)
-    walk.walk(WORLDS)
-    world.judged.cache_clear()
+    walk = by_broken_rules(OPENINGS_BY_LOTS, WORLDS)
     assert walk.broken.startswith(promise), walk.broken or "nothing was noticed"
     assert walk.story
 
@@ -169,9 +153,7 @@ def test_a_broken_rule_breaks_a_promise(name: str, monkeypatch: pytest.MonkeyPat
 
 _AT_MOST: Final = vars(order_life.Known)["quantity_at_most"].fget
 
-# What is broken: the function, a piece of its text that stands there once, what is written in its place, and the
-# commands whose answer tells.
-BROKEN_DESKS: Final[dict[str, tuple[Callable[..., Any], str, str, tuple[str, ...]]]] = {
+BROKEN_DESKS: Final[dict[str, Broken]] = {
     "a close of what was ordered": (
         exits.close_plan, "Quantity(stake.held)", "stake.position.requested_quantity", ("carry",)),
     "a part is told as the whole": (order_words.end_said, "status is BrokerStatus.FILLED", "filled > 0", ("ack",)),
@@ -227,25 +209,9 @@ BROKEN_DESKS: Final[dict[str, tuple[Callable[..., Any], str, str, tuple[str, ...
 }  # fmt: skip
 
 
-def reworded(function: Callable[..., Any], old: str, new: str) -> FunctionType:
-    """The function with one piece of its text replaced, over the same names."""
-    assert isinstance(function, FunctionType)
-    text = textwrap.dedent(inspect.getsource(function))
-    assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times in {function.__name__}"
-    text = text.replace("@property\n", "").replace(old, new)
-    names: dict[str, Any] = {}
-    flags = __future__.annotations.compiler_flag
-    exec(compile(text, function.__code__.co_filename, "exec", flags), function.__globals__, names)
-    made = names[function.__name__]
-    assert isinstance(made, FunctionType)
-    return made
-
-
 @pytest.mark.parametrize("name", BROKEN_DESKS)
 def test_a_broken_desk_differs_from_the_model(
     name: str, walked: Exploration, compared: Compared, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The comparison bites: one broken line of production, wherever it is called from, shows as a difference."""
-    function, old, new, told_by = BROKEN_DESKS[name]
-    monkeypatch.setattr(function, "__code__", reworded(function, old, new).__code__)
-    assert first_difference(walked.asked, compared.desks, told_by)
+    assert put_into_production(BROKEN_DESKS[name], walked, compared, monkeypatch)

@@ -17,6 +17,8 @@ from tests.chaos.scene_plants import SCENE_PLANTS
 from tests.chaos.test_model_again import BROKEN_DESKS as BROKEN_AGAIN
 from tests.chaos.test_model_again import WORLDS as WORLDS_AGAIN
 from tests.chaos.test_model_by_lots import BROKEN_DESKS
+from tests.chaos.test_model_leaving import BROKEN_DESKS as BROKEN_LEAVING
+from tests.chaos.test_model_leaving import WORLDS as WORLDS_LEAVING
 from tests.showing import REPOSITORY
 
 PAGE: Final = (REPOSITORY / "docs" / "reliability.md").read_text("utf-8")
@@ -59,5 +61,7 @@ def test_the_figures_of_the_page_are_those_of_the_code() -> None:
         f"{len(BROKEN_DESKS)} bugs of one line are put into production",
         f"{len(BROKEN_AGAIN)} bugs of one line differ",
         f"{WORLDS_AGAIN:,} worlds and ",
+        f"and is not changed. {len(BROKEN_LEAVING)} bugs of one line differ",
+        f"{WORLDS_LEAVING:,} worlds and ",
     ):
         assert words in said, words

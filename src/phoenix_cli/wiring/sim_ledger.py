@@ -238,8 +238,8 @@ def _execution(ledger: Ledger, body: Execution, bead: Bead) -> Found:
     if ledger.adopted.pop(name, None) != body.quantity:
         ledger.traded.add(name)
     before, family = ledger.held(name), ledger.families.setdefault(name, {})
-    stated = body.event is ExecutionEvent.STATED
-    if body.family not in family and not stated:
+    stated = body.event is ExecutionEvent.STATED and body.family.startswith("stated.")
+    if body.family not in family and body.event is not ExecutionEvent.STATED:
         covered = Decimal(body.quantity)
         for known in family.values():
             if known.stated and (known.ref, known.side) == (body.ref or "", body.side):

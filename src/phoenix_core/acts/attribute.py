@@ -22,6 +22,7 @@ from phoenix_core.orders import parsed_ref
 from phoenix_core.refusals import Reason, Refusal, refusal
 from phoenix_core.trade.executions import family_of
 from phoenix_core.trade.fills import Answer
+from phoenix_core.trade.order_life import Known
 from phoenix_core.trade.positions import Open
 from phoenix_core.values import ARITHMETIC, ZERO, Role, Side, plain
 from phoenix_core.watch.drift import OpenDrift
@@ -104,4 +105,23 @@ def _at_holding(desk: Desk, drift: OpenDrift, world: World) -> _Place | Refusal:
     gap = ARITHMETIC.subtract(theirs, desk.positions.net(symbol))
     position = owners[0]
     entered = (gap > 0) == (position.side is Side.BUY)
-    return _Place(position, "", Role.ENTRY if entered else Role.CLOSE, gap.copy_abs())
+    most = gap.copy_abs()
+    order = _ahead(desk, position, entered, most)
+    if order is not None:
+        return _Place(position, order.ref, order.role, most)
+    return _Place(position, "", Role.ENTRY if entered else Role.CLOSE, most)
+
+
+def _ahead(desk: Desk, position: Open, entered: bool, gap: Decimal) -> Known | None:
+    """The one order by whose own word all that the picture lacks was its own: an execution that is booked as nobody's
+    would leave it with more to execute than it has. None where something of nobody's stands already: it may be that."""
+    if any(fill.stated and not fill.ref for fill in desk.fills.of(position.position_id)):
+        return None
+    executed = desk.fills.executed(position.position_id)
+    lacks = {
+        order.ref: ARITHMETIC.subtract(order.filled, executed.get(order.ref, ZERO))
+        for order in desk.orders.of(position.position_id)
+        if order.role.is_exit is not entered
+    }
+    ahead = [ref for ref, lack in lacks.items() if lack > 0]
+    return desk.orders.find(ahead[0]) if len(ahead) == 1 and lacks[ahead[0]] == gap else None

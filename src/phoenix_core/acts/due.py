@@ -166,7 +166,7 @@ def _due_to_entries(desk: Desk, now: Moment) -> Iterator[Due]:
     for position in desk.positions.in_state(State.FILLED):
         yield from _due_to_protection(desk, position, now)
     for position in desk.positions.in_state(State.MANAGED):
-        if not position.entry_working and not position.closing:
+        if not position.closing:
             yield from _due_to_protection(desk, position, now)
         if position.closing and left_over(desk, position, now):
             yield ClearAway(_id("clear", position.position_id, str(desk.head.size)), position.position_id)

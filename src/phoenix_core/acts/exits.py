@@ -215,7 +215,7 @@ def _staged(desk: Desk, way: WayOut, why: str, command_id: CommandId, world: Wor
     if way.plan.step in STAGED:
         asked = _cancels(desk, way.plan, why, world.now)
         if way.plan.step is exits.Step.SHRINK_FIRST:
-            asked = (_resizing(way.position, protection.sized(way.stake, way.plan.keeps), way.stake, world.now), *asked)
+            asked = (_resizing(way.position, protection.sized(way.stake, way.plan.keeps), way.stake, world), *asked)
         return granted(position, *asked) if asked else denied(no)
     if f"{Code.CLOSE_NOT_SENT}|{position}" in desk.alerts.by_subject:
         return denied(no)
@@ -289,13 +289,19 @@ def _resize(desk: Desk, command: Resize, world: World) -> Ruling:
         return denied(refusal(Reason.NOTHING_TO_DO))
     stake = exits.stake_of(position, desk.orders, desk.fills)
     frames = protection.resizes(stake)
-    no = placeable(desk, stake, frames, world) if frames else refusal(Reason.NOTHING_TO_DO)
+    no = _no_change(desk, stake, frames, world) if frames else refusal(Reason.NOTHING_TO_DO)
     if no is not None:
         return denied(no)
-    return granted(position.position_id, _resizing(position, frames, stake, world.now))
+    return granted(position.position_id, _resizing(position, frames, stake, world))
 
 
-def _resizing(position: Open, frames: tuple[Frame, ...], stake: exits.Stake, now: Moment) -> Order:
+def _no_change(desk: Desk, stake: exits.Stake, frames: tuple[Frame, ...], world: World) -> Refusal | None:
+    baseline, touched = baseline_of(desk, stake.position.pair), desk.orders.touched
+    grows = protection.growing_refusal(stake, frames, world.snapshot, world.link.session, touched, baseline)
+    return placeable(desk, stake, frames, world) or grows
+
+
+def _resizing(position: Open, frames: tuple[Frame, ...], stake: exits.Stake, world: World) -> Order:
     return Order(
         event=OrderEvent.RECORDED,
         position_id=position.position_id,
@@ -303,8 +309,9 @@ def _resizing(position: Open, frames: tuple[Frame, ...], stake: exits.Stake, now
         frames=frames,
         group=next(order.group for order in stake.pair if order.ref == frames[0].ref),
         mandate=exits.exit_mandate(position),
-        ticks=now.ticks,
-        boot=now.boot,
+        session=world.link.session,
+        ticks=world.now.ticks,
+        boot=world.now.boot,
     )
 
 

@@ -38,6 +38,7 @@ _REVISED: Final = re.compile(r"(.+)\.([0-9]{2})", re.DOTALL)
 
 # Sums of exact products are exact. Where a partly closed entry makes a fraction, eight places are far below a cent, and
 # an average of prices is finer than any tick.
+STATED: Final = "stated."  # begins the id of what is stated without one of the broker's
 STEP: Final = Decimal("0.00000001")
 
 
@@ -71,6 +72,12 @@ class Fill:
     stated: bool = False
     charge: Charge | None = None
 
+    @property
+    def gives_way(self) -> bool:
+        """Whether it stands for executions of its order that may still come: a human stated a quantity. One that was
+        stated under the broker's own id stands for itself alone."""
+        return self.stated and self.family.startswith(STATED)
+
 
 @frozen
 class Totals:
@@ -102,7 +109,7 @@ def taken(fills: tuple[Fill, ...], fill: Fill) -> tuple[Fill, ...]:
     covered = ZERO if fill.stated else fill.quantity
     kept: list[Fill] = []
     for known in fills:
-        if known.stated and (known.ref, known.side) == (fill.ref, fill.side):
+        if known.gives_way and (known.ref, known.side) == (fill.ref, fill.side):
             less = min(known.quantity, covered)
             covered = ARITHMETIC.subtract(covered, less)
             known = evolve(known, quantity=Quantity(ARITHMETIC.subtract(known.quantity, less)))

@@ -14,7 +14,7 @@ from typing import Final, TypedDict
 from attrs import frozen
 
 from phoenix_core.beads import Bead, Order, OrderEvent
-from phoenix_core.orders import Frame, Line
+from phoenix_core.orders import Frame, Line, order_hash
 from phoenix_core.records import evolve
 from phoenix_core.values import ARITHMETIC, NO_QUANTITY, Moment, Named, Quantity, Role, instant, plain
 
@@ -56,6 +56,7 @@ class Known:
     sent: Moment | None = None  # of the last revision
     acknowledged: bool = False
     answered: bool = False  # the broker's word on the last revision is known
+    asked_in: int = 0  # the session that the last revision was recorded in, or its frame sent in; 0 where none is known
     order_id: int = 0
     session: int = 0
     perm_ids: tuple[int, ...] = ()
@@ -164,7 +165,13 @@ def revised(known: Known, frame: Frame, bead: Bead) -> Known:
         standing=Standing.RECORDED,
         sent=None,
         answered=False,
+        asked_in=_session_of(bead),
     )
+
+
+def _session_of(bead: Bead) -> int:
+    assert isinstance(bead.body, Order), "only beads about orders record a revision"
+    return bead.body.session or 0
 
 
 def applied(known: Known, body: Order, at: datetime) -> Known:
@@ -188,7 +195,15 @@ def applied(known: Known, body: Order, at: datetime) -> Known:
         message=body.message or known.message,
         **_marks(known, perm_ids, body, at),
     )
-    return _answered(after)
+    later = is_later_word(known, body.session) and body.echo is not None and after.end is None
+    return _as_it_stands(after) if later else _answered(after)
+
+
+def is_later_word(known: Known, session: int | None) -> bool:
+    """Whether a word of this session is on all that was ever sent of an order: its last change, recorded or sent in an
+    earlier one, is not answered, and its frame is not on the way any more."""
+    open_change = not known.answered and known.revision > 1 and known.asked_in > 0
+    return open_change and session is not None and session not in (0, known.asked_in)
 
 
 def _with(perm_ids: tuple[int, ...], perm_id: int | None) -> tuple[int, ...]:
@@ -199,6 +214,7 @@ class Marks(TypedDict, total=False):
     """What the event itself says of an order, beside the broker's words that come with it."""
 
     sent: Moment
+    asked_in: int
     acknowledged: bool
     cancel_requested: Moment
     cancel_refused: bool
@@ -210,7 +226,7 @@ class Marks(TypedDict, total=False):
 def _marks(known: Known, perm_ids: tuple[int, ...], body: Order, at: datetime) -> Marks:
     match body.event:
         case OrderEvent.SENT:
-            return {"sent": instant(at, body.ticks, body.boot)}
+            return {"sent": instant(at, body.ticks, body.boot), "asked_in": body.session or known.asked_in}
         case OrderEvent.ACKNOWLEDGED | OrderEvent.CHANGED:
             return {"acknowledged": True}
         case OrderEvent.HELD:
@@ -235,6 +251,14 @@ def _answered(known: Known) -> Known:
     if answered and (not known.answered or len(known.frames) > 1):
         return evolve(known, frames=(asked,), answered=True)
     return known
+
+
+def _as_it_stands(known: Known) -> Known:
+    """A change of which another session's word tells what became: the size that is echoed is the one that stands."""
+    asked, echo = known.frames[-1], known.echo
+    assert echo is not None, "asked where there is an echo"
+    line = evolve(asked.line, quantity=echo.quantity)
+    return evolve(known, frames=(Frame(asked.ref, asked.revision, order_hash((line,)), line),), answered=True)
 
 
 def _same_terms(echo: Line, line: Line) -> bool:

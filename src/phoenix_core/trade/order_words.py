@@ -10,7 +10,7 @@ from typing import Final
 
 from phoenix_core.beads import Order, OrderEvent
 from phoenix_core.facts import BrokerStatus, ErrorSaid, OrderSaid
-from phoenix_core.trade.order_life import End, Known, Standing
+from phoenix_core.trade.order_life import End, Known, Standing, is_later_word
 from phoenix_core.values import text_hash
 
 # The codes that end an order which was never acknowledged. Every other code is an observation: several of them are
@@ -58,7 +58,9 @@ def _event_of(known: Known, said: OrderSaid) -> OrderEvent | None:
         return OrderEvent.ACKNOWLEDGED
     if said.perm_id and known.perm_ids and said.perm_id not in known.perm_ids:
         return OrderEvent.CHANGED
-    differs = said.echo is not None and (said.echo, said.group) != (known.echo, known.echo_group)
+    differs = said.echo is not None and (
+        (said.echo, said.group) != (known.echo, known.echo_group) or is_later_word(known, said.session)
+    )
     return OrderEvent.CHANGED if acknowledges and (differs or said.filled > known.filled) else None
 
 

@@ -7,8 +7,10 @@ a human decides. Sizes follow what is held by revisions; a native pair keeps its
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import reduce
 from typing import Final
 
 from phoenix_core.facts import BrokerStatus, OrderSaid, Snapshot
@@ -85,11 +87,21 @@ def protection_of(stake: Stake, now: Moment) -> Protection:
         return Protection.PENDING
     if not all(_is_mandate(order) for order in orders) or len({order.echo_group for order in orders}) > 1:
         return Protection.NONE
-    rests = [stake.rest_of(order) for order in orders]
+    rests = [ARITHMETIC.subtract(stake.rest_of(order), ahead(stake, order)) for order in orders]
     if min(rests) < stake.held:
         return Protection.PENDING if makes_room(stake, now) else Protection.SHORT
     most = ARITHMETIC.add(stake.held, stake.entry_rest)
     return Protection.EXCESS if max(rests) > most or len(stake.pair) > len(PAIR) else Protection.FULL
+
+
+def ahead(stake: Stake, order: Known) -> Decimal:
+    """What an exit executed by the broker's word on it beyond its executions in the book, as far as a human stated as
+    much of no order: that was of this one, though nobody could say so, and it has so much less to execute."""
+    stated = [fill.quantity for fill in stake.fills if fill.stated and fill.role.is_exit and not fill.ref]
+    if not stated:
+        return ZERO
+    beyond = ARITHMETIC.subtract(order.filled, stake.executed(order.ref))
+    return max(ZERO, min(beyond, reduce(ARITHMETIC.add, stated, ZERO)))
 
 
 def _is_mandate(order: Known) -> bool:
@@ -173,8 +185,9 @@ def resizes(stake: Stake) -> tuple[Frame, ...]:
     """The revisions that make a standing pair fit what is held: grown after a fill, shrunk after a partial end.
 
     None while a native pair's parent may fill, none while the last revision is not answered or where one was refused
-    (why, only a human can find), none of what was asked to end, and none beside a close: what a close fills the broker
-    takes from the pair, and a revision that crosses it on the way would give it back.
+    (why, only a human can find), none of what was asked to end, none of an order of which a human stated something that
+    the log has of no order, and none beside a close: what a close fills the broker takes from the pair, and a revision
+    that crosses it on the way would give it back.
     """
     pair = stake.pair
     if any(order.role is Role.CLOSE for order in stake.exits) or any(_is_ending(order) for order in pair):
@@ -182,7 +195,32 @@ def resizes(stake: Stake) -> tuple[Frame, ...]:
     hangs = any(order.native for order in pair) and stake.entry_rest > 0
     if stake.held <= 0 or hangs or not all(order.answered and not order.change_refused for order in pair):
         return ()
-    return sized(stake, Quantity(stake.held))
+    known = {order.ref for order in pair if ahead(stake, order) == 0}
+    return tuple(frame for frame in sized(stake, Quantity(stake.held)) if frame.ref in known)
+
+
+def growing_refusal(
+    stake: Stake,
+    frames: tuple[Frame, ...],
+    snapshot: Snapshot | None,
+    session: int,
+    touched: Mapping[str, datetime],
+    baseline: Decimal = ZERO,
+) -> Refusal | None:
+    """What the broker itself made smaller than it was asked for: it knows of an execution in the group that the book
+    lacks, or somebody changed it by hand. It grows again only once a picture that began since shows all that is held;
+    before that, what it would cover may be gone, and more than is held would be left at it."""
+    new: dict[str, Decimal] = {frame.ref: frame.line.quantity for frame in frames}
+    taken = [
+        o for o in stake.pair if o.echo is not None and o.echo.quantity < min(o.line.quantity, new.get(o.ref, ZERO))
+    ]
+    if not taken:
+        return None
+    shown = pictured(stake, snapshot, session, baseline) == stake.held
+    began = None if snapshot is None else snapshot.began.wall
+    if shown and began is not None and all(touched.get(order.ref, began) <= began for order in taken):
+        return None
+    return refusal(Reason.SNAPSHOTS_MISSING, detail="the broker made it smaller: a picture of after that must show why")
 
 
 def sized(stake: Stake, rest: Quantity) -> tuple[Frame, ...]:

@@ -11,11 +11,15 @@ from collections.abc import Collection, Iterable, Mapping
 
 from attrs import Factory, define
 
+from tests.chaos.model import leaving, rules
 from tests.chaos.model.explore import Question
+from tests.chaos.model.leaving import Leaving
+from tests.chaos.model.leaving_played import held, leaving_of
+from tests.chaos.model.leaving_played import play as play_leaving
 from tests.chaos.model.played import Played, founded, intent_of, shared_of
-from tests.chaos.model.rules import LOOKS, Command, Intent, Shared, judge, older
+from tests.chaos.model.rules import LOOKS, Command, Intent, Shared, older
 
-View = tuple[Shared, Intent]
+View = tuple[Shared, Intent | Leaving]
 
 # Where the other intent is meanwhile, and how it came there.
 BYSTANDERS = {
@@ -48,13 +52,29 @@ def beside(state: str) -> Played:
     return played
 
 
+def judge(shared: Shared, intent: Intent | Leaving, command: Command) -> rules.Verdict | leaving.Verdict:
+    """The answer of the rules of the walk that this view is of."""
+    if isinstance(intent, Leaving):
+        return leaving.judge(shared, intent, command)
+    return rules.judge(shared, intent, command)
+
+
+def beginnings(bystander: str) -> dict[View, Played]:
+    """The production desks that comparing begins with: nothing was proposed yet; or all is held, or in part."""
+    desks: dict[View, Played] = {(Shared(), Intent()): beside(bystander)}
+    for part in (False, True):
+        desk = held(beside(bystander), part)
+        desks[shared_of(desk), leaving_of(desk)] = desk
+    return desks
+
+
 def compare(asked: Iterable[Question], bystander: str, differences_max: int = 20) -> Compared:
     """Ask each question once of the production desk, in every view of the first intent that the model has met."""
     by_view: dict[View, list[Command]] = defaultdict(list)
     for shared, intent, command in asked:
         by_view[shared, intent].append(command)
-    start = (Shared(), Intent())
-    desks, waiting = {start: beside(bystander)}, deque([start])
+    desks = beginnings(bystander)
+    waiting = deque(desks)
     found = Compared(desks=desks)
     while waiting and len(found.differ) < differences_max:
         view = waiting.popleft()
@@ -88,13 +108,16 @@ def _asked(desk: Played, view: View, command: Command) -> tuple[Played, str]:
     after, want = desk if command.name in LOOKS else desk.copied(), judge(*view, command)
     other = intent_of(desk, 1)
     try:
-        said = after.play(0, command)
-        got = (said, shared_of(after), intent_of(after, 0))
+        got: tuple[str, Shared, Intent | Leaving]
+        if isinstance(view[1], Leaving):
+            got = (play_leaving(after, command), shared_of(after), leaving_of(after))
+        else:
+            got = (after.play(0, command), shared_of(after), intent_of(after, 0))
     except AssertionError as error:
         return after, f"{command} in {view}: the desk breaks: {error}"
     if got != tuple(want):
         return after, f"{command} in {view}: the model says {tuple(want)}, the desk {got}"
-    expected = older(other) if command.name == "lease" else other
+    expected = older(other) if command.name in ("lease", "begin") else other
     if intent_of(after, 1) != expected:
         return after, f"{command} in {view} changed the other intent to {intent_of(after, 1)}"
     return after, ""

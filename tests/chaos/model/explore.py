@@ -16,32 +16,41 @@ from typing import Final, NamedTuple
 
 from attrs import Factory, define, field
 
-from tests.chaos.model import again
+from tests.chaos.model import again, leaving
 from tests.chaos.model import world as whole
 from tests.chaos.model.rules import Command, Intent, Shared
 from tests.chaos.model.world import Around, Log, Process, Signature, Step, Truth, World
 
-Question = tuple[Shared, Intent, Command]
-Part = Shared | Intent | Truth | Process | Signature | Around | None
+AnyWorld = World | leaving.World
+AnyStep = Step | leaving.Step
+Question = tuple[Shared, Intent | leaving.Leaving, Command]
+Part = (
+    Shared | Intent | Truth | Process | Signature | Around | leaving.Leaving | leaving.Truth | leaving.Run | bool | None
+)
 
 
 class Opening(NamedTuple):
     """Where a walk begins, and what the desk was asked on the way there."""
 
-    world: World
+    world: AnyWorld
     asked: tuple[Question, ...]
 
 
 _CALM: Final = Around()
 
 
-def steps(world: World) -> Iterator[Step]:
+def steps(world: AnyWorld) -> Iterator[AnyStep]:
     """Everything that may happen next, in the walk that this world is of."""
+    if isinstance(world, leaving.World):
+        return leaving.steps(world)
     return again.steps(world) if world.around.again else whole.steps(world)
 
 
-def broken_by(before: World, step: Step) -> str:
+def broken_by(before: AnyWorld, step: AnyStep) -> str:
     """The promise that a step breaks."""
+    if isinstance(before, leaving.World) or isinstance(step, leaving.Step):
+        assert isinstance(before, leaving.World) and isinstance(step, leaving.Step), "a walk is of one kind of worlds"
+        return leaving.broken_by(before, step)
     return again.broken_by(before, step) if before.around.again else whole.broken_by(before, step)
 
 
@@ -50,7 +59,7 @@ def opening(*labels: str, around: Around = _CALM) -> Opening:
     return _on(World(around=around), (), labels)
 
 
-def _on(world: World, before: tuple[Question, ...], labels: tuple[str, ...]) -> Opening:
+def _on(world: AnyWorld, before: tuple[Question, ...], labels: tuple[str, ...]) -> Opening:
     asked = list(before)
     for label in labels:
         step = next(step for step in steps(world) if step.label.startswith(label))
@@ -61,10 +70,13 @@ def _on(world: World, before: tuple[Question, ...], labels: tuple[str, ...]) -> 
 
 def bare(filled: Opening, *labels: str, groups: bool) -> Opening:
     """From where all is filled, on into the walk where protection ends and is placed again."""
+    assert isinstance(filled.world, World), "the third walk goes on from the first"
     return _on(again.begun(filled.world, groups), filled.asked, labels)
 
 
-def _question(world: World, i: int, command: Command) -> Question:
+def _question(world: AnyWorld, i: int, command: Command) -> Question:
+    if isinstance(world, leaving.World):
+        return world.shared, world.it, command
     return world.log.shared, world.log.intents[i], command
 
 
@@ -194,6 +206,95 @@ OPENINGS_AGAIN: Final = (
 )
 
 
+def left(*labels: str, groups: bool = True, part: bool = False) -> Opening:
+    """From where all is held, or two lots of three, on into the walk where it leaves in parts."""
+    return _on(leaving.beginning(groups, part), (), labels)
+
+
+_ALL_LEFT: Final = ("a lot leaves at the target",) * 3
+_TAKEN: Final = ("a lot leaves at the target", "target_fills")
+_FITS: Final = (*_TAKEN, "asks for resize")
+_ONE_OVER: Final = (*_TAKEN, "the target is cancelled", "target_ends")
+_LEFT_BARE: Final = (*_ONE_OVER, "the stop is cancelled", "stop_ends")
+_CLOSES: Final = ("signs close", "hands in close", "asks for carry", "sends a close", "close_sent")
+_OUT_OF: Final = ("a lot leaves at the close", "close_fills", "the day ends")
+_MAKES: Final = ("signs close", "hands in close", "asks for carry")
+_ENDED: Final = ("the stop is cancelled", "the target is cancelled", "stop_ends", "target_ends")
+# The fourth walk: what is held leaves in parts, and the day ends.
+OPENINGS_LEAVING: Final = tuple(
+    left(*labels, groups=groups, part=part)
+    for groups, part, ways in (
+        (
+            True,
+            False,
+            (
+                (),
+                _TAKEN,
+                ("a lot leaves at the stop", "target_says"),
+                ("a lot leaves at the stop", "stop_says", "states_stop"),
+                ("a lot leaves at the stop", "states_stop", "stop_says"),
+                _FITS,
+                (*_FITS, "sends a resize", "resize_sent"),
+                (*_FITS, "sends a resize", "resize_sent", "a lot leaves at the target", "stop_says"),
+                (*_FITS, "sends a resize, which", "resize_sent", "stop_refuses"),
+                (*_FITS, "sends a resize", "crash", "begin"),
+                (*_FITS, "sends a resize", "resize_sent", "session"),
+                (*_FITS, "crash", "begin", "resize_unknown", "a lot leaves at the target"),
+                _ONE_OVER,
+                _LEFT_BARE,
+                (*_LEFT_BARE, "asks for restore", "sends a again", "again_sent"),
+                (*_LEFT_BARE, "asks for restore", "crash", "begin"),
+                _CLOSES,
+                (*_CLOSES, *_OUT_OF),
+                (*_CLOSES, *_OUT_OF, "close_ends"),
+                (*_TAKEN, *_CLOSES, "a lot leaves at the stop"),
+                (*_MAKES, "a lot leaves at the stop", "stop_fills"),
+                (*_MAKES, "crash", "begin"),
+                (*_TAKEN, *_MAKES[:2]),
+                (*_MAKES, "loses a close"),
+                (*_FITS, "loses a resize"),
+                (*_FITS, *_TAKEN),
+                (*_LEFT_BARE, "asks for restore", "loses a again"),
+                ("a lot leaves at the stop", "stop_fills", "asks for resize", "sends a resize, which", "resize_sent"),
+                (*_ALL_LEFT, "target_fills"),
+                ("the target is made smaller", "target_says"),
+                ("a lot leaves at the stop", "a lot leaves at the stop", "stop_fills"),
+                ("a lot leaves at the stop", "stop_fills", *_TAKEN),
+                (*_CLOSES, "a lot leaves at the close", "a lot leaves at the close", "close_fills"),
+                ("a lot leaves at the stop", "a lot leaves at the target", "stop_says"),
+            ),
+        ),
+        (
+            False,
+            False,
+            (
+                _MAKES,
+                (*_MAKES, "a lot leaves at the target", "target_fills"),
+                (*_MAKES, *_ENDED, *_CLOSES[2:], *_OUT_OF, "close_ends"),
+                (*_FITS, "sends a resize", *_MAKES),
+                (*_LEFT_BARE, "asks for restore", "sends a again", "again_sent", *_MAKES),
+            ),
+        ),
+        (
+            True,
+            True,
+            (
+                (),
+                _TAKEN,
+                ("the day ends", "entry_ends"),
+                ("the last lot fills",),
+                ("the day ends", "a lot leaves at the target"),
+                (*_CLOSES, "the day ends"),
+                (*_ALL_LEFT[:2], "target_fills", "the day ends"),
+                ("the target is cancelled", "the stop is cancelled", "stop_ends", "target_ends"),
+            ),
+        ),
+        (False, True, (_MAKES, (*_MAKES, *_ENDED))),
+    )
+    for labels in ways
+)
+
+
 @define
 class Parts:
     """Every part of a world that was ever met, by number: what a packed world refers to."""
@@ -209,8 +310,10 @@ class Parts:
             self.parts.append(part)
         return known
 
-    def pack(self, world: World) -> bytes:
+    def pack(self, world: AnyWorld) -> bytes:
         """A world as numbers, its interchangeable parts in order."""
+        if isinstance(world, leaving.World):
+            return array("I", map(self.number, world)).tobytes()
         number, (log, truths, engines, people, around) = self.number, world
         first, second = number(engines[0]), number(engines[1])
         one, other = number(people[0]), number(people[1])
@@ -224,10 +327,12 @@ class Parts:
         ))  # fmt: skip
         return packed.tobytes()
 
-    def unpack(self, packed: bytes) -> World:
+    def unpack(self, packed: bytes) -> AnyWorld:
         """The world of these numbers."""
         whole = array("I")
         whole.frombytes(packed)
+        if len(whole) == len(leaving.World._fields):
+            return leaving.World(*(self.parts[n] for n in whole))  # type: ignore[arg-type]  # by place
         shared, one, two, t1, t2, e1, e2, p1, p2, around = (self.parts[n] for n in whole)
         return World(Log(shared, (one, two)), (t1, t2), (e1, e2), (p1, p2), around)  # type: ignore[arg-type]  # by place
 
@@ -324,7 +429,7 @@ class Exploration:
 def rules_hash() -> bytes:
     """What a walk depends on: worlds that were reached by other rules say nothing about these."""
     here = Path(__file__).parent
-    texts = [(here / name).read_bytes() for name in ("rules.py", "world.py", "again.py", "explore.py")]
+    texts = [(here / name).read_bytes() for name in ("rules.py", "world.py", "again.py", "leaving.py", "explore.py")]
     return hashlib.sha256(b"".join(texts)).digest()
 
 

@@ -8,13 +8,22 @@ from pathlib import Path
 from typing import Final
 
 from tests.chaos.model.compared import BYSTANDERS, compare
-from tests.chaos.model.explore import OPENINGS, OPENINGS_AGAIN, OPENINGS_BY_LOTS, Opening, for_seconds, report, resumed
+from tests.chaos.model.explore import (
+    OPENINGS,
+    OPENINGS_AGAIN,
+    OPENINGS_BY_LOTS,
+    OPENINGS_LEAVING,
+    Opening,
+    for_seconds,
+    report,
+    resumed,
+)
 from tests.showing import REPOSITORY
 
 KEPT: Final = REPOSITORY / ".night" / "model.walk"
 WORLDS: Final = 10_000_000
 BITS: Final = 24  # sixteen million places
-WALKS: Final = {"": OPENINGS, "-by-lots": OPENINGS_BY_LOTS, "-again": OPENINGS_AGAIN}
+WALKS: Final = {"": OPENINGS, "-by-lots": OPENINGS_BY_LOTS, "-again": OPENINGS_AGAIN, "-leaving": OPENINGS_LEAVING}
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -70,11 +70,13 @@ from tests.chaos.model.rules import WHOLE, Command, Intent, Shared
 
 NOW: Final = Moment(utc_of("2026-11-18T19:00:00.000000Z", "now"), timedelta(hours=9), "boot")
 TOKEN_OVER: Final = timedelta(seconds=301)
+LOT: Final = 20_000  # where an order is of three lots, and not of two
 SLOW: Final = timedelta(seconds=4)  # past the three seconds that an exit's end has
 CLOSE_OVER: Final = timedelta(seconds=61) + SLOW  # also of one that was signed after these
 DOUBT: Final = timedelta(seconds=11)
 SECOND: Final = timedelta(seconds=1)
-ENDS_PAIR: Final = ("stop_over", "target_over", "pair_gone", "pair_refused")  # a second after what was before
+# These come a second after what was before.
+ENDS_EXIT: Final = ("stop_over", "target_over", "pair_gone", "pair_refused", "stop_ends", "target_ends", "close_ends")
 OF_A_MINUTE: Final = ("carry", "look_close", "carry_protect", "look_again")
 ACCOUNT: Final = Account("a" * 64, "MOCK")
 ROOT: Final = "A" * 43 + "="
@@ -128,10 +130,11 @@ class Played:
     verified: dict[int, Checked] = Factory(dict)
     screens: dict[tuple[int, int], Seen] = Factory(dict)  # (intent, version of the evidence)
     count: int = 0
+    session: int = 1  # of the link
 
     def copied(self) -> Played:
         """The same desk apart: what happens to one no longer happens to the other."""
-        return Played(copy.deepcopy(self.desk), dict(self.verified), dict(self.screens), self.count)
+        return Played(copy.deepcopy(self.desk), dict(self.verified), dict(self.screens), self.count, self.session)
 
     # --- the world -------------------------------------------------------------------------------------------------
 
@@ -139,7 +142,7 @@ class Played:
         """A calm world: the broker agrees with the book, the market stands still, the link answers."""
         over = CLOSE_OVER if command.name in OF_A_MINUTE else TOKEN_OVER
         over = over if command.late else (DOUBT if command.name == "doubt" else SLOW) * command.slow
-        now = NOW.plus(over + (SECOND if command.name in ENDS_PAIR else timedelta(0)))
+        now = NOW.plus(over + (SECOND if command.name in ENDS_EXIT else timedelta(0)))
         epoch = self.desk.tenure.epoch
         quotes = {
             pair: Quote(pair, Price(MIDS[pair] - CARDS[pair].tick), Price(MIDS[pair] + CARDS[pair].tick), now)
@@ -148,19 +151,19 @@ class Played:
         return World(
             now=now,
             run=Run(run="run", epoch=epoch if command.fit else epoch - 1, mode=Mode.MOCK, version="model"),
-            link=Link(session=1, up=command.link, synchronised=command.link, round_trip_age=timedelta(0)),
+            link=Link(session=self.session, up=command.link, synchronised=command.link, round_trip_age=timedelta(0)),
             accounts=(ACCOUNT,),
             instruments={pair: CARDS[pair] for pair in PAIRS},
             hours={pair: HOURS[command.market] for pair in PAIRS if command.market != "UNKNOWN"},
             quotes=quotes,
-            snapshot=None if command.picture == "NONE" else self.picture(command.picture),
+            snapshot=None if command.picture == "NONE" else self.picture(command.picture, command.lots),
             equity=Money(Decimal(100_000)),
             verified=self.verified,
             roots=dict.fromkeys(self.verified, ROOT),
             groups_hold=command.groups,
         )
 
-    def picture(self, kind: str = "SHOWS") -> Snapshot:
+    def picture(self, kind: str = "SHOWS", lots: int = 0) -> Snapshot:
         """The broker's whole picture: as the book has it; or begun before a pair ended, of an earlier session, without
         a holding, or with the exits of the first intent that ended by the book."""
         desk, at = self.desk, NOW.plus(SECOND / 2 if kind == "OLD" else SECOND * 60)
@@ -168,10 +171,12 @@ class Played:
         shown = [known for known in desk.orders.open.values() if known.acknowledged]
         if kind == "LESS":
             held = ()
+        if kind == "LOT":  # so many less
+            held = (Held(PAIRS[0], desk.positions.net(PAIRS[0]) - lots * LOT), *held[1:])
         if kind == "PAIR":
             shown += [k for role in (Role.STOP, Role.TARGET) if (k := self.order(0, role)) is not None and k.end]
         orders = tuple(self._word(known, BrokerStatus.SUBMITTED) for known in shown)
-        session = 0 if kind == "OTHER" else 1
+        session = self.session - (kind == "OTHER")
         return Snapshot(session, at, at, True, held, orders, (), Money(Decimal(100_000)), "USD", account=ACCOUNT.tag)
 
     # --- one command -----------------------------------------------------------------------------------------------
@@ -250,8 +255,9 @@ class Played:
 
     def _word(self, known: Known, status: BrokerStatus, completed: bool = False) -> OrderSaid:
         return OrderSaid(
-            message=self.fresh("message"), session=1, ref=known.ref, account=ACCOUNT.tag, perm_id=_perm_id(known),
-            order_id=1, status=status, filled=self.did(known), echo=known.line, group=known.group,
+            message=self.fresh("message"), session=self.session, ref=known.ref, account=ACCOUNT.tag,
+            perm_id=_perm_id(known), order_id=1, status=status, filled=self.did(known), echo=known.line,
+            group=known.group,
         )  # fmt: skip
 
     def word(self, i: int, role: Role, status: BrokerStatus) -> list[Asked]:

@@ -80,11 +80,14 @@ class Command(NamedTuple):
     version: int = 0  # of the evidence that was signed
     market: str = "OPEN"  # or SOON, which closes within minutes; SHUT; UNKNOWN, where nobody knows its hours
     # The last whole picture: of this session, all that is held, as the book has it; or NONE, OTHER (of an earlier
-    # session), OLD (it began before the loss), LESS (not all that is held), PAIR (with exits that ended by the book).
+    # session), OLD (it began before the loss), LESS (not all that is held), PAIR (with exits that ended by the book),
+    # LOT (some lots less than is held).
     picture: str = "SHOWS"
     groups: bool = True  # the broker's groups hold: a close joins that of its protection
     slow: int = 0  # how often what was asked to end has had its three seconds
     link: bool = True  # the way to the broker is up
+    lots: int = 0  # how many an exit executed, by the broker's word
+    total: int = 0  # and how many it is for
 
 
 class Verdict(NamedTuple):

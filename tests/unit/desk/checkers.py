@@ -332,8 +332,8 @@ class Book:
         fills = self.families.setdefault(name, {})
         before = fills.get(body.family)
         assert before is None or revision > before.revision, f"{body.exec_id} replaces revision {before}"
-        stated = body.event is ExecutionEvent.STATED
-        if before is None and not stated:
+        stated = body.event is ExecutionEvent.STATED and body.family.startswith("stated.")
+        if before is None and body.event is not ExecutionEvent.STATED:
             left = Decimal(body.quantity)
             for fill in fills.values():
                 if fill.stated and (fill.ref, fill.side) == (body.ref or "", body.side):

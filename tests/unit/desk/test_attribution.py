@@ -234,6 +234,24 @@ class TestOrder:
 
         _ = walked(walk)
 
+    def test_it_gives_way_to_no_other_execution_of_its_order(self) -> None:
+        """It was stated under the broker's own id. Another execution of the same order, told later, is one more; only
+        the one of that id adds nothing."""
+
+        async def walk(desk: Stage) -> None:
+            desk.broker.script(Partial(Decimal("0.5")))
+            intent = await desk.enter(**HELD)
+            ref, position = ref_of(desk, intent), the_position(desk)
+            whole, before = position.requested_quantity, position.filled_quantity
+            await hear(desk, said_of(desk, ref, BrokerStatus.FILLED, str(whole + 1)))
+            drift = next(d for d in desk.bodies(ReconciliationDrift) if d.refs == (ref,))
+            assert await answered(desk, states(drift, "7", "lost.1.01")) == ()
+            for told in ("late.1.01", "lost.1.01"):
+                await hear(desk, changed(filled(desk, ref, "7", exec_id=told), symbol="AAPL"))
+                assert the_position(desk).filled_quantity == before + 14, told
+
+        _ = walked(walk)
+
     def test_an_order_of_a_position_that_is_over_is_not_booked(self) -> None:
         """A terminal state is never left: late exposure is adopted."""
 

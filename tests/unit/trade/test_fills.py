@@ -375,7 +375,7 @@ def word(exec_id: str, size: int, at: str = "1.09", ref: str = REF, role: Role =
 def test_a_statement_counts_until_executions_come() -> None:
     """Stated 10; real ones of 4 and 6 take its place, unit for unit: the sum never dips, and the real prices count."""
     log = Told()
-    log.record(word("stated.17", 10, "1.00"))
+    log.record(word("stated.17.01", 10, "1.00"))
     assert (log.totals.entered, log.totals.average_entry) == (Decimal(10), Decimal(1))
     log.tell(executed("X.01", 4, "2"))
     assert (log.totals.entered, log.totals.average_entry) == (Decimal(10), Decimal("1.4"))
@@ -390,7 +390,7 @@ def test_a_statement_counts_until_executions_come() -> None:
 def test_a_statement_gives_way_only_to_its_own_order() -> None:
     """Executions of another order, or of the other side, replace nothing that was stated."""
     log = Told()
-    log.record(word("stated.17", 10))
+    log.record(word("stated.17.01", 10))
     log.tell(executed("X.01", 4, ref=STOP_REF, side=Side.SELL))
     log.tell(executed("Y.01", 4, ref=REF, side=Side.SELL))
     log.tell(executed("Z.01", 3, ref=STOP_REF))
@@ -516,7 +516,7 @@ def test_a_charge_of_long_ago_meets_its_correction() -> None:
 def test_a_foreseen_execution_takes_the_place_of_what_was_stated() -> None:
     """What a decision foresees of a stated position is what the fold makes of it."""
     log = Told()
-    log.record(word("stated.17", 10, "1.00"))
+    log.record(word("stated.17.01", 10, "1.00"))
     foreseen = log.fills.totals(HERE, fill_of(executed("X.01", 4, "2"), Role.ENTRY, T0))
     assert foreseen.entered == 10
     assert log.tell(executed("X.01", 4, "2")).totals == foreseen

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from phoenix_core.beads import Bead, Genesis, Order, OrderEvent
 from phoenix_core.facts import BrokerStatus, OrderSaid
-from phoenix_core.orders import exit_ref, group_of
+from phoenix_core.orders import exit_ref, group_of, order_hash
 from phoenix_core.records import of_json, to_json
 from phoenix_core.trade.order_book import QUIET_KEPT, TOUCHED_FOR, Orders
-from phoenix_core.trade.order_life import End, Known, Over, Standing, applied, over
+from phoenix_core.trade.order_life import End, Known, Over, Standing, applied, is_later_word, over
 from phoenix_core.trade.order_words import (
     ENDING_CODES,
     HOLDING_CODES,
@@ -555,6 +555,39 @@ class TestAChange:
         tell(log, order_said(STOP_REF, echo=exit_lines(4)[0], group="77"))
         stop = log.order(STOP_REF)
         assert (stop.answered, stop.quantity_at_most, len(stop.frames)) == (True, Decimal(4), 1)
+
+    @pytest.mark.parametrize("heard_before", [False, True], ids=["nothing was heard", "an old echo was heard"])
+    def test_a_word_of_another_session_is_the_answer(self, heard_before: bool) -> None:
+        """What was sent in an earlier session is not on its way any more: whatever stands is told, the old size too."""
+        log = tell(submitted(), order_said(STOP_REF, echo=exit_lines()[0], group="77"))
+        log.append(evolve(revision(log, STOP_REF, 4), session=1))
+        log.append(order_bead(log.order(STOP_REF), E.SENT))
+        old = order_said(STOP_REF, echo=exit_lines()[0], group="77")
+        if heard_before:
+            tell(log, old)
+        assert not log.order(STOP_REF).answered and is_later_word(log.order(STOP_REF), 2)
+        tell(log, evolve(old, session=2, echo=None))
+        assert not log.order(STOP_REF).answered  # it says nothing of a size
+        tell(log, evolve(old, session=2))
+        stop = log.order(STOP_REF)
+        assert (stop.answered, stop.revision) == (True, 2)
+        assert stop.line.quantity == stop.quantity_at_most == 10
+        assert stop.frames[0].hash == order_hash((stop.line,))
+        assert news(stop, evolve(old, session=3)) == ()
+
+    def test_no_other_word_is_of_another_session(self) -> None:
+        """Not one of the session that it was sent in; nor where no session is known, of the change or of the word."""
+        log = tell(submitted(), order_said(STOP_REF, echo=exit_lines()[0], group="77"))
+        assert not is_later_word(log.order(STOP_REF), 2)  # nothing waits for an answer
+        log.append(revision(log, STOP_REF, 4))
+        assert not is_later_word(log.order(STOP_REF), 2)
+        log.append(evolve(order_bead(log.order(STOP_REF), E.SENT), session=3))
+        assert [is_later_word(log.order(STOP_REF), session) for session in (3, 0, None, 1)] == [
+            False,
+            False,
+            False,
+            True,
+        ]
 
     def test_grown(self) -> None:
         """A larger size counts from the moment it is recorded, and the broker's own larger echo always."""

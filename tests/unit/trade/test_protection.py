@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import cast
 
@@ -15,11 +15,14 @@ from phoenix_core.facts import BrokerStatus, OrderSaid, Snapshot
 from phoenix_core.orders import Frame, Line, exit_ref, group_of, order_hash
 from phoenix_core.refusals import Reason
 from phoenix_core.trade.exits import PROTECTION_ENDS_WITHIN, close_line
+from phoenix_core.trade.fills import stated
 from phoenix_core.trade.order_words import news
 from phoenix_core.trade.protection import (
     UNANSWERED_AFTER,
     Protection,
+    ahead,
     exit_line,
+    growing_refusal,
     is_unanswered,
     placing_refusal,
     protection_lines,
@@ -38,6 +41,7 @@ from tests.unit.trade.samples import (
     Log,
     entry_line,
     exit_lines,
+    fill,
     frame,
     moment,
     order_bead,
@@ -512,6 +516,51 @@ class TestResizing:
         log = held()
         sold(log, 3)
         assert [(each.ref, each.line.quantity) for each in resizes(log.stake)] == [(TARGET_REF, quantity(7))]
+
+    def test_what_the_broker_took_grows_after_a_picture(self) -> None:
+        """The broker made the target smaller by itself: a picture that began since must show all that is held. What was
+        asked to be smaller is no such thing, and what is to shrink further waits for nothing."""
+        log = held()
+        log.wait(SECOND)
+        tell(log, TARGET_REF, size=6)
+        frames, touched = resizes(log.stake), {str(TARGET_REF): log.now}
+        assert [(each.ref, each.line.quantity) for each in frames] == [(TARGET_REF, quantity(10))]
+
+        def refused(shown: Snapshot | None, since: Mapping[str, datetime] = touched) -> bool:
+            no = growing_refusal(log.stake, frames, shown, 1, since)
+            assert no is None or no.reasons == (Reason.SNAPSHOTS_MISSING,)
+            return no is not None
+
+        now = picture(log, 10)
+        assert not refused(now)
+        assert not refused(now, {})  # touched long ago
+        assert refused(None)
+        assert refused(picture(log, 9))
+        assert refused(evolve(now, session=2))
+        assert refused(now, {str(TARGET_REF): log.now + SECOND})
+        assert not refused(now, {str(STOP_REF): log.now + SECOND})  # another order
+        smaller = (frame(TARGET_REF, exit_lines(5)[1], 2),)
+        assert growing_refusal(log.stake, smaller, None, 1, touched) is None
+        assert growing_refusal(held().stake, (frame(TARGET_REF, exit_lines(12)[1], 2),), None, 1, touched) is None
+        assert growing_refusal(filled().stake, frames, None, 1, touched) is None  # nothing was heard of it
+
+    def test_not_of_what_a_human_stated_of_nobody(self) -> None:
+        """The target itself says that it executed more, and a human stated some of no order: nobody knows what else its
+        size should be. The stop follows what is held."""
+        log = held()
+        assert protection(log) is P.FULL
+        name, at = log.order().position_id, price(1)
+        fill(log, stated("lost.1.01", name, "", Role.CLOSE, "EURUSD", Side.SELL, quantity(3), at, T0))
+        tell(log, TARGET_REF, filled=2)
+        assert [each.ref for each in resizes(log.stake)] == [STOP_REF]
+        assert [ahead(log.stake, log.order(ref)) for ref in (STOP_REF, TARGET_REF)] == [0, 2]
+        tell(log, TARGET_REF, filled=4)
+        assert [ahead(log.stake, log.order(ref)) for ref in (STOP_REF, TARGET_REF)] == [0, 3]  # no more than was stated
+        record(log, *resizes(log.stake), group=group_of(REF, 1), mandate=MANDATE)
+        tell(log, STOP_REF, size=7)
+        assert resizes(log.stake) == () and protection(log) is P.FULL
+        sold(log, 1, ref=TARGET_REF)
+        assert ahead(log.stake, log.order(TARGET_REF)) == 3
 
     def test_not_of_what_was_asked_to_end(self) -> None:
         """A revision that crosses a cancel would give back what was to end; once the cancel is refused, it follows."""

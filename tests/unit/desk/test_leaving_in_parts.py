@@ -1,0 +1,241 @@
+"""What is held leaves in parts: what the broker took by itself, what a human stated, what another session answers."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from attrs import evolve
+
+from phoenix_adapters.brokers.mock.chaos import Partial
+from phoenix_adapters.brokers.mock.working import Working
+from phoenix_core.acts.broker_said import Said
+from phoenix_core.acts.exits import Resize
+from phoenix_core.beads import Execution, Order, ReconciliationDrift, Resolution
+from phoenix_core.facts import BrokerStatus
+from phoenix_core.gate.statements import ResolveDrift
+from phoenix_core.orders import exit_ref
+from phoenix_core.trade.exits import stake_of
+from phoenix_core.trade.positions import Open, position_id_of
+from phoenix_core.trade.protection import Protection, protection_of
+from phoenix_core.values import Price, Quantity, Role, State
+from tests.showing import shows
+from tests.stage import PAIR, Stage, restarted
+from tests.unit.desk.test_attribution import looked
+from tests.unit.desk.test_signed_commands import answered
+from tests.unit.desk.walks import WORDS, ref_of, walked
+
+LOT = Decimal(40_000)
+
+
+async def protected(desk: Stage) -> tuple[str, Working, Working]:
+    """A position that is held, and its stop and target at the broker."""
+    intent = await desk.enter()
+    await desk.tick(5)
+    assert desk.state(intent) is State.MANAGED
+    ref, book = ref_of(desk, intent), desk.broker.truth.book
+    return intent, book[exit_ref(ref, Role.STOP, 1)], book[exit_ref(ref, Role.TARGET, 1)]
+
+
+def smaller(desk: Stage, working: Working, by: Decimal) -> None:
+    """The broker itself makes an order smaller, and says so."""
+    line = working.frame.line
+    working.frame = evolve(working.frame, line=evolve(line, quantity=Quantity(line.quantity - by)))
+    desk.broker.tell(desk.broker._order_said(working))
+
+
+def held(desk: Stage, intent: str) -> Decimal:
+    """What the book has of it."""
+    position = desk.position(intent)
+    assert isinstance(position, Open)
+    return position.held
+
+
+def protection(desk: Stage, intent: str) -> Protection:
+    """What protects it."""
+    position = desk.position(intent)
+    assert isinstance(position, Open)
+    return protection_of(stake_of(position, desk.desk.orders, desk.desk.fills), desk.clock.now())
+
+
+def revisions(desk: Stage, working: Working) -> list[Decimal]:
+    """The sizes that one order was given after its first."""
+    frames = (frame for order in desk.bodies(Order) for frame in order.frames)
+    return [f.line.quantity for f in frames if f.ref == working.frame.ref and f.revision > 1]
+
+
+def is_told(desk: Stage) -> bool:
+    """Whether people know at this moment that protection is lost."""
+    return any(key.startswith("PROTECTION_LOST") for key in desk.desk.alerts.by_subject)
+
+
+@shows("X1", "X4")
+def test_what_the_broker_took_from_an_exit_is_not_given_back() -> None:
+    """A target executes a part, and the stop is told to be smaller before that execution is: it is no size to mend.
+    When the execution comes, both fit, and nothing was changed."""
+
+    async def walk(desk: Stage) -> None:
+        intent, stop, target = await protected(desk)
+        desk.broker._execute(target, LOT, tell=False)
+        late = desk.broker.truth.executions.pop()
+        smaller(desk, stop, LOT)
+        await desk.tick(0.5)
+        await desk.tick(0.5)
+        assert protection(desk, intent) is Protection.SHORT and is_told(desk)
+        assert revisions(desk, stop) == []
+        desk.broker.truth.executions.append(late)
+        desk.broker.tell(late, desk.broker._order_said(target))
+        await desk.tick(0.5)
+        await desk.tick(0.5)
+        assert held(desk, intent) == stop.remaining == target.remaining == desk.broker.truth.held[PAIR].copy_abs()
+        assert protection(desk, intent) is Protection.FULL and not is_told(desk)
+        assert revisions(desk, stop) == revisions(desk, target) == []
+
+    _ = walked(walk)
+
+
+def test_what_somebody_made_smaller_by_hand_grows_again_after_a_picture() -> None:
+    """No execution explains it, and a picture that began afterwards shows all that is held."""
+
+    async def walk(desk: Stage) -> None:
+        intent, stop, _ = await protected(desk)
+        smaller(desk, stop, LOT)
+        await desk.tick(0.5)
+        await desk.tick(0.5)
+        assert is_told(desk) and revisions(desk, stop) == []
+        await looked(desk)
+        assert revisions(desk, stop) == [held(desk, intent)] == [stop.remaining]
+        assert protection(desk, intent) is Protection.FULL and not is_told(desk)
+
+    _ = walked(walk)
+
+
+def states(drift: ReconciliationDrift, name: str) -> ResolveDrift:
+    """What a human reads in the broker's papers."""
+    price = Price(Decimal("1.0850"))
+    return ResolveDrift(drift.identity, Resolution.PHOENIX_CORRECTED, WORDS, name, Quantity(LOT), price)
+
+
+async def lost(desk: Stage, working: Working, says: bool = False) -> tuple[ReconciliationDrift, str]:
+    """An exit executes a part, and nobody tells the execution; the drift that this is, and the execution's id. Whether
+    the order's own word says at least that it executed so much."""
+    desk.broker._execute(working, LOT, tell=False)
+    name = desk.broker.truth.executions.pop().exec_id
+    working.filled = LOT if says else Decimal(0)
+    await looked(desk)
+    return [d for d in desk.bodies(ReconciliationDrift) if d.cause == "size"][-1], name
+
+
+async def speaks(desk: Stage, working: Working) -> None:
+    """The order's own word comes: it executed a lot."""
+    working.filled = LOT
+    desk.broker.tell(desk.broker._order_said(working))
+    await desk.tick(0.5)
+
+
+@shows("S32-REC-06", "X4")
+def test_what_is_stated_is_of_the_order_that_says_so() -> None:
+    """The target's own word says that it executed what the picture lacks. Stated, it is the target's: that is not made
+    smaller once more, and both cover what is left."""
+
+    async def walk(desk: Stage) -> None:
+        intent, stop, target = await protected(desk)
+        drift, name = await lost(desk, target, says=True)
+        assert await answered(desk, states(drift, name)) == ()
+        booked = desk.bodies(Execution)[-1]
+        assert (booked.ref, booked.role) == (target.frame.ref, Role.TARGET)
+        await looked(desk)
+        assert held(desk, intent) == stop.remaining == target.remaining == desk.broker.truth.held[PAIR].copy_abs()
+        assert revisions(desk, stop) == [stop.remaining] and revisions(desk, target) == []
+
+    _ = walked(walk)
+
+
+def test_two_orders_that_say_so_leave_it_nobodys() -> None:
+    """Both are ahead of the book: which of them it was, no word says."""
+
+    async def walk(desk: Stage) -> None:
+        _, stop, target = await protected(desk)
+        await speaks(desk, stop)
+        drift, name = await lost(desk, target, says=True)
+        assert await answered(desk, states(drift, name)) == ()
+        booked = desk.bodies(Execution)[-1]
+        assert (booked.ref, booked.role) == (None, Role.CLOSE)
+
+    _ = walked(walk)
+
+
+def test_a_second_statement_is_nobodys_beside_one_that_may_explain_the_word() -> None:
+    """The first was stated before any order spoke; the word that comes then may be just that one's."""
+
+    async def walk(desk: Stage) -> None:
+        _, stop, target = await protected(desk)
+        drift, name = await lost(desk, target)
+        assert await answered(desk, states(drift, name)) == ()
+        await speaks(desk, target)
+        again, second = await lost(desk, stop)
+        assert again is not drift and await answered(desk, states(again, second)) == ()
+        assert [e.ref for e in desk.bodies(Execution)[-2:]] == [None, None]
+
+    _ = walked(walk)
+
+
+@shows("X4")
+def test_an_exit_that_was_stated_for_nobody_and_speaks_later_is_short() -> None:
+    """What was booked of no order was its own, its own word says then. It has so much less to execute: people are told,
+    and it is not changed, for nobody knows to what."""
+
+    async def walk(desk: Stage) -> None:
+        intent, _, target = await protected(desk)
+        drift, name = await lost(desk, target)
+        assert await answered(desk, states(drift, name)) == ()
+        await looked(desk)
+        assert revisions(desk, target) == [held(desk, intent)]  # it was shrunk, by a book that did not know
+        await speaks(desk, target)
+        before = revisions(desk, target)
+        await desk.tick(5)
+        assert protection(desk, intent) is Protection.SHORT and is_told(desk)
+        assert revisions(desk, target) == before
+
+    _ = walked(walk)
+
+
+@shows("X4")
+def test_another_session_answers_a_change_that_never_left() -> None:
+    """The run that was to make the stop smaller died before its frame left. What the next session shows of the stop is
+    what stands, and it is made smaller then: nobody else could mend that it may execute more than is held."""
+
+    async def walk(desk: Stage) -> None:
+        intent, stop, target = await protected(desk)
+        desk.broker._execute(target, LOT)
+        for fact in (desk.broker.truth.executions[-1], desk.broker._order_said(target)):
+            _ = desk.engine.recorder.act(Said(desk.fresh(), fact))
+        _ = desk.engine.recorder.act(Resize(desk.fresh(), position_id_of(intent)))
+        assert revisions(desk, stop) == [held(desk, intent)] and stop.remaining > held(desk, intent)
+        again = restarted(desk, "run-2")
+        await again.start()
+        for _ in range(12):
+            await again.tick(1)
+        assert revisions(again, stop) == [held(again, intent)] * 2
+        assert stop.remaining == target.remaining == held(again, intent)
+        assert protection(again, intent) is Protection.FULL and not is_told(again)
+
+    _ = walked(walk)
+
+
+@shows("X4")
+def test_protection_that_is_lost_is_placed_again_while_the_entry_works() -> None:
+    """The entry filled in part, and works on; its stop and target were taken away. A picture shows it: they are placed
+    again for what is held, before the entry's ninety seconds are over."""
+
+    async def walk(desk: Stage) -> None:
+        desk.broker.script(Partial(Decimal("0.5")))
+        intent, stop, target = await protected(desk)
+        for working in (stop, target):
+            desk.broker._end(working, BrokerStatus.CANCELLED, "by hand")
+        for _ in range(20):
+            await desk.tick(2)
+        entry = desk.desk.orders.entry_of(position_id_of(intent))
+        assert entry is not None and entry.end is None and entry.cancel_requested is None
+        assert protection(desk, intent) is Protection.FULL and not is_told(desk)
+
+    _ = walked(walk)
