@@ -1762,12 +1762,12 @@ def take_execution(desk: Desk, bead: Bead, append: Append) -> None:
 
 
 def _trade(trades: dict[str, Trade], bead: Bead) -> None:
-    """One more execution: it replaces an earlier revision of itself, else, unit by unit, what was only stated."""
+    """One more execution: it replaces an earlier revision of itself, else, by units, what was stated without an id."""
     amount, ref, family = known(quantity(bead.body["quantity"])), str(bead.body.get("ref") or ""), bead.says("family")
     now = Trade(ref, bead.says("role"), bead.says("side"), amount, bead.says("event") == "STATED")
     if family not in trades and not now.stated:
         for name, before in trades.items():
-            if before.stated and (before.ref, before.side) == (now.ref, now.side):
+            if before.stated and name.startswith("stated.") and (before.ref, before.side) == (now.ref, now.side):
                 less = min(before.quantity, amount)
                 trades[name], amount = before._replace(quantity=before.quantity - less), amount - less
     trades[family] = now

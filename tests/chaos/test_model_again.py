@@ -177,7 +177,7 @@ BROKEN_DESKS: Final[dict[str, Broken]] = {
     "placed again in the old group": (
         leaving.protection_order, "group_of(entry_ref, generation)", "group_of(entry_ref, 1)", ("restore",)),
     "what was lost is not looked at": (
-        due._due_to_entries, "if not position.entry_working and not position.closing", "if False", ("turn",)),
+        due._due_to_entries, "if not position.closing", "if False", ("turn",)),
     "they are asked to end twice": (
         leaving.left_over, "if order.cancel_requested is None", "if True", ("clear_away",)),
 }  # fmt: skip

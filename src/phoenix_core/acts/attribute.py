@@ -20,7 +20,7 @@ from phoenix_core.facts import ExecutionSaid
 from phoenix_core.gate.statements import ResolveDrift
 from phoenix_core.orders import parsed_ref
 from phoenix_core.refusals import Reason, Refusal, refusal
-from phoenix_core.trade.executions import family_of
+from phoenix_core.trade.executions import STATED, family_of
 from phoenix_core.trade.fills import Answer
 from phoenix_core.trade.order_life import Known
 from phoenix_core.trade.positions import Open
@@ -48,6 +48,8 @@ def attributed(
     name = said.execution or ""
     if family_of(name)[0] in desk.fills.owners:
         return []
+    if name.startswith(STATED):
+        return _unproven(f"{name} is no id of the broker's")
     if said.quantity is None or said.price is None:
         return _unproven(f"the books do not hold {name}: state its quantity and price from the broker's statement")
     place = _at_order(desk, drift.refs[0]) if len(drift.refs) == 1 else _at_holding(desk, drift, world)

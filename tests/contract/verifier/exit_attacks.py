@@ -14,8 +14,10 @@ from tests.contract.verifier.meaning_attacks import (
     MeaningAttack,
     adopted,
     after,
+    attributed_to_four,
     body,
     day,
+    part_of_four,
     relined,
     stated_filled,
     then,
@@ -161,6 +163,8 @@ SIZES: Final[list[tuple[str, str, str, Callable[[str], Callable[[], Story]]]]] =
      lambda q: stated_and_traded(q, traded("300", "4005.01", role="CLOSE", side="SELL"))),
     ("what was stated, and bought under another one", "1200", "1201",
      lambda q: stated_and_traded(q, traded("200", "4005.01", ref=""))),
+    ("what was attributed, and bought under the same one", "900", "901",
+     lambda q: after(part_of_four, attributed_to_four(), traded("200", "4005.01"), over(), exits(q, 1, revision=2))),
 ]  # fmt: skip
 
 # each row: what works beside what, the code, and the day

@@ -427,6 +427,29 @@ def otherwise(step: str, *tell: Callable[[Story], None], **changes: Json) -> Cal
     return after(lambda story: setattr(story, "edits", {step: body("EXECUTION", **changes)}), *tell)
 
 
+def part_of_four(story: Story) -> None:
+    """Of the entry of 1,000 of position four, 400 are told."""
+    filled = story.position("four", "FILLED", "Filled", "SUBMITTED")
+    story.append("part of four", story.execution("four", "4001.01", quantity="400"), filled)
+
+
+def attributed_to_four(
+    quantity: str = "300", exec_id: str = "lost.1.01", *, price: str = "1.085"
+) -> Callable[[Story], None]:
+    """A human states one execution of which no word came, under the broker's own id: 300 of it, for 1.085."""
+
+    def tell(story: Story) -> None:
+        terms: Record = {"drift": "d", "as": "PHOENIX_CORRECTED", "notes": None, "execution": "lost.1.01"}
+        statement = story.statement("attribute", "drift-resolve", terms | {"quantity": "300", "price": "1.085"})
+        story.append("attribute", story.decision("attribute", story.boss, statement, "d"))
+        told: Record = {"event": "STATED", "quantity": quantity, "price": price}
+        proof: Record = {"type": "OPERATOR_DECISION", "id": str(story.places["attribute"])}
+        moved = story.position("four", "FILLED", None, "FILLED", proof=proof)
+        story.append("attributed", story.execution("four", exec_id, **told), moved)
+
+    return tell
+
+
 def exit_of_any_adoption(story: Story) -> None:
     """An exit of another position, in the name of an adoption."""
     ref = story.facts["ref four"] + ".C1"
@@ -842,6 +865,10 @@ ROWS: Final[list[tuple[str, str, Callable[[], Story]]]] = [
     ("an execution stated by another kind of command", "STATED_UNSIGNED",
      edit("fill one", body("EXECUTION", event="STATED", exec_id="stated.4.01"))),
     ("an execution stated by the end of another stall", "STATED_UNSIGNED", after(stated_filled("five", of="four"))),
+    ("another execution than was attributed", "STATED_UNSIGNED",
+     after(part_of_four, attributed_to_four(exec_id="lost.2.01"))),
+    ("more than was attributed", "STATED_UNSIGNED", after(part_of_four, attributed_to_four("301"))),
+    ("at another price than was attributed", "STATED_UNSIGNED", after(part_of_four, attributed_to_four(price="1.086"))),
     ("filled by another position's execution", "FILLED_WITHOUT_EXECUTION",
      edit("fill one", body("EXECUTION", position_id=named("position two")))),
     ("more adopted than was signed", "STATED_UNSIGNED", otherwise("adopted", adopted, quantity="1000000")),

@@ -147,6 +147,16 @@ class TestHolding:
 
         _ = walked(walk)
 
+    def test_an_execution_is_named_by_the_brokers_own_id(self) -> None:
+        """A name such as ours for what has none would give way to the next execution, and would be nobody's word."""
+
+        async def walk(desk: Stage) -> None:
+            says = states(await missing(desk), "7", "stated.5.01")
+            assert await answered(desk, says) == (Reason.RESOLUTION_NOT_PROVEN,)
+            assert await answered(desk, changed(says, execution="5.01")) == ()
+
+        _ = walked(walk)
+
     def test_an_execution_that_the_books_hold_needs_no_booking(self) -> None:
         """It came while the human read the statement: named, it answers the drift, and is not counted twice."""
 
