@@ -9,6 +9,7 @@ closed, and nothing said to protect that does not.
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -16,9 +17,9 @@ import pytest
 from phoenix_core.acts import after, attribute, due, last_look
 from phoenix_core.acts import exits as carrying
 from phoenix_core.trade import executions, exits, order_life, order_words, protection
-from tests.chaos.model import leaving
+from tests.chaos.model import leaving, night
 from tests.chaos.model.compared import Compared
-from tests.chaos.model.explore import OPENINGS_LEAVING, Exploration, left
+from tests.chaos.model.explore import OPENINGS_LEAVING, Exploration, exploration, left, resumed
 from tests.chaos.model.leaving import Leaving, Rule, Verdict
 from tests.chaos.model.rules import Command, Shared
 from tests.chaos.model.walking import Broken, by_broken_rules, fixtures, put_into_production, questions_about_leaving
@@ -70,6 +71,17 @@ def test_every_rule_of_the_model_is_the_production_desks(walked: Exploration, co
     """Each distinct (view, command) that the walk met, played once: the same verdict, the same view afterwards."""
     assert compared.differ == []
     assert compared.unreached == 0 and compared.questions == len(walked.asked)
+
+
+def test_a_walk_that_was_stopped_goes_on(tmp_path: Path) -> None:
+    """By night, too: kept and taken up again, it knows what it knew, and ends where it would have ended."""
+    whole, half = (exploration(bits=12, openings=OPENINGS_LEAVING) for _ in range(2))
+    whole.walk(700)
+    half.walk(300)
+    half.keep(tmp_path / "walk")
+    again = resumed(tmp_path / "walk", 12, night.WALKS["-leaving"])
+    again.walk(700)
+    assert (again.seen.size, again.steps, list(again.asked)) == (whole.seen.size, whole.steps, list(whole.asked))
 
 
 # --- a model whose rules are broken -----------------------------------------------------------------------------------
