@@ -41,6 +41,7 @@ from phoenix_core.gate.approvals import (
     judge_decision,
     judge_operator,
     judge_statement,
+    odd_key,
     signed_of,
 )
 from phoenix_core.gate.evidence import blocks
@@ -59,7 +60,7 @@ from phoenix_core.gate.statements import (
 )
 from phoenix_core.orders import entry_ref
 from phoenix_core.records import evolve
-from phoenix_core.refusals import Reason, Refusal, refusal
+from phoenix_core.refusals import Reason, Refusal, merged, refusal
 from phoenix_core.rulings import Ruling, denied, granted
 from phoenix_core.trade.positions import changed
 from phoenix_core.trust.revalidation import change
@@ -238,7 +239,7 @@ def _carry(desk: Desk, command: Sign, statement: Statement, world: World) -> Rul
     if isinstance(says, SetPolicy):
         return _set_policy(desk, command, says, recorded, signed)
     if isinstance(says, Enrol | Revoke):
-        no = judge_operator(desk.approvals, says)
+        no = merged((judge_operator(desk.approvals, says), odd_key(says) if isinstance(says, Enrol) else None))
         if no is not None:
             return _refused(command, no, says.subject)
         return granted(says.subject, recorded, _operator(desk, says, signed), texts=command.texts)

@@ -11,8 +11,10 @@ A hardware key proves presence always, and in LIVE also verification.
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
+from hashlib import sha256
 from typing import Final
 
 from attrs import Factory, define, frozen
@@ -27,6 +29,7 @@ from phoenix_core.refusals import Reason, Refusal, refusal
 from phoenix_core.values import WALL_BACK_MAX, BadInput, Mode, Moment, plain, utc_text
 
 SOFTWARE: Final = "software"
+ASSURANCES: Final = {"ssh-ed25519": SOFTWARE, "sk-ssh-ed25519@openssh.com": "hardware"}
 # Nobody signs 256 statements within the five minutes that one may live; what is older cannot come back anyway.
 REMEMBERED: Final = 256
 # The screen reads the quote's age at one instant and the statement's `at` at another.
@@ -196,6 +199,22 @@ def judge_operator(approvals: Approvals, says: Enrol | Revoke) -> Refusal | None
     if key is None:
         return refusal(Reason.KEY_UNKNOWN)
     return None if key.revoked is None else refusal(Reason.KEY_REVOKED)
+
+
+def odd_key(says: Enrol) -> Refusal | None:
+    """What is enrolled is one key: the fingerprint that will sign and the assurance are those of the public key that
+    people compare. Else a name that nobody looked at would sign under a key that somebody did."""
+    kind, _, text = says.public.partition(" ")
+    try:
+        blob = base64.b64decode(text, validate=True)
+    except ValueError:
+        blob = b""
+    fingerprint = "SHA256:" + base64.b64encode(sha256(blob).digest()).decode().rstrip("=")
+    found = (base64.b64encode(blob).decode(), fingerprint, ASSURANCES.get(kind))
+    whole = blob.startswith(len(kind).to_bytes(4, "big") + kind.encode())
+    if whole and found == (text, says.key, says.assurance):
+        return None
+    return refusal(Reason.STATEMENT_MALFORMED, detail="fingerprint, assurance and public key do not belong together")
 
 
 def signed_of(checked: Checked) -> Signed:

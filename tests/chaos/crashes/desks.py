@@ -9,6 +9,7 @@ from typing import Final
 from attrs import evolve
 
 from phoenix_adapters.engine.watching import Watchdog
+from phoenix_cli.wiring.bunny.stage import soft_pen
 from phoenix_core.acts.operate import Acknowledge, ChangeConfig, RaiseKill, ReportShadow, kill_flag
 from phoenix_core.beads import ChangeType, KillKind, Limits, Policy, Shadow, ShadowEvent
 from phoenix_core.gate.statements import ClearKill, Enrol, RefreshAnchor, Resume, Revoke, SetPolicy, policy_hash
@@ -165,9 +166,10 @@ async def keys_come_and_go(desk: Scene) -> None:
     """An operator is enrolled and revoked."""
     await desk.start()
     desk.roll()
-    _ = desk.sign(Enrol("SHA256:other", "ssh-ed25519 AAAA", "other", "software")).unwrap()
+    other = soft_pen("other")
+    _ = desk.sign(Enrol(other.key, other.public.line, "other", "software")).unwrap()
     await desk.round(0.5)
-    _ = desk.sign(Revoke("SHA256:other", WORDS)).unwrap()
+    _ = desk.sign(Revoke(other.key, WORDS)).unwrap()
     await desk.round(0.5)
 
 

@@ -818,6 +818,8 @@ ROWS: Final[list[tuple[str, str, Callable[[], Story]]]] = [
     ("a token used after it was revoked", "TOKEN_REVOKED", after(resubmitted("two"))),
     ("a token used after a reject that left it alone", "TOKEN_REJECTED", after(rejected_and_sent)),
     ("a token used under the next policy", "TOKEN_OTHER_POLICY", after(sent_under_the_next_policy)),
+    *[(f"a token that changes its {name}", "TOKEN_CHANGED", edit("submit one", body("T2_TOKEN", **{name: value})))
+      for name, value in (("boot", "boot-2"), ("ticks", 2), ("epoch", 4))],
     ("a token used after its key was revoked", "TOKEN_KEY_REVOKED", after(sent_after_its_key_was_revoked)),
     ("a token used too late", "TOKEN_TOO_OLD", day(waits={"submit one": 299})),
     ("a token used before it was there", "TOKEN_TOO_OLD", day(waits={"submit one": -10})),

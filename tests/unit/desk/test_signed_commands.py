@@ -12,6 +12,7 @@ from returns.pipeline import is_successful
 
 from phoenix_adapters.brokers.mock.broker import MockBroker
 from phoenix_adapters.brokers.mock.chaos import Silence
+from phoenix_cli.wiring.bunny.stage import soft_pen
 from phoenix_core.acts.carry import ABSENT_FOR
 from phoenix_core.acts.exits import Carry
 from phoenix_core.acts.operate import RaiseKill, ReleaseLease
@@ -58,6 +59,7 @@ from phoenix_core.refusals import Reason
 from phoenix_core.trade.positions import Open
 from phoenix_core.values import CommandId, Price, Quantity, Regime, Role, Side, State
 from phoenix_core.watch.codes import Code
+from tests.keyring import hardware_pen
 from tests.showing import shows
 from tests.stage import Stage
 from tests.unit.desk.walks import WORDS, ref_of, walked
@@ -413,12 +415,36 @@ class TestDeskWide:
         """Enrolled once, revoked once; a revoked key does not come back."""
 
         async def walk(desk: Stage) -> None:
-            enrol = Enrol("SHA256:other", "ssh-ed25519 AAAA", "other", "software")
+            pen = soft_pen("other")
+            enrol = Enrol(pen.key, pen.public.line, "other", "software")
             assert await answered(desk, enrol) == ()
             assert await answered(desk, enrol) == (Reason.NOTHING_TO_DO,)
-            assert await answered(desk, Revoke("SHA256:other", WORDS)) == ()
+            assert await answered(desk, Revoke(pen.key, WORDS)) == ()
             assert await answered(desk, enrol) == (Reason.KEY_REVOKED,)
             assert [o.event.value for o in desk.bodies(Operator)] == ["ENROLLED", "ENROLLED", "REVOKED"]
+
+        _ = walked(walk)
+
+    def test_a_key_that_is_two_keys_is_not_enrolled(self) -> None:
+        """The fingerprint of one beside the public half of another, or beside what is none; another assurance."""
+        pen, other = soft_pen("other"), soft_pen("eve")
+        hard = hardware_pen("hana", "ssh:").public  # of a length that leaves letters of its base64 bits to spare
+        letters = hard.line.rstrip("=")
+        loose = letters[:-1] + chr(ord(letters[-1]) + 1) + hard.line[len(letters) :]
+        odd = [
+            Enrol(pen.key, other.public.line, "other", "software"),
+            Enrol(pen.key, pen.public.line, "other", "hardware"),
+            Enrol(pen.key, pen.public.line + " other", "other", "software"),
+            Enrol(pen.key, pen.public.line.replace("ssh-ed25519", "sk-ssh-ed25519@openssh.com"), "other", "hardware"),
+            Enrol(pen.key, "ssh-ed25519 !", "other", "software"),
+            Enrol(hard.fingerprint, loose, "hana", "hardware"),
+        ]
+
+        async def walk(desk: Stage) -> None:
+            for says in odd:
+                assert await answered(desk, says) == (Reason.STATEMENT_MALFORMED,)
+            assert len(desk.bodies(Operator)) == 1
+            assert await answered(desk, Enrol(hard.fingerprint, hard.line, "hana", "hardware")) == ()
 
         _ = walked(walk)
 
