@@ -594,6 +594,19 @@ def ended_by_nobody(proof: str) -> Callable[[Story], None]:
     return tell
 
 
+def ended_by_anothers_end(story: Story) -> None:
+    """A stalled position is ended by the signature on the end of another one."""
+    other = named("position three")
+    statement = story.statement("papers", "resolve-stalled", {"position": other, "as": "cancelled"})
+    story.append("papers", story.decision("papers", story.boss, statement, other))
+    ended_by_nobody("papers")(story)
+
+
+def lettered(letters: str) -> Edit:
+    """The first stop under the entry's own reference, with these letters behind it."""
+    return lines(lambda frames: [frames[0], frames[1] | {"ref": f"{frames[0]['ref']}{letters}"}, *frames[2:]])
+
+
 def exit_late(story: Story) -> None:
     """The order of a signed close, recorded when the close was long over."""
     story.now = story.now.replace(hour=20)
@@ -889,6 +902,7 @@ ROWS: Final[list[tuple[str, str, Callable[[], Story]]]] = [
      after(lambda story: setattr(story, "edits", {"adopted": body("EXECUTION", ref="P1" + "A" * 26)}), adopted)),
     ("a stalled position ended by nobody", "RESOLVED_UNSIGNED", after(ended_by_nobody("SHA256:x"))),
     ("a stalled position ended by another signature", "RESOLVED_UNSIGNED", after(ended_by_nobody("close"))),
+    ("a stalled position ended by the end of another", "RESOLVED_UNSIGNED", after(ended_by_anothers_end)),
     # orders
     ("an order without frames", "FRAMES_SHAPE", edit("submit one", lines(lambda frames: []))),
     ("two entries in one order", "FRAMES_SHAPE",
@@ -904,6 +918,8 @@ ROWS: Final[list[tuple[str, str, Callable[[], Story]]]] = [
      edit("submit four", body("ORDER", position_id=named("position three")))),
     ("two entries for one token", "ORDER_TWICE", edit("submit one", second_entry)),
     ("an entry with a forged reference", "ORDER_OTHER_REF", edit("submit one", reframed(0, ref="P1" + "A" * 26))),
+    *[(f"an exit that is named {letters}", "ORDER_OTHER_REF", edit("submit one", lettered(letters)))
+      for letters in (".C1", ".S0", ".S01", ".S1x", "S1", "")],
     ("an exit under another letter", "ORDER_OTHER_REF", edit("submit one", reframed(1, ref="P1" + "A" * 26 + ".C1"))),
     *[(f"an order with another {name}", "ORDER_OTHER_LINES", edit("submit one", relined(0, **{name: value})))
       for name, value in OTHER_TERMS.items()],
