@@ -10,8 +10,9 @@ from typing import Final
 
 import pytest
 
-from phoenix_adapters.codec import DOCUMENT_MAX
+from phoenix_adapters.codec import DOCUMENT_MAX, read_document
 from phoenix_adapters.seams.files import NAME_BYTES_MAX, PER_ROUND_MAX, FileSeam
+from phoenix_core.values import BadInput
 from tests.contract.cli.operator import Seat, until
 from tests.showing import shows
 
@@ -258,3 +259,22 @@ def test_an_engine_outlives_every_name(tmp_path: Path) -> None:
         until(lambda: len(seat.json("inbox").document["intents"]) == 1)
         assert [each["instrument"] for each in seat.json("inbox").document["intents"]] == ["EURUSD"]
         assert engine.stop() == 0
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (b"signal: READY\nsignal: WAIT\n", "every key once"),
+        (b'{"signal": "READY", "signal": "WAIT"}', "every key once"),
+        (b"signal: READY\n'signal': WAIT\n", "every key once"),
+        (b"a: &x READY\nb: *x\n", "every value out"),
+        (b"signal: " + b"x" * DOCUMENT_MAX, "at most"),
+        (b"a: " + b"[" * 65 + b"]" * 65, "flat document"),
+    ],
+    ids=["a key twice", "in JSON too", "spelt in two ways", "an alias", "too long", "too deep"],
+)
+def test_a_document_that_two_readers_could_read_in_two_ways(data: bytes, why: str) -> None:
+    """Refused with the mend; nothing of it is taken for the one or the other."""
+    with pytest.raises(BadInput, match=why):
+        _ = read_document(data, "x.yaml")
+    assert read_document(b"signal: READY\n") == {"signal": "READY"}
