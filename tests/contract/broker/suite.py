@@ -481,3 +481,27 @@ class BrokerContract:
         said = [*stage.facts, picture, *broker.quotes().values(), *broker.instruments().values(), *broker.accounts()]
         assert [str(flaw) for one in said if (flaw := flaw_of(one, type(one), type(one).__name__))] == []
         assert {type(one) for one in stage.facts} <= set(get_args(Fact))
+
+    @shows("F37", "L9")
+    async def test_b30_a_revision_in_a_later_session_is_the_same_order(self, stage: Stage) -> None:
+        """Stop and target are told again, in one group, whatever the broker names it; they shrink, although the parent
+        that they hung on is over and nobody tells of it any more."""
+        await ready(stage)
+        order = await enter(stage)
+        children = [frame.ref for frame in order.frames[1:]]
+        await stage.broker.disconnect()
+        assert await stage.broker.connect()
+        assert await stage.broker.resynchronise()
+
+        def told(ref: str) -> list[OrderSaid]:
+            session = stage.broker.session()
+            return [said for said in words(stage, ref) if said.session == session and said.echo is not None]
+
+        await stage.until(lambda: all(told(ref) for ref in children))
+        groups = {told(ref)[-1].group for ref in children}
+        assert len(groups) == 1 and "" not in groups
+        less = Quantity(Decimal(15_000))
+        stage.broker.hand_over(resized(order, less))
+        await stage.until(lambda: {said.echo.quantity for ref in children if (said := told(ref)[-1]).echo} == {less})
+        working = [said.ref for said in (await stage.broker.snapshot()).orders if said.status.is_working]
+        assert sorted(working) == sorted(children)
