@@ -29,10 +29,20 @@ class Asked:
         self.up = True
 
     async def ask(
-        self, name: str, rows: tuple[str, ...], end: str, within_s: float, numbered: bool = False, /, **values: object
+        self,
+        name: str,
+        rows: tuple[str, ...],
+        end: str,
+        within_s: float,
+        numbered: bool = False,
+        cancel: str = "",
+        /,
+        **values: object,
     ) -> list[dict[str, str]]:
         """One row of figures; of all else there is nothing."""
         self.asked[name] = values
+        if cancel:
+            self.told.append((cancel, "its number"))
         return [said(reqId=9, key="NetLiquidation", currency="USD", value=1)] if "AccountUpdates" in name else []
 
     async def tell(self, name: str, /, **values: object) -> bool:
@@ -46,7 +56,7 @@ async def test_what_a_picture_subscribed_to_is_given_back() -> None:
     session = Asked()
     picture = await picture_of(cast("Session", session), translator(), "DU1234567", 1, NOON)
     assert picture.missing == () and picture.equity == 1
-    assert session.told == [("cancelPositions", None), ("cancelAccountUpdatesMulti", "9")]
+    assert session.told == [("cancelPositions", None), ("cancelAccountUpdatesMulti", "its number")]
     assert session.asked["reqExecutions"] == {"account": "DU1234567"}
 
 
@@ -54,7 +64,15 @@ class Figured(Asked):
     """A login whose account trades in two currencies, told as newer gateways tell it."""
 
     async def ask(
-        self, name: str, rows: tuple[str, ...], end: str, within_s: float, numbered: bool = False, /, **values: object
+        self,
+        name: str,
+        rows: tuple[str, ...],
+        end: str,
+        within_s: float,
+        numbered: bool = False,
+        cancel: str = "",
+        /,
+        **values: object,
     ) -> list[dict[str, str]]:
         """Profit in each currency, and all of it in the account's own."""
         figures = [("NetLiquidation", "USD", 1), ("InitMarginReq", "USD", 2)]
@@ -76,7 +94,15 @@ class Shared(Asked):
     """A login with two accounts, which hold the same instrument."""
 
     async def ask(
-        self, name: str, rows: tuple[str, ...], end: str, within_s: float, numbered: bool = False, /, **values: object
+        self,
+        name: str,
+        rows: tuple[str, ...],
+        end: str,
+        within_s: float,
+        numbered: bool = False,
+        cancel: str = "",
+        /,
+        **values: object,
     ) -> list[dict[str, str]]:
         """A position of each; the second one of ours is the later word on it."""
         held = (("DU1234567", 4), ("DU7654321", 9), ("DU1234567", 5))
