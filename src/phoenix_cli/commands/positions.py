@@ -103,10 +103,12 @@ def row_of(session: Session, position: Open | Ended) -> dict[str, object]:
 def _open_facts(session: Session, position: Open) -> dict[str, object]:
     from phoenix_core.trade.exits import stake_of
     from phoenix_core.trade.protection import protection_of
-    from phoenix_core.values import plain
+    from phoenix_core.values import Role, plain
 
     desk = session.desk
     stake = stake_of(position, desk.orders, desk.fills)
+    # What works may be what a human signed for afterwards; where nothing does, the prices are the mandate's.
+    works = {order.role: order.line.trigger or order.line.limit for order in stake.pair}
     worth = worth_of(session, position)
     return {
         "side": position.side.value,
@@ -114,8 +116,8 @@ def _open_facts(session: Session, position: Open) -> dict[str, object]:
         "requested": plain(position.requested_quantity),
         "exited": plain(position.exited_quantity),
         "average_entry": plain(position.average_entry) if position.average_entry is not None else None,
-        "stop": plain(position.stop_price),
-        "target": plain(position.target_price),
+        "stop": plain(works.get(Role.STOP) or position.stop_price),
+        "target": plain(works.get(Role.TARGET) or position.target_price),
         "protection": protection_of(stake, session.clock.now()).value,
         "price": plain(worth.price) if worth.price is not None else None,
         "price_age_s": worth.age_s,

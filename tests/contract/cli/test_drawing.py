@@ -17,10 +17,12 @@ from phoenix_cli.commands.positions import named, row_of, table
 from phoenix_cli.commands.status import _open_pnl
 from phoenix_cli.commands.worth import Worth, worth_of
 from phoenix_cli.wiring.opening import Session
-from phoenix_core.gate.statements import Close
+from phoenix_core.facts import BrokerStatus
+from phoenix_core.gate.statements import Close, Protect
+from phoenix_core.orders import exit_ref
 from phoenix_core.records import evolve
 from phoenix_core.trade.positions import Open, position_id_of
-from phoenix_core.values import Quantity, State
+from phoenix_core.values import OrderRef, Price, Quantity, Role, State
 from tests.stage import Stage, stage
 from tests.unit.desk.walks import WORDS, walked
 
@@ -166,6 +168,33 @@ class TestWorth:
             assert _open_pnl(session, [the_position(desk)]) is None, "nor does it count as nothing in the sum"
 
         _ = walked(walk, with_yen(stage()))
+
+
+def test_the_prices_shown_are_those_that_protect() -> None:
+    """The mandate's while its orders work, and while none does; those that a human signed for once these work."""
+
+    async def walk(desk: Stage) -> None:
+        intent = await desk.enter()
+        ref = OrderRef(the_position(desk).order_ref or "")
+
+        def shown() -> tuple[object, ...]:
+            row = row_of(seen_by(desk), the_position(desk))
+            return row["stop"], row["target"], row["protection"]
+
+        assert shown() == ("1.082", "1.091", "FULL")
+        for generation in (1, 2):
+            for role in (Role.STOP, Role.TARGET):
+                gone = desk.broker.truth.book[exit_ref(ref, role, generation)]
+                desk.broker._end(gone, BrokerStatus.CANCELLED, "gone")
+            for _ in range(3):
+                await desk.tick(20)
+        assert shown() == ("1.082", "1.091", "NONE")
+        says = Protect(intent, stop=Price(Decimal("1.08")), target=Price(Decimal("1.093")))
+        _ = desk.sign(says).unwrap()
+        await desk.tick(1)
+        assert shown() == ("1.08", "1.093", "FULL")
+
+    _ = walked(walk)
 
 
 class TestNames:
