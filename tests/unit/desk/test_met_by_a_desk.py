@@ -15,6 +15,7 @@ from phoenix_core.acts.operate import AnchorState, Observe, RaiseKill
 from phoenix_core.beads import (
     About,
     Beat,
+    Evidence,
     Health,
     Heartbeat,
     KillKind,
@@ -96,7 +97,7 @@ def test_every_submit_asks_for_account_and_port_again(
     _ = walked(walk)
 
 
-@shows("S32-KIL-01")
+@shows("S32-KIL-01", "S32-KIL-02")
 @pytest.mark.parametrize("scope", ["desk", "strategy:trend", "instrument:EURUSD"])
 @pytest.mark.parametrize("kind", [KillKind.ONE_WAY, KillKind.TEMPORARY, KillKind.SIGNALMAN])
 def test_under_any_kill_an_approval_is_refused_and_nothing_is_sent(kind: KillKind, scope: str) -> None:
@@ -136,6 +137,25 @@ def test_how_old_a_context_may_be_follows_the_weather(regime: Regime, minutes: i
 
     policy = Policy(limits=Limits(), stale_after=timedelta(minutes=60))
     _ = walked(walk, stage(policy=policy))
+
+
+@shows("S32-EVD-01")
+def test_the_human_sees_how_long_the_context_stays_fresh() -> None:
+    """A signal that was made six minutes ago, in calm weather: nine are left when its evidence is assembled."""
+
+    async def walk(desk: Stage) -> None:
+        made = desk.clock.now().wall - timedelta(minutes=6)
+        intent = await desk.propose(created_at=utc_text(made))
+        shown = desk.desk.evidence.latest(intent)
+        assert shown is not None
+        (bead,) = [bead for bead in desk.beads() if isinstance(bead.body, Evidence)]
+        age = bead.ts - made
+        assert (shown.evidence.state_age, shown.evidence.state_limit) == (age, timedelta(minutes=15))
+        left = int((timedelta(minutes=15) - age).total_seconds())
+        screen = "\n".join(desk.screen(intent).lines)
+        assert f"state {left // 60:02}:{left % 60:02} left of 15:00" in screen
+
+    _ = walked(walk)
 
 
 @shows("S32-STL-03")

@@ -336,6 +336,7 @@ class TestLink:
 
         _ = walked(walk)
 
+    @shows("S33-MON-05")
     def test_quotes_are_owed_only_where_something_waits_or_is_held(self) -> None:
         """A desk that has nothing to do owes no data; one that holds something and hears none is sick."""
 
