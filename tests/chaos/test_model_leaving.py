@@ -176,7 +176,7 @@ STATES: Final = ("states_stop", "states_target", "states_close")
 BROKEN_DESKS: Final[dict[str, Broken]] = {
     "what the broker took is given back": (carrying._no_change, " or grows", "", ("resize",)),
     "what was taken stays so for ever": (
-        protection.growing_refusal, "all(touched.get(order.ref, began) <= began for order in taken)", "False",
+        protection.growing_refusal, "all((touched_by(order.ref) or began) <= began for order in taken)", "False",
         ("resize",)),
     "the broker's own reduction is not heard": (
         _AT_MOST, "[self.echo.quantity] if self.answered else", "", SAYS),

@@ -296,7 +296,7 @@ def _resize(desk: Desk, command: Resize, world: World) -> Ruling:
 
 
 def _no_change(desk: Desk, stake: exits.Stake, frames: tuple[Frame, ...], world: World) -> Refusal | None:
-    baseline, touched = baseline_of(desk, stake.position.pair), desk.orders.touched
+    baseline, touched = baseline_of(desk, stake.position.pair), desk.orders.touched_by
     grows = protection.growing_refusal(stake, frames, world.snapshot, world.link.session, touched, baseline)
     return placeable(desk, stake, frames, world) or grows
 

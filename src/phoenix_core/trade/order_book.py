@@ -61,6 +61,12 @@ class Orders:
         due = (at.wall + END_TOLD_WITHIN for at in asked if at is not None)
         return max((at for at in due if at <= now), default=None)
 
+    def touched_by(self, name: str) -> datetime | None:
+        """When a reference or instrument was touched last, at the latest: what was forgotten was touched no later than
+        so long before the newest; None where nothing ever was."""
+        newest = next(reversed(self.touched.values()), None)
+        return self.touched.get(name, None if newest is None else newest - TOUCHED_FOR)
+
     def after(self, body: Order, at: datetime) -> tuple[Known, ...]:
         """The orders that a bead is about, as it leaves them; none where their position is long over: it is kept in the
         log, and told as a late fact."""

@@ -7,7 +7,7 @@ a human decides. Sizes follow what is held by revisions; a native pair keeps its
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import reduce
@@ -204,7 +204,7 @@ def growing_refusal(
     frames: tuple[Frame, ...],
     snapshot: Snapshot | None,
     session: int,
-    touched: Mapping[str, datetime],
+    touched_by: Callable[[str], datetime | None],
     baseline: Decimal = ZERO,
 ) -> Refusal | None:
     """What the broker itself made smaller than it was asked for: it knows of an execution in the group that the book
@@ -218,7 +218,7 @@ def growing_refusal(
         return None
     shown = pictured(stake, snapshot, session, baseline) == stake.held
     began = None if snapshot is None else snapshot.began.wall
-    if shown and began is not None and all(touched.get(order.ref, began) <= began for order in taken):
+    if shown and began is not None and all((touched_by(order.ref) or began) <= began for order in taken):
         return None
     return refusal(Reason.SNAPSHOTS_MISSING, detail="the broker made it smaller: a picture of after that must show why")
 

@@ -751,6 +751,17 @@ def test_what_moved_lately() -> None:
     }
 
 
+def test_what_was_forgotten_was_touched_no_later_than_that() -> None:
+    """Whoever asks whether a picture is younger than a touch gets no moment that is too early."""
+    assert Log().orders.touched_by(REF) is None
+    log = submitted()
+    assert (log.orders.touched_by(STOP_REF), log.orders.touched_by("of another day")) == (T0, T0 - TOUCHED_FOR)
+    log.wait(3 * TOUCHED_FOR)
+    tell(log, order_said(TARGET_REF))
+    assert STOP_REF not in log.orders.touched
+    assert log.orders.touched_by(STOP_REF) == T0 + 2 * TOUCHED_FOR >= T0
+
+
 def over_and_done(count: int) -> Log:
     """A log with this many positions of which every order has ended."""
     log = Log()
