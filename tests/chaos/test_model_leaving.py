@@ -226,7 +226,7 @@ BROKEN_DESKS: Final[dict[str, Broken]] = {
     "a stated exit leaves the entry working": (
         attribute.attributed, "place.role, Answer.NEW", "Role.ENTRY, Answer.NEW", STATES),
     "protection is not looked after while the entry works": (
-        due._due_to_entries, "if not position.closing and", "if not (position.closing or position.entry_working) and",
+        due._due_to_entries, "if not position.closing:", "if not (position.closing or position.entry_working):",
         ("turn",)),
     "sizes are mended while a close waits to be sent": (
         due._due_to_protection, " and not _is_being_left(desk, position)", "", ("turn",)),

@@ -527,7 +527,7 @@ class TestResizing:
         assert [(each.ref, each.line.quantity) for each in frames] == [(TARGET_REF, quantity(10))]
 
         def refused(shown: Snapshot | None, since: Mapping[str, datetime] = touched) -> bool:
-            no = growing_refusal(log.stake, frames, shown, 1, since)
+            no = growing_refusal(log.stake, frames, shown, 1, since.get)
             assert no is None or no.reasons == (Reason.SNAPSHOTS_MISSING,)
             return no is not None
 
@@ -540,9 +540,9 @@ class TestResizing:
         assert refused(now, {str(TARGET_REF): log.now + SECOND})
         assert not refused(now, {str(STOP_REF): log.now + SECOND})  # another order
         smaller = (frame(TARGET_REF, exit_lines(5)[1], 2),)
-        assert growing_refusal(log.stake, smaller, None, 1, touched) is None
-        assert growing_refusal(held().stake, (frame(TARGET_REF, exit_lines(12)[1], 2),), None, 1, touched) is None
-        assert growing_refusal(filled().stake, frames, None, 1, touched) is None  # nothing was heard of it
+        assert growing_refusal(log.stake, smaller, None, 1, touched.get) is None
+        assert growing_refusal(held().stake, (frame(TARGET_REF, exit_lines(12)[1], 2),), None, 1, touched.get) is None
+        assert growing_refusal(filled().stake, frames, None, 1, touched.get) is None  # nothing was heard of it
 
     def test_not_of_what_a_human_stated_of_nobody(self) -> None:
         """The target itself says that it executed more, and a human stated some of no order: nobody knows what else its
