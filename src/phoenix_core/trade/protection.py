@@ -18,7 +18,7 @@ from phoenix_core.orders import Frame, Line, order_hash
 from phoenix_core.records import evolve
 from phoenix_core.refusals import Reason, Refusal, refusal
 from phoenix_core.trade.exits import PAIR, Stake, makes_room, makes_way, pictured
-from phoenix_core.trade.order_life import Known, Standing
+from phoenix_core.trade.order_life import End, Known, Standing
 from phoenix_core.values import (
     ARITHMETIC,
     ZERO,
@@ -126,10 +126,21 @@ def placing_refusal(stake: Stake, snapshot: Snapshot | None, session: int, basel
         return None  # the first placement does not wait for a picture
     if placed >= PLACED_MAX:
         return refusal(Reason.EXIT_WITHOUT_MANDATE, detail="placed again once already: a human decides")
+    if _is_moved(stake):
+        return refusal(Reason.EXIT_WITHOUT_MANDATE, detail="a human placed it at other prices since: a human decides")
     if snapshot is None or not _shows_loss(stake, snapshot, session, baseline):
         detail = "a complete picture must show the whole position and no protection"
         return refusal(Reason.SNAPSHOTS_MISSING, detail=detail)
     return None
+
+
+def _is_moved(stake: Stake) -> bool:
+    """Whether stop or target stood last where the mandate does not have it: a human signed for that, and wants it there
+    no more. An order of which no byte left never stood."""
+    last = {o.role: o.line for o in stake.orders if o.role in PAIR and o.end is not End.DROPPED}
+    stands = {role: line.trigger if role is Role.STOP else line.limit for role, line in last.items()}
+    wanted = {Role.STOP: stake.position.stop_price, Role.TARGET: stake.position.target_price}
+    return any(price != wanted[role] for role, price in stands.items())
 
 
 def _shows_loss(stake: Stake, snapshot: Snapshot, session: int, baseline: Decimal) -> bool:

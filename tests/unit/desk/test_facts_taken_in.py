@@ -36,7 +36,7 @@ from phoenix_core.beads import (
 )
 from phoenix_core.effects import CarryOut, Reconcile, SendOrder
 from phoenix_core.facts import BrokerStatus, ErrorSaid, Fact, FrameSaid, Held, LinkEvent, LinkSaid
-from phoenix_core.gate.statements import Close
+from phoenix_core.gate.statements import Close, Protect
 from phoenix_core.kernel import decide, due
 from phoenix_core.orders import exit_ref
 from phoenix_core.trade import exits
@@ -44,6 +44,7 @@ from phoenix_core.trade.positions import Open
 from phoenix_core.values import BadInput, CommandId, Price, Role, Side, State
 from tests.showing import shows
 from tests.stage import PAIR, Stage, restarted, stage
+from tests.unit.desk.test_signed_commands import answered
 from tests.unit.desk.walks import WORDS, filled, hear, ref_of, said_of, walked
 
 
@@ -588,6 +589,34 @@ class TestExits:
             await hear(desk, said_of(desk, stop, BrokerStatus.SUBMITTED))
             told = [a.event for a in desk.bodies(Alert) if a.code == "EXIT_UNKNOWN" and a.subject == stop]
             assert told == [AlertEvent.RAISED, AlertEvent.RESOLVED]
+
+        _ = walked(walk)
+
+    @pytest.mark.parametrize("moved", [None, {"stop": "1.0805"}, {"target": "1.0925"}])
+    def test_what_a_human_moved_is_not_placed_where_it_was_before(self, moved: dict[str, str] | None) -> None:
+        """Protection is lost, a human places it again, and it is lost once more: at the prices of the mandate it may be
+        placed by itself; where a human wanted another stop or target, nobody places the old one against their word."""
+
+        async def walk(desk: Stage) -> None:
+            intent = await desk.enter()
+
+            def lost() -> None:
+                for working in [w for w in desk.broker.truth.book.values() if not w.ends]:
+                    desk.broker._end(working, BrokerStatus.CANCELLED, "gone")
+
+            def placed() -> list[Order]:
+                return [o for o in desk.bodies(Order) if o.event is OrderEvent.RECORDED and o.token_id is None]
+
+            lost()  # the signature is there before a picture shows it: nothing was placed by itself
+            prices = {name: Price(Decimal(price)) for name, price in (moved or {}).items()}
+            assert await answered(desk, Protect(intent, **prices)) == ()
+            assert len(placed()) == 1
+            lost()
+            for _ in range(6):
+                await desk.tick(10)
+            assert len(placed()) == (2 if moved is None else 1)
+            told = [a.event for a in desk.bodies(Alert) if a.code == "PROTECTION_LOST"]
+            assert (told[-1] is AlertEvent.RESOLVED) is (moved is None)
 
         _ = walked(walk)
 
