@@ -41,7 +41,7 @@ from phoenix_core.kernel import decide, due
 from phoenix_core.orders import exit_ref
 from phoenix_core.trade import exits
 from phoenix_core.trade.positions import Open
-from phoenix_core.values import BadInput, CommandId, Price, Role, Side, State
+from phoenix_core.values import BadInput, CommandId, Price, Quantity, Role, Side, State
 from tests.showing import shows
 from tests.stage import PAIR, Stage, restarted, stage
 from tests.unit.desk.test_signed_commands import answered
@@ -628,10 +628,11 @@ class TestExits:
             stop = exit_ref(ref_of(desk, await desk.enter()), Role.STOP, 1)
             told: list[tuple[AlertEvent, str]] = []
 
-            async def stands_at(price: str) -> None:
+            async def stands_at(price: str, less: int = 0) -> None:
                 known = desk.desk.orders.find(stop)
                 assert known is not None and known.echo is not None
-                echo = changed(known.echo, trigger=Price(Decimal(price)))
+                size = Quantity(known.echo.quantity - less)
+                echo = changed(known.echo, trigger=Price(Decimal(price)), quantity=size)
                 said = said_of(desk, stop, BrokerStatus.PRESUBMITTED)
                 await hear(desk, changed(said, perm_id=known.perm_ids[0], echo=echo, group=known.echo_group))
                 told[:] = [(a.event, a.text) for a in desk.bodies(Alert) if a.code == "ORDER_ALTERED"]
@@ -641,7 +642,7 @@ class TestExits:
             await stands_at("1.0815")
             (first,) = told
             assert first[1].endswith(f"{stop} (asked SELL STOP 1.082 GTC, stands SELL STOP 1.0815 GTC)")
-            await stands_at("1.0815")
+            await stands_at("1.0815", less=1)
             assert told == [first]
             await stands_at("1.081")
             assert [event for event, _ in told] == [AlertEvent.RAISED] * 2 and "1.081 " in told[1][1]
