@@ -86,7 +86,7 @@ class Teller:
         waiting, self._unrecorded = self._unrecorded, []
         for message, channel in waiting:
             self._record(message, channel)
-        fresh = next_messages(desk.alerts, now, self._telling)
+        fresh = next_messages(desk.alerts, now, self._telling, self._untaken > 0)
         if not fresh:
             self._give_back()
             return []

@@ -237,21 +237,25 @@ def proven_channels(alerts: Alerts, now: datetime) -> tuple[str, ...]:
     return tuple(name for name, at in alerts.proven.items() if not has_passed(at, now, PROVEN_FOR))
 
 
-def next_messages(alerts: Alerts, now: datetime, telling: Container[str] = ()) -> tuple[Message, ...]:
+def next_messages(
+    alerts: Alerts, now: datetime, telling: Container[str] = (), stuck: bool = False
+) -> tuple[Message, ...]:
     """What goes out now: every CRITICAL alone, at once; once all of these were taken, and where the throttle allows,
     all the rest as one batch. A batch waits 5 s for company or until ten wait, and there is one every 10 s at most.
 
-    Of what is on its way already (`telling`) nothing is said again, and no words are made: a channel that hangs while
-    hundreds wait is asked about at every step.
+    Where nobody took the last message (`stuck`), the batch is tried beside: what no channel takes keeps nothing else
+    back. Of what is on its way already (`telling`) nothing is said again, and no words are made: a channel that hangs
+    while hundreds wait is asked about at every step.
     """
     urgent = tuple(
         Message(Severity.CRITICAL, (one.id,), _line(one)) for one in alerts.urgent.values() if one.id not in telling
     )
     oldest = next(iter(alerts.patient.values()), None)
     # A batch takes all that wait: where the oldest is not on its way, nothing is.
-    if alerts.urgent or oldest is None or oldest.id in telling or not _may_batch(alerts, oldest, now):
+    behind = bool(alerts.urgent) and not stuck
+    if behind or oldest is None or oldest.id in telling or not _may_batch(alerts, oldest, now):
         return urgent
-    return (_batch(list(alerts.patient.values())),)
+    return (*urgent, _batch(list(alerts.patient.values())))
 
 
 def _may_batch(alerts: Alerts, oldest: Unsent, now: datetime) -> bool:

@@ -203,3 +203,33 @@ def test_a_command_that_landed_before_is_answered_and_not_written_again() -> Non
     before = made.store.head()
     assert dict(made.act(command).unwrap().facts) == {"landed": "before"}
     assert made.store.head() == before
+
+
+@define
+class Fussy(Channel):
+    """A channel that takes everything but what is critical, as one does that cannot read such a message."""
+
+    async def send(self, message: Message) -> bool:
+        """Take it, unless it is critical."""
+        return message.severity is not Severity.CRITICAL and await Channel.send(self, message)
+
+
+@shows("I18")
+def test_a_message_that_no_channel_takes_keeps_no_other_back() -> None:
+    """What is critical goes first; where nobody takes it, the rest is tried beside it, and does not wait for ever."""
+    made, channel = stage(), Fussy("only")
+
+    async def walk() -> None:
+        await made.start()
+        _ = await made.propose()
+        _ = made.act(RaiseKill(made.fresh(), "desk", "drawn", "operator")).unwrap()
+        await made.tick(6)
+
+    asyncio.run(walk())
+    assert made.desk.alerts.urgent and made.desk.alerts.patient
+    teller = Teller((channel,), lambda message, name: True)
+    assert asyncio.run(told(teller, made)) == len(made.desk.alerts.urgent) and not channel.heard
+    made.clock.advance(RETRY_AFTER[-1])
+    assert asyncio.run(told(teller, made)) == len(made.desk.alerts.urgent) + 1
+    (batch,) = channel.heard
+    assert "An intent waits for your approval" in batch
