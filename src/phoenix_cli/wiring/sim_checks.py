@@ -273,7 +273,12 @@ def _exits(ledger: Ledger, terms: Mapping[str, tuple[Decimal, Decimal]]) -> Iter
             told = any(d.cause == "orphan_exit" and d.instrument == symbol for d in ledger.drifts.values())
             if surplus > CASH and not told:
                 yield "D7", f"exits of {surplus} {symbol} would open a position, and no drift says so"
-    alarmed = {alert.subject for alert in ledger.alerts.values() if alert.severity is Severity.CRITICAL}
+    # That an order stands elsewhere says why; that the position is bare is said by an alarm of its own.
+    alarmed = {
+        alert.subject
+        for alert in ledger.alerts.values()
+        if alert.severity is Severity.CRITICAL and alert.code != "ORDER_ALTERED"
+    }
     for name, state in ledger.states.items():
         position = ledger.last[name]
         held = ledger.executed(name, entries=True) - ledger.executed(name, entries=False)
