@@ -21,7 +21,7 @@ from phoenix_core.watch.drift import lacks_word_of_an_order
 from phoenix_core.watch.market_hours import RestartWindow, restart_window_ends
 from phoenix_core.watch.observations import next_look_at
 from phoenix_core.watch.pacing import RUNS_MAX, next_run, run_wanted_at
-from phoenix_core.watch.session import Step, next_step
+from phoenix_core.watch.session import BACKOFF, Step, next_step
 from phoenix_core.world import Link
 
 # A place frame needs a round trip no older than two seconds; asking twice as often leaves room for one lost answer.
@@ -82,14 +82,16 @@ class LinkKeeper:
         if self.up:
             self.spawn(self._synchronise())
 
-    def keep(self, desk: Desk) -> bool:
-        """Do what is due about the link; true where the broker has stayed away and a human must be told."""
+    def keep(self, desk: Desk, unrecorded: bool = False) -> bool:
+        """Do what is due about the link; true where the broker has stayed away and a human must be told. While the log
+        takes nothing (`unrecorded`), no attempt counts on the desk: the longest wait is between any two."""
         now = self.clock.now()
         self._ask_if_stale(now)
         self._synchronise_again(now)
         self._ask_again_if_unclear(desk, now)
         self._look_if_due(desk, now.wall)
-        lately = self._tried_at is not None and now.ticks - self._tried_at < ATTEMPTS_APART
+        apart = BACKOFF[-1] if unrecorded else ATTEMPTS_APART
+        lately = self._tried_at is not None and now.ticks - self._tried_at < apart
         if self._connecting or self.up or lately:
             return False
         window = restart_window_ends(self.restart_window, now.wall)

@@ -156,7 +156,7 @@ class Engine:
             self._hear(fact)
         for left in self.folders.take():
             self._act(left)
-        if self.link.keep(self.recorder.desk):
+        if self.link.keep(self.recorder.desk, bool(self._unrecorded)):
             self._act(Degraded(self._command_id("degraded")))
         for _ in range(DUE_ROUNDS_MAX):
             before = self.recorder.desk.head.size

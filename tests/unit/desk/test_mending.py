@@ -432,6 +432,34 @@ class TestResume:
 
         _ = walked(walk)
 
+    @shows("I23")
+    def test_a_broker_that_is_not_there_is_not_stormed_while_the_log_takes_nothing(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """No attempt counts on a desk that cannot record it: two minutes, and no try every second. What was tried is
+        told when the log takes beads again."""
+        tried: list[MockBroker] = []
+        connect = MockBroker.connect
+
+        async def counted(broker: MockBroker) -> bool:
+            tried.append(broker)
+            return await connect(broker)
+
+        async def walk(desk: Stage) -> None:
+            monkeypatch.setattr(MockBroker, "connect", counted)
+            desk.broker.refuse_connects(99)
+            desk.broker.cut()
+            await desk.tick(1)  # it is known that the link went
+            with mock.patch.object(desk.store, "append", side_effect=StoreFault(Fault.FULL, "no room")):
+                for _ in range(120):
+                    await desk.tick(1)
+                assert 1 <= len(tried) <= 4
+            await desk.tick(1)
+            failed = [one for one in desk.bodies(IbkrSession) if one.outcome == "FAILED"]
+            assert len(failed) >= 1 and desk.engine.run.exits_only
+
+        _ = walked(walk)
+
 
 class TestExitsByHand:
     """D6: one live close per position; it shares the group of its protection, or is refused with its reason."""
