@@ -9,6 +9,7 @@ from returns.pipeline import is_successful
 
 from phoenix_adapters.brokers.mock.chaos import ChaosMode, Silence
 from phoenix_core.acts.operate import RaiseKill
+from phoenix_core.acts.submit import Submit
 from phoenix_core.beads import (
     Autopsy,
     Bead,
@@ -26,7 +27,7 @@ from phoenix_core.beads import (
 from phoenix_core.gate.statements import Close, Decide
 from phoenix_core.refusals import Reason
 from phoenix_core.trade.positions import Open
-from phoenix_core.values import State
+from phoenix_core.values import CommandId, State
 from tests.showing import shows
 from tests.stage import PAIR, Stage, stage
 from tests.unit.desk.test_signed_commands import answered
@@ -172,6 +173,22 @@ def test_a_submission_comes_back_with_the_brokers_id_and_a_status() -> None:
         assert len(sent) == len(set(sent.values())) == 3 and all(sent.values())
         assert set(said) == set(sent)
         assert all(order.perm_id and order.status for order in said.values())
+
+    _ = walked(walk)
+
+
+@shows("S32-CON-09")
+def test_who_submits_learns_the_orders_reference() -> None:
+    """The answer to a submission names the order as the broker will know it, before any word of the broker's."""
+
+    async def walk(desk: Stage) -> None:
+        intent = await desk.propose()
+        _ = desk.approve(intent).unwrap()
+        _ = desk.engine.recorder.catch_up()
+        said = desk.engine.recorder.act(Submit(CommandId("submit"), intent)).unwrap()
+        position = desk.position(intent)
+        assert isinstance(position, Open) and position.order_ref.startswith("P1")
+        assert (said.facts, position.state) == ({"order_ref": position.order_ref}, State.SUBMITTED)
 
     _ = walked(walk)
 
