@@ -379,6 +379,19 @@ def link(desk: Stage) -> ReconnectState:
     return desk.desk.sessions.state
 
 
+def attempts(monkeypatch: pytest.MonkeyPatch) -> list[MockBroker]:
+    """Every attempt to connect from the second on, counted at the broker: a desk's first one starts it."""
+    tried: list[MockBroker] = []
+    connect = MockBroker.connect
+
+    async def counted(broker: MockBroker) -> bool:
+        tried.extend([broker] if broker.session() else [])
+        return await connect(broker)
+
+    monkeypatch.setattr(MockBroker, "connect", counted)
+    return tried
+
+
 class TestResume:
     """D8: after escalation nobody tries by itself; `phoenix resume` grants three more attempts."""
 
@@ -414,15 +427,9 @@ class TestResume:
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Counted at the broker: five minutes, three attempts, and nothing to tell of it but the escalation."""
-        tried: list[MockBroker] = []
-        connect = MockBroker.connect
-
-        async def counted(broker: MockBroker) -> bool:
-            tried.append(broker)
-            return await connect(broker)
+        tried = attempts(monkeypatch)
 
         async def walk(desk: Stage) -> None:
-            monkeypatch.setattr(MockBroker, "connect", counted)
             desk.broker.refuse_connects(99)
             desk.broker.cut()
             for _ in range(300):
@@ -438,15 +445,9 @@ class TestResume:
     ) -> None:
         """No attempt counts on a desk that cannot record it: two minutes, and no try every second. What was tried is
         told when the log takes beads again."""
-        tried: list[MockBroker] = []
-        connect = MockBroker.connect
-
-        async def counted(broker: MockBroker) -> bool:
-            tried.append(broker)
-            return await connect(broker)
+        tried = attempts(monkeypatch)
 
         async def walk(desk: Stage) -> None:
-            monkeypatch.setattr(MockBroker, "connect", counted)
             desk.broker.refuse_connects(99)
             desk.broker.cut()
             await desk.tick(1)  # it is known that the link went
