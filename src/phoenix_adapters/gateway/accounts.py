@@ -32,22 +32,27 @@ def cents(value: Decimal) -> Decimal:
 
 @define
 class Holding:
-    """One position: signed quantity, average cost per unit, what was realised on it."""
+    """One position: signed quantity, average price per unit, what it cost to open, what was realised on it today."""
 
     quantity: Decimal = ZERO
     average: Decimal = ZERO
     realized: Decimal = ZERO
+    fees: Decimal = ZERO
 
-    def trade(self, signed: Decimal, price: Decimal) -> Decimal | None:
-        """Take in an execution; the profit that it realised, or None if it closed nothing."""
+    def trade(self, signed: Decimal, price: Decimal, fee: Decimal) -> Decimal | None:
+        """Take in an execution and its fee; the profit that it realised, after the fees of opening and of closing what
+        it closed, or None if it closed nothing."""
         before = self.quantity
         self.quantity += signed
         if before * signed >= 0:
             self.average = (before * self.average + signed * price) / self.quantity if self.quantity else ZERO
+            self.fees += fee
             return None
         closed = min(abs(signed), abs(before)) * (1 if before > 0 else -1)
-        profit = closed * (price - self.average)
+        opening, closing = self.fees * closed / before, fee * -closed / signed
+        profit = closed * (price - self.average) - opening - closing
         self.realized += profit
+        self.fees += fee - opening - closing
         if self.quantity == 0:
             self.average = ZERO
         elif self.quantity * before < 0:
@@ -80,13 +85,16 @@ class Account:
     claimed: dict[int, Decimal] = field(factory=dict)
     opened_with: Decimal = ZERO
 
-    def book(self, listing: Listing, signed: Decimal, price: Decimal, commission: Decimal) -> Decimal | None:
-        """Take in an execution and its commission, which is in the base currency; the realised profit, if any."""
+    def book(
+        self, listing: Listing, signed: Decimal, price: Decimal, commission: Decimal, rate: Decimal = Decimal(1)
+    ) -> Decimal | None:
+        """Take in an execution and its commission, which is in the base currency; the realised profit, if any. `rate`
+        is what a unit of the listing's currency is worth in the base."""
         self.deposit(listing.currency, -signed * price)
         if listing.is_fx:
             self.deposit(listing.symbol, signed)
         self.deposit(BASE, -commission)
-        return self.holdings.setdefault(listing.con_id, Holding()).trade(signed, price)
+        return self.holdings.setdefault(listing.con_id, Holding()).trade(signed, price, commission / rate)
 
     def deposit(self, currency: str, amount: Decimal) -> None:
         """Change one cash balance."""
@@ -115,9 +123,11 @@ class Account:
         """The quantity that clients are told."""
         return self.claimed.get(con_id, self.holdings.get(con_id, Holding()).quantity)
 
-    def forget_flat(self) -> None:
-        """A new day no longer mentions what was flat at the end of the last one."""
+    def begin_day(self) -> None:
+        """A new day no longer mentions what was flat at the end of the last one, nor what that one realised."""
         self.reported = {con_id: shown for con_id, shown in self.reported.items() if shown[0]}
+        for holding in self.holdings.values():
+            holding.realized = ZERO
 
     def stock_value(self, market: Market, now: datetime) -> Decimal:
         """The stocks at the middle of their quotes, in dollars."""

@@ -161,7 +161,7 @@ class Gateway:
         """Executions and completed orders of yesterday are gone."""
         self.venue.book.forget(self.schedule.now)
         for account in self.venue.accounts.values():
-            account.forget_flat()
+            account.begin_day()
             account.opened_with = account.margin(self.venue.market, self.schedule.now).net_liquidation
 
     def _end_of_login(self) -> None:

@@ -247,7 +247,8 @@ def execute(venue: Venue, order: Order, quantity: Decimal, price: Decimal) -> No
         extra = venue.faults.take("overfill", order.sent)
         quantity += Decimal(extra) if extra is not None else 0
     fee = commission(venue, order.listing, quantity, price)
-    realized = order.account.book(order.listing, quantity * order.sign, price, fee)
+    rate = venue.market.rate(order.listing.currency, venue.now)
+    realized = order.account.book(order.listing, quantity * order.sign, price, fee, rate)
     order.filled += quantity
     order.spent += quantity * price
     order.last_price = price

@@ -6,11 +6,13 @@ whole picture is also the executions answer that an unfilled end has been waitin
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 
 from attrs import frozen
 
-from phoenix_core.acts.lights import traded_on
+from phoenix_core.acts.lights import last_rate
 from phoenix_core.beads import Body, Draft, PositionEvent, Proof, ProofKind, Settlement, Settles
 from phoenix_core.desk import Desk
 from phoenix_core.effects import Reconcile
@@ -21,13 +23,13 @@ from phoenix_core.trade.answers import entry_answer, entry_proven
 from phoenix_core.trade.fills import Answer
 from phoenix_core.trade.order_book import Orders
 from phoenix_core.trade.order_life import End, Known, Over, Standing
-from phoenix_core.trade.positions import Open, changed
-from phoenix_core.values import SecType, State
+from phoenix_core.trade.positions import Open, Traded, changed
+from phoenix_core.values import ARITHMETIC, ZERO, Money, SecType, State, times
 from phoenix_core.watch.alerts import may_raise, resolved
 from phoenix_core.watch.codes import Code, alert, drift_alert
-from phoenix_core.watch.compare import MOTION_AFTER_MAX, UNKNOWN_MAX, Agreement, Book, OrderRow, compare
+from phoenix_core.watch.compare import MOTION_AFTER_MAX, UNKNOWN_MAX, Agreement, Book, Made, OrderRow, compare
 from phoenix_core.watch.drift import news
-from phoenix_core.watch.market_hours import fx_day, in_one_day
+from phoenix_core.watch.market_hours import Zone, calendar_day, fx_day, in_one_day
 from phoenix_core.watch.observations import snapshot_seen, suspects_of
 from phoenix_core.world import World
 
@@ -93,7 +95,6 @@ def book_of(desk: Desk, snapshot: Snapshot, world: World) -> Book:
     """What Phoenix believes, as plain values."""
     rows = {ref: _row(order) for ref, order in desk.orders.open.items()}
     cash = tuple(symbol for symbol, card in world.instruments.items() if card.sec_type is SecType.CASH)
-    _, realized = traded_on(desk, fx_day(world.now.wall))
     return Book(
         account=desk.genesis.account,
         session=desk.sessions.session,
@@ -103,7 +104,7 @@ def book_of(desk: Desk, snapshot: Snapshot, world: World) -> Book:
         baseline={holding.symbol: holding.quantity for holding in desk.genesis.baseline},
         touched={**desk.orders.touched, **desk.fills.touched},
         cash=cash,
-        realized=realized if snapshot.realized is not None else None,
+        made=_made(desk, snapshot, world.now.wall),
         awaited={
             position.order_ref: position.pair
             for state in (State.SUBMITTED, State.STALLED)
@@ -111,6 +112,26 @@ def book_of(desk: Desk, snapshot: Snapshot, world: World) -> Book:
             if desk.orders.has_ended(position.order_ref)
         },
     )
+
+
+def _made(desk: Desk, snapshot: Snapshot, now: datetime) -> tuple[Made, ...]:
+    """What today made, by our trading day and by each midnight at which the broker may begin its own. Nothing can be
+    held against its figure where others traded on this account, too: it is the account's."""
+    others = (one for one in snapshot.executions if parsed_ref(one.ref) is None and snapshot.is_own(one.account))
+    if snapshot.realized is None or any(others):
+        return ()
+    days: list[Callable[[datetime], str]] = [fx_day, *(partial(calendar_day, zone) for zone in Zone)]
+    return tuple(_made_on(desk, [item for item in desk.positions.lately if day(item.at) == day(now)]) for day in days)
+
+
+def _made_on(desk: Desk, items: list[Traded]) -> Made:
+    realized, fees = ZERO, ZERO
+    for item in items:
+        realized = ARITHMETIC.add(realized, item.realized)
+    for position_id in dict.fromkeys(item.position_id for item in items if item.realized):
+        for currency, amount in desk.fills.totals(position_id).commissions:
+            fees = ARITHMETIC.add(fees, times(amount, last_rate(desk, currency) or ZERO))
+    return Made(Money(realized), Money(fees))
 
 
 def _row(order: Known) -> OrderRow:

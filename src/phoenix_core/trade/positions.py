@@ -162,6 +162,7 @@ class Traded:
     """What one bead added to a trading session: an entry that left, or money that was realised."""
 
     at: datetime
+    position_id: str
     entries: int
     realized: Money
 
@@ -238,7 +239,7 @@ class Positions:
         gained = ARITHMETIC.subtract(now.last.realized or ZERO, before)
         entries = 1 if now.last.event is PositionEvent.SUBMITTED else 0
         if entries or gained:
-            self.lately.append(Traded(bead.ts, entries, Money(gained)))
+            self.lately.append(Traded(bead.ts, now.position_id, entries, Money(gained)))
             while self.lately[0].at < bead.ts - TRADED_KEPT:
                 del self.lately[0]
 

@@ -60,6 +60,14 @@ class OrderRow:
 
 
 @frozen
+class Made:
+    """What our own executions realised in one day, and what they cost."""
+
+    realized: Money  # before fees
+    fees: Money = Money(ZERO)
+
+
+@frozen
 class Book:
     """What Phoenix believes, in plain values, indexed as the slices index it (mappings are borrowed, not copied)."""
 
@@ -71,7 +79,7 @@ class Book:
     baseline: Mapping[str, Decimal]  # foreign holdings that were signed for at `init`
     touched: Mapping[str, datetime]  # symbol or reference -> its last order or execution fact; recent ones suffice
     cash: Container[str] = ()  # symbols of currency pairs, where the broker's position is virtual
-    realized: Money | None = None  # None: nothing comparable today
+    made: tuple[Made, ...] = ()  # today, by each day that the broker may count by; none: nothing comparable
     awaited: Mapping[str, str] = {}  # entries that ended with nothing proven: reference -> symbol
 
 
@@ -374,10 +382,18 @@ def _working(book: Book, said: OrderSaid) -> _Exit | None:
 
 
 def _pnl(book: Book, snapshot: Snapshot) -> Iterator[Divergence]:
-    """Realised profit and loss, beyond what rounding and fees explain."""
-    if book.realized is None or snapshot.realized is None:
+    """Realised profit and loss, beyond what rounding, fees and the hour at which a day begins explain."""
+    said = snapshot.realized
+    if said is None or not book.made or any(_is_explained(made, said) for made in book.made):
         return
-    gap = ARITHMETIC.subtract(book.realized, snapshot.realized).copy_abs()
-    if gap > max(PNL_FLOOR, times(book.realized.copy_abs(), PNL_SHARE)):
-        ours, theirs = {"realized": plain(book.realized)}, {"realized": plain(snapshot.realized)}
-        yield Divergence(Cause.PNL, DESK, ours, theirs)
+    made = book.made[0]
+    ours = {"realized": plain(made.realized), "fees": plain(made.fees)}
+    yield Divergence(Cause.PNL, DESK, ours, {"realized": plain(said)})
+
+
+def _is_explained(made: Made, said: Money) -> bool:
+    """A broker's figure is before fees, after them, or after those that it has charged so far."""
+    net = ARITHMETIC.subtract(made.realized, made.fees)
+    slack = max(PNL_FLOOR, times(made.realized.copy_abs(), PNL_SHARE))
+    least, most = min(made.realized, net), max(made.realized, net)
+    return ARITHMETIC.subtract(least, slack) <= said <= ARITHMETIC.add(most, slack)

@@ -185,7 +185,12 @@ def session_refusal(status: MarketStatus) -> Refusal | None:
 def in_one_day(start: datetime, end: datetime) -> bool:
     """Whether no midnight lies between two instants, in any zone that a gateway may live by: what a broker tells of its
     executions reaches back to its own midnight, and nobody has told us which one that is."""
-    return all(local(zone, start).date() == local(zone, end).date() for zone in Zone)
+    return all(calendar_day(zone, start) == calendar_day(zone, end) for zone in Zone)
+
+
+def calendar_day(zone: Zone, at: datetime) -> str:
+    """The day that a calendar of this zone shows, `YYYY-MM-DD`."""
+    return local(zone, at).date().isoformat()
 
 
 @lru_cache(1024)  # asked of the same few entries and results of lately at every look

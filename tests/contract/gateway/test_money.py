@@ -8,7 +8,7 @@ from random import Random
 
 from attrs import define, evolve, field
 
-from phoenix_adapters.gateway.accounts import Account
+from phoenix_adapters.gateway.accounts import Account, Holding
 from phoenix_adapters.gateway.instruments import BY_NAME
 from tests.contract.gateway.stage import AAPL, CALM, EURUSD, Client, Stage
 
@@ -97,7 +97,7 @@ def test_cash_is_told_per_currency_beside_the_virtual_position() -> None:
 
 
 def test_a_round_trip_realises_its_profit() -> None:
-    """Bought, gone up 100 ticks, sold: the commission report says what was realised, and opening says nothing."""
+    """Bought, gone up, sold: the commission report says what was realised after both fees, and opening says nothing."""
     stage = Stage.up()
     client = stage.connect()
     client.place()
@@ -107,7 +107,28 @@ def test_a_round_trip_realises_its_profit() -> None:
     stage.wait()
     opened, closed = client.got("commissionReport")
     assert Decimal(opened["realizedPNL"]) > Decimal("1E308")
-    assert Decimal(closed["realizedPNL"]) == 20_000 * (Decimal("1.18000") - Decimal("1.17005"))
+    gross = 20_000 * (Decimal("1.18000") - Decimal("1.17005"))
+    fees = Decimal(opened["commission"]) + Decimal(closed["commission"])
+    assert fees == 4 and Decimal(closed["realizedPNL"]) == gross - fees
+
+
+def test_what_a_part_realises_bears_its_part_of_the_fees() -> None:
+    """Opened for 4 and 2; a third sold for 3 bears 2 of them, and turning over by as much bears half of its own fee."""
+    held = Holding()
+    assert held.trade(Decimal(20), Decimal(10), Decimal(4)) is None
+    assert held.trade(Decimal(10), Decimal(10), Decimal(2)) is None
+    assert held.trade(Decimal(-10), Decimal(11), Decimal(3)) == 10 - 2 - 3
+    assert held.trade(Decimal(-40), Decimal(11), Decimal(6)) == 20 - 4 - 3
+    assert held == Holding(Decimal(-20), Decimal(11), Decimal(18), Decimal(3))
+    assert held.trade(Decimal(20), Decimal(11), Decimal(1)) == -3 - 1
+    assert held.fees == 0
+
+
+def test_a_fee_is_borne_in_the_currency_of_the_trade() -> None:
+    """Two dollars where a unit of the currency is worth half a dollar are four of them."""
+    account, (_, listing) = Account("DU1", {}), sorted(BY_NAME.items())[0]
+    assert account.book(listing, Decimal(10), Decimal(5), Decimal(2), Decimal("0.5")) is None
+    assert account.book(listing, Decimal(-10), Decimal(6), Decimal(2), Decimal("0.5")) == 10 - 4 - 4
 
 
 def test_a_position_that_turns_over_costs_what_the_new_side_cost() -> None:
@@ -146,12 +167,14 @@ def test_what_is_claimed_is_told_until_it_is_withdrawn() -> None:
 
 
 def test_a_new_day_mentions_nothing_that_was_flat() -> None:
-    """What is held is told on; what was sold again is told once more, and not tomorrow."""
+    """What is held is told on; what was sold again is told once more, and not tomorrow; what was made is of its day."""
     account = Account("DU1", {"USD": Decimal(0)})
     for name, left in (("EURUSD", 0), ("GBPUSD", 5)):
         _ = account.book(BY_NAME[name], Decimal(5), Decimal(1), Decimal(0))
-        _ = account.book(BY_NAME[name], Decimal(left - 5), Decimal(1), Decimal(0))
+        _ = account.book(BY_NAME[name], Decimal(left - 5), Decimal(2), Decimal(0))
         _ = account.report(BY_NAME[name].con_id)
     assert set(account.reported) == {BY_NAME["EURUSD"].con_id, BY_NAME["GBPUSD"].con_id}
-    account.forget_flat()
+    assert [holding.realized > 0 for holding in account.holdings.values()] == [True, False]
+    account.begin_day()
+    assert not any(holding.realized for holding in account.holdings.values())
     assert set(account.reported) == {BY_NAME["GBPUSD"].con_id}

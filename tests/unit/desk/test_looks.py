@@ -116,33 +116,79 @@ def test_the_interval_is_what_the_settings_say(every: int, looks: int) -> None:
     _ = walked(walk, made)
 
 
+async def made_and_told(desk: Stage, more: str, waits: int = 0, others: bool = False) -> tuple[Autopsy, Money]:
+    """A position that closed by its target, and a picture in which the broker says so much more than it made, perhaps
+    hours later, perhaps beside a trade that another program made on this account."""
+    _ = await desk.enter(quantity="100000")
+    desk.price("1.09105", "1.09115")
+    await desk.watch(6, 1)
+    (made,) = desk.bodies(Autopsy)
+    assert made.realized > 500 and made.commission == 4
+    says, picture = Money(made.realized + Decimal(more)), desk.broker.snapshot
+    await desk.watch(waits * 3600, 600)
+
+    async def snapshot(broker: MockBroker) -> Snapshot:
+        seen = await picture()
+        foreign = [changed(seen.executions[0], exec_id="manual.1", ref="")] if others else []
+        return changed(seen, realized=says, executions=(*seen.executions, *foreign))
+
+    with mock.patch.object(type(desk.broker), "snapshot", snapshot):
+        await demand(desk)
+        await desk.watch(20, 1)
+    return made, says
+
+
 @shows("S32-REC-02", "S32-REC-09", "S32-REC-07")
-@pytest.mark.parametrize(("more", "differs"), [("0", False), ("5", True), ("-5", True)])
+@pytest.mark.parametrize(
+    ("more", "differs"), [("0", False), ("2.9", False), ("5", True), ("-4", False), ("-6.9", False), ("-9", True)]
+)
 def test_the_days_result_is_held_against_the_brokers(more: str, differs: bool) -> None:
     """What a closed position made, as the log has it, and what the broker says that the day made: a WARNING of type PNL
-    with both figures, told and not mended; the same figure is none."""
+    with both figures, told and not mended. The same figure is none, nor is the same after fees of 4 and a rounding."""
 
     async def walk(desk: Stage) -> None:
-        _ = await desk.enter(quantity="100000")
-        desk.price("1.09105", "1.09115")
-        await desk.watch(6, 1)
-        (made,) = desk.bodies(Autopsy)
-        assert made.realized > 100
-        says, picture = Money(made.realized + Decimal(more)), desk.broker.snapshot
-
-        async def snapshot(broker: MockBroker) -> Snapshot:
-            return changed(await picture(), realized=says)
-
-        with mock.patch.object(type(desk.broker), "snapshot", snapshot):
-            await demand(desk)
-            await desk.watch(20, 1)
+        made, says = await made_and_told(desk, more)
         found = desk.bodies(ReconciliationDrift)
         assert [(d.drift_type, d.severity) for d in found] == [(DriftType.PNL, Severity.WARNING)] * differs
-        sides = {"realized": plain(made.realized)}, {"realized": plain(says)}
+        sides = {"realized": plain(made.realized), "fees": "4"}, {"realized": plain(says)}
         assert all((d.phoenix_state, d.broker_state) == sides for d in found)
         told = [a for a in desk.bodies(Alert) if a.code == "DRIFT_WARNING"]
         assert len(told) == differs and all(plain(says) in a.text for a in told)
         assert not desk.desk.kill_flags.standing
+
+    _ = walked(walk)
+
+
+@shows("S32-REC-02")
+@pytest.mark.parametrize(
+    ("hours", "share", "differs"),
+    [
+        (0, 0, True),  # made within the hour, in every day that anybody counts by
+        (4, 0, False),  # 18:00 New York: its trading day is over, that of its calendar is not
+        (4, 1, False),
+        (4, "0.5", True),  # and a half is neither's
+        (11, 1, True),  # 01:00 New York, past every midnight
+        (11, 0, False),
+    ],
+)
+def test_the_brokers_day_begins_at_an_hour_of_its_own(hours: int, share: int | str, differs: bool) -> None:
+    """What was made at 14:00 New York is in the broker's figure, or is gone from it, by the hour at which its day ends:
+    our own is over at 17:00, and one of its midnights may come later."""
+
+    async def walk(desk: Stage) -> None:
+        await made_and_told(desk, plain(Decimal(595) * (Decimal(share) - 1)), hours)
+        assert bool([d for d in desk.bodies(ReconciliationDrift) if d.drift_type is DriftType.PNL]) == differs
+
+    _ = walked(walk)
+
+
+@shows("S32-REC-02")
+def test_what_others_traded_is_in_no_result_of_ours() -> None:
+    """Beside a manual trade on the same account the broker's figure says nothing about ours, and nothing is told."""
+
+    async def walk(desk: Stage) -> None:
+        await made_and_told(desk, "50", others=True)
+        assert DriftType.PNL not in [d.drift_type for d in desk.bodies(ReconciliationDrift)]
 
     _ = walked(walk)
 

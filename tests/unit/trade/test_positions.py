@@ -395,7 +395,9 @@ def test_what_a_session_traded() -> None:
     log.append(changed(log.position, None, WORD, exited=quantity(4), realized=money(7)))
     log.append(changed(log.position, None, WORD, exited=quantity(4)))
     log.append(changed(log.position, E.CLOSED, WORD, exited=quantity(10), realized=money(5)))
-    assert log.positions.lately == [Traded(T0, 1, money(0)), Traded(T0, 0, money(7)), Traded(T0, 0, money(-2))]
+    (first,) = log.positions.ended
+    sums = [Traded(T0, first, 1, money(0)), Traded(T0, first, 0, money(7)), Traded(T0, first, 0, money(-2))]
+    assert log.positions.lately == sums
     assert timedelta(days=5) == TRADED_KEPT
     log.wait(TRADED_KEPT)
     log.append(born(signal("intent-2")))
@@ -404,7 +406,9 @@ def test_what_a_session_traded() -> None:
     log.wait(timedelta(microseconds=1))
     log.walk(E.FILLED)
     log.append(changed(log.position, None, WORD, realized=money(1)))
-    assert log.positions.lately == [Traded(T0 + TRADED_KEPT, 1, money(0)), Traded(log.now, 0, money(1))]
+    second = log.position.position_id
+    assert log.positions.lately == [Traded(T0 + TRADED_KEPT, second, 1, money(0)), Traded(log.now, second, 0, money(1))]
+    assert first != second
 
 
 @shows("I5", "M14")

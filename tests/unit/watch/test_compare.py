@@ -17,7 +17,7 @@ from phoenix_core.facts import BrokerStatus, Held, Snapshot
 from phoenix_core.orders import entry_ref, exit_ref
 from phoenix_core.values import Money, OrderRef, Quantity, Role, Severity, Side
 from phoenix_core.watch import compare as compare_module
-from phoenix_core.watch.compare import Agreement, Book, Finding, compare, next_look, why_unknown
+from phoenix_core.watch.compare import Agreement, Book, Finding, Made, compare, next_look, why_unknown
 from phoenix_core.watch.drift import Cause, Divergence, Drifts, news
 from tests.showing import shows
 from tests.unit.watch.made import (
@@ -364,20 +364,50 @@ class TestProfit:
     )
     def test_tolerance(self, ours: str, theirs: str, differs: bool) -> None:
         """Beyond the tolerance it is a WARNING of the desk as a whole."""
-        mine = evolve(book(), realized=Money(Decimal(ours)))
+        mine = evolve(book(), made=(Made(Money(Decimal(ours))),))
         finding = once(mine, evolve(snapshot(), realized=Money(Decimal(theirs))))
         assert found(finding) == ([(Cause.PNL, "desk")] if differs else [])
         assert all((d.severity, d.instrument) == (Severity.WARNING, None) for d in finding.found)
 
+    @pytest.mark.parametrize(
+        ("fees", "theirs", "differs"),
+        [
+            ("4", "100", False),  # before fees
+            ("4", "96", False),  # after them
+            ("4", "98", False),  # not all were charged yet
+            ("4", "95", False),
+            ("4", "94.99", True),
+            ("4", "101", False),
+            ("4", "101.01", True),
+            ("-4", "104", False),  # what a broker pays for liquidity
+            ("-4", "105.01", True),
+            ("-4", "98.99", True),
+        ],
+    )
+    def test_fees_explain_a_lower_figure(self, fees: str, theirs: str, differs: bool) -> None:
+        """A broker's realised result is net of what was charged: only what fees do not explain is told, with both."""
+        mine = evolve(book(), made=(Made(Money(Decimal(100)), Money(Decimal(fees))),))
+        finding = once(mine, evolve(snapshot(), realized=Money(Decimal(theirs))))
+        assert found(finding) == ([(Cause.PNL, "desk")] if differs else [])
+        assert all(d.phoenix == {"realized": "100", "fees": fees} for d in finding.found)
+
+    @pytest.mark.parametrize(("theirs", "differs"), [("10", False), ("70", False), ("40", True)])
+    def test_a_day_may_begin_at_another_hour(self, theirs: str, differs: bool) -> None:
+        """The broker's day is one of those that it may count by; a figure between them is no day's."""
+        mine = evolve(book(), made=(Made(Money(Decimal(10))), Made(Money(Decimal(70)))))
+        finding = once(mine, evolve(snapshot(), realized=Money(Decimal(theirs))))
+        assert found(finding) == ([(Cause.PNL, "desk")] if differs else [])
+        assert all(d.phoenix["realized"] == "10" for d in finding.found)
+
     def test_what_either_side_does_not_say_is_not_compared(self) -> None:
         """No figure, no verdict."""
-        mine = evolve(book(), realized=Money(Decimal(9)))
+        mine = evolve(book(), made=(Made(Money(Decimal(9))),))
         assert once(mine, snapshot()).agreement is Agreement.AGREES
         assert once(book(), evolve(snapshot(), realized=Money(Decimal(9)))).agreement is Agreement.AGREES
 
     def test_any_motion_moves_the_result(self) -> None:
         """While anything was just touched, the day's result is in motion, too."""
-        mine = evolve(book(touched={"MSFT": 99}), realized=Money(Decimal(9)))
+        mine = evolve(book(touched={"MSFT": 99}), made=(Made(Money(Decimal(9))),))
         theirs = evolve(snapshot(), realized=Money(Decimal(99)))
         assert once(mine, theirs).agreement is Agreement.MOVING
 
