@@ -45,7 +45,9 @@ _RACES: Final[dict[object, dict[str, Measured]]] = {}
 ROWS: Final = (
     Row("accepted approval to hand-over / raw SQLite FULL", 2.2, 1.4, True, shared(token_to_hand_over, "ratio")),
     Row("token to broker call, sizing and signature included, p99 ms", 15, 5, True, shared(token_to_hand_over, "p99")),
-    Row("decision path without I/O / nautilus_trader engines", 1.0, 0.4, True, decision_beside),
+    Row("decision path without I/O / nautilus_trader's, to a stub", 1, 0.4, True, shared(decision_beside, "decision")),
+    Row("the same, nothing rehearsed", None, None, True, shared(decision_beside, "unrehearsed")),
+    Row("the same / its engines alone, orders made before", None, None, True, shared(decision_beside, "engines")),
     Row("our hand-over / ib_insync placeOrder", 1.0, 0.6, True, shared(broker_beside, "hand-over")),
     Row("place to fill, our adapter / ib_insync alone", 2, 1.3, True, shared(broker_beside, "fill")),
     Row("raw SQLite FULL row / durable append", 0.55, 0.8, False, shared(append_beside, "raw")),
