@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from attrs import Factory, define, field, frozen
@@ -102,6 +102,7 @@ class Desk:
     owed: Owed = Factory(Owed)
     moved: dict[str, int] = field(factory=dict, eq=False)  # slice -> the last bead that this process folded into it
     stands: dict[int, Stands] = field(factory=dict, eq=False)  # decision -> what was found of it; no part of the state
+    asked: dict[str, timedelta] = field(factory=dict, eq=False)  # question to the world -> when it brought nothing
 
     @property
     def genesis(self) -> Genesis:

@@ -13,7 +13,7 @@ from typing import Final
 from phoenix_core.acts.approve import grounds_for
 from phoenix_core.acts.exits import Carry, ClearAway, LeaveOnTime, Resize, Restore, leaves_on_time, left_over
 from phoenix_core.acts.lights import is_outdated, policy_of, traded_on
-from phoenix_core.acts.propose import Announce, Assemble, LookAgain, unannounced
+from phoenix_core.acts.propose import Announce, Assemble, LookAgain, is_asked_lately, unannounced
 from phoenix_core.acts.reconcile import reaches_back
 from phoenix_core.acts.submit import Submit
 from phoenix_core.acts.timed import (
@@ -46,6 +46,7 @@ from phoenix_core.effects import CarryOut, SendOrder
 from phoenix_core.gate import kill_flags, tokens
 from phoenix_core.gate.evidence import red_lights
 from phoenix_core.gate.limits import daily_loss_reached
+from phoenix_core.gate.signals import Proposal
 from phoenix_core.gate.statements import Close
 from phoenix_core.refusals import Reason
 from phoenix_core.trade.exits import stake_of
@@ -213,19 +214,25 @@ def _due_to_intents(desk: Desk, now: Moment) -> Iterator[Due]:
         waiting.append(position.pair)
         if is_expiring(desk, position.intent_id, now):
             yield Remind(_id("expiring", position.intent_id), position.intent_id)
-        shown = desk.evidence.latest(position.intent_id)
-        if shown is None or now.wall >= shown.evidence.expires_at or is_outdated(desk, proposal.signal, shown):
-            version = desk.evidence.next_version(position.intent_id)
-            yield Assemble(_id("assemble", position.intent_id, str(version)), position.intent_id)
-        elif unannounced(desk, position.intent_id) is not None:
-            yield Announce(_id("announce", shown.leaf), position.intent_id)
-        elif red_lights(shown.evidence):
-            yield LookAgain(_id("look-again", shown.leaf), position.intent_id)
+        question = _question(desk, proposal, now)
+        if question is not None and not is_asked_lately(desk, question.command_id, now):
+            yield question
     held = [p.pair for state in (State.FILLED, State.MANAGED) for p in desk.positions.in_state(state)]
     asked = [*((s, QUOTES_EVERY) for s in waiting), *((s, WORTH_EVERY) for s in held)]
     stale = dict.fromkeys([symbol for symbol, every in asked if _quote_is_old(desk, symbol, now, every)])
     if stale:
         yield ObserveQuotes(_id("quotes", str(desk.head.size)), tuple(stale))
+
+
+def _question(desk: Desk, proposal: Proposal, now: Moment) -> Assemble | Announce | LookAgain | None:
+    """What a human who has to decide on an intent should see next."""
+    intent_id = proposal.signal.intent_id
+    shown = desk.evidence.latest(intent_id)
+    if shown is None or now.wall >= shown.evidence.expires_at or is_outdated(desk, proposal.signal, shown):
+        return Assemble(_id("assemble", intent_id, str(desk.evidence.next_version(intent_id))), intent_id)
+    if unannounced(desk, intent_id) is not None:
+        return Announce(_id("announce", shown.leaf), intent_id)
+    return LookAgain(_id("look-again", shown.leaf), intent_id) if red_lights(shown.evidence) else None
 
 
 def _quote_is_old(desk: Desk, symbol: str, now: Moment, every: timedelta) -> bool:

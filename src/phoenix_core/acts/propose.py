@@ -7,6 +7,7 @@ unreadable. The proposer is the channel it came through, never what it says of i
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import Any, Final
 
 from attrs import frozen
@@ -15,6 +16,7 @@ from returns.pipeline import is_successful
 from phoenix_core.acts.lights import context_of, exposure_of, flags_for, is_over, policy_of, rate_of, strategy_refusal
 from phoenix_core.beads import QuoteSeen, Signal, SignalEvent
 from phoenix_core.desk import Desk
+from phoenix_core.gate.approvals import REMEMBERED
 from phoenix_core.gate.evidence import EVIDENCE_LIFE, Circumstances, Shown, assemble
 from phoenix_core.gate.screen import match_words
 from phoenix_core.gate.signals import Incoming, Seen, judge_signal, proposal_expires_at, seen
@@ -23,7 +25,7 @@ from phoenix_core.gate.stale_gate import context_age, limit_for, stale_refusal
 from phoenix_core.refusals import Reason, Refusal, merged, refusal
 from phoenix_core.rulings import Ruling, denied, granted
 from phoenix_core.trade.births import born
-from phoenix_core.values import BadInput, CommandId, Money, State, word
+from phoenix_core.values import BadInput, CommandId, Moment, Money, State, word
 from phoenix_core.watch.codes import Code, alert
 from phoenix_core.world import World
 
@@ -82,6 +84,10 @@ class Announce:
 
 
 Command = Propose | Quarantine | Assemble | LookAgain | Announce
+
+# A question to the world that was answered by nothing is asked again after so long: no bead tells when it is worth it,
+# each question gathers all lights anew, and an order that is due waits for them.
+ASKED_APART: Final = timedelta(seconds=1)
 
 
 def _propose(desk: Desk, command: Propose, world: World) -> Ruling:
@@ -155,11 +161,30 @@ def _quarantine(desk: Desk, command: Quarantine, world: World) -> Ruling:
     return denied(command.refusal, _signal(command, SignalEvent.QUARANTINED, command.refusal), told)
 
 
+def is_asked_lately(desk: Desk, command: CommandId, now: Moment) -> bool:
+    """Whether this very question was just answered by nothing."""
+    asked = desk.asked.get(command)
+    return asked is not None and now.ticks - asked < ASKED_APART
+
+
+def _noted(desk: Desk, command: Assemble | LookAgain, ruling: Ruling, world: World) -> Ruling:
+    """The answer; that it was nothing is a note for `due`, and no part of the state: another run just asks."""
+    if not ruling.drafts:
+        desk.asked[command.command_id] = world.now.ticks
+        if len(desk.asked) > REMEMBERED:
+            del desk.asked[next(iter(desk.asked))]
+    return ruling
+
+
 def _assemble(desk: Desk, command: Assemble, world: World) -> Ruling:
-    proposal = desk.signals.proposal(command.intent_id)
-    position = desk.positions.open_of_intent(command.intent_id)
+    return _noted(desk, command, _assembled(desk, command.intent_id, world), world)
+
+
+def _assembled(desk: Desk, intent_id: str, world: World) -> Ruling:
+    proposal = desk.signals.proposal(intent_id)
+    position = desk.positions.open_of_intent(intent_id)
     if proposal is None or position is None:
-        return denied(refusal(Reason.UNKNOWN_INTENT, detail=command.intent_id))
+        return denied(refusal(Reason.UNKNOWN_INTENT, detail=intent_id))
     if position.state is not State.PROPOSED:  # a new version voids the signature on the old one
         return denied(refusal(Reason.WRONG_STATE, detail=f"{position.state} is decided already"))
     signal = proposal.signal
@@ -180,7 +205,7 @@ def _assemble(desk: Desk, command: Assemble, world: World) -> Ruling:
     if not is_successful(sized):
         return denied(sized.failure())
     sizing = sized.unwrap()
-    exposure = exposure_of(desk, world, command.intent_id)
+    exposure = exposure_of(desk, world, intent_id)
     state_age = context_age(desk.anchors, context_of(signal, proposal.taken), world.now)
     state_limit = limit_for(desk.anchors, signal.strategy, policy.stale_after)
     found = Circumstances(
@@ -205,8 +230,8 @@ def _look_again(desk: Desk, command: LookAgain, world: World) -> Ruling:
     """A limit and the latch are in no bead of their own: whether they are over is a question to the world."""
     proposal, shown = desk.signals.proposal(command.intent_id), desk.evidence.latest(command.intent_id)
     if proposal is None or shown is None or not is_over(desk, world, proposal.signal, shown):
-        return denied(refusal(Reason.NOTHING_TO_DO))
-    return _assemble(desk, Assemble(command.command_id, command.intent_id), world)
+        return _noted(desk, command, denied(refusal(Reason.NOTHING_TO_DO)), world)
+    return _noted(desk, command, _assembled(desk, command.intent_id, world), world)
 
 
 def unannounced(desk: Desk, intent_id: str) -> Shown | None:

@@ -13,7 +13,7 @@ from returns.pipeline import is_successful
 from phoenix_adapters.brokers.mock.market import CARDS
 from phoenix_adapters.engine.inputs import proposal_of
 from phoenix_core.acts.broker_said import Said
-from phoenix_core.acts.lights import LATCH, entry_lights_before, foreign_of, rate_of
+from phoenix_core.acts.lights import LATCH, entry_lights_before, foreign_of, is_over, rate_of
 from phoenix_core.acts.operate import Observe, RaiseKill
 from phoenix_core.acts.propose import Assemble, LookAgain
 from phoenix_core.acts.submit import Submit
@@ -22,6 +22,7 @@ from phoenix_core.beads import (
     Alert,
     Autopsy,
     Body,
+    CanonicalSignal,
     Evidence,
     KillFlag,
     KillKind,
@@ -35,12 +36,14 @@ from phoenix_core.beads import (
     T2Token,
     TokenEvent,
 )
+from phoenix_core.desk import Desk
 from phoenix_core.facts import BrokerStatus, Held, OrderSaid, Quote
+from phoenix_core.gate.evidence import Shown
 from phoenix_core.gate.statements import ClearKill, Close
 from phoenix_core.gate.tokens import Tokens
 from phoenix_core.kernel import decide
 from phoenix_core.refusals import Reason
-from phoenix_core.values import Account, CommandId, Mode, Money, OrderType, Price, Quantity, State
+from phoenix_core.values import Account, CommandId, Instrument, Mode, Money, OrderType, Price, Quantity, State
 from phoenix_core.world import World
 from tests.showing import shows
 from tests.stage import PAIR, Stage, stage
@@ -374,6 +377,59 @@ class TestShownAndGone:
                 await desk.tick(1)
             assert [light in e.flags for e in desk.bodies(Evidence) if e.intent_id == intent] == [True, False]
             assert is_successful(desk.approve(intent))
+
+        _ = walked(walk)
+
+    def test_a_question_that_brought_nothing_is_asked_once_a_second(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Five intents behind the latch, and twenty turns a second: no turn gathers their lights in vain while an order
+        waits. A kill that comes in between is on the screen at once, and that the latch is down within the second."""
+        asked: list[str] = []
+
+        def counted(desk: Desk, world: World, signal: CanonicalSignal, shown: Shown) -> bool:
+            asked.append(signal.intent_id)
+            return is_over(desk, world, signal, shown)
+
+        async def walk(desk: Stage) -> None:
+            latch = [True]
+            desk.engine.latch = lambda: latch[0]
+            intents = [await desk.propose() for _ in range(5)]
+            await desk.tick(1)
+            monkeypatch.setattr("phoenix_core.acts.propose.is_over", counted)
+            for _ in range(40):
+                await desk.tick(0.05)
+            assert {intent: asked.count(intent) for intent in intents} == dict.fromkeys(intents, 2)
+            _ = desk.act(RaiseKill(desk.fresh(), "desk", "seen", "operator")).unwrap()
+            await desk.tick(0.05)
+            told = {e.intent_id: "KILL ONE_WAY desk" in e.flags for e in desk.bodies(Evidence)}
+            assert told == dict.fromkeys(intents, True)
+            await desk.tick(0.05)
+            latch[0] = False
+            await desk.tick(0.9)
+            before = {e.intent_id: LATCH in e.flags for e in desk.bodies(Evidence)}
+            await desk.tick(0.1)
+            after = {e.intent_id: LATCH in e.flags for e in desk.bodies(Evidence)}
+            assert (before, after) == (dict.fromkeys(intents, True), dict.fromkeys(intents, False))
+
+        _ = walked(walk)
+
+    def test_evidence_without_a_quote_is_tried_once_a_second(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """And the screen stands within a second of the first quote."""
+        tried: list[str] = []
+
+        def counted(desk: Desk, world: World, instrument: Instrument) -> Decimal | None:
+            tried.append(instrument.symbol)
+            return None
+
+        async def walk(desk: Stage) -> None:
+            monkeypatch.setattr("phoenix_core.acts.propose.rate_of", counted)
+            _ = await desk.propose()
+            tried.clear()
+            for _ in range(40):
+                await desk.tick(0.05)
+            assert len(tried) == 2 and not desk.bodies(Evidence)
+            monkeypatch.setattr("phoenix_core.acts.propose.rate_of", rate_of)
+            await desk.tick(1)
+            assert len(desk.bodies(Evidence)) == 1
 
         _ = walked(walk)
 
