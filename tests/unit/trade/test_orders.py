@@ -15,7 +15,7 @@ from phoenix_core.facts import BrokerStatus, OrderSaid
 from phoenix_core.orders import exit_ref, group_of, order_hash
 from phoenix_core.records import of_json, to_json
 from phoenix_core.trade.order_book import QUIET_KEPT, TOUCHED_FOR, Orders
-from phoenix_core.trade.order_life import End, Known, Over, Standing, applied, is_later_word, over
+from phoenix_core.trade.order_life import End, Known, Over, Standing, altered, applied, is_later_word, over, terms_of
 from phoenix_core.trade.order_words import (
     ENDING_CODES,
     HOLDING_CODES,
@@ -27,7 +27,7 @@ from phoenix_core.trade.order_words import (
     news,
 )
 from phoenix_core.trade.protection import resized
-from phoenix_core.values import Mode, Role, Side, text_hash
+from phoenix_core.values import Mode, Moment, OrderType, Role, Side, Tif, plain, text_hash
 from tests.showing import shows
 from tests.unit.trade.samples import (
     ACCOUNT,
@@ -48,6 +48,7 @@ from tests.unit.trade.samples import (
     moment,
     order_bead,
     order_said,
+    price,
     quantity,
     submitted,
 )
@@ -426,6 +427,68 @@ def test_what_is_sent() -> None:
     assert order.recorded == moment(T0)
     bound = applied(order, order_bead(order, E.ACKNOWLEDGED, order_id=42), T0)
     assert (bound.order_id, bound.session) == (42, 3)
+    again = applied(bound, order_bead(order, E.SENT, order_id=43, session=4), T0)
+    assert (again.order_id, again.session) == (43, 4)
+    other = applied(again, order_bead(order, E.ACKNOWLEDGED, session=5), T0)
+    assert (other.order_id, other.session) == (43, 4), "a word without an order id binds nothing"
+
+
+def test_since_when_an_answer_is_waited_for() -> None:
+    """From the record, while nobody knows that the frame left; from the frame, once that is known."""
+    log = Log()
+    log.append(bracket())
+    assert log.order().asked == moment(T0)
+    log.wait(SECOND)
+    log.append(order_bead(log.order(), E.SENT, ticks=moment(log.now).ticks, boot="boot"))
+    assert log.order().asked == moment(T0 + SECOND)
+
+
+@pytest.mark.parametrize(
+    ("since", "asked"),
+    [
+        (None, True),
+        (moment(T0), True),
+        (moment(T0 + SECOND), True),  # in that very instant
+        (moment(T0 + 2 * SECOND), False),  # an earlier command asked
+        (evolve(moment(T0 + 2 * SECOND), boot=""), True),  # no second clock: whoever asked, asked
+        (evolve(moment(T0), boot="another"), False),  # a command lives within one boot
+    ],
+)
+def test_an_end_that_was_asked_for_since(since: Moment | None, asked: bool) -> None:
+    """What an earlier command asked for, and did not get, is asked for again."""
+    assert not sent().is_asked_to_end(since)
+    at = moment(T0 + SECOND)
+    known = applied(sent(), order_bead(sent(), E.CANCEL_REQUESTED, ticks=at.ticks, boot=at.boot), at.wall)
+    assert known.is_asked_to_end(since) is asked
+
+
+def test_terms_in_words() -> None:
+    """Side, type, the prices that there are, and how long: each makes other words, the quantity none."""
+    stop, target = exit_lines()
+    assert stop.trigger is not None and target.limit is not None
+    words = ["BUY MARKET DAY", f"SELL STOP {plain(stop.trigger)} GTC", f"SELL LIMIT {plain(target.limit)} GTC"]
+    assert [terms_of(line) for line in (entry_line(), stop, target)] == words
+    assert terms_of(evolve(stop, quantity=quantity(3))) == terms_of(stop)
+    both = evolve(stop, limit=price("1.01"))
+    assert terms_of(both) == f"SELL STOP 1.01 {plain(stop.trigger)} GTC"
+
+
+def test_an_order_that_stands_on_other_terms_than_were_asked_for() -> None:
+    """Its price, its side, its type or its time moved by another hand; its size is another matter, and what is not
+    known, or has ended, is not altered."""
+    stop = exit_lines()[0]
+    known = after(submitted().order(STOP_REF), order_said(STOP_REF, echo=stop))
+    assert altered(submitted().order(STOP_REF)) is altered(known) is None
+    assert altered(evolve(known, echo=evolve(stop, quantity=quantity(3)))) is None
+    moved = [
+        evolve(stop, trigger=price("1.01")),
+        evolve(stop, side=stop.side.other),
+        evolve(stop, tif=Tif.DAY),
+        evolve(stop, order_type=OrderType.LIMIT),
+        evolve(stop, limit=price("1.01")),
+    ]
+    assert [altered(evolve(known, echo=echo)) for echo in moved] == moved
+    assert altered(evolve(known, echo=moved[0], end=End.CANCELLED)) is None
 
 
 def test_what_a_bead_does_not_say_stays() -> None:
@@ -457,6 +520,8 @@ def test_what_was_acknowledged_stays_acknowledged() -> None:
     ended = after(sent(), order_said(REF, B.CANCELLED))
     assert (ended.acknowledged, ended.answered) == (False, True)
     assert not sent().answered
+    taken = after(sent(), order_said(REF))  # any word answers a first revision, whether or not it repeats its terms
+    assert (taken.echo, taken.acknowledged, taken.answered) == (None, True, True)
 
 
 def test_a_drop_without_a_reason_has_none() -> None:
@@ -588,6 +653,21 @@ class TestAChange:
             False,
             True,
         ]
+
+    def test_a_word_of_another_session_answers_the_last_of_three(self) -> None:
+        """The size that stands is told; the revision that goes on is the one that was asked for last."""
+        log = tell(submitted(), order_said(STOP_REF, echo=exit_lines()[0], group="77"))
+        for size in (8, 6):
+            log.append(evolve(revision(log, STOP_REF, size), session=1))
+            log.append(order_bead(log.order(STOP_REF), E.SENT))
+        tell(log, evolve(order_said(STOP_REF, echo=exit_lines(8)[0], group="77"), session=2))
+        stop = log.order(STOP_REF)
+        assert (stop.revision, stop.line.quantity, stop.answered) == (3, quantity(8), True)
+        assert len(stop.frames) == 1
+
+    def test_an_order_of_which_no_change_was_recorded_waits_for_no_answer(self) -> None:
+        """A first revision is answered by any word, of whichever session."""
+        assert not is_later_word(evolve(sent(), asked_in=1), 2)
 
     def test_grown(self) -> None:
         """A larger size counts from the moment it is recorded, and the broker's own larger echo always."""
