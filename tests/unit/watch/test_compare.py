@@ -172,7 +172,19 @@ class TestOrders:
     def test_overfill_on_either_side(self, mine: int, theirs: int) -> None:
         """More than was ordered is an overfill, at once, even in a row that moves."""
         moving = book(row(ENTRY, filled=mine), touched={ENTRY: 100})
-        assert found(once(moving, snapshot(said(ENTRY, filled=theirs)))) == [(Cause.OVERFILL, ENTRY)]
+        one = only(once(moving, snapshot(said(ENTRY, filled=theirs))))
+        assert (one.cause, one.subject, one.broker["filled"]) == (Cause.OVERFILL, ENTRY, "101")
+
+    def test_what_no_fact_on_its_way_explains_is_found_at_once(self) -> None:
+        """Two permanent ids, more than was ordered, a reference of nobody's: in rows that move, all of them, and the
+        holding beside them waits."""
+        touched = dict.fromkeys((ENTRY, STOP, OTHER, "AAPL"), 100.0)
+        mine = book(row(ENTRY, perm_id=5), row(STOP, filled=101), touched=touched)
+        theirs = snapshot(said(ENTRY, perm_id=7), said(STOP, filled=101), said(OTHER), positions=held(AAPL=7))
+        finding = once(mine, theirs)
+        causes = [Cause.TWO_PERM_IDS, Cause.OVERFILL, Cause.UNRESOLVED_REFERENCE]
+        assert found(finding) == sorted(zip(causes, (ENTRY, STOP, OTHER), strict=True), key=str)
+        assert len(finding.suspects) == 1
 
     @shows("F05")
     def test_order_that_a_complete_picture_does_not_show(self) -> None:
@@ -180,9 +192,22 @@ class TestOrders:
         finding = once(book(row(ENTRY)), snapshot())
         assert found(finding) == [(Cause.ORDER_MISSING, ENTRY)]
         assert finding.absent == (ENTRY,)
+        assert only(finding).phoenix == {"status": "SUBMITTED", "filled": "0"}
+        assert only(finding).broker == {"status": "absent"}
         left = once(book(row(ENTRY)), snapshot(positions=held(AAPL=1)))
         assert (Cause.ORDER_MISSING, ENTRY) in found(left)
         assert left.absent == ()
+
+    def test_an_entry_that_ended_with_nothing_proven(self) -> None:
+        """It is named among the absent where no picture shows a working order of it, an execution, or a holding that
+        nothing explains: any of them is a trace of it."""
+        waiting = evolve(book(ended=frozenset({str(ENTRY)})), awaited={ENTRY: "AAPL"})
+        assert once(waiting, snapshot()).absent == (ENTRY,)
+        assert once(waiting, snapshot(said(ENTRY, BrokerStatus.CANCELLED))).absent == (ENTRY,)
+        assert once(waiting, snapshot(positions=held(MSFT=1))).absent == (ENTRY,)
+        assert once(waiting, snapshot(said(ENTRY))).absent == ()
+        assert once(waiting, snapshot(executions=(executed(ENTRY),))).absent == ()
+        assert once(waiting, snapshot(positions=held(AAPL=1))).absent == ()
 
     def test_order_that_may_not_have_left_is_known_and_not_missed(self) -> None:
         """Recorded, and the process died or has not heard yet whether it went: shown, it resolves; absent, it is no
@@ -201,7 +226,8 @@ class TestOrders:
         executed_only = only(once(book(), snapshot(executions=(executed(OTHER), executed("theirs")))))
         assert (executed_only.cause, executed_only.instrument) == (Cause.UNRESOLVED_REFERENCE, "AAPL")
         known = snapshot(executions=(executed(OTHER), executed(ENTRY)), positions=())
-        assert once(book(row(ENTRY), ended=frozenset({OTHER})), known).absent == (ENTRY,)
+        resolved = once(book(row(ENTRY), ended=frozenset({OTHER})), known)
+        assert (found(resolved), resolved.absent) == ([(Cause.ORDER_MISSING, ENTRY)], (ENTRY,))
 
     @shows("F20")
     def test_one_reference_with_two_permanent_ids(self) -> None:
@@ -302,6 +328,20 @@ class TestOrphans:
         assert once(mine, theirs).agreement is Agreement.AGREES
         bare = [evolve(order, remaining=None) for order in theirs.orders]
         assert once(mine, evolve(theirs, orders=tuple(bare))).agreement is Agreement.AGREES
+        less = [evolve(order, remaining=Quantity(Decimal(30))) for order in theirs.orders]
+        few = evolve(theirs, orders=tuple(less), positions=held(AAPL=29))
+        assert only(once(evolve(mine, holdings={"AAPL": Decimal(29)}), few)).broker["exits"] == "30"
+
+    def test_each_instrument_is_covered_by_what_this_account_holds_of_it(self) -> None:
+        """Neither another instrument's holding covers an exit nor another account's; one that is covered hides no
+        other; and the drift has all that it rests on."""
+        other = exit_ref(OTHER, Role.STOP, 1)
+        mine = book(row(STOP, symbol="MSFT"), row(other), holdings={"MSFT": 100})
+        orders = said(STOP, symbol="MSFT"), said(other)
+        strange = Held("AAPL", Decimal(100), account="other")
+        one = only(once(mine, snapshot(*orders, positions=(*held(MSFT=100), strange))))
+        assert (one.cause, one.subject, one.refs) == (Cause.ORPHAN_EXIT, "AAPL", (other,))
+        assert one.broker == {"position": "0", "exits": "100", "allowed": "0", "side": "SELL"}
 
     def test_exits_of_a_short_position(self) -> None:
         """A buy-back is closed against what is short."""
@@ -497,6 +537,8 @@ class TestHonestSnapshot:
         assert why_unknown(book(), whole) == ""
         assert why_unknown(book(), evolve(whole, account="")) == ""
         assert why_unknown(book(), evolve(whole, missing=("positions",))) == "incomplete: positions"
+        assert why_unknown(book(), evolve(whole, complete=False)) == "incomplete: not said what is missing"
+        assert why_unknown(book(), evolve(whole, ended=whole.began)) == ""
         assert "session 2" in why_unknown(book(), in_session(whole, 2))
         other_boot = evolve(whole, ended=evolve(whole.ended, boot="another"))
         assert "clocks that cannot be compared" in why_unknown(book(), other_boot)
