@@ -103,6 +103,7 @@ class Desk:
     moved: dict[str, int] = field(factory=dict, eq=False)  # slice -> the last bead that this process folded into it
     stands: dict[int, Stands] = field(factory=dict, eq=False)  # decision -> what was found of it; no part of the state
     asked: dict[str, timedelta] = field(factory=dict, eq=False)  # question to the world -> when it brought nothing
+    signed: set[int] = field(factory=set, eq=False)  # rows that loosen, and that were found signed; no part either
 
     @property
     def genesis(self) -> Genesis:

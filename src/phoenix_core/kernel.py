@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from phoenix_core.acts import approve, broker_said, exits, operate, propose, submit, take_back, timed, vital
+from phoenix_core.acts import approve, broker_said, exits, operate, propose, submit, take_back, timed, vital, vouching
 from phoenix_core.acts import due as asked
 from phoenix_core.acts.last_look import ClearedOrder, clear
 from phoenix_core.beads import Bead, Kind, Said, bead_id_of, body_of, body_text
@@ -35,6 +35,7 @@ Command = (
     | timed.Command
     | vital.Command
     | take_back.Command
+    | vouching.Command
 )
 
 # Each command has one handler. The families' tables are joined here; a test holds the union against `Command`.
@@ -48,6 +49,7 @@ _HANDLERS: Final[Mapping[type, Callable[[Desk, Any, World], Ruling]]] = {
     **timed.HANDLERS,
     **vital.HANDLERS,
     **take_back.HANDLERS,
+    **vouching.HANDLERS,
 }
 
 
@@ -57,7 +59,7 @@ ENGINE_ONLY: Final = frozenset(
     {
         *(propose.Assemble, propose.LookAgain, propose.Announce, submit.Submit, submit.Withhold),
         *(operate.Degraded, operate.Settle, vital.Beat),
-        *(*broker_said.HANDLERS, *exits.HANDLERS, *timed.HANDLERS),
+        *(*broker_said.HANDLERS, *exits.HANDLERS, *timed.HANDLERS, *vouching.HANDLERS),
     }
 ) - {timed.ExpireToken, timed.Withdraw, timed.RaiseByRule}
 

@@ -7,9 +7,8 @@ an order is performed only by the run that recorded it, inside `store.hold()`, a
 from __future__ import annotations
 
 import asyncio
-import base64
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from datetime import timedelta
 from functools import partial
 from typing import Final
@@ -21,6 +20,7 @@ from returns.result import Result
 from phoenix_adapters.engine.folders import Folders
 from phoenix_adapters.engine.link import LinkKeeper
 from phoenix_adapters.engine.recorder import Recorder
+from phoenix_adapters.engine.signatures import Signatures
 from phoenix_adapters.engine.telling import Teller, mark_of
 from phoenix_adapters.engine.turn import Turn
 from phoenix_core.acts.broker_said import Said
@@ -28,7 +28,8 @@ from phoenix_core.acts.operate import Degraded, ReleaseLease, ReportSent, Settle
 from phoenix_core.acts.reconcile import unheard
 from phoenix_core.acts.submit import Withhold, rehearse
 from phoenix_core.acts.vital import Beat, signs_of
-from phoenix_core.beads import Bead, Decision, Operator, Order, Settlement, Settles, Signed
+from phoenix_core.acts.vouching import Disown, unvouched
+from phoenix_core.beads import Bead, Order, Settlement, Settles
 from phoenix_core.chain import StoreFault
 from phoenix_core.effects import (
     AfterRestart,
@@ -42,8 +43,7 @@ from phoenix_core.effects import (
     SignCheckpoint,
     WriteResponse,
 )
-from phoenix_core.facts import CancelSaid, Checked, Fact, LinkSaid, Snapshot
-from phoenix_core.gate.statements import read_statement
+from phoenix_core.facts import CancelSaid, Fact, LinkSaid, Snapshot
 from phoenix_core.kernel import Command, clear, due
 from phoenix_core.ports import BeadStore, Broker, Clock, Notifier, Seam, Verifier
 from phoenix_core.refusals import Refusal
@@ -87,8 +87,8 @@ class Engine:
     teller: Teller = field(init=False)
     link: LinkKeeper = field(init=False)
     folders: Folders = field(init=False)
-    _verified: dict[int, Checked] = Factory(dict)
-    _rooted: dict[int, str] = Factory(dict)
+    signatures: Signatures = field(init=False)
+    _disowned: set[int] = Factory(set)
     _mine: set[int] = Factory(set)
     _in_flight: set[Key] = Factory(set)
     _quiet: list[Settles] = Factory(list)
@@ -102,6 +102,7 @@ class Engine:
 
     def __attrs_post_init__(self) -> None:
         """The recorder asks this engine what the world looks like."""
+        self.signatures = Signatures(self.store, self.verifier)
         self.recorder = Recorder(self.store, self.world, on_bead=self._recorded)
         self.teller = Teller(self.notifiers, self._told, self.turn, self._is_current, partial(mark_of, self.store))
         self.folders = Folders(self.seam, self._tell)
@@ -128,8 +129,8 @@ class Engine:
             snapshot=snapshot,
             equity=snapshot.equity if snapshot is not None else None,
             margin_used=snapshot.margin_used if snapshot is not None else None,
-            verified=self._verified,
-            roots=self._roots(),
+            verified=self.signatures.verified,
+            roots=self.signatures.roots(self.recorder.desk),
             entry_budget=self.broker.room(),
             groups_hold=self.broker.groups_hold,
         )
@@ -138,9 +139,9 @@ class Engine:
 
     async def start(self) -> Result[Accepted, Refusal]:
         """Replay, take the lease, open a session: start-up and recovery are the same path."""
+        self.signatures.replaying = True
         _ = self.recorder.wake()
-        for seq, signed in self.recorder.desk.approvals.signatures():
-            self._verify(seq, signed)
+        self.signatures.begin(self.recorder.desk)
         taken = self.recorder.take_lease(self.run.run, self.clock.now().boot)
         if is_successful(taken):
             self.run = evolve(self.run, epoch=self.recorder.desk.tenure.epoch)
@@ -161,7 +162,7 @@ class Engine:
         for _ in range(DUE_ROUNDS_MAX):
             before = self.recorder.desk.head.size
             # What time asks for is asked again when the log takes beads: until then only what was heard waits.
-            for command in due(self.recorder.desk, self.clock.now()) if not self._unrecorded else ():
+            for command in self._due() if not self._unrecorded else ():
                 self._act(command)
             self._perform()
             for fact in self.broker.drain():
@@ -175,6 +176,14 @@ class Engine:
             self._spawn(work)
         self._beat()
         await asyncio.sleep(0)
+
+    def _due(self) -> Iterator[Command]:
+        """What a row by hand calls for comes first: a flag that it lowered is up again before anything is sent."""
+        for row in unvouched(self.recorder.desk, self.world()):
+            if row.seq not in self._disowned:
+                self._disowned.add(row.seq)
+                yield Disown(CommandId(derived_id("disown", str(row.seq))), row.seq)
+        yield from due(self.recorder.desk, self.clock.now())
 
     def stop(self, detail: str = "") -> None:
         """The shutdown bead: no place frame leaves after it."""
@@ -281,30 +290,8 @@ class Engine:
         self._committed = self._committed or mine
         if mine and isinstance(bead.body, Order):  # of all that is owed only a frame is its own run's to send
             self._mine.add(bead.seq)
-        if isinstance(bead.body, Decision | Operator) and bead.body.signed is not None:
-            self._verify(bead.seq, bead.body.signed)
+        self.signatures.heard(bead)
         self.on_bead(bead)
-
-    def _verify(self, seq: int, signed: Signed) -> None:
-        """Check a signature again from the stored bytes; what does not verify, or not as recorded, opens nothing."""
-        found = self.verifier.check(signed.statement.encode(), signed.signature)
-        if is_successful(found):
-            checked = found.unwrap()
-            if (checked.key, checked.presence, checked.counter) == (signed.key, signed.presence, signed.counter):
-                self._verified[seq] = checked
-
-    def _roots(self) -> dict[int, str]:
-        """This log's root at the size that each statement co-signs which is still to be acted on."""
-        desk, rooted = self.recorder.desk, self._rooted
-        places = [owed.decision for owed in desk.owed.of(CarryOut).values()]
-        for token in (*desk.tokens.live.values(), *desk.tokens.spent.values()):
-            places.append(desk.approvals.decided[token.intent_id].seq)
-        self._rooted = {seq: rooted.get(seq) or self._root_of(seq) for seq in places if seq in self._verified}
-        return self._rooted
-
-    def _root_of(self, seq: int) -> str:
-        size = min(read_statement(self._verified[seq].statement).tree_size, seq)
-        return base64.b64encode(self.store.root(size)).decode("ascii")
 
     def _perform(self) -> None:
         settled = {(s.seq, s.index) for s in self._quiet}

@@ -125,6 +125,7 @@ def _checks(home: Home) -> list[tuple[str, str, str]]:
         _account(home, settings),
         _key(home, settings),
         *_log(home),
+        *_rows(home),
         _clock(home, settings),
         _disk(home),
         ("halt", "warn", "the latch is up: `phoenix kill clear --scope desk --reason ...`, once you know why")
@@ -224,6 +225,22 @@ def _log(home: Home) -> list[tuple[str, str, str]]:
     if not is_successful(verified):
         return [("log", "fail", f"does not verify: {verified.failure()}; open runbook RB-004")]
     return [("log", "ok", f"{size} beads, the chain verifies")]
+
+
+def _rows(home: Home) -> list[tuple[str, str, str]]:
+    """What loosens, and whether a human signed it; nothing where no log can be read, which its own line says."""
+    from phoenix_cli.wiring.edges import StoreFault
+    from phoenix_cli.wiring.opening import opened
+    from phoenix_cli.wiring.unsigned import unsigned_rows
+    from phoenix_core.values import BadInput
+
+    try:
+        with opened(home) as session:
+            rows = unsigned_rows(session)
+    except (StoreFault, BadInput, AssertionError, LookupError, OSError):
+        return []
+    words = [f"{row.subject}: bead {row.seq} counts for nothing, nobody signed it: {row.mend}" for row in rows]
+    return [("signed", "fail", f"{'; '.join(words)}; open runbook RB-004")] if rows else [("signed", "ok", "all")]
 
 
 def _clock(home: Home, settings: Settings) -> tuple[str, str, str]:

@@ -44,6 +44,7 @@ def _stalled(picture: Row) -> list[str]:
 def _open_lines(picture: Row) -> list[str]:
     lines = ["HALTED   the latch is up: no entry leaves  RB-004"] if picture["halted"] else []
     flags = Counter(f"{flag['type']} on {flag['scope']}" for flag in picture["kill_flags"])
+    lines += [f"UNSIGNED {unsigned_words(row)}  RB-004" for row in picture["unsigned"]]
     lines += [f"KILL     {words}{f' ({n} flags)' if n > 1 else ''}  RB-005" for words, n in flags.items()]
     lines += [
         f"DRIFT    {d['severity']} {d['cause']} {d['subject']}  {d['drift'][:8]}  RB-002" for d in picture["drifts"]
@@ -56,6 +57,11 @@ def _open_lines(picture: Row) -> list[str]:
 def is_out(row: Row) -> bool:
     """Whether an entry is at the broker, and nothing of it is held yet."""
     return bool(row["state"] == "SUBMITTED")
+
+
+def unsigned_words(row: Row) -> str:
+    """A row that loosens and that nobody signed."""
+    return f"{row['about']}: bead {row['bead']} counts for nothing, nobody signed it: {row['mend']}"
 
 
 def alert_words(alert: Row) -> str:

@@ -250,6 +250,7 @@ def _shown(engine: Engine) -> str:
 
 def _yours(engine: Engine) -> Iterator[str]:
     """Everything that waits for a human, each with the page or the command that it takes."""
+    from phoenix_core.acts.vouching import unvouched
     from phoenix_core.trade.exits import stake_of
     from phoenix_core.trade.protection import protection_of
     from phoenix_core.values import State
@@ -262,6 +263,8 @@ def _yours(engine: Engine) -> Iterator[str]:
         stands = protection_of(stake_of(position, desk.orders, desk.fills), now)
         if position.held > 0 and not stands.covers:
             yield f"{position.pair} is held, protection {stands} (phoenix protect {position.position_id[:8]})"
+    for row in unvouched(desk, engine.world()):
+        yield f"{row.subject}: bead {row.seq} counts for nothing, nobody signed it: {row.mend} (RB-004)"
     if engine.latch() is not False:
         yield "the halt latch is up (RB-004)"
     if desk.kill_flags.standing:

@@ -109,6 +109,7 @@ def picture_of(session: Session) -> Row:
     from decimal import Decimal
 
     from phoenix_cli.wiring.opening import is_latched
+    from phoenix_cli.wiring.unsigned import unsigned_rows
     from phoenix_core.values import Severity, State, plain, utc_text
     from phoenix_core.watch.codes import CODES
     from phoenix_core.watch.market_hours import fx_day
@@ -136,6 +137,7 @@ def picture_of(session: Session) -> Row:
         },
         "halted": is_latched(session.home),
         "kill_flags": [{"flag": f.flag, "scope": f.scope, "type": f.type.value} for f in _flags(session)],
+        "unsigned": [{"bead": row.seq, "about": row.subject, "mend": row.mend} for row in unsigned_rows(session)],
         "stalled": [row for row in shown if row["state"] == "STALLED"],
         "positions": [row for row in shown if row["state"] != "STALLED"],
         "waiting": _waiting(session),

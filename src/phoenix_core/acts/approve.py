@@ -17,6 +17,7 @@ from phoenix_core.acts.earn import promoted
 from phoenix_core.acts.lights import context_of, entry_lights_before, policy_of
 from phoenix_core.acts.signatures import RENDERER as RENDERER  # what signs and what judges name the same one
 from phoenix_core.acts.signatures import expected, expected_intent
+from phoenix_core.acts.vouching import grounds_for
 from phoenix_core.beads import (
     About,
     Body,
@@ -274,15 +275,6 @@ def kill_over(desk: Desk, flag: kill_flags.Standing, by: str) -> tuple[Body | No
     if any(other.scope == flag.scope and other.flag != flag.flag for other in desk.kill_flags.standing.values()):
         return ()
     return tuple(resolved(desk.alerts, code, flag.scope, by) for code in KILL_CODES)
-
-
-def grounds_for(desk: Desk, flag: kill_flags.Standing, signed: bool, reason: str) -> kill_flags.Grounds:
-    """What speaks for lifting a flag, as the log has it."""
-    strategy = flag.scope.partition(":")[2] or stale_gate.EVERY
-    anchor = stale_gate.last_refresh(desk.anchors, strategy)
-    drift = desk.drifts.open.get(flag.drift or "")
-    resolved = drift is None or (signed and drift.acknowledged)  # what is known and stays: by a signature of its own
-    return kill_flags.Grounds(signed, reason, anchor.seq if anchor is not None else None, resolved)
 
 
 def _set_policy(desk: Desk, command: Sign, says: SetPolicy, recorded: Body, signed: Signed) -> Ruling:

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Final
 
-from phoenix_core.acts.approve import grounds_for
 from phoenix_core.acts.exits import Carry, ClearAway, LeaveOnTime, Resize, Restore, leaves_on_time, left_over
 from phoenix_core.acts.lights import is_outdated, policy_of, traded_on
 from phoenix_core.acts.propose import Announce, Assemble, LookAgain, is_asked_lately, unannounced
@@ -38,6 +37,7 @@ from phoenix_core.acts.timed import (
     is_told_wrong,
     is_untold,
 )
+from phoenix_core.acts.vouching import grounds_for
 from phoenix_core.beads import (
     KillKind,
 )

@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Final
 
 from phoenix_core.acts.signatures import approval_refusal
+from phoenix_core.acts.vouching import build_vouched, lifts_vouched, policy_vouched, promotion_vouched
 from phoenix_core.beads import CanonicalSignal, Policy, Sizing
 from phoenix_core.desk import Desk
 from phoenix_core.effects import SendOrder
@@ -176,9 +177,7 @@ def entry_lights_before(desk: Desk, world: World, intent_id: str) -> Refusal | N
     kill = kill_flags.kill_refusal(desk.kill_flags, signal.strategy, signal.pair, world.latch)
     stale = _stale(desk, policy, proposal, world)
     sizing = shown.evidence.sizing
-    limits = limit_refusal(
-        policy, exposure_of(desk, world, intent_id), desk.genesis.mode, signal.pair, sizing.quantity, sizing.notional
-    )
+    limits = _limits(desk, policy, intent_id, signal.pair, sizing, world)
     earned = strategy_refusal(desk, signal.strategy)
     return merged((earned, kill, stale, limits))
 
@@ -207,11 +206,14 @@ def entry_lights(desk: Desk, position: Open, world: World, spent: bool) -> Light
         port=guards.port_light(genesis.mode, world.port),
         mode=_mode_light(desk, signal.strategy, world),
         lease=guards.lease_light(world.run.epoch, -1 if desk.tenure.released else desk.tenure.epoch),
-        kill=kill_flags.kill_refusal(desk.kill_flags, signal.strategy, signal.pair, world.latch),
-        stale=_stale(desk, policy, proposal, world),
-        limits=limit_refusal(
-            policy, exposure_of(desk, world, intent_id), genesis.mode, signal.pair, sizing.quantity, sizing.notional
+        kill=merged(
+            (
+                kill_flags.kill_refusal(desk.kill_flags, signal.strategy, signal.pair, world.latch),
+                lifts_vouched(desk, signal.strategy, signal.pair, world),
+            )
         ),
+        stale=_stale(desk, policy, proposal, world),
+        limits=merged((policy_vouched(desk, world), _limits(desk, policy, intent_id, signal.pair, sizing, world))),
         drift=guards.drift_light(
             is_reconciled(desk.observations, desk.sessions.session, desk.sessions.connected_seq), drifts
         ),
@@ -223,13 +225,20 @@ def entry_lights(desk: Desk, position: Open, world: World, spent: bool) -> Light
     )
 
 
+def _limits(
+    desk: Desk, policy: Policy | None, intent_id: str, pair: str, sizing: Sizing, world: World
+) -> Refusal | None:
+    exposure = exposure_of(desk, world, intent_id)
+    return limit_refusal(policy, exposure, desk.genesis.mode, pair, sizing.quantity, sizing.notional)
+
+
 def _mode_light(desk: Desk, strategy: str, world: World) -> Refusal | None:
     """The mode's own light, what LIVE asks of a strategy included; nothing is entered either where the run, its keys or
     its policy allow exits only."""
-    said = guards.mode_light(desk.genesis.mode, world.run.mode, world.run.allow_live, paper_validated(desk, world))
+    said = guards.mode_light(desk.genesis.mode, world.run.mode, world.run.allow_live, build_vouched(desk, world))
     closed = world.run.exits_only or not desk.approvals.can_sign()
     only = refusal(Reason.EXITS_ONLY, detail="no new entries: see status") if closed else None
-    return merged((said, strategy_refusal(desk, strategy), only))
+    return merged((said, strategy_refusal(desk, strategy), promotion_vouched(desk, strategy, world), only))
 
 
 def strategy_refusal(desk: Desk, strategy: str) -> Refusal | None:
@@ -304,6 +313,11 @@ def _token_light(desk: Desk, position: Open, shown: Shown, world: World, spent: 
     return merged((said, unsigned))
 
 
+def _unvouched(desk: Desk, signal: CanonicalSignal, world: World) -> Refusal | None:
+    lifts = lifts_vouched(desk, signal.strategy, signal.pair, world)
+    return merged((policy_vouched(desk, world), lifts, promotion_vouched(desk, signal.strategy, world)))
+
+
 LATCH: Final = evidence.kill_flag("HALT latch")
 
 
@@ -349,7 +363,7 @@ def flags_for(
     exposure = exposure_of(desk, world, signal.intent_id)
     limits = limit_refusal(policy, exposure, desk.genesis.mode, signal.pair, sizing.quantity, sizing.notional)
     flags.extend(evidence.red(f"worth of {symbol} UNKNOWN") for symbol in exposure.unvalued)
-    for no in (strategy_refusal(desk, signal.strategy), limits):
+    for no in (strategy_refusal(desk, signal.strategy), limits, _unvouched(desk, signal, world)):
         flags.extend(evidence.red(reason.value) for reason in (no.reasons if no is not None else ()))
     flags.extend(_unsettled(desk, signal))
     twin = desk.signals.twin_of(signal)

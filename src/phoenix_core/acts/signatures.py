@@ -25,7 +25,8 @@ from phoenix_core.gate.approvals import (
 from phoenix_core.gate.evidence import Shown
 from phoenix_core.gate.limits import policy_in_force
 from phoenix_core.gate.screen import Live, render_facts, render_hash
-from phoenix_core.gate.statements import Decide, Enrol, Render, read_statement
+from phoenix_core.gate.statements import Decide, Enrol, Render, Says, read_statement
+from phoenix_core.records import evolve
 from phoenix_core.refusals import Reason, Refusal, merged, refusal
 from phoenix_core.values import BadInput, Moment
 from phoenix_core.world import World
@@ -96,7 +97,8 @@ def approval_refusal(desk: Desk, intent_id: str, issued: Moment, world: World) -
     grounds = (checked, root, issued, vouched, *map(desk.moved.get, GROUNDS))
     known = desk.stands.get(place)
     if known is None or known.grounds != grounds:
-        known = desk.stands[place] = Stands(grounds, _approval_refusal(desk, place, checked, root, issued, vouched))
+        found = _approval_refusal(desk, place, intent_id, checked, root, issued, vouched)
+        known = desk.stands[place] = Stands(grounds, found)
         if len(desk.stands) > REMEMBERED:
             del desk.stands[next(iter(desk.stands))]
     return merged((known.found, _taken_back(desk, decided)))
@@ -113,14 +115,15 @@ def _taken_back(desk: Desk, decided: Decided) -> Refusal | None:
 
 
 def _approval_refusal(
-    desk: Desk, place: int, checked: Checked | None, root: str | None, issued: Moment, vouched: bool
+    desk: Desk, place: int, intent_id: str, checked: Checked | None, root: str | None, issued: Moment, vouched: bool
 ) -> Refusal | None:
     if checked is None or place not in desk.approvals.recent:
         return refusal(Reason.TOKEN_SIGNATURE, detail="the stored signature does not verify")
     if not vouched:
         return refusal(Reason.TOKEN_SIGNATURE, detail=_NOBODY)
     says = read_statement(checked.statement).says
-    assert isinstance(says, Decide), "a verdict is a decision"
+    if not isinstance(says, Decide) or says.intent != intent_id:
+        return refusal(Reason.TOKEN_SIGNATURE, detail="what was signed is no approval of this intent")
     wanted = expected(desk, root, recorded=place)
     judged = judge_decision(desk.approvals, checked, wanted, expected_intent(desk, says), issued)
     return None if is_successful(judged) else _again(Reason.TOKEN_SIGNATURE, judged.failure())
@@ -133,10 +136,33 @@ def command_refusal(desk: Desk, seq: int, world: World) -> Refusal | None:
         return refusal(Reason.SIGNATURE_WRONG, detail="the stored signature does not verify")
     if not _is_vouched_for(desk, checked.key, world):
         return refusal(Reason.SIGNATURE_WRONG, detail=_NOBODY)
+    if seq in desk.approvals.replayed:
+        return refusal(Reason.STATEMENT_REPLAYED, detail="it was recorded once before")
     says = type(read_statement(checked.statement).says)
     wanted = expected(desk, world.roots.get(seq), recorded=seq)
     judged = judge_statement(desk.approvals, checked, wanted, says, world.now)
     return None if is_successful(judged) else _again(Reason.SIGNATURE_WRONG, judged.failure())
+
+
+def said_at(desk: Desk, place: int, world: World) -> Says | None:
+    """What a human signed in the decision at this place; None where it counts for nothing here.
+
+    Judged as of its place, from the bytes that this run checked, also where the desk forgot it long ago. Not asked: the
+    history that it co-signs, which whoever forks the log has to begin with, and its life, which is by the log's own
+    time; a statement that was recorded once before is no new one.
+    """
+    checked, keys = world.verified.get(place), desk.approvals.keys
+    if checked is None or checked.key not in keys or place in desk.approvals.replayed:
+        return None
+    if any(key.enrolled == place for key in keys.values()):  # a signature that enrols decides nothing else
+        return None
+    statement = read_statement(checked.statement)
+    wanted = expected(desk, statement.tree_root, recorded=place)
+    wanted = evolve(wanted, remembered=place in desk.approvals.recent)
+    then = Moment(statement.at, timedelta(0), "")
+    judged = judge_statement(desk.approvals, checked, wanted, type(statement.says), then)
+    counts = is_successful(judged) and _is_vouched_for(desk, checked.key, world)
+    return statement.says if counts else None
 
 
 def _is_vouched_for(desk: Desk, name: str, world: World) -> bool:

@@ -13,8 +13,9 @@ from typing import Any, Final
 from attrs import frozen
 
 from phoenix_core.acts.after import cancel_request, stalled
-from phoenix_core.acts.approve import KILL_CODES, grounds_for, kill_over, stale_beads
+from phoenix_core.acts.approve import KILL_CODES, kill_over, stale_beads
 from phoenix_core.acts.lights import entry_lights_before
+from phoenix_core.acts.vouching import grounds_for
 from phoenix_core.beads import (
     Body,
     Draft,

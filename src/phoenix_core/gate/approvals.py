@@ -70,6 +70,7 @@ class Expected:
     root: str | None  # this log's root at the statement's own `tree_size`; None: it never had that size
     session: str | None = None  # the nonce of the screen that asked, in the process that showed it
     recorded: int | None = None  # the place of a decision that is judged again; None: it is not recorded yet
+    remembered: bool = True  # False: it is so old that the desk forgot it; whoever judges it read it in its place
 
 
 @frozen
@@ -98,6 +99,7 @@ class Approvals:
     nonces: dict[str, int] = Factory(dict)  # nonce -> tree size of its statement, in order of the log
     forgotten: int = 0  # the largest tree size of a nonce that is no longer remembered
     validated: dict[str, int] = Factory(dict)  # builds that a human declared good on paper, and where in the log
+    replayed: list[int] = Factory(list)  # where a statement stands in the log that was recorded before
 
     def fold(self, bead: Bead) -> None:
         """Fold OPERATOR and DECISION."""
@@ -115,11 +117,6 @@ class Approvals:
         """Whether any key may sign now; without one the desk is EXITS_ONLY."""
         return any(key.revoked is None for key in self.keys.values())
 
-    def signatures(self) -> Iterator[tuple[int, Signed]]:
-        """What a run that starts checks again, with its place: recent decisions, and how each key came."""
-        yield from ((seq, body.signed) for seq, body in self.recent.items())
-        yield from ((key.enrolled, key.signed) for key in self.keys.values() if key.signed is not None)
-
     def is_approved(self, intent_id: str, seq: int) -> bool:
         """Whether the decision at this place is an approval that still stands: no reject came after it."""
         decided = self.decided.get(intent_id)
@@ -131,7 +128,8 @@ class Approvals:
             self.keys[body.key] = Key(body.key, body.public, body.name, body.assurance, seq, signed=body.signed)
         else:
             assert body.key in self.keys, f"{body.key} was never enrolled"
-            self.keys[body.key] = evolve(self.keys[body.key], revoked=seq)
+            if self.keys[body.key].revoked is None:  # said again it is no later
+                self.keys[body.key] = evolve(self.keys[body.key], revoked=seq)
 
     def _fold_decision(self, seq: int, body: Decision) -> None:
         statement = read_statement(body.signed.statement.encode())
@@ -140,6 +138,8 @@ class Approvals:
         self.recent[seq] = body
         if len(self.recent) > REMEMBERED:
             del self.recent[next(iter(self.recent))]
+        if _is_replayed(self, statement):  # no command records one: somebody wrote it past every rule
+            self.replayed.append(seq)
         self.nonces[statement.session] = statement.tree_size
         if len(self.nonces) > REMEMBERED:
             self.forgotten = max(self.forgotten, self.nonces.pop(next(iter(self.nonces))))
@@ -268,7 +268,7 @@ def _of_a_statement(
     yield from _of_the_key(approvals, checked, statement, expected)
     if expected.recorded is None:
         yield from _of_a_first_use(approvals, checked, statement)
-    elif not _is_recorded(approvals, checked, expected.recorded):
+    elif expected.remembered and not _is_recorded(approvals, checked, expected.recorded):
         yield Reason.SIGNATURE_WRONG
 
 
@@ -317,16 +317,18 @@ def _of_the_key(approvals: Approvals, checked: Checked, statement: Statement, ex
 
 
 def _of_a_first_use(approvals: Approvals, checked: Checked, statement: Statement) -> Iterator[Reason]:
-    """Never seen before, and from a device that counts on.
-
-    A nonce that is no longer remembered belongs to a history at least 256 signatures old: so does the statement.
-    """
-    if statement.session in approvals.nonces or statement.tree_size <= approvals.forgotten:
+    """Never seen before, and from a device that counts on."""
+    if _is_replayed(approvals, statement):
         yield Reason.STATEMENT_REPLAYED
     counted = approvals.keys[checked.key].counter if checked.key in approvals.keys else 0
     # A device that once counted does not stop counting: zero after seven is a copy.
     if counted and checked.counter <= counted:
         yield Reason.COUNTER_STUCK
+
+
+def _is_replayed(approvals: Approvals, statement: Statement) -> bool:
+    """A nonce that is no longer remembered belongs to a history at least 256 signatures old: so does the statement."""
+    return statement.session in approvals.nonces or statement.tree_size <= approvals.forgotten
 
 
 def _is_recorded(approvals: Approvals, checked: Checked, place: int) -> bool:

@@ -58,6 +58,15 @@ class Standing:
 
 
 @frozen
+class Lowered:
+    """A flag that came down, where in the log and when: what brought it down is judged by whoever enters behind it."""
+
+    flag: Standing
+    seq: int
+    at: datetime
+
+
+@frozen
 class Grounds:
     """What speaks for lifting a flag, as the act found it."""
 
@@ -70,9 +79,13 @@ class Grounds:
 
 @define
 class KillFlags:
-    """The flags that stand, in the order in which they went up. Flags that came down are forgotten."""
+    """The flags that stand, in the order in which they went up; and those that came down, as far as they would stand
+    still if nothing had brought them down that counts."""
 
     standing: dict[str, Standing] = Factory(dict)
+    cleared: dict[str, Lowered] = Factory(dict)  # by a human alone: each flag
+    cooled: dict[str, Lowered] = Factory(dict)  # TEMPORARY: the last to run out, by scope
+    answered: dict[str, Lowered] = Factory(dict)  # DRIFT: the last one, by drift
 
     def fold(self, bead: Bead) -> None:
         """Fold KILL_FLAG."""
@@ -81,7 +94,7 @@ class KillFlags:
             return
         if body.event is KillEvent.LIFTED:
             assert body.flag in self.standing, f"{body.flag} came down without having been up"
-            del self.standing[body.flag]
+            self._lower(Lowered(self.standing.pop(body.flag), bead.seq, bead.ts))
             return
         flag = Standing(
             body.flag,
@@ -96,7 +109,27 @@ class KillFlags:
             body.drift,
         )
         # Raised blind, so perhaps twice: the first one stands, the second changes nothing.
-        _ = self.standing.setdefault(body.flag, flag)
+        stands = self.standing.setdefault(body.flag, flag)
+        lowered, name = self._beside(stands)
+        before = lowered.get(name)
+        if before is not None and before.flag.flag == stands.flag:  # it is up again
+            del lowered[name]
+
+    def _lower(self, came: Lowered) -> None:
+        lowered, name = self._beside(came.flag)
+        before = lowered.get(name)
+        if before is None or lowered is not self.cooled or _ends(before.flag) <= _ends(came.flag):
+            lowered[name] = came
+
+    def _beside(self, flag: Standing) -> tuple[dict[str, Lowered], str]:
+        """Where a flag is kept that comes down, and as what: what was raised decides, not what lowers it."""
+        if flag.type is KillKind.DRIFT:
+            return self.answered, flag.drift or ""
+        return (self.cooled, flag.scope) if flag.type is KillKind.TEMPORARY else (self.cleared, flag.flag)
+
+
+def _ends(flag: Standing) -> datetime:
+    return flag.raised_at if flag.until is None else flag.until
 
 
 def active(flags: KillFlags, strategy: str, instrument: str) -> tuple[Standing, ...]:

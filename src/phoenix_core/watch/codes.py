@@ -58,6 +58,7 @@ class Code(Named):
     HALTED = "HALTED"
     DAILY_LOSS_LIMIT = "DAILY_LOSS_LIMIT"
     GUARD_VIOLATION = "GUARD_VIOLATION"
+    ROW_UNSIGNED = "ROW_UNSIGNED"
     # The desk itself
     PROCESS_DEAD = "PROCESS_DEAD"
     BEAT_MISSED = "BEAT_MISSED"
@@ -167,6 +168,7 @@ CODES: Final[dict[Code, Row]] = {
     Code.HALTED: Row(_CRITICAL, "Emergency halt", "RB-004", lasts=True),
     Code.DAILY_LOSS_LIMIT: Row(_CRITICAL, "The loss limit of the day is reached: no new entries", "RB-005"),
     Code.GUARD_VIOLATION: Row(_CRITICAL, "Account, port or mode do not match: nothing was sent", "RB-004"),
+    Code.ROW_UNSIGNED: Row(_CRITICAL, "The log loosens what nobody signed: it counts for nothing", "RB-004"),
     Code.PROCESS_DEAD: Row(_CRITICAL, "The engine's process is gone", "RB-004", lasts=True),
     Code.BEAT_MISSED: Row(_WARNING, "A heartbeat is missing", "RB-004", lasts=True),
     Code.BEATS_MISSED: Row(_CRITICAL, "Three heartbeats are missing: nobody watches the desk", "RB-004", lasts=True),

@@ -133,7 +133,7 @@ class Room:
             turn=Turn(self.folder / "turn"),
         )
         engine.recorder.desk = pickle.loads(self.prepared.desk)
-        engine._verified.update(self.prepared.verified)
+        engine.signatures.verified.update(self.prepared.verified)
         engine._inputs = 1000  # what this run hears from here on has ids of its own
         for name, value in self.prepared.link.items() if knows else ():
             setattr(engine.link, name, value)
@@ -200,7 +200,7 @@ async def prepare(setup: Callable[[Set], Coroutine[object, object, tuple[object,
         pickle.dumps(desk.desk),
         desk.engine.run,
         {name: getattr(desk.engine.link, name) for name in LINK},
-        dict(desk.engine._verified),
+        dict(desk.engine.signatures.verified),
         pickle.dumps(ledger),
         made,
     )

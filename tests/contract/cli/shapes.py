@@ -121,6 +121,7 @@ STATUS: Final[Shape] = {
     "reconciliation": {"agreement": TEXT, "age_s": WHOLE},
     "halted": bool,
     "kill_flags": [{"flag": str, "scope": str, "type": str}],
+    "unsigned": [{"bead": int, "about": str, "mend": str}],
     "stalled": [POSITION],
     "positions": [POSITION],
     "waiting": [{"intent": str, "state": str, "instrument": str, "side": str, "left_s": WHOLE}],

@@ -64,6 +64,7 @@ def picture(**changes: Any) -> dict[str, Any]:
         "reconciliation": {"agreement": "AGREES", "age_s": 20},
         "halted": False,
         "kill_flags": [],
+        "unsigned": [],
         "stalled": [],
         "positions": [],
         "waiting": [],

@@ -209,7 +209,13 @@ async def test_the_judging_looks_at_nothing_that_it_does_not_name() -> None:
     place, world = place_of(desk, position), desk.engine.world()
     spied = Spied(desk.desk)
     found = signatures._approval_refusal(
-        cast(Desk, spied), place, world.verified[place], world.roots[place], issued_of(desk, position), True
+        cast(Desk, spied),
+        place,
+        position.intent_id,
+        world.verified[place],
+        world.roots[place],
+        issued_of(desk, position),
+        True,
     )
     assert found is None
     assert spied.seen == {*GROUNDS, "genesis"}

@@ -277,7 +277,7 @@ class TestLifting:
         assert may_lift(flag, NOON, Grounds(anchored=11)) is None
         assert reasons(may_lift(flag, NOON, Grounds(anchored=10))) == (Reason.RESOLUTION_NOT_PROVEN,)
 
-    def test_what_came_down_is_forgotten(self) -> None:
+    def test_what_came_down_stands_no_more(self) -> None:
         """The lift names the flag, and afterwards the same reason raises a flag anew."""
         flags = KillFlags()
         flags.fold(bead(0, raised("t", KillKind.TEMPORARY, "strategy:meanrev")))
@@ -286,8 +286,70 @@ class TestLifting:
             KillEvent.LIFTED, "t", KillKind.TEMPORARY, "strategy:meanrev", "refreshed", "ops", NOON.wall + 5 * MINUTE
         )
         flags.fold(bead(1, body))
-        assert flags == KillFlags()
+        assert flags.standing == {}
         assert raise_flag(flags, "t2", KillKind.TEMPORARY, "strategy:meanrev", "r", "ops", NOON) is not None
+
+
+class TestLowered:
+    """What came down is kept as far as it would stand still: for whoever asks what brought it down."""
+
+    def lowered(self, *rows: tuple[KillFlag, timedelta]) -> KillFlags:
+        """A log of flags that go up, and come down a bead later."""
+        flags = KillFlags()
+        for n, (row, after) in enumerate(rows):
+            flags.fold(bead(2 * n, row, NOON.plus(after)))
+            flags.fold(bead(2 * n + 1, lift_flag(flags.standing[row.flag], "ops", "r"), NOON.plus(after + MINUTE)))
+        assert flags.standing == {}
+        return flags
+
+    @pytest.mark.parametrize("kind", [KillKind.ONE_WAY, KillKind.SIGNALMAN])
+    def test_what_a_human_clears_is_kept_each(self, kind: KillKind) -> None:
+        """Two of one scope are two signatures; the row may call the flag what it likes."""
+        flags = self.lowered((raised("k1", kind), 0 * MINUTE), (raised("k2", kind), MINUTE))
+        assert {name: (low.flag.flag, low.seq) for name, low in flags.cleared.items()} == {
+            "k1": ("k1", 1),
+            "k2": ("k2", 3),
+        }
+        assert flags.cleared["k2"].at == (NOON.wall + 2 * MINUTE) and flags.cooled == flags.answered == {}
+        called = KillFlags()
+        called.fold(bead(0, raised("k1", kind)))
+        called.fold(bead(1, evolve(lift_flag(called.standing["k1"], "ops", "r"), type=KillKind.TEMPORARY)))
+        assert list(called.cleared) == ["k1"]
+
+    @pytest.mark.parametrize(("second", "kept"), [(1, "t2"), (0, "t2"), (-1, "t1")])
+    def test_of_a_scope_the_one_that_ends_last_is_kept(self, second: int, kept: str) -> None:
+        """A later row with an earlier end takes nothing of the pause away."""
+        one = raised("t1", KillKind.TEMPORARY, "strategy:meanrev")
+        assert one.until is not None
+        other = evolve(one, flag="t2", until=one.until + second * TICK)
+        flags = self.lowered((one, 0 * MINUTE), (other, MINUTE))
+        assert [low.flag.flag for low in flags.cooled.values()] == [kept]
+        endless = evolve(one, flag="t3", until=None)
+        assert [low.flag.flag for low in self.lowered((one, 0 * MINUTE), (endless, MINUTE)).cooled.values()] == ["t1"]
+
+    def test_of_a_drift_the_last_one_is_kept(self) -> None:
+        """Whatever the wall says of which was raised first."""
+        one, other = (raised(name, KillKind.DRIFT, "desk", "d") for name in ("k1", "k2"))
+        flags = self.lowered((one, MINUTE), (other, 0 * MINUTE))
+        assert [(name, low.flag.flag) for name, low in flags.answered.items()] == [("d", "k2")]
+
+    @pytest.mark.parametrize("kind", KillKind)
+    def test_what_is_up_again_is_kept_no_more(self, kind: KillKind) -> None:
+        """The same flag, of the same kind: another one says nothing of it."""
+        row = raised("k1", kind, "strategy:meanrev", "d")
+        flags = self.lowered((row, 0 * MINUTE))
+        flags.fold(bead(2, evolve(row, flag="k2")))
+        assert [low.flag.flag for kept in (flags.cleared, flags.cooled, flags.answered) for low in kept.values()] == [
+            "k1"
+        ]
+        flags.fold(bead(3, row))
+        assert flags.cleared == flags.cooled == flags.answered == {} and list(flags.standing) == ["k2", "k1"]
+
+    def test_a_flag_that_is_up_under_another_kind_is_another_one(self) -> None:
+        """Else a row could make of a human's kill one that comes down by itself."""
+        flags = self.lowered((raised("k1"), 0 * MINUTE))
+        flags.fold(bead(2, raised("k1", KillKind.TEMPORARY)))
+        assert list(flags.cleared) == ["k1"]
 
 
 @pytest.mark.parametrize("text", ["desk", "strategy:meanrev", "instrument:EURUSD", "strategy:a:b"])

@@ -1,0 +1,205 @@
+"""What loosens, and whether it counts: a row that somebody wrote past every rule opens nothing.
+
+Another policy, a kill that comes down, a promotion, a build that is declared good: each counts where a human signed
+exactly it, in the decision that stands right before it, and where this run checked that signature. What the desk lowers
+by itself counts where its grounds are there. What tightens counts always. Of a long log only what is still in force is
+asked for: the last policy, the flags that would stand still, the promotions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
+from functools import partial
+from typing import Any, Final
+
+from attrs import frozen
+
+from phoenix_core.acts.signatures import FOUNDER_AT, said_at
+from phoenix_core.beads import KillEvent, KillFlag, Policy
+from phoenix_core.desk import Desk
+from phoenix_core.gate import stale_gate
+from phoenix_core.gate.kill_flags import DESK, Grounds, Lowered, Standing, instrument_scope, may_lift, strategy_scope
+from phoenix_core.gate.statements import ClearKill, Promote, Says, SetPolicy, ValidatePaper, policy_hash
+from phoenix_core.refusals import Reason, Refusal, merged, refusal
+from phoenix_core.rulings import Ruling, denied, granted
+from phoenix_core.values import CommandId, Mode, Moment
+from phoenix_core.watch.codes import Code, alert
+from phoenix_core.world import World
+
+# The policy that a desk is founded with stands right behind its founder.
+FOUNDED_WITH: Final = FOUNDER_AT + 1
+
+
+@frozen
+class Row:
+    """A row that loosens and that counts for nothing: where it stands, about what, and what mends it."""
+
+    seq: int
+    subject: str
+    mend: str
+    flag: Standing | None = None  # the flag that it lowers
+
+
+@frozen
+class Disown:
+    """Say of such a row that it counts for nothing; a flag that it lowered goes up again."""
+
+    command_id: CommandId
+    seq: int
+
+
+Command = Disown
+
+
+def places(desk: Desk) -> Iterator[int]:
+    """Where the signatures stand that what is in force rests on, the keys' own first: what a run that starts checks."""
+    yield from (key.enrolled for key in desk.approvals.keys.values() if key.signed is not None)
+    if desk.policies.seq > FOUNDED_WITH:
+        yield desk.policies.seq - 1
+    flags = desk.kill_flags
+    yield from (lowered.seq - 1 for lowered in flags.cleared.values())
+    yield from (flags.answered[drift].seq - 1 for drift in desk.drifts.open if drift in flags.answered)
+    yield from (seq - 1 for seq in desk.promotions.live.values())
+    yield from desk.approvals.validated.values()
+
+
+def unvouched(desk: Desk, world: World) -> tuple[Row, ...]:
+    """Every row that loosens, and that nobody's signature stands behind."""
+    return (*_policies(desk, world), *_lifts(desk, world), *_promotions(desk, world), *_builds(desk, world))
+
+
+def policy_vouched(desk: Desk, world: World) -> Refusal | None:
+    """Whether a human signed the policy that stands in the log, or the desk was founded with it."""
+    return merged(refusal(Reason.POLICY_MISSING, detail=_told(row)) for row in _policies(desk, world))
+
+
+def lifts_vouched(desk: Desk, strategy: str, instrument: str, world: World) -> Refusal | None:
+    """Whether no flag would stand in this scope but for a row that counts for nothing."""
+    scopes = (DESK, strategy_scope(strategy), instrument_scope(instrument))
+    rows = (row for row in _lifts(desk, world) if row.subject in scopes)
+    return merged(refusal(Reason.KILL_FLAG_ACTIVE, detail=_told(row)) for row in rows)
+
+
+def promotion_vouched(desk: Desk, strategy: str, world: World) -> Refusal | None:
+    """Whether a human signed the promotion of a strategy, where it has one and needs it."""
+    seq = desk.promotions.live.get(strategy) if desk.genesis.mode is Mode.LIVE else None
+    rows = (row for row in _promotions(desk, world) if row.seq == seq)
+    return merged(refusal(Reason.STRATEGY_NOT_PROMOTED, detail=_told(row)) for row in rows)
+
+
+def build_vouched(desk: Desk, world: World) -> bool:
+    """Whether a human signed that this very build passed its validation on paper."""
+    return world.run.version in desk.approvals.validated and not any(_builds(desk, world))
+
+
+def grounds_for(desk: Desk, flag: Standing, signed: bool, reason: str) -> Grounds:
+    """What speaks for lifting a flag, as the log has it."""
+    strategy = flag.scope.partition(":")[2] or stale_gate.EVERY
+    anchor = stale_gate.last_refresh(desk.anchors, strategy)
+    drift = desk.drifts.open.get(flag.drift or "")
+    resolved = drift is None or (signed and drift.acknowledged)  # what is known and stays: by a signature of its own
+    return Grounds(signed, reason, anchor.seq if anchor is not None else None, resolved)
+
+
+def _told(row: Row) -> str:
+    return f"bead {row.seq} counts for nothing, nobody signed it: {row.mend}"
+
+
+def _is_signed(desk: Desk, world: World, row: int, place: int, exactly: Callable[[Says], bool]) -> bool:
+    """Whether a decision says exactly what a row does. Found once it stays so: it is judged as of its place."""
+    if place not in world.verified:
+        return False
+    if row not in desk.signed:
+        said = said_at(desk, place, world)
+        if said is None or not exactly(said):
+            return False
+        desk.signed.add(row)
+    return True
+
+
+def _policies(desk: Desk, world: World) -> Iterator[Row]:
+    seq, policy = desk.policies.seq, desk.policies.policy
+    if policy is None or seq == FOUNDED_WITH:
+        return
+    if not _is_signed(desk, world, seq, seq - 1, partial(_sets, policy)):
+        yield Row(seq, "policy", "`phoenix policy set`")
+
+
+def _sets(policy: Policy, said: Says) -> bool:
+    return said == SetPolicy(policy_hash(policy))
+
+
+def _lifts(desk: Desk, world: World) -> Iterator[Row]:
+    """Flags that only a human clears, and no human did; those whose time was not over, or whose drift is open still."""
+    flags, known = desk.kill_flags, desk.signed
+    asked = [low for low in flags.cleared.values() if low.seq not in known or low.seq - 1 not in world.verified]
+    yield from (_lift(low) for low in asked if not _is_cleared(desk, world, low))
+    for low in flags.cooled.values():
+        if may_lift(low.flag, Moment(low.at, timedelta(0), ""), grounds_for(desk, low.flag, False, "")) is not None:
+            yield _lift(low)
+    for identity, drift in desk.drifts.open.items():
+        before = flags.answered.get(identity)
+        if before is not None and drift.seq < before.seq:  # a drift that opened since has a flag of its own
+            if not (drift.acknowledged and _is_cleared(desk, world, before)):
+                yield _lift(before)
+
+
+def _is_cleared(desk: Desk, world: World, low: Lowered) -> bool:
+    return _is_signed(desk, world, low.seq, low.seq - 1, partial(_clears, low.flag.flag))
+
+
+def _clears(flag: str, said: Says) -> bool:
+    return isinstance(said, ClearKill) and said.flag == flag
+
+
+def _lift(low: Lowered) -> Row:
+    return Row(low.seq, low.flag.scope, "it stands again until `phoenix kill clear`", low.flag)
+
+
+def _promotions(desk: Desk, world: World) -> Iterator[Row]:
+    for strategy, seq in desk.promotions.live.items():
+        if not _is_signed(desk, world, seq, seq - 1, partial(_promotes, strategy)):
+            yield Row(seq, f"promotion of {strategy}", "`phoenix promote run`")
+
+
+def _promotes(strategy: str, said: Says) -> bool:
+    return isinstance(said, Promote) and said.strategy == strategy
+
+
+def _builds(desk: Desk, world: World) -> Iterator[Row]:
+    build = world.run.version
+    seq = desk.approvals.validated.get(build)
+    if seq is not None and not _is_signed(desk, world, seq, seq, partial(_validates, build)):
+        yield Row(seq, f"build {build}", "`phoenix promote paper`")
+
+
+def _validates(build: str, said: Says) -> bool:
+    return isinstance(said, ValidatePaper) and said.build == build
+
+
+def _disown(desk: Desk, command: Disown, world: World) -> Ruling:
+    row = next((row for row in unvouched(desk, world) if row.seq == command.seq), None)
+    if row is None:
+        return denied(refusal(Reason.NOTHING_TO_DO))
+    told = alert(Code.ROW_UNSIGNED, row.subject, str(row.seq), bead=str(row.seq), mend=row.mend)
+    return granted(row.subject, _again(row.flag), told)
+
+
+def _again(flag: Standing | None) -> KillFlag | None:
+    if flag is None:
+        return None
+    return KillFlag(
+        event=KillEvent.RAISED,
+        flag=flag.flag,
+        type=flag.type,
+        scope=flag.scope,
+        reason=flag.reason,
+        raised_by=flag.raised_by,
+        until=flag.until,
+        cancel_working=flag.cancel_working,
+        drift=flag.drift,
+    )
+
+
+HANDLERS: Final[Mapping[type, Callable[[Desk, Any, World], Ruling]]] = {Disown: _disown}
