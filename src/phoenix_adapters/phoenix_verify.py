@@ -832,6 +832,10 @@ SHAPES: Final[dict[str, dict[str, type]]] = {
     | {"evidence_hash": str, "order_hash": str, "order_ref": str, "account": str, "mode": str, "boot": str}
     | {"ticks": int, "epoch": int, "final": bool},
     "KILL_FLAG": {"event": str, "flag": str, "type": str, "scope": str},
+    "STATE_ANCHOR": {"strategy": str},
+    "RECONCILIATION_DRIFT": {"identity": str, "bead_id": str},
+    "RECONCILIATION_RESOLUTION": {"identity": str, "drift_bead_id": str, "resolution": str, "cleared": bool},
+    "PROMOTION": {"strategy": str, "evidence_hash": str},
     "POSITION": {"position_id": str, "intent_id": str, "state": str, "proof": dict},
     "ORDER": {"event": str, "position_id": str, "ref": str, "frames": list},
     "EXECUTION": {"event": str},
@@ -987,6 +991,23 @@ class Stake:
         return sum(largest.values(), Fraction(0))
 
 
+class Flag(NamedTuple):
+    """A kill that stands: why, on what, until when, of which drift, and since which bead."""
+
+    type: str
+    scope: str
+    until: Json
+    drift: Json
+    seq: int
+
+
+class Drift(NamedTuple):
+    """A drift that is open: the bead that opened it, and what a human answered."""
+
+    bead_id: Json
+    answer: Json = None
+
+
 @dataclass
 class Desk:
     """What the beads so far have made true."""
@@ -1006,7 +1027,9 @@ class Desk:
     prints: dict[int, str] = field(default_factory=dict)  # the order references that they give, by seq
     decided: dict[str, str] = field(default_factory=dict)
     approvals: dict[str, Approval] = field(default_factory=dict)
-    flags: dict[str, tuple[str, str]] = field(default_factory=dict)  # standing: type, scope
+    flags: dict[str, Flag] = field(default_factory=dict)  # standing
+    anchors: dict[str, int] = field(default_factory=dict)  # the last refresh, by strategy
+    drifts: dict[str, Drift] = field(default_factory=dict)  # open, by identity
     tokens: dict[str, Token] = field(default_factory=dict)
     refs: set[str] = field(default_factory=set)
     frames: set[tuple[str, int]] = field(default_factory=set)  # recorded: reference, revision
@@ -1154,17 +1177,22 @@ def is_standing_key(desk: Desk, key: str) -> bool:
 
 
 def is_vouched_for(desk: Desk, bead: Bead, append: Append, kind: str) -> bool:
-    """A DECISION of the same append says exactly this of exactly this key."""
+    """The DECISION right before it says exactly this of exactly this key."""
     wanted: Record = {"type": kind, "key": bead.body["key"]}
     if kind == "operator-enrol":
         wanted |= {name: bead.body[name] for name in ("public", "name", "assurance")}
     return any(wanted.items() <= statement.items() for statement in _decided_with(desk, bead, append))
 
 
+def _right_before(bead: Bead, append: Append) -> Iterator[Bead]:
+    """The decision that stands right before a bead, in its append."""
+    return (other for other in append if other.kind == "DECISION" and other.seq == bead.seq - 1)
+
+
 def _decided_with(desk: Desk, bead: Bead, append: Append) -> Iterator[Record]:
-    """The statements of the decisions that stand before a bead in its append, if it carries the signature of one."""
-    for other in append:
-        if other.kind == "DECISION" and other.seq < bead.seq and other.body["signed"] == bead.body.get("signed"):
+    """The statement of the decision right before a bead, if it carries the signature of it."""
+    for other in _right_before(bead, append):
+        if other.body["signed"] == bead.body.get("signed"):
             yield desk.statements[other.seq]
 
 
@@ -1177,7 +1205,7 @@ def take_policy(desk: Desk, bead: Bead, append: Append) -> None:
 
 
 def policy_is_signed(desk: Desk, bead: Bead, append: Append) -> bool:
-    """A DECISION of the same append names the hash of exactly this policy."""
+    """The DECISION right before it names the hash of exactly this policy."""
     said = {name: value for name, value in bead.body.items() if name not in ("signed", "bead_id", "settles")}
     named = "sha256:" + hashlib.sha256(READER.write(said)).hexdigest()
     return any(
@@ -1484,21 +1512,89 @@ def four_eyes_hold(desk: Desk, evidence: Bead, key: str) -> bool:
 def take_kill(desk: Desk, bead: Bead, append: Append) -> None:
     """A flag goes up, or comes down."""
     if bead.says("event") == "RAISED":
-        _ = desk.flags.setdefault(bead.says("flag"), (bead.says("type"), bead.says("scope")))
+        until, drift = bead.body.get("until"), bead.body.get("drift")
+        flag = Flag(bead.says("type"), bead.says("scope"), until, drift, bead.seq)
+        _ = desk.flags.setdefault(bead.says("flag"), flag)
         return
-    judge("KILL_LIFTED_UNSIGNED", desk, bead, append)
-    _ = desk.flags.pop(bead.says("flag"), None)
+    stands = desk.flags.pop(bead.says("flag"), None)
+    if stands is not None and stands.type in BY_RULE:
+        judge("KILL_LIFTED_EARLY", desk, bead, append, stands)
+    elif stands is not None:
+        judge("KILL_LIFTED_UNSIGNED", desk, bead, append)
+
+
+BY_RULE: Final = frozenset({"TEMPORARY", "DRIFT"})
+
+
+def lift_is_due(desk: Desk, bead: Bead, append: Append, flag: Flag) -> bool:
+    """A pause comes down after its time and a refresh; the flag of a drift with its drift, or by a signature where a
+    human knows the drift."""
+    if flag.type == "TEMPORARY":
+        name = flag.scope.partition(":")[2] or "*"
+        refreshed = max(desk.anchors.get(name, -1), desk.anchors.get("*", -1))
+        until = None if flag.until is None else instant(flag.until)
+        return refreshed > flag.seq and (flag.until is None or known(until) <= known(instant(bead.ts)))
+    drift = desk.drifts.get(str(flag.drift))
+    return drift is None or (drift.answer == "ACKNOWLEDGED" and lift_is_signed(desk, bead, append))
+
+
+def take_anchor(desk: Desk, bead: Bead, append: Append) -> None:
+    """Somebody looked at the context of a strategy."""
+    desk.anchors[bead.says("strategy")] = bead.seq
+
+
+def take_drift(desk: Desk, bead: Bead, append: Append) -> None:
+    """Desk and broker disagree."""
+    desk.drifts[bead.says("identity")] = Drift(bead.body["bead_id"])
+
+
+def take_answer(desk: Desk, bead: Bead, append: Append) -> None:
+    """A human answered a drift, or a picture proved the answer."""
+    identity = bead.says("identity")
+    judge("DRIFT_ANSWERED_UNSIGNED", desk, bead)
+    if bead.body["cleared"] is True:
+        _ = desk.drifts.pop(identity, None)
+    else:
+        desk.drifts[identity] = Drift(bead.body["drift_bead_id"], bead.says("resolution"))
+
+
+def answer_is_signed(desk: Desk, bead: Bead) -> bool:
+    """It carries out a signed answer to this very drift; or ends one that a human said the broker has corrected."""
+    said, drift = bead.says("resolution"), desk.drifts.get(bead.says("identity"))
+    if drift is not None and bead.body["cleared"] is True and drift.answer == said == "BROKER_CORRECTED":
+        return True
+    names = (bead.body["identity"], bead.body["drift_bead_id"])
+    return any(
+        statement.get("type") == "drift-resolve" and statement["drift"] in names and statement.get("as") == said
+        for statement in _carried_out(desk, bead)
+    )
+
+
+def _carried_out(desk: Desk, bead: Bead) -> Iterator[Record]:
+    """The signed statements that a bead says it settles."""
+    settles = bead.body.get("settles")
+    for each in settles if isinstance(settles, list) else ():
+        seq = each.get("seq") if isinstance(each, dict) else None
+        if isinstance(seq, int) and seq in desk.statements:
+            yield desk.statements[seq]
+
+
+def take_promotion(desk: Desk, bead: Bead, append: Append) -> None:
+    """A strategy may trade real money from here on."""
+    judge("PROMOTION_UNSIGNED", desk, bead, append)
+    desk.count("promotions")
+
+
+def promotion_is_signed(desk: Desk, bead: Bead, append: Append) -> bool:
+    """The DECISION right before it names exactly this strategy and this evidence."""
+    wanted = {"type": "promote", "strategy": bead.body["strategy"], "evidence": bead.body["evidence_hash"]}
+    return any(wanted.items() <= desk.statements[other.seq].items() for other in _right_before(bead, append))
 
 
 def lift_is_signed(desk: Desk, bead: Bead, append: Append) -> bool:
-    """A one-way flag comes down by a human's signature only."""
-    if desk.flags.get(bead.says("flag"), ("", ""))[0] != "ONE_WAY":
-        return True
+    """A flag that only a human clears comes down by a signature on it."""
     cleared = ("kill-clear", bead.says("flag"))
-    return any(
-        other.kind == "DECISION" and other.seq < bead.seq and (other.body["type"], other.body["subject"]) == cleared
-        for other in append
-    )
+    return any((other.body["type"], other.body["subject"]) == cleared for other in _right_before(bead, append))
 
 
 def take_token(desk: Desk, bead: Bead, append: Append) -> None:
@@ -1630,7 +1726,7 @@ def nothing_forbids_it(desk: Desk, bead: Bead) -> bool:
     """No kill flag stands over the desk, the strategy or the instrument."""
     strategy, instrument, _ = desk.intents[bead.says("intent_id")]
     scopes = {"desk", f"strategy:{strategy}", f"instrument:{instrument}"}
-    return not any(scope in scopes for _, scope in desk.flags.values())
+    return not any(flag.scope in scopes for flag in desk.flags.values())
 
 
 def is_spent_on_an_order(bead: Bead, append: Append) -> bool:
@@ -2002,6 +2098,10 @@ HANDLERS: Final[dict[str, Callable[[Desk, Bead, Append], None]]] = {
     "DECISION": take_decision,
     "OBSERVATION": take_observation,
     "KILL_FLAG": take_kill,
+    "STATE_ANCHOR": take_anchor,
+    "RECONCILIATION_DRIFT": take_drift,
+    "RECONCILIATION_RESOLUTION": take_answer,
+    "PROMOTION": take_promotion,
     "T2_TOKEN": take_token,
     "POSITION": take_position,
     "EXECUTION": take_execution,
@@ -2171,9 +2271,9 @@ CHECKS: Final[dict[str, Check]] = {
     "OTHER_LOG_KEY": (is_the_logs_key, "another log key than the roots name"),
     "OPERATOR_KEY": (is_what_it_says, "fingerprint, assurance and public key do not belong together"),
     "OPERATOR_TWICE": (is_new_key, "the key was enrolled before; a revoked key does not come back"),
-    "OPERATOR_UNVOUCHED": (is_vouched_for, "neither the roots nor a signed decision of this append vouch for it"),
+    "OPERATOR_UNVOUCHED": (is_vouched_for, "neither the roots nor the signed decision right before it vouch for it"),
     "OPERATOR_UNKNOWN": (is_standing_key, "the key is not enrolled, or was revoked before"),
-    "POLICY_UNSIGNED": (policy_is_signed, "no signed decision of this append names exactly this policy"),
+    "POLICY_UNSIGNED": (policy_is_signed, "no signed decision right before it names exactly this policy"),
     # signatures
     "SIG_ARMOR": (armored_once, "not the armor of a signature in its one spelling"),
     "SIG_TRUNCATED": (is_at_most, "the signature ends too early"),
@@ -2249,7 +2349,10 @@ CHECKS: Final[dict[str, Check]] = {
     "TOKEN_TOO_OLD": (is_within_life, "used after its life was over"),
     "TOKEN_SPENT_FOR_NOTHING": (is_spent_on_an_order, "spent without SUBMITTED and an order in the same append"),
     "KILL_FLAG_ACTIVE": (nothing_forbids_it, "used while a kill flag stood"),
-    "KILL_LIFTED_UNSIGNED": (lift_is_signed, "a one-way kill came down without a signature"),
+    "KILL_LIFTED_UNSIGNED": (lift_is_signed, "a kill that only a human clears came down without a signature"),
+    "KILL_LIFTED_EARLY": (lift_is_due, "a kill came down whose time was not over, or whose drift was open"),
+    "DRIFT_ANSWERED_UNSIGNED": (answer_is_signed, "a drift was answered in a human's name without a signature"),
+    "PROMOTION_UNSIGNED": (promotion_is_signed, "no signed decision right before it names exactly this promotion"),
     # positions and orders
     "POSITION_BIRTH": (is_born_well, "born twice, or of nothing"),
     "POSITION_UNKNOWN": (is_position, "a position that was never born"),

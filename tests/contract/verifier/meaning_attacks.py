@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import Final
 
 from attrs import frozen
@@ -562,6 +563,86 @@ def evidence_of(shown: list[Json]) -> Record:
 
 
 FLAG: Final[Record] = {"event": "RAISED", "flag": "flag-9", "type": "TEMPORARY", "reason": "stale"}
+PAUSE: Final[Record] = FLAG | {"scope": "strategy:other"}
+DRIFT: Final[Record] = FLAG | {"type": "DRIFT", "scope": "desk", "drift": "drift-1"}
+
+
+def paused(seconds: int) -> Callable[[Story], None]:
+    """A pause of another strategy."""
+    return lambda story: story.append(
+        "pause", ("KILL_FLAG", PAUSE | {"until": utc(story.now + timedelta(seconds=1 + seconds))})
+    )
+
+
+def refreshed(story: Story) -> None:
+    """Somebody looked at its context."""
+    story.append("refresh", ("STATE_ANCHOR", {"strategy": "other"}))
+
+
+def refreshed_all(story: Story) -> None:
+    """Somebody looked at every context."""
+    story.append("refresh", ("STATE_ANCHOR", {"strategy": "*"}))
+
+
+def refreshed_other(story: Story) -> None:
+    """Somebody looked at another context."""
+    story.append("refresh", ("STATE_ANCHOR", {"strategy": "meanrev"}))
+
+
+def unpaused(story: Story) -> None:
+    """The pause is over."""
+    story.append("unpause", ("KILL_FLAG", PAUSE | {"event": "LIFTED"}))
+
+
+def drifted(story: Story) -> None:
+    """A drift, and its kill."""
+    story.append("drift", ("RECONCILIATION_DRIFT", {"identity": "drift-1"}))
+    story.append("drift kill", ("KILL_FLAG", DRIFT))
+
+
+def undrifted(story: Story) -> None:
+    """Its kill comes down."""
+    story.append("undrift", ("KILL_FLAG", DRIFT | {"event": "LIFTED"}))
+
+
+def undrifted_signed(story: Story) -> None:
+    """Its kill comes down by a signature."""
+    statement = story.statement("undrift", "kill-clear", {"flag": "flag-9", "reason": WORDS})
+    recorded = story.decision("undrift", story.boss, statement, "flag-9")
+    story.append("undrift", recorded, ("KILL_FLAG", DRIFT | {"event": "LIFTED"}))
+
+
+def answered(way: str, kept: str = "", drift: str = "drift-1", cleared: bool = False) -> Callable[[Story], None]:
+    """A human answers it: the decision, and what carries it out."""
+
+    def answer(story: Story) -> None:
+        statement = story.statement("answer", "drift-resolve", {"drift": drift, "as": way.upper().replace("-", "_")})
+        story.append("answer", story.decision("answer", story.boss, statement, drift))
+        settles: list[Json] = [{"seq": story.places["answer"], "index": 0, "outcome": "DONE"}]
+        row_answers(kept or way.upper().replace("-", "_"), cleared, settles)(story)
+
+    return answer
+
+
+def row_answers(way: str, cleared: bool, settles: list[Json] | None = None) -> Callable[[Story], None]:
+    """The row that answers it."""
+    row: Record = {"identity": "drift-1", "drift_bead_id": named("drift 0"), "resolution": way, "cleared": cleared}
+    row["settles"] = settles or []
+    return lambda story: story.append(f"answered {len(story.beads)}", ("RECONCILIATION_RESOLUTION", row))
+
+
+def promotes(signed: Record, change: Edit = lambda drafts: drafts) -> Callable[[Story], None]:
+    """A strategy is promoted, and something else signed."""
+
+    def promote(story: Story) -> None:
+        says: Record = {"strategy": "meanrev", "evidence": "e1"}
+        statement = story.statement("promote", "promote", says | signed)
+        recorded = story.decision("promote", story.boss, statement, str((says | signed)["strategy"]))
+        story.append("promote", *change([recorded, ("PROMOTION", {"strategy": "meanrev", "evidence_hash": "e1"})]))
+
+    return promote
+
+
 ENROLLED_EVE: Final[Record] = {"event": "ENROLLED", "key": EVE.key, "public": EVE.public.line, "name": "eve"}
 OTHER_TERMS: Final[Record] = {"quantity": "1001", "side": "SELL", "order_type": "LIMIT", "tif": "GTC", "con_id": 1}
 OTHER_TERMS.update(
@@ -849,6 +930,36 @@ ROWS: Final[list[tuple[str, str, Callable[[], Story]]]] = [
     ("a one-way kill raised again as one that a rule may lift", "KILL_LIFTED_UNSIGNED",
      day(edits={"kill": plus(("KILL_FLAG", FLAG | {"flag": "flag-1", "type": "DRIFT", "scope": "desk"})),
                 "clear": drop("DECISION")})),
+    ("a watcher's kill that nobody lifted", "KILL_LIFTED_UNSIGNED",
+     day(edits={"kill": body("KILL_FLAG", type="SIGNALMAN"),
+                "clear": then(drop("DECISION"), body("KILL_FLAG", type="SIGNALMAN"))})),
+    ("a pause that came down early", "KILL_LIFTED_EARLY", after(paused(60), refreshed, unpaused)),
+    ("a pause that came down without a refresh", "KILL_LIFTED_EARLY", after(paused(1), unpaused)),
+    ("a pause with a refresh before it", "KILL_LIFTED_EARLY", after(refreshed, paused(1), unpaused)),
+    ("a pause with a refresh of another strategy", "KILL_LIFTED_EARLY",
+     after(paused(1), refreshed_other, unpaused)),
+    ("the kill of an open drift", "KILL_LIFTED_EARLY", after(drifted, undrifted)),
+    ("the kill of a known drift, and no signature", "KILL_LIFTED_EARLY",
+     after(drifted, answered("acknowledged"), undrifted)),
+    ("the kill of a drift that nobody knows, signed", "KILL_LIFTED_EARLY", after(drifted, undrifted_signed)),
+    ("the kill of a drift that waits for the broker", "KILL_LIFTED_EARLY",
+     after(drifted, answered("broker-corrected"), undrifted_signed)),
+    ("a drift that a row knows", "DRIFT_ANSWERED_UNSIGNED", after(drifted, row_answers("ACKNOWLEDGED", False))),
+    ("a drift that a row ends", "DRIFT_ANSWERED_UNSIGNED", after(drifted, row_answers("BROKER_CORRECTED", True))),
+    ("a known drift that a row ends", "DRIFT_ANSWERED_UNSIGNED",
+     after(drifted, answered("acknowledged"), row_answers("BROKER_CORRECTED", True))),
+    ("a corrected drift that a row knows", "DRIFT_ANSWERED_UNSIGNED",
+     after(drifted, answered("broker-corrected"), row_answers("ACKNOWLEDGED", False))),
+    ("a drift answered otherwise than was signed", "DRIFT_ANSWERED_UNSIGNED",
+     after(drifted, answered("acknowledged", kept="BROKER_CORRECTED"))),
+    ("a drift answered by a signature on another", "DRIFT_ANSWERED_UNSIGNED",
+     after(drifted, answered("acknowledged", drift="drift-2"))),
+    ("a drift answered by another kind of command", "DRIFT_ANSWERED_UNSIGNED",
+     after(drifted, row_answers("ACKNOWLEDGED", False, [{"seq": 4, "index": 0, "outcome": "DONE"}]))),
+    ("a promotion that nobody signed", "PROMOTION_UNSIGNED", after(promotes({}, drop("DECISION")))),
+    ("another strategy promoted than was signed", "PROMOTION_UNSIGNED", after(promotes({"strategy": "other"}))),
+    ("a promotion on other evidence", "PROMOTION_UNSIGNED", after(promotes({"evidence": "e2"}))),
+    ("a promotion before it was signed", "PROMOTION_UNSIGNED", after(promotes({}, lambda drafts: drafts[::-1]))),
     # positions
     ("a position born twice", "POSITION_BIRTH", edit("signal one", twice("POSITION"))),
     ("a position of no signal", "POSITION_BIRTH", edit("lease", plus(born("x", "PROPOSED", "Proposed")))),

@@ -20,9 +20,19 @@ from tests.contract.verifier.meaning_attacks import (
     MEANING_ATTACKS,
     MeaningAttack,
     adopted,
+    answered,
     attributed,
     body,
+    drifted,
+    paused,
+    promotes,
+    refreshed,
+    refreshed_all,
+    row_answers,
     stated_filled,
+    undrifted,
+    undrifted_signed,
+    unpaused,
 )
 from tests.contract.verifier.story import Record, Story, named
 from tests.keyring import hardware_pen
@@ -133,12 +143,41 @@ def stalled(story: Story) -> None:
 
 def killed_elsewhere(story: Story) -> None:
     """A flag over another strategy stops nobody here; one that a rule raised comes down by a rule."""
-    flag: Record = {"flag": "flag-9", "type": "TEMPORARY", "scope": "strategy:other"}
-    story.append("kill elsewhere", ("KILL_FLAG", flag | {"event": "RAISED"}))
+    paused(1)(story)
     story.intent("five")
     story.approve("five", story.boss)
     story.submit("five")
-    story.append("lift", ("KILL_FLAG", flag | {"event": "LIFTED"}))
+    refreshed(story)
+    unpaused(story)
+
+
+def lifted_by_rules(story: Story) -> None:
+    """A refresh of every context ends a pause; one that names no end needs the refresh alone."""
+    for step in (paused(1), refreshed_all, unpaused):
+        step(story)
+    endless: Record = {"flag": "flag-8", "type": "TEMPORARY", "scope": "strategy:other"}
+    story.append("endless", ("KILL_FLAG", endless | {"event": "RAISED"}))
+    story.append("refresh again", ("STATE_ANCHOR", {"strategy": "other"}))
+    story.append("end", ("KILL_FLAG", endless | {"event": "LIFTED"}))
+
+
+def drift_ended(story: Story) -> None:
+    """An attribution ends its drift, and the kill follows."""
+    for step in (drifted, answered("phoenix-corrected", cleared=True), undrifted):
+        step(story)
+
+
+def drift_proven(story: Story) -> None:
+    """The broker corrected it, and a picture shows so."""
+    for step in (drifted, answered("broker-corrected", drift=named("drift 0")), row_answers("BROKER_CORRECTED", True)):
+        step(story)
+    undrifted(story)
+
+
+def drift_known(story: Story) -> None:
+    """What is known and stays keeps its kill until somebody signs."""
+    for step in (drifted, answered("acknowledged"), undrifted_signed):
+        step(story)
 
 
 def withdrawn(story: Story) -> None:
@@ -195,6 +234,7 @@ def read_as_filled(story: Story) -> None:
 
 OTHER_DAYS = [
     *(adopted, resolved, read_as_filled, stalled, killed_elsewhere, withdrawn),
+    *(lifted_by_rules, drift_ended, drift_proven, drift_known, promotes({})),
     *(protected_again, refused, resumed, without_a_pin, attributed),
 ]
 
