@@ -28,7 +28,9 @@ Drawn by `python -m tests.schemas` from `src/phoenix_core/bodies`; a test fails 
 Every bead is `{seq, prev, ts, kind, body}`, sealed as docs/spec/log.md says. Every body has its `bead_id` and, where
 it answers obligations, `settles`: a list of `{seq, index, outcome}`. Nothing else than what stands here is read: an
 unknown key, a missing one, null or a value of another type is refused with its path. A field that does not apply is
-left out. Decimals are text in one spelling (`1.085`, never `1.0850` or `1e3`), instants are UTC text with microseconds,
+left out, and one that a later version adds can be left out too; nothing is taken away: so every log of an older build
+is read, and one of a newer build is refused where it says more. Decimals are text in one spelling (`1.085`, never
+`1.0850` or `1e3`), instants are UTC text with microseconds,
 durations are whole microseconds.
 """
 

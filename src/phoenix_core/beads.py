@@ -241,10 +241,14 @@ def body_of(kind: str, body: Mapping[str, Json]) -> tuple[Body, str, tuple[Settl
     except ValueError as error:
         raise BadInput("kind", kind, "only the kinds of this version are read") from error
     fields = dict(body)
-    bead_id, settled = fields.pop("bead_id", None), fields.pop("settles", [])
-    if not isinstance(bead_id, str) or not isinstance(settled, list):
+    bead_id, settled = fields.pop("bead_id", None), fields.pop("settles", None)
+    if not isinstance(bead_id, str):
         raise BadInput(f"{kind}.bead_id", bead_id, "every body carries its bead_id")
-    return of_json(cls, fields, kind), bead_id, tuple(of_json(Settles, s, f"{kind}.settles") for s in settled)
+    if "settles" in body and (not isinstance(settled, list) or not settled):
+        raise BadInput(f"{kind}.settles", settled, "write a list that is not empty, or leave it out")
+    answered = enumerate(settled) if isinstance(settled, list) else ()
+    settles = tuple(of_json(Settles, each, f"{kind}.settles[{n}]") for n, each in answered)
+    return of_json(cls, fields, kind), bead_id, settles
 
 
 def body_text(said: Said) -> str:

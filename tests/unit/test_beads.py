@@ -111,9 +111,11 @@ def test_a_retry_makes_the_same_bead_ids() -> None:
         ("GHOST", {"bead_id": "x"}, "kind"),
         ("LEASE", {"boot": "b"}, "LEASE.bead_id"),
         ("LEASE", {"bead_id": 5}, "LEASE.bead_id"),
-        ("LEASE", {"bead_id": "x", "settles": "none"}, "LEASE.bead_id"),
+        ("LEASE", {"bead_id": "x", "settles": "none"}, "LEASE.settles"),
+        ("LEASE", {"bead_id": "x", "settles": None}, "LEASE.settles"),
+        ("LEASE", {"bead_id": "x", "settles": []}, "LEASE.settles"),
         ("LEASE", {"bead_id": "x"}, "LEASE.event"),
-        ("LEASE", {"bead_id": "x", "settles": [1]}, "LEASE.event"),
+        ("LEASE", {"bead_id": "x", "settles": [1]}, "LEASE.settles[0]"),
     ],
 )
 @shows("I20")

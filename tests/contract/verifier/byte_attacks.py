@@ -13,7 +13,8 @@ from attrs import frozen
 from phoenix_core.canonical import Json, encode
 from phoenix_core.checkpoint import Checkpoint, Signer, ed25519_key_id, sign_note
 from phoenix_core.tree import leaf_hash, root_of
-from tests.contract.verifier.story import LOG, ORIGIN, Record, Story
+from tests.contract.verifier.story import LOG, ORIGIN, Story
+from tests.contract.verifier.whole import Record
 
 
 @cache

@@ -22,7 +22,8 @@ from tests.contract.verifier.meaning_attacks import (
     stated_filled,
     then,
 )
-from tests.contract.verifier.story import LINES, Draft, Edit, Record, Story, frame, line, named, order_hash
+from tests.contract.verifier.story import LINES, Draft, Edit, Story, frame, line, named, order_hash
+from tests.contract.verifier.whole import Record
 
 Step = Callable[[Story], None]
 
@@ -218,13 +219,15 @@ def _without(field: str) -> Callable[[], Story]:
 
 
 SHAPES: Final[list[tuple[str, str, Callable[[], Story]]]] = [
-    *((f"an execution without {name}", "BAD_BODY", _without(name)) for name in ("role", "side", "quantity", "family")),
+    ("an execution without family", "BAD_BODY", _without("family")),
+    *((f"an execution without {name}", "EXECUTION_SHAPE", _without(name)) for name in ("role", "side", "quantity")),
+    ("an execution of less than nothing", "EXECUTION_SHAPE", _reshaped(quantity="-5")),
     *((f"an execution of {value!r}", "BAD_BODY", _reshaped(quantity=value))
-      for value in ("-5", "1e3", "01", "1.50", ".5", "", 5, "9" * 39, "1/2", "\u0661")),
-    ("an execution of a fifth role", "BAD_BODY", _reshaped(role="HEDGE")),
-    ("an execution of a third side", "BAD_BODY", _reshaped(side="SHORT")),
+      for value in ("1e3", "01", "1.50", ".5", "", 5, "9" * 41, "1/2", "\u0661", "-0", "0.0", "5\n", None)),
+    ("an execution of a fifth role", "UNKNOWN_WORD", _reshaped(role="HEDGE")),
+    ("an execution of a third side", "UNKNOWN_WORD", _reshaped(side="SHORT")),
     ("an execution of a position that is no text", "BAD_BODY", _reshaped(position_id=7)),
-    ("an exit without a quantity", "FRAMES_SHAPE", day(edits={"exit": relined(0, quantity=None)})),
+    ("an exit without a quantity", "BAD_BODY", day(edits={"exit": relined(0, quantity=None)})),
     ("an exit of fewer than none", "FRAMES_SHAPE", day(edits={"exit": relined(0, quantity="-1000")})),
 ]  # fmt: skip
 

@@ -23,7 +23,6 @@ from tests.contract.verifier.story import (
     WORDS,
     Draft,
     Edit,
-    Record,
     Say,
     Sign,
     Story,
@@ -34,6 +33,7 @@ from tests.contract.verifier.story import (
     order_hash,
     utc,
 )
+from tests.contract.verifier.whole import Record, whole
 from tests.keyring import Pen, forged, hardware_pen, software_pen
 
 ORDER: Final = 2**252 + 27742317777372353535851937790883648493
@@ -121,7 +121,7 @@ def less(kind: str, field: str) -> Edit:
 
 def plus(*more: Draft) -> Edit:
     """Beads added to the append."""
-    extra = [(kind, {"bead_id": named(f"plus {kind} {n}"), **fields}) for n, (kind, fields) in enumerate(more)]
+    extra = [(k, {"bead_id": named(f"plus {k} {n}"), **whole(k, fields)}) for n, (k, fields) in enumerate(more)]
     return lambda drafts: [*drafts, *extra]
 
 
@@ -267,9 +267,14 @@ def old_evidence(drafts: list[Draft]) -> list[Draft]:
     return before(("EVIDENCE", fields))(drafts)
 
 
+def beat_instead(drafts: list[Draft]) -> list[Draft]:
+    """Beats in the place of what was to be told."""
+    return [("HEARTBEAT", whole("HEARTBEAT", {"bead_id": fields["bead_id"]})) for _, fields in drafts]
+
+
 def no_evidence(story: Story) -> None:
     """An approval of an intent that has none."""
-    story.edits = {"evidence five": lambda drafts: [("HEARTBEAT", {"bead_id": drafts[0][1]["bead_id"]})]}
+    story.edits = {"evidence five": beat_instead}
     story.intent("five")
     story.approve("five", story.boss)
 
@@ -340,9 +345,7 @@ def sent_after_its_key_was_revoked(story: Story) -> None:
 
 def unsigned_rules() -> Story:
     """Real money, and the only rules are those that the desk was founded with."""
-    return Story(
-        "LIVE", edits={"rules": lambda drafts: [("HEARTBEAT", {"bead_id": b["bead_id"]}) for _, b in drafts]}
-    ).told()
+    return Story("LIVE", edits={"rules": beat_instead}).told()
 
 
 def leased(event: str) -> Callable[[Story], None]:
@@ -707,7 +710,9 @@ ROWS: Final[list[tuple[str, str, Callable[[], Story]]]] = [
     ("no genesis", "NO_GENESIS", edit("genesis", drop("GENESIS"))),
     ("two of them", "NO_GENESIS", edit("lease", plus(("GENESIS", {"origin": "o"})))),
     ("a token without its epoch", "BAD_BODY", edit("approve one", less("T2_TOKEN", "epoch"))),
-    ("an event that no token has", "BAD_BODY", edit("approve one", body("T2_TOKEN", event="BLESSED"))),
+    ("a beat whose count is a text", "BAD_BODY", edit("beat", body("HEARTBEAT", miss_count="0"))),
+    ("a beat with more to say", "UNKNOWN_FIELD", edit("beat", body("HEARTBEAT", note="trust me"))),
+    ("an event that no token has", "UNKNOWN_WORD", edit("approve one", body("T2_TOKEN", event="BLESSED"))),
     ("the genesis of another log", "OTHER_LOG", edit("genesis", body("GENESIS", origin="phoenix.example/other"))),
     ("the genesis of another mode", "OTHER_MODE", edit("genesis", body("GENESIS", mode="MOCK"))),
     ("the genesis of another account", "OTHER_ACCOUNT", edit("genesis", body("GENESIS", account="hmac:00"))),
@@ -771,7 +776,7 @@ ROWS: Final[list[tuple[str, str, Callable[[], Story]]]] = [
      sign("approve one", bits(lambda data: data[:-1] + bytes([data[-1] + 1])))),
     ("a bit flipped in R", "SIGNATURE_WRONG", sign("approve four", bits(lambda data: data[:-60] + bytes(
         [data[-60] ^ 1]) + data[-59:]))),
-    ("a signature half kept", "SIGNED_SHAPE", edit("approve one", body("DECISION", signed={"counter": "1"}))),
+    ("a signature half kept", "BAD_BODY", edit("approve one", body("DECISION", signed={"counter": "1"}))),
     ("a PIN that was and is denied", "SIGNED_OTHERWISE",
      edit("approve one", body("DECISION", signed={"verification": False}))),
     ("a touch that was not", "SIGNED_OTHERWISE", edit("approve four", body("DECISION", signed={"presence": True}))),
@@ -809,7 +814,9 @@ ROWS: Final[list[tuple[str, str, Callable[[], Story]]]] = [
     ("a nonce that is none", "STATEMENT_MALFORMED", say("close", session="x")),
     ("a statement that ends before it begins", "STATEMENT_MALFORMED", say("close", exp=utc(NOON))),
     ("an approval without a screen", "STATEMENT_MALFORMED", say("approve four", render=None)),
-    ("a verdict of maybe", "STATEMENT_MALFORMED", say("approve four", verdict="maybe")),
+    ("a verdict of maybe", "STATEMENT_MALFORMED",
+     day(says={"approve four": lambda said: said.update({"verdict": "maybe"})},
+         edits={"approve four": body("DECISION", verdict="approve")})),
     ("signed for another log", "STATEMENT_OTHER_LOG", say("approve four", log="phoenix.example/other")),
     ("signed on paper, used live", "STATEMENT_OTHER_MODE", say("approve four", mode="live")),
     ("signed for another account", "STATEMENT_OTHER_ACCOUNT", say("approve four", account="hmac:00")),
@@ -843,7 +850,7 @@ ROWS: Final[list[tuple[str, str, Callable[[], Story]]]] = [
     ("evidence of nothing", "EVIDENCE_UNPROPOSED", edit("evidence one", body("EVIDENCE", intent_id=named("x")))),
     ("evidence of another order than it hashes", "EVIDENCE_ORDER",
      edit("evidence one", body("EVIDENCE", lines=[line("ENTRY", quantity="9000", tif="DAY"), *LINES[1:]]))),
-    ("another spelling of a limit", "EVIDENCE_ORDER",
+    ("another spelling of a limit", "BAD_BODY",
      edit("evidence one", body("EVIDENCE", lines=[*LINES[:2], line("TARGET", limit="1.10")]))),
     ("approved without evidence", "EVIDENCE_MISSING", after(no_evidence)),
     ("the evidence replaced after signing", "STATEMENT_OTHER_EVIDENCE", edit("approve one", old_evidence)),
@@ -979,7 +986,7 @@ ROWS: Final[list[tuple[str, str, Callable[[], Story]]]] = [
     ("a state changed by nothing", "POSITION_MOVE", edit("more one", body("POSITION", state="CLOSED"))),
     ("an end that was left", "POSITION_MOVE",
      after(lambda story: story.append("x", story.position("one", "MANAGED", "Protected", "CLOSED")))),
-    ("a tenth state", "POSITION_MOVE", edit("protect one", body("POSITION", state="EXPIRED"))),
+    ("a tenth state", "UNKNOWN_WORD", edit("protect one", body("POSITION", state="EXPIRED"))),
     ("a hand-written APPROVED row", "APPROVED_WITHOUT_TOKEN",
      edit("approve one", then(drop("DECISION"), drop("T2_TOKEN")))),
     ("approved with another's token", "APPROVED_WITHOUT_TOKEN",
@@ -1018,7 +1025,7 @@ ROWS: Final[list[tuple[str, str, Callable[[], Story]]]] = [
     ("an order without frames", "FRAMES_SHAPE", edit("submit one", lines(lambda frames: []))),
     ("two entries in one order", "FRAMES_SHAPE",
      edit("submit one", lines(lambda frames: [*frames, frames[0] | {"revision": 2}]))),
-    ("a frame with more to say", "FRAMES_SHAPE", edit("submit one", reframed(0, transmit=True))),
+    ("a frame with more to say", "UNKNOWN_FIELD", edit("submit one", reframed(0, transmit=True))),
     ("a frame that is not what it hashes", "FRAME_HASH",
      edit("submit one", reframed(0, line=line("ENTRY", tif="DAY", quantity="9000")))),
     ("a frame recorded twice", "FRAME_TWICE",

@@ -22,9 +22,9 @@ from phoenix_core.canonical import Json, encode
 from phoenix_core.chain import EMPTY, Head, Sealed, seal
 from phoenix_core.checkpoint import Checkpoint, Signer, ed25519_key_id, sign_note
 from phoenix_core.tree import root_of
+from tests.contract.verifier.whole import Record, whole
 from tests.keyring import Pen, hardware_pen, software_pen
 
-Record = dict[str, Json]
 Draft = tuple[str, Record]
 
 ORIGIN: Final = "phoenix.example/main"
@@ -128,10 +128,10 @@ class Story:
     def append(self, step: str, *drafts: Draft) -> None:
         """One append: all its beads carry one instant."""
         self.now += timedelta(seconds=1 + self.waits.get(step, 0))
-        whole = [(kind, {"bead_id": named(f"{step} {n}"), **body}) for n, (kind, body) in enumerate(drafts)]
-        whole = self.edits.get(step, _same)(whole)
+        told = [(k, {"bead_id": named(f"{step} {n}"), **whole(k, body)}) for n, (k, body) in enumerate(drafts)]
+        told = self.edits.get(step, _same)(told)
         self.places[step] = len(self.beads)
-        self.beads += seal(self.head, utc(self.now), whole)
+        self.beads += seal(self.head, utc(self.now), told)
 
     def statement(self, step: str, kind: str, says: Record, life_s: int = 300) -> bytes:
         """What an operator signs at this step."""
@@ -194,21 +194,20 @@ class Story:
         self.submit("four")
         self.checkpoint()
         self.revokes()
-        self.append("beat", ("HEARTBEAT", {"status": "HEALTHY"}))
+        self.append("beat", ("HEARTBEAT", {}))
         return self
 
     def opens(self) -> None:
         """Genesis, the first operator, the first policy; an engine."""
         key = base64.b64encode(LOG.public.point).decode()
-        genesis: Record = {"origin": ORIGIN, "mode": self.mode, "account": ACCOUNT, "account_mask": "DU...567"}
-        genesis |= {"port": 4002, "desk_key_hash": "d" * 64, "log_key": key, "currency": "EUR", "baseline": []}
+        genesis: Record = {"origin": ORIGIN, "mode": self.mode, "account": ACCOUNT, "log_key": key}
         first = self.operator(self.boss, "boss")
         self.append("genesis", ("GENESIS", genesis), first, ("POLICY", self.rules(25)))
         self.append("lease", ("LEASE", {"event": "TAKEN", "boot": "boot-1", "run": "run-1", "version": "0.1.0"}))
 
     def rules(self, drift_bps_max: int) -> Record:
         """A policy."""
-        return {"limits": {}, "instruments": ["EURUSD"], "drift_bps_max": drift_bps_max, "four_eyes": False}
+        return whole("POLICY", {"drift_bps_max": drift_bps_max})
 
     def people(self) -> None:
         """The boss enrols the second operator."""
@@ -223,11 +222,11 @@ class Story:
         """A signal, a quote, the evidence."""
         intent = named(f"intent {name}")
         signal: Record = {"intent_id": intent, "signal_id": named(f"signal {name}"), "strategy": "meanrev"}
-        accepted: Record = {"event": "ACCEPTED", "digest": "0" * 64, "channel": "uid:bot", "signal": signal}
+        accepted: Record = {"event": "ACCEPTED", "channel": "uid:bot", "signal": signal}
         signal["pair"] = "EURUSD"
         self.append(f"signal {name}", ("SIGNAL", accepted), self.position(name, "PROPOSED", "Proposed", None))
         self.append(f"quote {name}", self.quote())
-        evidence: Record = {"intent_id": intent, "version": 1, "strategy": "meanrev", "proposer": "uid:bot"}
+        evidence: Record = {"intent_id": intent, "proposer": "uid:bot"}
         evidence |= {"lines": LINES, "order_hash": order_hash(LINES), "flags": ["INFO link up"]}
         evidence["expires_at"] = utc(self.now + timedelta(seconds=300))
         self.append(f"evidence {name}", ("EVIDENCE", evidence))
@@ -276,7 +275,7 @@ class Story:
         body |= {"timestamp": self.facts[f"issued {name}"], "expires_at": self.facts[f"expires {name}"]}
         body |= {"used": event == "USED", "evidence_hash": self.facts[f"evidence {name}"]}
         body |= {"order_hash": order_hash(LINES), "order_ref": self.facts[f"ref {name}"], "account": ACCOUNT}
-        body |= {"mode": self.mode, "boot": "boot-1", "ticks": 1, "epoch": 3, "final": False, "reasons": []}
+        body |= {"mode": self.mode, "boot": "boot-1", "ticks": 1, "epoch": 3, "final": False}
         return "T2_TOKEN", body | {key: value for key, value in more.items() if key != "timestamp"}
 
     def submit(self, name: str) -> None:
@@ -290,7 +289,7 @@ class Story:
         order |= {"group": ref + ".G1", "mandate": f"evidence:{self.facts[f'evidence {name}']}", "token_id": token}
         moved = self.position(name, "SUBMITTED", "Submitted", "APPROVED", token_id=token)
         self.append(f"submit {name}", self.token(name, "USED"), moved, ("ORDER", order))
-        sent: Record = {"event": "SENT", "position_id": named(f"position {name}"), "ref": ref, "frames": []}
+        sent: Record = {"event": "SENT", "position_id": named(f"position {name}"), "ref": ref}
         self.append(f"sent {name}", ("ORDER", sent))
 
     def fills(self, name: str) -> None:
@@ -345,7 +344,7 @@ class Story:
 
     def kill(self) -> None:
         """A flag goes up and comes down, by a signature."""
-        flag: Record = {"event": "RAISED", "flag": "flag-1", "type": "ONE_WAY", "scope": "desk", "reason": "drill"}
+        flag: Record = {"event": "RAISED", "flag": "flag-1", "type": "ONE_WAY", "scope": "desk"}
         self.append("kill", ("KILL_FLAG", flag))
         statement = self.statement("clear", "kill-clear", {"flag": "flag-1", "reason": WORDS})
         self.append("clear", self.decision("clear", self.boss, statement, "flag-1"),

@@ -36,7 +36,8 @@ from tests.contract.verifier.byte_attacks import (
     honest_lines,
     with_files,
 )
-from tests.contract.verifier.story import ACCOUNT, LOG, ORIGIN, Draft, Record, Story, witness_note, written
+from tests.contract.verifier.story import ACCOUNT, LOG, ORIGIN, Draft, Story, witness_note, written
+from tests.contract.verifier.whole import Record
 
 Told = tuple[int, Record]
 KEY_LINE: Final = str(honest().boss.public.line)

@@ -14,8 +14,9 @@ from phoenix_adapters.phoenix_verify import Lie
 from phoenix_core.chain import seal
 from phoenix_core.checkpoint import Checkpoint, Signer, ed25519_key_id, sign_note
 from tests.contract.verifier.byte_attacks import honest
-from tests.contract.verifier.story import LOG, ORIGIN, Record, Story, named
+from tests.contract.verifier.story import LOG, ORIGIN, Story, named
 from tests.contract.verifier.test_meaning import roots_of
+from tests.contract.verifier.whole import Record, whole
 from tests.showing import REPOSITORY
 
 Row = tuple[str, str, Record]
@@ -55,7 +56,7 @@ def deleted() -> Story:
 
 def inserted() -> Story:
     """One bead more."""
-    more = (rows()[PLACE][0], "HEARTBEAT", Record({"bead_id": named("more"), "status": "HEALTHY"}))
+    more = (rows()[PLACE][0], "HEARTBEAT", whole("HEARTBEAT", {"bead_id": named("more")}))
     return resealed([*rows()[:PLACE], more, *rows()[PLACE:]])
 
 
@@ -72,9 +73,9 @@ def old() -> Story:
 def forked() -> Story:
     """Another history of the same length, from some bead on."""
     found = list(rows())
-    for seq in (PLACE, len(found) - 1):
+    for seq, otherwise in ((PLACE, Record({"reasons": ["a fork"]})), (-1, Record({"details": {"fork": "yes"}}))):
         ts, kind, body = found[seq]
-        found[seq] = (ts, kind, body | {"fork": "yes"})
+        found[seq] = (ts, kind, body | otherwise)
     return resealed(found)
 
 

@@ -34,7 +34,8 @@ from tests.contract.verifier.meaning_attacks import (
     undrifted_signed,
     unpaused,
 )
-from tests.contract.verifier.story import Record, Story, named
+from tests.contract.verifier.story import Story, named
+from tests.contract.verifier.whole import Record
 from tests.keyring import hardware_pen
 from tests.showing import REPOSITORY
 
@@ -260,6 +261,7 @@ BEHIND_IT: Final[dict[str, set[str]]] = {
     "EVIDENCE_ORDER": {"ORDER_OTHER_LINES"},
     "EVIDENCE_OTHER_DESK": {"STATEMENT_OTHER_ORDER"},
     "EVIDENCE_UNPROPOSED": {"STUMBLED"},
+    "EXECUTION_SHAPE": {"SHAPE", "STUMBLED"},
     "FILLED_WITHOUT_EXECUTION": {"EXIT_TOO_LARGE"},
     "FLOAT": {"NOT_CANONICAL"},
     "FRAME_HASH": {"ORDER_OTHER_LINES"},
@@ -277,7 +279,6 @@ BEHIND_IT: Final[dict[str, set[str]]] = {
     "ORDER_WITHOUT_TOKEN": {"ORDER_TWICE"},
     "OTHER_MODE": {"STATEMENT_OTHER_MODE"},
     "POSITION_UNKNOWN": {"STUMBLED"},
-    "SIGNED_SHAPE": {"SIGNED_OTHERWISE"},
     "SIG_APPLICATION": {"SIGNATURE_WRONG"},
     "SIG_HASH": {"SIGNATURE_WRONG"},
     "SIG_INNER_TYPE": {"SIG_TRAILING", "SIG_TRUNCATED"},
