@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Checks an exported Phoenix log, offline, with nothing but Python's standard library.
 
-    python3 phoenix_verify.py EXPORT --roots roots.json [--checkpoint FILE]... [--seen SIZE:ROOT8]... [--json]
+    python3 phoenix_verify.py EXPORT --roots roots.json [--checkpoint FILE]... [--seen SIZE:ROOT]... [--json]
 
 Exit 0: everything that is checked here is true. Exit 1: a lie; the first one is named with its code and its place.
 Exit 2: cannot decide (no roots, an unknown kind of bead, an exception): never to be taken for a yes.
@@ -751,7 +751,7 @@ def check_outside(tree: Tree, roots: Roots, files: Sequence[str], seen: Sequence
     for text in seen:
         match = re.fullmatch(r"([0-9]{1,15}):([0-9a-f]{8,64})", text)
         if match is None:
-            raise Undecided("NOT_BELIEVED", f"--seen {text}: write SIZE:ROOT8, such as 120:7f3ac9d1")
+            raise Undecided("NOT_BELIEVED", f"--seen {text}: write SIZE:ROOT, such as 120:7f3ac9d1e5b80246")
         with at(f"seen {text}"):
             judge("BEHIND", int(match[1]), tree.size)
             judge("FORKED", tree, int(match[1]), match[2])
@@ -1029,6 +1029,7 @@ MOVES: Final = {
     ("FILLED", "Closed"): "CLOSED",
     ("MANAGED", "Closed"): "CLOSED",
 }
+STALLED_ENDS: Final = {("cancelled", "Cancelled"), ("rejected", "Rejected"), ("filled", "Filled")}  # signed, recorded
 BIRTHS: Final = {"Proposed": "PROPOSED", "Adopted": "FILLED"}
 # What each type of statement is about, and what else must stand in it for the checks below.
 ABOUT: Final = {
@@ -1192,6 +1193,9 @@ class Desk:
     refs: set[str] = field(default_factory=set)
     frames: set[tuple[str, int]] = field(default_factory=set)  # recorded: reference, revision
     recorded: set[str] = field(default_factory=set)  # references
+    carried: set[str] = field(default_factory=set)  # signed commands that an order was recorded for
+    booked: set[str] = field(default_factory=set)  # signed statements that an execution was booked for, by nonce
+    entry_refs: dict[str, str] = field(default_factory=dict)  # by intent
     mandates: dict[str, str] = field(default_factory=dict)  # leaves of approved evidence, references of adoptions
     positions: dict[str, str] = field(default_factory=dict)
     intent_of: dict[str, str] = field(default_factory=dict)  # by position
@@ -1217,6 +1221,8 @@ def check_meaning(file: BinaryIO, outline: Outline, roots: Roots) -> Desk:
     for bead in _beads(file, outline.tree):
         if append and bead.ts != append[-1].ts:
             _check_append(desk, append)
+            if known(instant(append[-1].ts)) - known(instant(bead.ts)) > CLOCK_BACK:
+                desk.count("times the clock was set back")
             append = []
         append.append(bead)
         if len(append) > AT_ONCE_MAX:
@@ -1572,6 +1578,7 @@ def _take_verdict(desk: Desk, bead: Bead, statement: Record, key: str) -> None:
         judge("PROPOSER_MAY_NOT_APPROVE", desk, evidence, key)
         desk.approvals[intent] = Approval(statement, desk.prints[bead.seq], evidence, key)
         desk.mandates[evidence.leaf] = intent
+        desk.entry_refs[intent] = desk.prints[bead.seq]
         entry = next((line for line in _lines(evidence) if line.get("role") == "ENTRY"), {})
         desk.opened[intent] = (entry.get("side"), entry.get("symbol"))
     desk.decided[intent] = verdict
@@ -1900,6 +1907,7 @@ def take_position(desk: Desk, bead: Bead, append: Append) -> None:
         desk.intent_of[position] = bead.says("intent_id")
         if event == "Adopted":
             desk.mandates[bead.says("order_ref")] = bead.says("intent_id")
+            desk.entry_refs[bead.says("intent_id")] = bead.says("order_ref")
             desk.opened[bead.says("intent_id")] = (bead.body["side"], bead.body["pair"])
     else:
         judge("POSITION_UNKNOWN", desk, position)
@@ -1911,8 +1919,15 @@ def take_position(desk: Desk, bead: Bead, append: Append) -> None:
         judge("SUBMITTED_WITHOUT_TOKEN", bead, append)
     if event == "Filled":
         judge("FILLED_WITHOUT_EXECUTION", desk, bead, append)
+    if event == "Closed":
+        judge("CLOSED_HELD", desk.stake(position))
     judge("RESOLVED_UNSIGNED", desk, bead)
     desk.positions[position] = bead.says("state")
+
+
+def holds_nothing(stake: Stake) -> bool:
+    """What is closed is not held: who calls it closed too early has nobody look at it any more."""
+    return stake.held() <= 0
 
 
 def is_born_well(desk: Desk, bead: Bead) -> bool:
@@ -1949,6 +1964,8 @@ def is_resolved_by_signature(desk: Desk, bead: Bead) -> bool:
         return True
     statement = _proving_statement(desk, bead)
     names = (bead.body["position_id"], bead.body["intent_id"])
+    if (statement.get("as"), bead.body.get("event")) not in STALLED_ENDS:
+        return False
     return statement.get("type") == "resolve-stalled" and statement.get("position") in names
 
 
@@ -1997,11 +2014,19 @@ def take_execution(desk: Desk, bead: Bead, append: Append) -> None:
     """Something was traded, or a human says so."""
     judge("EXECUTION_SHAPE", bead.body)
     if bead.says("event") == "STATED":
-        judge("STATED_UNSIGNED", desk, bead)
+        statement = _stating(desk, bead)
+        judge("STATED_UNSIGNED", statement)
+        judge("STATED_TWICE", str(statement.get("session")), desk.booked)
+        desk.booked.add(str(statement.get("session")))
+    if "position_id" not in bead.body:
+        return
     if bead.says("event") in FILLING:
-        desk.executed.add(str(bead.body.get("position_id")))
-    if bead.says("event") in TRADING and "position_id" in bead.body:
-        _trade(desk.stake(bead.says("position_id")).trades, bead)
+        desk.executed.add(bead.says("position_id"))
+    if bead.says("event") in TRADING:
+        stake = desk.stake(bead.says("position_id"))
+        _trade(stake.trades, bead)
+        if 0 < stake.ordered < stake.executed(stake.entry):
+            desk.count("executions beyond the order")
 
 
 def execution_fits(body: Record) -> bool:
@@ -2026,9 +2051,9 @@ def _trade(trades: dict[str, Trade], bead: Bead) -> None:
 FILLING: Final = frozenset({"FILL", "STATED"})  # a commission or a correction alone fills nothing
 
 
-def statement_is_signed(desk: Desk, bead: Bead) -> bool:
-    """What a human states from the broker's papers is what they signed, for this quantity at this price: an adoption,
-    the end of a stall, or an execution that the books lacked."""
+def _stating(desk: Desk, bead: Bead) -> Record:
+    """What a human signed who states this execution from the broker's papers, for this quantity at this price: an
+    adoption, the end of a stall, or an execution that the books lacked. An empty one where nobody did."""
     name, position = str(bead.body.get("exec_id")), str(bead.body.get("position_id"))
     words = name.split(".")
     place = _place(words[1]) if words[0] == "stated" and len(words) > 1 else -1
@@ -2041,27 +2066,27 @@ def statement_is_signed(desk: Desk, bead: Bead) -> bool:
         }
         same_amounts = all(statement.get(amount) == bead.body.get(amount) for amount in ("quantity", "price"))
         if about.get(str(statement.get("type"))) and same_amounts:
-            return True
-    return False
+            return statement
+    return {}
 
 
 def take_order(desk: Desk, bead: Bead, append: Append) -> None:
     """Frames are recorded before they leave: an entry by its token, an exit by its mandate."""
+    frames = [record_of(frame) for frame in list_of(bead.body, "frames")]
+    judge("FRAMES_SHAPE", bead, frames)
     if bead.says("event") == "SENT":
         judge("SENT_UNRECORDED", desk, bead)
     if bead.says("event") in ("ENDED", "DROPPED"):
         _end(desk.stake(bead.says("position_id")), bead)
     if not _records(bead):
         return
-    frames = [record_of(frame) for frame in list_of(bead.body, "frames")]
-    judge("FRAMES_SHAPE", frames)
     judge("FRAME_HASH", frames)
     judge("FRAME_TWICE", desk, frames)
     if any(_role(frame) == "ENTRY" for frame in frames):
         judge("ORDER_WITHOUT_TOKEN", bead, append)
         token = desk.tokens[bead.says("token_id")].issued
         judge("ORDER_OTHER_POSITION", desk, bead, token)
-        judge("ORDER_OTHER_REF", token, frames)
+        judge("ORDER_OTHER_REF", token.says("order_ref"), frames)
         judge("ORDER_TWICE", token.says("order_ref"), desk.recorded)
         judge("ORDER_OTHER_LINES", desk, token, frames)
         judge("EXIT_TOO_LARGE", desk, bead, frames)
@@ -2069,9 +2094,13 @@ def take_order(desk: Desk, bead: Bead, append: Append) -> None:
     else:
         judge("MANDATE_MISSING", desk, bead)
         judge("MANDATE_OLD", desk, bead)
+        judge("MANDATE_USED", bead.body.get("mandate"), desk.carried)
         judge("EXIT_OPENS", desk, bead, frames)
+        judge("ORDER_OTHER_REF", desk.entry_refs.get(desk.intent_of[bead.says("position_id")], ""), frames)
         judge("EXIT_TOO_LARGE", desk, bead, frames)
         judge("EXITS_TOO_MANY", desk, bead, frames)
+        if bead.says("mandate").startswith("decision:"):
+            desk.carried.add(bead.says("mandate"))
         desk.count("exits recorded")
     stake = desk.stake(bead.says("position_id"))
     stake.exits = _with_exits(stake, bead, frames)
@@ -2160,12 +2189,14 @@ def _signed_size(desk: Desk, bead: Bead) -> Fraction | None:
 
 
 def was_recorded(desk: Desk, bead: Bead) -> bool:
-    """What was sent was durable before."""
-    return bead.says("ref") in desk.recorded
+    """What was sent was durable before, this very revision of it."""
+    return (bead.says("ref"), bead.body.get("revision")) in desk.frames
 
 
-def frames_fit(frames: list[Record]) -> bool:
-    """At least one frame, each of some quantity, and no role twice."""
+def frames_fit(bead: Bead, frames: list[Record]) -> bool:
+    """At least one frame, each of some quantity, and no role twice; and none where nothing is recorded."""
+    if not _records(bead):
+        return not frames
     whole = bool(frames) and all(quantity(record_of(frame, "line")["quantity"]) is not None for frame in frames)
     return whole and len({_role(frame) for frame in frames}) == len(frames)
 
@@ -2193,10 +2224,10 @@ def order_is_of_its_position(desk: Desk, bead: Bead, token: Bead) -> bool:
     return desk.intent_of.get(bead.says("position_id")) == token.body["intent_id"]
 
 
-def refs_are_the_tokens(token: Bead, frames: list[Record]) -> bool:
-    """The entry bears the token's reference, its exits the same one with their letter."""
+def refs_are_of(entry: str, frames: list[Record]) -> bool:
+    """The entry bears the token's reference, exits that of their position's entry with their letter."""
     for frame in frames:
-        ref = re.escape(token.says("order_ref"))
+        ref = re.escape(entry)
         if _role(frame) != "ENTRY":
             ref += rf"\.{str(_role(frame))[:1]}[1-9][0-9]{{0,5}}"
         if not re.fullmatch(ref, text_of(frame, "ref")):
@@ -2205,9 +2236,9 @@ def refs_are_the_tokens(token: Bead, frames: list[Record]) -> bool:
 
 
 def lines_are_the_evidences(desk: Desk, token: Bead, frames: list[Record]) -> bool:
-    """Every line is, field by field, the line of that role that was shown, hashed and signed."""
+    """The lines are, field by field, those that were shown, hashed and signed: no entry leaves without its stop."""
     shown = list_of(desk.approvals[token.says("intent_id")].evidence.body, "lines")
-    return all(frame["line"] in shown for frame in frames)
+    return [frame["line"] for frame in frames] == shown
 
 
 def has_a_mandate(desk: Desk, bead: Bead) -> bool:
@@ -2513,17 +2544,20 @@ CHECKS: Final[dict[str, Check]] = {
     "SUBMITTED_WITHOUT_TOKEN": (spends_its_token, "submitted without spending its token in the same append"),
     "FILLED_WITHOUT_EXECUTION": (was_executed, "filled by nothing"),
     "EXECUTION_SHAPE": (execution_fits, "an execution of a position without its order's role, its side or its size"),
-    "STATED_UNSIGNED": (statement_is_signed, "an execution in a human's name that no human signed for"),
-    "RESOLVED_UNSIGNED": (is_resolved_by_signature, "a stalled position ended in a human's name without a signature"),
-    "FRAMES_SHAPE": (frames_fit, "no frame, one of less than nothing, or one role twice"),
+    "STATED_UNSIGNED": (truthy, "an execution in a human's name that no human signed for"),
+    "STATED_TWICE": (is_new, "a second execution for one signature"),
+    "CLOSED_HELD": (holds_nothing, "closed while some of it is held"),
+    "RESOLVED_UNSIGNED": (is_resolved_by_signature, "a stalled position ended as no human signed that it did"),
+    "FRAMES_SHAPE": (frames_fit, "no frame, one of less than nothing, one role twice, or one that is not recorded"),
     "FRAME_HASH": (frames_hash_their_lines, "a frame is not the one that was hashed"),
     "FRAME_TWICE": (frames_are_new, "a frame was recorded before"),
     "ORDER_WITHOUT_TOKEN": (order_spends_its_token, "an entry that no token of the same append pays for"),
     "ORDER_OTHER_POSITION": (order_is_of_its_position, "an entry under another position than the token's"),
     "ORDER_TWICE": (is_new, "a second entry for one token"),
-    "ORDER_OTHER_REF": (refs_are_the_tokens, "a reference is not the token's"),
-    "ORDER_OTHER_LINES": (lines_are_the_evidences, "an order line is not the one that was approved"),
+    "ORDER_OTHER_REF": (refs_are_of, "a reference is not the token's, or not that of its position's entry"),
+    "ORDER_OTHER_LINES": (lines_are_the_evidences, "the order's lines are not those that were approved"),
     "MANDATE_MISSING": (has_a_mandate, "an exit that neither approved evidence nor a signed command allows"),
+    "MANDATE_USED": (is_new, "an order was recorded for this signed command before"),
     "MANDATE_OLD": (mandate_is_young, "the signed command was more than a minute old"),
     "EXIT_OPENS": (closes_what_was_opened, "an exit that does not close what was opened"),
     "EXIT_TOO_LARGE": (is_no_larger, "an exit that is larger than what it protects or closes"),
@@ -2598,7 +2632,7 @@ def main(words: Sequence[str] | None = None) -> int:
     _ = parser.add_argument("--roots", required=True, help="the log's key and the first operators, kept by you")
     _ = parser.add_argument("--checkpoint", action="append", default=[], help="a checkpoint that was kept outside")
     _ = parser.add_argument(
-        "--seen", action="append", default=[], metavar="SIZE:ROOT8", help="as a notification showed it"
+        "--seen", action="append", default=[], metavar="SIZE:ROOT", help="as a notification showed it"
     )
     _ = parser.add_argument("--json", action="store_true", help="one JSON document instead of text")
     arguments = parser.parse_args(words)
@@ -2606,7 +2640,7 @@ def main(words: Sequence[str] | None = None) -> int:
     try:
         _ = sys.stdout.write(json.dumps(told) + "\n" if arguments.json else spelt(told))
         _ = sys.stdout.flush()
-    except OSError:
+    except (OSError, ValueError, AttributeError):  # a full disk, an alphabet without the letter, no screen at all
         return 2  # what nobody could read was not told
     return code
 

@@ -24,11 +24,15 @@ PASSED_TIMES: Final = 3
 PASSED_FOR: Final = timedelta(seconds=60)
 
 
+# Whoever can write a last bead can try some billions of them until a root begins with eight digits; not with sixteen.
+ROOT_SHOWN: Final = 16
+
+
 def mark_of(store: BeadStore) -> str:
     """How large the log is and how its root begins: a message that left the host is a checkpoint of it outside."""
     try:
         size = store.head().size
-        return f"\nlog {size}:{store.root(size).hex()[:8]}"
+        return f"\nlog {size}:{store.root(size).hex()[:ROOT_SHOWN]}"
     except StoreFault:
         return ""  # what there is to say is said without it
 

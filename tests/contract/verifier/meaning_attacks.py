@@ -678,6 +678,60 @@ def ended_by_nobody(proof: str) -> Callable[[Story], None]:
     return tell
 
 
+def ended_otherwise(said: str) -> Callable[[Story], None]:
+    """A human says how a stalled position ended, and the books say another end."""
+
+    def tell(story: Story) -> None:
+        subject = named("position four")
+        statement = story.statement("papers", "resolve-stalled", {"position": subject, "as": said})
+        story.append("papers", story.decision("papers", story.boss, statement, subject))
+        ended_by_nobody("papers")(story)
+
+    return tell
+
+
+def filled_as_nobody(story: Story) -> None:
+    """Something was executed that belongs to no position; a position takes its name from that."""
+    story.append("foreign", ("EXECUTION", {"event": "FILL", "exec_id": "9.01", "family": "9"}))
+    called = body("POSITION", position_id="None")
+    story.edits = {"signal five": called, "approve five": called, "filled five": called}
+    story.edits["submit five"] = then(called, body("ORDER", position_id="None"))
+    story.edits["sent five"] = body("ORDER", position_id="None")
+    story.intent("five")
+    story.approve("five", story.boss)
+    story.submit("five")
+    story.append("filled five", story.position("five", "FILLED", "Filled", "SUBMITTED"))
+
+
+def stated_again(story: Story) -> None:
+    """The same words of the same human once more, as another execution."""
+    told: Record = {"event": "STATED", "quantity": "300", "price": "1.085", "family": "another"}
+    story.append("again", story.execution("four", "lost.1.01", **told))
+
+
+def adopted_more(story: Story) -> None:
+    """What was adopted is booked a second time."""
+    seq, ref = story.places["adopt"], str(next(b.body["ref"] for b in story.beads if b.body.get("event") == "STATED"))
+    story.append("more", story.execution("x", f"stated.{seq}.02", event="STATED", ref=ref))
+
+
+def entry_changed(drafts: list[Draft]) -> list[Draft]:
+    """The order of a close names the entry, as its next revision: at the broker that changes the entry."""
+    entry = str(drafts[0][1]["ref"]).partition(".")[0]
+    return reframed(0, ref=entry, revision=2)(drafts)
+
+
+def plus_order(letters: str) -> Edit:
+    """The order of this append once more, under another reference."""
+
+    def changed(drafts: list[Draft]) -> list[Draft]:
+        ref = str(drafts[0][1]["ref"]).partition(".")[0] + letters
+        again = {**drafts[0][1], "ref": ref, "bead_id": named(ref)}
+        return [*drafts, *reframed(0, ref=ref)([("ORDER", again)])]
+
+    return changed
+
+
 def ended_by_anothers_end(story: Story) -> None:
     """A stalled position is ended by the signature on the end of another one."""
     other = named("position three")
@@ -689,14 +743,6 @@ def ended_by_anothers_end(story: Story) -> None:
 def lettered(letters: str) -> Edit:
     """The first stop under the entry's own reference, with these letters behind it."""
     return lines(lambda frames: [frames[0], frames[1] | {"ref": f"{frames[0]['ref']}{letters}"}, *frames[2:]])
-
-
-def exit_late(story: Story) -> None:
-    """The order of a signed close, recorded when the close was long over."""
-    story.now = story.now.replace(hour=20)
-    seq = story.places["exit"]
-    story.edits = {"late": lines(unpaid)}
-    story.append("late", ("ORDER", {**story.beads[seq].body, "bead_id": named("late")}))
 
 
 def born(name: str, state: str, event: str, **more: Json) -> Draft:
@@ -1002,6 +1048,12 @@ ROWS: Final[list[tuple[str, str, Callable[[], Story]]]] = [
      after(part_of_four, attributed_to_four(exec_id="lost.2.01"))),
     ("more than was attributed", "STATED_UNSIGNED", after(part_of_four, attributed_to_four("301"))),
     ("at another price than was attributed", "STATED_UNSIGNED", after(part_of_four, attributed_to_four(price="1.086"))),
+    ("filled by an execution of nobody's, for a position that is called None", "FILLED_WITHOUT_EXECUTION",
+     after(filled_as_nobody)),
+    ("two executions for one signature", "STATED_TWICE", after(part_of_four, attributed_to_four(), stated_again)),
+    ("two executions for one adoption", "STATED_TWICE", after(adopted, adopted_more)),
+    ("a position closed with all of it held", "CLOSED_HELD", edit("closed", drop("EXECUTION"))),
+    ("a position closed with a part of it held", "CLOSED_HELD", edit("closed", body("EXECUTION", quantity="999"))),
     ("filled by another position's execution", "FILLED_WITHOUT_EXECUTION",
      edit("fill one", body("EXECUTION", position_id=named("position two")))),
     ("more adopted than was signed", "STATED_UNSIGNED", otherwise("adopted", adopted, quantity="1000000")),
@@ -1020,12 +1072,16 @@ ROWS: Final[list[tuple[str, str, Callable[[], Story]]]] = [
      after(lambda story: setattr(story, "edits", {"adopted": body("EXECUTION", ref="P1" + "A" * 26)}), adopted)),
     ("a stalled position ended by nobody", "RESOLVED_UNSIGNED", after(ended_by_nobody("SHA256:x"))),
     ("a stalled position ended by another signature", "RESOLVED_UNSIGNED", after(ended_by_nobody("close"))),
+    *[(f"a stalled position that was said to be {said}, ended as cancelled", "RESOLVED_UNSIGNED",
+       after(ended_otherwise(said))) for said in ("filled", "rejected")],
     ("a stalled position ended by the end of another", "RESOLVED_UNSIGNED", after(ended_by_anothers_end)),
     # orders
     ("an order without frames", "FRAMES_SHAPE", edit("submit one", lines(lambda frames: []))),
     ("two entries in one order", "FRAMES_SHAPE",
      edit("submit one", lines(lambda frames: [*frames, frames[0] | {"revision": 2}]))),
     ("a frame with more to say", "UNKNOWN_FIELD", edit("submit one", reframed(0, transmit=True))),
+    ("a frame in an order that records nothing", "FRAMES_SHAPE",
+     edit("sent one", body("ORDER", frames=[frame("P1" + "A" * 26, line("ENTRY"))]))),
     ("a frame that is not what it hashes", "FRAME_HASH",
      edit("submit one", reframed(0, line=line("ENTRY", tif="DAY", quantity="9000")))),
     ("a frame recorded twice", "FRAME_TWICE",
@@ -1041,6 +1097,9 @@ ROWS: Final[list[tuple[str, str, Callable[[], Story]]]] = [
     ("an exit under another letter", "ORDER_OTHER_REF", edit("submit one", reframed(1, ref="P1" + "A" * 26 + ".C1"))),
     *[(f"an order with another {name}", "ORDER_OTHER_LINES", edit("submit one", relined(0, **{name: value})))
       for name, value in OTHER_TERMS.items()],
+    ("an entry without its stop", "ORDER_OTHER_LINES",
+     edit("submit one", lines(lambda frames: [frames[0], frames[2]]))),
+    ("an entry alone", "ORDER_OTHER_LINES", edit("submit one", lines(lambda frames: frames[:1]))),
     ("a stop at another price", "ORDER_OTHER_LINES", edit("submit one", relined(1, trigger="1.07"))),
     ("a parameter added at send", "ORDER_OTHER_LINES", edit("submit one", relined(0, limit="1.2"))),
     ("an exit of no mandate", "MANDATE_MISSING", edit("exit", less("ORDER", "mandate"))),
@@ -1057,8 +1116,15 @@ ROWS: Final[list[tuple[str, str, Callable[[], Story]]]] = [
     ("an exit of what was never entered", "EXIT_OPENS", after(exit_of_nothing)),
     ("an adopted position's exit on the side of its entry", "EXIT_OPENS",
      after(lambda story: setattr(story, "edits", {"adopted": relined(0, side="BUY")}), adopted)),
-    ("an exit of an old command", "MANDATE_OLD", after(exit_late)),
+    ("an exit under the reference of another position", "ORDER_OTHER_REF",
+     edit("exit", reframed(0, ref="P1" + "A" * 26 + ".C1"))),
+    ("an exit under the reference of its entry", "ORDER_OTHER_REF", edit("exit", entry_changed)),
+    ("a second order for one signed close", "MANDATE_USED",
+     edit("exit", plus_order(".C2"))),
+    ("an exit of an old command", "MANDATE_OLD", day(waits={"exit": 60})),
     ("a frame sent without being recorded", "SENT_UNRECORDED",
      edit("sent one", body("ORDER", ref="P1" + "A" * 26))),
+    ("another revision sent than was recorded", "SENT_UNRECORDED", edit("sent one", body("ORDER", revision=2))),
+    ("a revision sent that nobody names", "SENT_UNRECORDED", edit("sent one", less("ORDER", "revision"))),
 ]  # fmt: skip
 MEANING_ATTACKS: Final = [MeaningAttack(*row) for row in ROWS]

@@ -289,7 +289,7 @@ class Story:
         order |= {"group": ref + ".G1", "mandate": f"evidence:{self.facts[f'evidence {name}']}", "token_id": token}
         moved = self.position(name, "SUBMITTED", "Submitted", "APPROVED", token_id=token)
         self.append(f"submit {name}", self.token(name, "USED"), moved, ("ORDER", order))
-        sent: Record = {"event": "SENT", "position_id": named(f"position {name}"), "ref": ref}
+        sent: Record = {"event": "SENT", "position_id": named(f"position {name}"), "ref": ref, "revision": 1}
         self.append(f"sent {name}", ("ORDER", sent))
 
     def fills(self, name: str) -> None:
@@ -315,7 +315,8 @@ class Story:
         order |= {"frames": [frame(ref, line("CLOSE"))], "mandate": f"decision:{self.places['close']}"}
         order["group"] = self.facts[f"ref {name}"] + ".G1"
         self.append("exit", ("ORDER", order))
-        self.append("closed", self.position(name, "CLOSED", "Closed", "MANAGED"))
+        out = self.execution(name, "0002.01", role="CLOSE", side="SELL", ref=ref)
+        self.append("closed", out, self.position(name, "CLOSED", "Closed", "MANAGED"))
 
     def policy(self, step: str = "policy", drift_bps_max: int = 20) -> None:
         """New rules, signed."""

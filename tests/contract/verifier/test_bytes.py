@@ -9,7 +9,7 @@ import subprocess
 import sys
 from contextlib import suppress
 from hashlib import sha256
-from io import BytesIO
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import Final
 
@@ -62,7 +62,7 @@ class TestTheHonestDay:
         """Exit 0, with the counts of the day."""
         story = Story(mode).told()
         code, found = told(tmp_path, story.export(), story.roots(), capsys)
-        beads = 65 if mode == "LIVE" else 63
+        beads = 66 if mode == "LIVE" else 64
         assert (code, found["verdict"], found["beads"], found["screens_carried"]) == (0, "TRUE", beads, "4 of 4")
         counts = found["counts"]
         assert isinstance(counts, dict)
@@ -92,12 +92,25 @@ class TestTheHonestDay:
             code = phoenix_verify.main(words)
         assert code == 2
 
+    @pytest.mark.parametrize("screen", [None, TextIOWrapper(BytesIO(), "ascii")], ids=["none", "of few letters"])
+    def test_what_no_screen_could_show(
+        self, screen: TextIOWrapper | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """No output at all, or one without the letters of a path: what was not told is neither yes nor lie."""
+        longer, kept = Story().told(), tmp_path / "b\u00fcro"
+        longer.append("beat again", ("HEARTBEAT", {}))
+        kept.write_text(witness_note(longer, len(longer.beads)))
+        words = written(tmp_path, honest().export(), honest().roots())
+        monkeypatch.setattr(sys, "stdout", screen)
+        assert phoenix_verify.main([*words, "--checkpoint", str(kept)]) == 2
+        assert phoenix_verify.main(words) == (2 if screen is None else 0)
+
     def test_people_are_told_of_the_tail(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         """In so many words where nobody outside bears witness to the end, and not a word where somebody does."""
         words = written(tmp_path, honest().export(), honest().roots())
         assert phoenix_verify.main(words) == 0
-        assert "UNWITNESSED: the last 63 of 63 beads" in capsys.readouterr().out
-        assert phoenix_verify.main([*words, "--seen", f"63:{honest().root().hex()[:8]}"]) == 0
+        assert "UNWITNESSED: the last 64 of 64 beads" in capsys.readouterr().out
+        assert phoenix_verify.main([*words, "--seen", f"64:{honest().root().hex()[:8]}"]) == 0
         assert "UNWITNESSED" not in capsys.readouterr().out
 
     def test_a_stores_export_is_the_same(self) -> None:
@@ -120,7 +133,7 @@ class TestTheHonestDay:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
         assert (done.returncode, done.stderr) == (0, "")
         assert done.stdout.startswith("TRUE\n")
-        assert "UNWITNESSED: the last 63 of 63 beads" in done.stdout
+        assert "UNWITNESSED: the last 64 of 64 beads" in done.stdout
         counts = done.stdout.partition("UNWITNESSED")[0].splitlines()[1:]
         assert any(row.startswith("  statements signed by") for row in counts)
         assert all(re.fullmatch(r"  \S.*  \S.*", row) for row in counts), "each name stands apart from its value"
@@ -271,23 +284,23 @@ class TestOutsideCheckpoints:
         """A checkpoint by the log or a witness, kept outside: BEHIND, FORKED; the honest day agrees with it."""
         kept, roots = tmp_path / "kept", honest().roots()
         if kind == "cosignature":
-            note, key = cosigned(honest(), 63)
+            note, key = cosigned(honest(), 64)
             roots = roots | {"witnesses": [key]}
         else:
             signer = Signer(ORIGIN, ed25519_key_id(ORIGIN, LOG.public.point), LOG.private.sign)
-            log = sign_note(Checkpoint(ORIGIN, 63, honest().root()), signer)
-            note = log if kind == "log" else witness_note(honest(), 63)
+            log = sign_note(Checkpoint(ORIGIN, 64, honest().root()), signer)
+            note = log if kind == "log" else witness_note(honest(), 64)
         kept.write_text(note)
         words = ("--checkpoint", str(kept))
         code, found = told(tmp_path, honest().export(), roots, capsys, *words)
-        assert (code, found["unwitnessed_tail"], found["witnessed_to"]) == (0, 0, 63)
+        assert (code, found["unwitnessed_tail"], found["witnessed_to"]) == (0, 0, 64)
         place = f"checkpoint {kept}"
         assert said(told(tmp_path, self.cut().export(), roots, capsys, *words)) == (1, "BEHIND", place)
         assert said(told(tmp_path, self.forked().export(), roots, capsys, *words)) == (1, "FORKED", place)
 
     def test_seen_with_a_notification(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         """The size and eight digits of the root, as every notification shows them, are enough."""
-        words = ("--seen", f"63:{honest().root().hex()[:8]}")
+        words = ("--seen", f"64:{honest().root().hex()[:8]}")
         code, found = told(tmp_path, honest().export(), honest().roots(), capsys, *words)
         assert (code, found["unwitnessed_tail"]) == (0, 0)
         place = " ".join(words).removeprefix("--")
@@ -309,11 +322,11 @@ class TestOutsideCheckpoints:
         if text.startswith("signed"):
             eve = honest().eve
             signer = Signer(ORIGIN, ed25519_key_id(ORIGIN, eve.public.point), eve.private.sign)
-            text = sign_note(Checkpoint(ORIGIN, 63, honest().root()), signer)
+            text = sign_note(Checkpoint(ORIGIN, 64, honest().root()), signer)
         (tmp_path / "kept").write_text(text)
         words = ("--checkpoint", str(tmp_path / "kept"))
         assert said(told(tmp_path, honest().export(), honest().roots(), capsys, *words))[:2] == (2, "NOT_BELIEVED")
-        assert said(told(tmp_path, honest().export(), honest().roots(), capsys, "--seen", "63"))[:2] == (
+        assert said(told(tmp_path, honest().export(), honest().roots(), capsys, "--seen", "64"))[:2] == (
             2,
             "NOT_BELIEVED",
         )

@@ -15,7 +15,7 @@ import pytest
 from phoenix_adapters import phoenix_verify
 from phoenix_adapters.phoenix_verify import CHECKS, Lie, Undecided
 from tests.contract.verifier.byte_attacks import BYTE_ATTACKS, honest
-from tests.contract.verifier.exit_attacks import EXIT_ATTACKS, EXIT_TWINS
+from tests.contract.verifier.exit_attacks import EXIT_ATTACKS, EXIT_TWINS, traded
 from tests.contract.verifier.meaning_attacks import (
     MEANING_ATTACKS,
     MeaningAttack,
@@ -247,6 +247,31 @@ def test_other_honest_days_are_true(more: Callable[[Story], None]) -> None:
     assert verdict(story.export(), roots_of(story)) == "TRUE"
 
 
+def counted(story: Story) -> dict[str, int]:
+    """What is counted of a true story."""
+    file = BytesIO(story.export())
+    outline = phoenix_verify.check_bytes(file, roots_of(story))
+    return phoenix_verify.check_meaning(file, outline, roots_of(story)).counts
+
+
+@pytest.mark.parametrize(("seconds", "times"), [(-1.0, None), (-3.0, None), (-3.000001, 1), (-3600.0, 1)])
+def test_a_clock_that_was_set_back_is_told(seconds: float, times: int | None) -> None:
+    """No lie, for honest clocks are mended too; but what was signed and over may be recorded as young then."""
+    story = honest_and(lambda story: story.append("beat again", ("HEARTBEAT", {})))
+    told = story()
+    assert "times the clock was set back" not in counted(told)
+    told.waits = {"early beat": seconds}  # each step takes a second of its own
+    told.append("early beat", ("HEARTBEAT", {}))
+    assert counted(told).get("times the clock was set back") == times
+
+
+@pytest.mark.parametrize(("quantity", "times"), [("1000", None), ("1000.5", 1)])
+def test_an_execution_beyond_its_order_is_told(quantity: str, times: int | None) -> None:
+    """The broker's word, or the host's: nobody can tell from the log."""
+    story = honest_and(traded(quantity))()
+    assert counted(story).get("executions beyond the order") == times
+
+
 # What stops the attacks on a check that is not there: a later check, or a stumble, which is no yes either. A check that
 # does not stand here is the last that stands between one of its attacks and the word TRUE.
 BEHIND_IT: Final[dict[str, set[str]]] = {
@@ -262,7 +287,6 @@ BEHIND_IT: Final[dict[str, set[str]]] = {
     "EVIDENCE_OTHER_DESK": {"STATEMENT_OTHER_ORDER"},
     "EVIDENCE_UNPROPOSED": {"STUMBLED"},
     "EXECUTION_SHAPE": {"SHAPE", "STUMBLED"},
-    "FILLED_WITHOUT_EXECUTION": {"EXIT_TOO_LARGE"},
     "FLOAT": {"NOT_CANONICAL"},
     "FRAME_HASH": {"ORDER_OTHER_LINES"},
     "FRAME_TWICE": {"MANDATE_OLD"},

@@ -171,7 +171,7 @@ def test_every_message_carries_the_size_and_the_root_of_its_log() -> None:
         await dog.settle()
 
     asyncio.run(walk())
-    marks = [re.fullmatch(r"log ([0-9]+):([0-9a-f]{8})", text.splitlines()[-1]) for text in channel.heard]
+    marks = [re.fullmatch(r"log ([0-9]+):([0-9a-f]{16})", text.splitlines()[-1]) for text in channel.heard]
     assert len(marks) >= 4 and any("process is gone" in text for text in channel.heard)
     sizes = []
     for mark in marks:
