@@ -621,7 +621,7 @@ def answered(way: str, kept: str = "", drift: str = "drift-1", cleared: bool = F
     def answer(story: Story) -> None:
         statement = story.statement("answer", "drift-resolve", {"drift": drift, "as": way.upper().replace("-", "_")})
         story.append("answer", story.decision("answer", story.boss, statement, drift))
-        settles: list[Json] = [{"seq": story.places["answer"], "index": 0, "outcome": "DONE"}]
+        settles: list[Json] = [{"seq": story.places["answer"], "index": 0, "outcome": "done"}]
         row_answers(kept or way.upper().replace("-", "_"), cleared, settles)(story)
 
     return answer
@@ -630,7 +630,7 @@ def answered(way: str, kept: str = "", drift: str = "drift-1", cleared: bool = F
 def row_answers(way: str, cleared: bool, settles: list[Json] | None = None) -> Callable[[Story], None]:
     """The row that answers it."""
     row: Record = {"identity": "drift-1", "drift_bead_id": named("drift 0"), "resolution": way, "cleared": cleared}
-    row["settles"] = settles or []
+    row |= {"settles": settles} if settles else {}
     return lambda story: story.append(f"answered {len(story.beads)}", ("RECONCILIATION_RESOLUTION", row))
 
 
@@ -1008,7 +1008,7 @@ ROWS: Final[list[tuple[str, str, Callable[[], Story]]]] = [
     ("a drift answered by a signature on another", "DRIFT_ANSWERED_UNSIGNED",
      after(drifted, answered("acknowledged", drift="drift-2"))),
     ("a drift answered by another kind of command", "DRIFT_ANSWERED_UNSIGNED",
-     after(drifted, row_answers("ACKNOWLEDGED", False, [{"seq": 4, "index": 0, "outcome": "DONE"}]))),
+     after(drifted, row_answers("ACKNOWLEDGED", False, [{"seq": 4, "index": 0, "outcome": "done"}]))),
     ("a promotion that nobody signed", "PROMOTION_UNSIGNED", after(promotes({}, drop("DECISION")))),
     ("another strategy promoted than was signed", "PROMOTION_UNSIGNED", after(promotes({"strategy": "other"}))),
     ("a promotion on other evidence", "PROMOTION_UNSIGNED", after(promotes({"evidence": "e2"}))),

@@ -28,6 +28,7 @@ from phoenix_core.records import key_of
 from phoenix_core.values import BadInput
 from tests import schemas
 from tests.contract.verifier.byte_attacks import honest
+from tests.contract.verifier.meaning_attacks import after, answered, drifted, promotes
 from tests.contract.verifier.story import Story, named
 from tests.contract.verifier.test_layers import Row, resealed, rows
 from tests.contract.verifier.test_meaning import roots_of, verdict
@@ -201,11 +202,12 @@ def test_a_kind_of_neither_is_read_by_neither() -> None:
 
 @cache
 def day() -> tuple[Row, ...]:
-    """The honest day, and one bead with all of its fields of each kind that it does not tell."""
-    told = {kind for _, kind, _ in rows()}
-    more = [kind for kind in Kind if kind.value not in told]
-    ts = rows()[-1][0]
-    return (*rows(), *((ts, kind.value, body_like(kind) | {"bead_id": named(kind.value)}) for kind in more))
+    """The honest day, a drift with its answer and a promotion as humans sign them, and one bead with all of its fields
+    of each kind that nothing of this tells."""
+    told = after(drifted, answered("phoenix-corrected", cleared=True), promotes({}))().beads
+    ts, told_of = told[-1].ts, {bead.kind for bead in told}
+    more = [(ts, k.value, body_like(k) | {"bead_id": named(k.value)}) for k in Kind if k.value not in told_of]
+    return (*((bead.ts, bead.kind, dict(bead.body)) for bead in told), *more)
 
 
 @cache

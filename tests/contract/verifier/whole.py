@@ -31,6 +31,11 @@ SIGNAL: Final[Record] = {"schema": "cse-1", "signal": "READY", "side": "BUY", "s
 SIGNAL.update({"entry": "1.085", "state_hash": "sha256:0", "created_at": AT, "signal_id": "s-1", **PRICES})
 HEARTBEAT: Final[Record] = {"status": "HEALTHY", "health_state": "HEALTHY", "details": {}, "miss_count": 0}
 HEARTBEAT["checks"] = dict[str, Json].fromkeys((*CHECKED, *CHECKED_TOO), True)
+DRIFT: Final[Record] = {"drift_type": "POSITION_SIZE", "phoenix_state": {"quantity": "0"}, "severity": "CRITICAL"}
+DRIFT.update({"broker_state": {"quantity": "1"}, "subject": "EURUSD", "cause": "count", "session": 1, "refs": []})
+PROMOTION: Final[Record] = {"from": "SHADOW", "to": "LIVE", "kill_flag": False, "unresolved_drift_count": 0}
+PROMOTION.update({"sessions": 20, "regimes": [], "max_drawdown": "0", "worst_day": "0", "sharpe": "1", "token_id": ""})
+PROMOTION.update({"signalman_kills": 0, "override_frequency": "0", "autopsy_summary": "", "bunny_vectors_fail": 0})
 REST: Final[dict[str, Record]] = {
     "GENESIS": {"account_mask": "DU...567", "port": 4002, "desk_key_hash": "d" * 64, "currency": "EUR", "baseline": []},
     "LEASE": {"run": "run-1", "version": "0.1.0", "detail": ""},
@@ -42,6 +47,10 @@ REST: Final[dict[str, Record]] = {
     "POSITION": POSITION,
     "ORDER": {"frames": []},
     "HEARTBEAT": HEARTBEAT,
+    "STATE_ANCHOR": {"state_hash": "sha256:0", "regime": "DEFAULT", "anchored_by": "anna"},
+    "RECONCILIATION_DRIFT": DRIFT,
+    "RECONCILIATION_RESOLUTION": {"resolved_by": "anna", "notes": "seen"},
+    "PROMOTION": PROMOTION,
 }
 
 
