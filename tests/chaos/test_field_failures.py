@@ -18,7 +18,6 @@ from phoenix_adapters.brokers.mock.chaos import Dawdle, Fill, Partial, Silence
 from phoenix_adapters.engine.inputs import proposal_of
 from phoenix_cli.wiring.signing import screen_of
 from phoenix_core.acts.operate import RaiseKill
-from phoenix_core.acts.propose import Assemble
 from phoenix_core.acts.submit import Present
 from phoenix_core.beads import (
     Evidence,
@@ -38,7 +37,7 @@ from phoenix_core.facts import BrokerStatus, FrameSaid
 from phoenix_core.kernel import ClearedOrder, clear, decide
 from phoenix_core.ports import Broker
 from phoenix_core.refusals import Reason, Refusal
-from phoenix_core.trade.positions import Open
+from phoenix_core.trade.positions import Open, position_id_of
 from phoenix_core.values import Quantity, State, utc_text
 from phoenix_core.watch.alerts import Message
 from phoenix_core.world import World
@@ -288,11 +287,12 @@ def test_a_quantity_off_the_lot_is_refused_and_not_rounded(quantity: str) -> Non
     async def walk() -> None:
         desk = stage()
         await desk.start()
-        intent = await desk.propose(quantity=quantity)
-        said = decide(desk.desk, Assemble(desk.fresh(), intent), desk.engine.world())
-        assert said.result.failure().headline is Reason.QUANTITY_OFF_GRID and not said.drafts
-        assert isinstance(screen_of(desk.desk, intent, desk.clock.now()), Refusal)  # nothing to look at, or to sign
+        command = proposal_of("", desk.signal(quantity=quantity), "bot")
+        assert decide(desk.desk, command, desk.engine.world()).result.failure().headline is Reason.QUANTITY_OFF_GRID
+        intent = desk.other().act(command).unwrap().subject  # by the door of a process that has no contract card
         await desk.watch(60)
+        assert isinstance(screen_of(desk.desk, intent, desk.clock.now()), Refusal)  # nothing to look at, or to sign
+        assert desk.desk.positions.ended[position_id_of(intent)].reasons[0] == Reason.QUANTITY_OFF_GRID.value
         assert desk.bodies(Evidence) == [] and desk.sent == 0
         assert all(p.event is not PositionEvent.APPROVED for p in desk.bodies(Position))
 

@@ -8,12 +8,17 @@ import stat
 from pathlib import Path
 
 import pytest
-from attrs import Factory, define
+from attrs import Factory, define, evolve
 
 from phoenix_adapters.engine.folders import Folders
+from phoenix_adapters.engine.responses import response_document
 from phoenix_adapters.seams.files import FileSeam, write_whole
 from phoenix_core.acts.propose import Propose, Quarantine
+from phoenix_core.beads import Signal
+from phoenix_core.chain import Fault, StoreFault
 from phoenix_core.effects import ArchiveInput, WriteResponse
+from phoenix_core.values import State
+from tests.showing import shows
 from tests.stage import stage
 from tests.unit.desk.walks import walked
 
@@ -51,7 +56,8 @@ class Seam:
 def test_a_full_disk_of_folders_is_told_once_and_stops_nothing() -> None:
     """Nothing can be read or written there: every answer stays owed, one message goes out; later all of it is given."""
     seam, told = Seam(), list[str]()
-    folders, desk = Folders(seam, told.append), stage().desk
+    made = stage()
+    folders, desk = Folders(seam, told.append, made.engine.recorder), made.desk
     answer, away = WriteResponse("an intent"), ArchiveInput("a.yaml", "d" * 64, False, "")
     for _ in range(3):
         assert folders.take() == ()
@@ -66,7 +72,7 @@ def test_a_full_disk_of_folders_is_told_once_and_stops_nothing() -> None:
 def test_a_trade_goes_through_beside_a_full_disk_of_folders() -> None:
     """Signal, approval, fill, protection, close: none of them waits for an answer that cannot be written."""
     made, seam = stage(), Seam()
-    made.engine.folders = Folders(seam, made.engine.folders.tell)
+    made.engine.folders = Folders(seam, made.engine.folders.tell, made.engine.recorder)
 
     async def walk(desk: object) -> None:
         intent = await made.enter()
@@ -83,7 +89,7 @@ def test_a_trade_goes_through_beside_a_full_disk_of_folders() -> None:
 def test_an_answer_after_a_long_time_still_says_what_was_approved() -> None:
     """A position that is closed days later: the evidence was let go, and the answer has its figures all the same."""
     made, seam = stage(), Seam(full=False)
-    made.engine.folders = Folders(seam, made.engine.folders.tell)
+    made.engine.folders = Folders(seam, made.engine.folders.tell, made.engine.recorder)
 
     async def walk(desk: object) -> None:
         intent = await made.enter()
@@ -103,6 +109,73 @@ def test_an_answer_after_a_long_time_still_says_what_was_approved() -> None:
     _ = walked(walk, made)
 
 
+@shows("I20")
+@pytest.mark.parametrize("good", [True, False], ids=["accepted", "quarantined"])
+def test_the_same_file_again_goes_where_the_first_one_went(tmp_path: Path, good: bool) -> None:
+    """A bot that was killed cannot know whether its file was read, and writes it again: no bead, and none stays behind;
+    nor does one that comes while the first one's place is still owed."""
+    made = stage()
+    incoming, archive, aside, answers = (tmp_path / name for name in ("incoming", "archive", "aside", "answers"))
+    for folder in (incoming, archive, aside, answers):
+        folder.mkdir()
+    seam = FileSeam(incoming, archive, aside, answers)
+    made.engine.folders = Folders(seam, made.engine.folders.tell, made.engine.recorder)
+    data = made.signal() if good else b"signal: nobody reads this"
+
+    async def walk(desk: object) -> None:
+        for n in range(3):
+            _ = (incoming / "a.yaml").write_bytes(data)
+            (answers / "response.md").unlink(missing_ok=True)
+            await made.tick()
+            assert os.listdir(incoming) == [], f"time {n}"
+        assert len(made.bodies(Signal)) == 1
+        kept = sorted(name.partition("-")[2] for name in os.listdir(archive if good else aside))
+        assert kept == (["a.yaml"] if good else ["a.yaml", "a.yaml.reason"])
+        assert (answers / "response.md").exists() is not good
+
+    _ = walked(walk, made)
+
+
+def test_a_log_that_answers_nothing_keeps_no_file_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether a file came before is asked of the log; where that fails, the file is taken and waits for the log."""
+    made = stage()
+    seam = Seam(full=False, waiting=[("a.yaml", made.signal(), "files")])
+
+    def silent(bead_id: str) -> int | None:
+        raise StoreFault(Fault.UNKNOWN, "no answer")
+
+    monkeypatch.setattr(made.engine.store, "seq_of", silent)
+    (command,) = Folders(seam, made.engine.folders.tell, made.engine.recorder).take()
+    assert (command.name, seam.archived) == ("a.yaml", [])
+
+
+@pytest.mark.parametrize(
+    ("reasons", "told"),
+    [
+        (("PASSED",), ["- reason: PASSED"]),
+        (("code 201 sha256:" + "0" * 64,), ["- reason: code 201"]),
+        (("sha256:" + "0" * 64,), ["- reason: BROKER"]),
+        ((), []),
+    ],
+    ids=["passed", "a code", "words", "none"],
+)
+def test_an_answer_says_why_an_intent_ended(reasons: tuple[str, ...], told: list[str]) -> None:
+    """A bot tells a human's no from time that ran out and from the broker's; the broker's words are not for it."""
+    made = stage()
+
+    async def walk(desk: object) -> None:
+        intent = await made.propose()
+        position = made.desk.positions.open_of_intent(intent)
+        assert position is not None
+        _ = made.desk.positions.open.pop(position.position_id)
+        last = evolve(position.last, state=State.CANCELLED, reasons=reasons)
+        made.desk.positions._retire(evolve(position, last=last))
+        lines = response_document(made.desk, intent).splitlines()
+        assert [line for line in lines if line.startswith("- reason")] == told
+
+    _ = walked(walk, made)
+
+
 def test_what_belongs_to_nobody_is_put_aside_even_where_no_reason_can_be_written(tmp_path: Path) -> None:
     """A link in the folder, and a quarantine that takes no new file: it is no input, and the next one is read."""
     incoming, aside = tmp_path / "incoming", tmp_path / "aside"
@@ -112,7 +185,7 @@ def test_what_belongs_to_nobody_is_put_aside_even_where_no_reason_can_be_written
     (aside / ".refused-a.yaml.reason").mkdir()
     (aside / "refused-a.yaml.reason").mkdir()
     (incoming / "b.yaml").write_text("schema: cse/1\n", "utf-8")
-    folders = Folders(FileSeam(incoming, tmp_path, aside, tmp_path), lambda words: None)
+    folders = Folders(FileSeam(incoming, tmp_path, aside, tmp_path), lambda words: None, stage().engine.recorder)
     (command,) = folders.take()
     assert isinstance(command, Propose | Quarantine)
     assert not (incoming / "a.yaml").is_symlink()

@@ -105,7 +105,7 @@ class Engine:
         self.signatures = Signatures(self.store, self.verifier)
         self.recorder = Recorder(self.store, self.world, on_bead=self._recorded)
         self.teller = Teller(self.notifiers, self._told, self.turn, self._is_current, partial(mark_of, self.store))
-        self.folders = Folders(self.seam, self._tell)
+        self.folders = Folders(self.seam, self._tell, self.recorder)
         self.link = LinkKeeper(
             self.broker, self.clock, self._spawn, self._hear, self.restart_window, self.reconcile_every
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from phoenix_core.desk import Desk
+from phoenix_core.trade.order_words import coded
 from phoenix_core.trade.positions import Ended, Open
 from phoenix_core.values import State, plain
 
@@ -27,8 +28,8 @@ def response_document(desk: Desk, intent_id: str) -> str:
     lines = [f"# Intent {intent_id}", "", f"State: **{position.state}**", ""]
     if isinstance(position, Open):
         lines += _facts(position)
-    elif position.outcome is not None:
-        lines += [f"- outcome: {position.outcome}", *_realised(desk, position), ""]
+    else:
+        lines += _end(desk, position)
     lines += _evidence(desk, intent_id)
     lines += ["## Next", "", NEXT[position.state].format(intent=intent_id), ""]
     return "\n".join(lines)
@@ -53,8 +54,13 @@ def _evidence(desk: Desk, intent_id: str) -> list[str]:
     ]
 
 
-def _realised(desk: Desk, position: Ended) -> list[str]:
-    return [] if position.realized is None else [f"- realised: {plain(position.realized)} {desk.genesis.currency}"]
+def _end(desk: Desk, position: Ended) -> list[str]:
+    """How it ended, and why: a bot tells a no of the human's from what ran out of time, and both from the broker's."""
+    lines = [] if position.outcome is None else [f"- outcome: {position.outcome}"]
+    if position.realized is not None:
+        lines.append(f"- realised: {plain(position.realized)} {desk.genesis.currency}")
+    lines += [f"- reason: {coded(reason)}" for reason in position.reasons]
+    return [*lines, ""] if lines else []
 
 
 def _facts(position: Open) -> list[str]:

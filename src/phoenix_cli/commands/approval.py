@@ -202,6 +202,8 @@ def _decide(ctx: click.Context, session: Session, screen: Screen) -> None:
 
 def _watch(ctx: click.Context, session: Session, intent: str) -> tuple[str, str, tuple[str, ...]]:
     """What became of an approval: (outcome, words, reasons). NOT_SENT is said once nothing can be sent any more."""
+    from phoenix_cli.commands.past import heard
+    from phoenix_core.trade.order_words import coded
     from phoenix_core.trade.positions import Ended, Open, position_id_of
     from phoenix_core.values import State
 
@@ -214,10 +216,11 @@ def _watch(ctx: click.Context, session: Session, intent: str) -> tuple[str, str,
         if isinstance(position, Ended):
             if position.state is State.CLOSED:
                 return "FILLED", "FILLED and closed again", ()
-            reasons = _reasons(session, intent)
+            reasons = tuple(map(coded, position.reasons)) or (position.state.value,)
             orders = session.desk.orders.of(position_id_of(intent))
             left = any(order.sent is not None for order in orders)
-            told = f"{position.state}{' at the broker' if left else ''}: {', '.join(reasons)}"
+            why = ", ".join(heard(session, position.reasons) or reasons)
+            told = f"{position.state}{' at the broker' if left else ''}: {why}"
             return "NOT_SENT", told if left else f"NOT SENT: {told}", reasons
         if isinstance(position, Open) and position.filled_quantity > 0:
             if not position.entry_working or waited > FILL_WITHIN_S:
@@ -246,18 +249,6 @@ def _filled_words(position: Open) -> str:
         asked = f" of {plain(position.requested_quantity)}"
     works = ", the rest works" if position.entry_working else ""
     return f"FILLED {plain(position.filled_quantity)}{asked} @ {plain(price) if price is not None else '?'}{works}"
-
-
-def _reasons(session: Session, intent: str) -> tuple[str, ...]:
-    """The reasons of the position's last bead."""
-    from phoenix_core.beads import Position
-    from phoenix_core.kernel import bead_of
-
-    for seq in range(session.desk.head.size - 1, -1, -1):
-        body = bead_of(next(session.store.read(seq, seq + 1))).body
-        if isinstance(body, Position) and body.intent_id == intent:
-            return body.reasons or (body.state.value,)
-    return ()
 
 
 @click.command("pass")

@@ -59,10 +59,10 @@ def past_of(session: Session, intent: str) -> tuple[dict[str, object], str] | No
         "over": over,
         "at": utc_text(last.ts),
         "outcome": outcome.value if outcome is not None else None,
-        "reasons": list(last.body.reasons),
+        "reasons": list(heard(session, last.body.reasons)),
         "signed": signed,
     }
-    why = ", ".join(filter(None, (outcome.value if outcome is not None else "", *last.body.reasons)))
+    why = ", ".join(filter(None, (outcome.value if outcome is not None else "", *heard(session, last.body.reasons))))
     words = [*(lines or (" no evidence was assembled for it",))]
     words.append(f" {'ENDED' if over else 'NOW':<7}{found.state} {utc_text(last.ts)[:19]}Z{f': {why}' if why else ''}")
     words += [
@@ -71,6 +71,16 @@ def past_of(session: Session, intent: str) -> tuple[dict[str, object], str] | No
         for one in signed
     ]
     return document, "\n".join(words if signed else [*words, " SIGNED nothing"])
+
+
+def heard(session: Session, reasons: tuple[str, ...]) -> tuple[str, ...]:
+    """Reasons as people read them: where a bead has the hash of a broker's words, the words, as far as they print."""
+
+    def words(token: str) -> str:
+        text = session.store.text(token) if token.startswith("sha256:") else None
+        return token if text is None else "".join(c if c.isprintable() else "?" for c in text)
+
+    return tuple(" ".join(map(words, reason.split(" "))) for reason in reasons)
 
 
 def _papers(session: Session, intent: str) -> tuple[list[Version], list[Vote]]:

@@ -89,6 +89,8 @@ def row_of(session: Session, position: Open | Ended) -> dict[str, object]:
     }
     if isinstance(position, Open):
         return row | _open_facts(session, position)
+    from phoenix_cli.commands.past import heard
+
     totals = session.desk.fills.totals(str(row["position"]))
     outcome = position.outcome
     return row | {
@@ -97,6 +99,7 @@ def row_of(session: Session, position: Open | Ended) -> dict[str, object]:
         "exited": plain(totals.exited),
         "outcome": outcome.value if outcome is not None else None,
         "pnl": plain(position.realized) if position.realized is not None else None,
+        "reasons": list(heard(session, position.reasons)),
     }
 
 

@@ -48,7 +48,7 @@ from phoenix_core.refusals import Reason, refusal
 from phoenix_core.rulings import Ruling, denied, granted, settling
 from phoenix_core.trade.fills import Answer, charged, execution
 from phoenix_core.trade.order_life import Known
-from phoenix_core.trade.order_words import contradicts, error_news, news
+from phoenix_core.trade.order_words import contradicts, error_news, kept_words, news
 from phoenix_core.trade.positions import Open, changed
 from phoenix_core.trade.transitions import SENT
 from phoenix_core.values import Account, CommandId, Facts, Role, State, plain
@@ -106,7 +106,12 @@ def _order(desk: Desk, command: Said, said: OrderSaid, world: World) -> Ruling:
     for body in tuple(bodies):
         if isinstance(body, Order):
             bodies.extend(after_order(desk, known, body, world, command.command_id))
-    return granted(said.ref, *bodies)
+    return granted(said.ref, *bodies, texts=_kept(bodies, said))
+
+
+def _kept(bodies: Beads, said: OrderSaid | ErrorSaid) -> Mapping[str, str]:
+    """What the broker gave as its reason, where an ORDER bead names it."""
+    return kept_words(said) if any(isinstance(body, Order) and body.message == said.message for body in bodies) else {}
 
 
 def _late_word(desk: Desk, command: Said, said: OrderSaid) -> Ruling:
@@ -198,7 +203,7 @@ def _error(desk: Desk, command: Said, said: ErrorSaid, world: World) -> Ruling:
         bodies.extend(after_order(desk, known, body, world, command.command_id))
     if not bodies:
         bodies.append(seen(About.UNKNOWN_CODE, said.ref, code=str(said.code), message=said.message))
-    return granted(said.ref, *bodies)
+    return granted(said.ref, *bodies, texts=_kept(bodies, said))
 
 
 def _session_error(desk: Desk, command: Said, said: ErrorSaid, world: World) -> Ruling:

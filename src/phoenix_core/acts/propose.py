@@ -14,17 +14,18 @@ from attrs import frozen
 from returns.pipeline import is_successful
 
 from phoenix_core.acts.lights import context_of, exposure_of, flags_for, is_over, policy_of, rate_of, strategy_refusal
-from phoenix_core.beads import QuoteSeen, Signal, SignalEvent
+from phoenix_core.beads import PositionEvent, Proof, ProofKind, QuoteSeen, Signal, SignalEvent
 from phoenix_core.desk import Desk
 from phoenix_core.gate.approvals import REMEMBERED
 from phoenix_core.gate.evidence import EVIDENCE_LIFE, Circumstances, Shown, assemble
 from phoenix_core.gate.screen import match_words
 from phoenix_core.gate.signals import Incoming, Seen, judge_signal, proposal_expires_at, seen
-from phoenix_core.gate.sizing import size
+from phoenix_core.gate.sizing import LASTING, size, stated_refusal
 from phoenix_core.gate.stale_gate import context_age, limit_for, stale_refusal
 from phoenix_core.refusals import Reason, Refusal, merged, refusal
 from phoenix_core.rulings import Ruling, denied, granted
 from phoenix_core.trade.births import born
+from phoenix_core.trade.positions import Open, changed
 from phoenix_core.values import BadInput, CommandId, Moment, Money, State, word
 from phoenix_core.watch.codes import Code, alert
 from phoenix_core.world import World
@@ -103,9 +104,11 @@ def _propose(desk: Desk, command: Propose, world: World) -> Ruling:
     order_types = tuple(t for t in policy.order_types if t in world.run.order_types) if policy is not None else ()
     context = context_of(signal)
     stale_after = policy.stale_after if policy is not None else None
+    card = world.instruments.get(signal.pair)
     no = merged(
         (
-            judge_signal(desk.signals, incoming, world.now, order_types, world.instruments.get(signal.pair)),
+            judge_signal(desk.signals, incoming, world.now, order_types, card),
+            stated_refusal(signal, card, policy.odd_lots) if card is not None and policy is not None else None,
             strategy_refusal(desk, signal.strategy),
             _unwatched(signal.pair, world.run.instruments),
             refusal(Reason.POLICY_MISSING, detail="LIVE needs a signed policy") if policy is None else None,
@@ -203,7 +206,7 @@ def _assembled(desk: Desk, intent_id: str, world: World) -> Ruling:
         odd_lots=policy.odd_lots,
     )
     if not is_successful(sized):
-        return denied(sized.failure())
+        return _unsized(position, sized.failure())
     sizing = sized.unwrap()
     exposure = exposure_of(desk, world, intent_id)
     state_age = context_age(desk.anchors, context_of(signal, proposal.taken), world.now)
@@ -224,6 +227,14 @@ def _assembled(desk: Desk, intent_id: str, world: World) -> Ruling:
         signal, sizing, instrument, desk.genesis.account, policy, desk.evidence.next_version(signal.intent_id), found
     )
     return granted(signal.intent_id, evidence)
+
+
+def _unsized(position: Open, no: Refusal) -> Ruling:
+    """What can be sized later waits; what never can is taken back at once, so that its proposer hears of it."""
+    if LASTING.isdisjoint(no.reasons):
+        return denied(no)
+    reasons = tuple(reason.value for reason in no.reasons)
+    return denied(no, changed(position, PositionEvent.WITHDRAWN, Proof(ProofKind.RULE, reasons[0]), reasons=reasons))
 
 
 def _look_again(desk: Desk, command: LookAgain, world: World) -> Ruling:

@@ -30,6 +30,8 @@ from phoenix_core.values import (
 
 # Ten decimals turn a million yen into euros to a hundredth of a cent, and still fit on the line that a human reads.
 RATE_STEP: Final = Decimal("0.0000000001")
+# What the signal, its instrument or the account's size say no to: waiting mends none of it.
+LASTING: Final = frozenset({Reason.PRICE_OFF_GRID, Reason.QUANTITY_OFF_GRID, Reason.QUANTITY_BELOW_MINIMUM})
 CENT: Final = Decimal("0.01")
 
 
@@ -80,6 +82,12 @@ def size(
             notional=at_stake(times(times(quantity, signal.entry), shown_rate)),
         )
     )
+
+
+def stated_refusal(signal: CanonicalSignal, instrument: Instrument, odd_lots: bool) -> Refusal | None:
+    """Whether a quantity that the proposer stated can be traded at all: known as soon as the contract card is."""
+    least = Quantity(ZERO) if odd_lots else instrument.minimum
+    return None if signal.quantity is None else _quantity_refusal(signal.quantity, increment_of(instrument), least)
 
 
 def increment_of(instrument: Instrument) -> Quantity:

@@ -6,6 +6,7 @@ closed list and the order was never acknowledged.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from phoenix_core.beads import Order, OrderEvent
@@ -25,6 +26,25 @@ NOT_VALID: Final = 321
 # The codes that say: this change did nothing, the order stands as it stood (135: what it names is not found). Of an
 # order that works those that end a new one say so too, but for 103: an id that is no order's any more.
 NOT_CHANGED_CODES: Final = frozenset({105, 134, 135, 329, 2102, 10326}) | (ENDING_CODES - {103})
+
+
+# What a broker may say of one order; more is no reason that a person reads.
+WORDS_MAX: Final = 1_000
+
+
+def kept_words(said: OrderSaid | ErrorSaid) -> Mapping[str, str]:
+    """The broker's own words on an order, under the hash that its bead names them by: beads hold no free text."""
+    words = (said.text if isinstance(said, ErrorSaid) else said.reason)[:WORDS_MAX]
+    return {text_hash(words): words} if words else {}
+
+
+def coded(reason: str) -> str:
+    """A reason as programs read it: where the broker's words alone are one, that it gave some, and never those."""
+    return reason.partition("sha256:")[0].strip() or "BROKER"
+
+
+def _pointer(words: str) -> str:
+    return text_hash(words[:WORDS_MAX]) if words else ""
 
 
 def end_said(said: OrderSaid) -> End | None:
@@ -111,7 +131,7 @@ def _coded(known: Known, said: ErrorSaid, event: OrderEvent, status: str | None 
         revision=known.revision,
         status=status,
         code=said.code,
-        reason=f"code {said.code}",
+        reason=" ".join(filter(None, (f"code {said.code}", _pointer(said.text)))),
         message=said.message,
         session=said.session,
     )
@@ -131,7 +151,7 @@ def _body(known: Known, said: OrderSaid, event: OrderEvent, end: End | None = No
         remaining=said.remaining,
         echo=said.echo,
         echo_group=said.group or None,
-        reason=text_hash(said.reason) if said.reason else None,
+        reason=_pointer(said.reason) or None,
         message=said.message,
         session=said.session,
     )

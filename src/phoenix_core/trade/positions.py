@@ -155,6 +155,7 @@ class Ended:
     outcome: Outcome | None
     realized: Money | None
     seq: int
+    reasons: tuple[str, ...] = ()  # why it ended, where its end had reasons: passed, expired, refused by the broker
 
 
 @frozen
@@ -261,7 +262,15 @@ class Positions:
     def _retire(self, now: Open) -> None:
         last = now.last
         self.ended[last.position_id] = Ended(
-            last.intent_id, last.state, last.order_ref, last.strategy, last.pair, last.outcome, last.realized, now.seq
+            last.intent_id,
+            last.state,
+            last.order_ref,
+            last.strategy,
+            last.pair,
+            last.outcome,
+            last.realized,
+            now.seq,
+            last.reasons,
         )
 
 

@@ -20,6 +20,7 @@ from phoenix_cli.commands import acting, approval
 from phoenix_cli.commands.acting import _answer, taken_back
 from phoenix_cli.commands.alerts import _text_of
 from phoenix_cli.commands.approval import _decide, _watch
+from phoenix_cli.commands.past import heard
 from phoenix_cli.commands.positions import _what_ends_an_entry
 from phoenix_cli.wiring import founding
 from phoenix_cli.wiring.signing import Screen, screen_of
@@ -31,7 +32,7 @@ from phoenix_core.rulings import granted
 from phoenix_core.trade.exits import exit_mandate, stake_of
 from phoenix_core.trade.positions import Open
 from phoenix_core.trade.protection import sized
-from phoenix_core.values import CommandId, Quantity, Regime, State, plain, utc_of, utc_text
+from phoenix_core.values import CommandId, Quantity, Regime, State, plain, text_hash, utc_of, utc_text
 from phoenix_core.watch.observations import LastQuote
 from tests.contract.cli.operator import Seat, founded, until
 from tests.contract.cli.test_silent_engine import asleep
@@ -170,21 +171,27 @@ def test_an_approval_that_a_rule_stopped_says_which() -> None:
 
 @shows("I2")
 def test_an_order_that_the_broker_refused_was_not_kept_back_here() -> None:
-    """It left, and is over: "not sent" would be a lie. The alert says by which code, on the console and in the list."""
+    """It left, and is over: "not sent" would be a lie. The alert says by which code, on the console and in the list;
+    whoever approved reads the broker's own words, from beside the log and only as far as they print."""
     intents: list[str] = []
 
     async def walk(desk: Stage) -> None:
-        desk.broker.script(Reject(code=201))
+        desk.broker.script(Reject(code=201, text="no margin\x1b[2J here"))
         intents.append(await desk.enter())
 
     made = walked(walk)
     context = click.Context(click.Command("approve"))
     outcome, words, reasons = _watch(context, session_of(made), intents[0])
-    assert (outcome, words, reasons) == ("NOT_SENT", "REJECTED at the broker: code 201", ("code 201",))
-    (told,) = (a for a in made.bodies(Alert) if a.code == "ORDER_REJECTED")
-    assert told.text.endswith("(reason code 201)")
+    told = "REJECTED at the broker: code 201 no margin?[2J here"
+    assert (outcome, words, reasons) == ("NOT_SENT", told, ("code 201",))
+    assert all("margin" not in record.data.decode() for record in made.store.read(0))
+    (over,) = made.desk.positions.ended.values()
+    assert heard(session_of(made), over.reasons) == ("code 201 no margin?[2J here",)
+    assert heard(session_of(made), ("PASSED", text_hash("of nobody"))) == ("PASSED", text_hash("of nobody"))
+    (alarm,) = (a for a in made.bodies(Alert) if a.code == "ORDER_REJECTED")
+    assert alarm.text.endswith("(reason code 201)")
     open_alert = next(iter(made.desk.alerts.open.values()))
-    assert _text_of(session_of(made), open_alert.seq) == told.text
+    assert _text_of(session_of(made), open_alert.seq) == alarm.text
 
 
 @pytest.mark.parametrize(("fate", "is_out"), [(Silence(), True), (Fill(), False)])

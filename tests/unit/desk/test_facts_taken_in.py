@@ -35,13 +35,13 @@ from phoenix_core.beads import (
     TokenEvent,
 )
 from phoenix_core.effects import CarryOut, Reconcile, SendOrder
-from phoenix_core.facts import BrokerStatus, ErrorSaid, Fact, FrameSaid, Held, LinkEvent, LinkSaid
+from phoenix_core.facts import BrokerStatus, ErrorSaid, Fact, FrameSaid, Held, LinkEvent, LinkSaid, OrderSaid
 from phoenix_core.gate.statements import Close, Protect
 from phoenix_core.kernel import decide, due
 from phoenix_core.orders import exit_ref
 from phoenix_core.trade import exits
 from phoenix_core.trade.positions import Open
-from phoenix_core.values import BadInput, CommandId, Price, Quantity, Role, Side, State
+from phoenix_core.values import NO_QUANTITY, BadInput, CommandId, Price, Quantity, Role, Side, State, text_hash
 from tests.showing import shows
 from tests.stage import PAIR, Stage, restarted, stage
 from tests.unit.desk.test_signed_commands import answered
@@ -320,6 +320,38 @@ class TestWhose:
             for code, alert in ((100, "PACING_VIOLATION"), (1300, "BROKER_WARNING")):
                 told = decide(desk.desk, Said(CommandId("x"), ErrorSaid("m", session, code, "")), world).drafts[1].body
                 assert isinstance(told, Alert) and told.code == alert
+
+        _ = walked(walk)
+
+    def test_what_the_broker_said_is_kept_beside_the_log_where_a_bead_names_it(self) -> None:
+        """Of a refusal and of an end the words lie under the hash that the bead has; of what says nothing new, none."""
+
+        async def walk(desk: Stage) -> None:
+            desk.broker.script(Silence(fills=False))
+            intent = await desk.enter()
+            world, session = desk.engine.world(), desk.broker.session()
+            no = ErrorSaid("m", session, 201, "no margin", ref_of(desk, intent))
+            said = OrderSaid(
+                "n",
+                session,
+                no.ref,
+                desk.desk.genesis.account,
+                9,
+                1,
+                BrokerStatus.CANCELLED,
+                NO_QUANTITY,
+                reason="too late",
+            )
+            for fact, words in ((no, no.text), (said, said.reason)):
+                ruling = decide(desk.desk, Said(CommandId("x"), fact), world)
+                (order,) = [d.body for d in ruling.drafts if isinstance(d.body, Order)]
+                assert ruling.texts == {text_hash(words): words}
+                assert order.reason is not None and order.reason.endswith(text_hash(words))
+            strange = ErrorSaid("m", session, 10349, "TIF was set to DAY", no.ref)
+            assert decide(desk.desk, Said(CommandId("x"), strange), world).texts == {}
+            # The same, recorded: it is what `store.text` finds.
+            _ = desk.engine.recorder.act(Said(CommandId("no"), no)).unwrap()
+            assert desk.store.text(text_hash(no.text)) == no.text
 
         _ = walked(walk)
 

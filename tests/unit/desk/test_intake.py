@@ -292,6 +292,37 @@ class TestShown:
 
         _ = walked(walk)
 
+    @pytest.mark.parametrize("change", [{"quantity": "25000.5"}, {"quantity": "5"}, {"stop": "1.08201"}])
+    @shows("F77", "S32-EVD-01")
+    def test_what_no_waiting_mends_is_taken_back_at_once(self, change: dict[str, str]) -> None:
+        """It came in at a process that knows no contract card: the engine, which knows it, says why and ends it, and a
+        second look finds nothing more to say. Where the card is known, the door says so."""
+
+        async def walk(desk: Stage) -> None:
+            command = proposal_of("", desk.signal(**change), "bot")
+            world = desk.engine.world()
+            at_the_door = decide(desk.desk, command, world)
+            assert not is_successful(at_the_door.result)
+            _ = desk.other().act(command).unwrap()  # whoever proposes at a command line has no broker
+            await desk.tick()
+            (over,) = desk.desk.positions.ended.values()
+            assert over.state is State.CANCELLED
+            assert over.reasons == tuple(r.value for r in at_the_door.result.failure().reasons)
+            assert not desk.bodies(Evidence)
+
+        _ = walked(walk)
+
+    def test_a_size_that_may_be_known_later_is_waited_for(self) -> None:
+        """Without the account's worth nothing is taken back: it may be told in a moment."""
+        made = stage()
+        made.broker.equity = Money(Decimal(0))
+
+        async def walk(desk: Stage) -> None:
+            intent = await desk.propose()
+            assert desk.state(intent) is State.PROPOSED and not desk.bodies(Evidence)
+
+        _ = walked(walk, made)
+
 
 def quoted(symbol: str, bid: str, ask: str, world: World) -> Quote:
     """A quote of this moment."""

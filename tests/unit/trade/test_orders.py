@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from itertools import permutations, product
+from typing import Final
 
 import pytest
 from attrs import evolve
@@ -21,9 +22,12 @@ from phoenix_core.trade.order_words import (
     HOLDING_CODES,
     NOT_CANCELLED_CODES,
     NOT_CHANGED_CODES,
+    WORDS_MAX,
+    coded,
     contradicts,
     end_said,
     error_news,
+    kept_words,
     news,
 )
 from phoenix_core.trade.protection import resized
@@ -342,7 +346,7 @@ def test_a_reject_is_a_reject_in_either_order(order: tuple[str, ...]) -> None:
         bodies = error_news(known, error(201)) if part == "code" else news(known, order_said(REF, B.CANCELLED))
         for body in bodies:
             known = applied(known, body, T0)
-    assert (known.end, known.code, known.reason) == (End.REJECTED, 201, "code 201")
+    assert (known.end, known.code, known.reason) == (End.REJECTED, 201, f"code 201 {HASH}")
     assert error_news(known, error(201)) == ()
 
 
@@ -366,11 +370,30 @@ def test_a_refused_cancel_ends_nothing() -> None:
     assert filled.end is End.FILLED
 
 
+HASH: Final = text_hash("words of the broker's")
+
+
 def test_what_a_code_says_on_paper() -> None:
-    """The code, never the broker's words."""
+    """The code, never the broker's words: their hash, and they themselves only as much as a person reads."""
     (body,) = error_news(sent(), error(201))
-    assert (body.code, body.reason, body.message, body.session) == (201, "code 201", "1:1", 1)
+    assert (body.code, body.reason, body.message, body.session) == (201, f"code 201 {HASH}", "1:1", 1)
     assert (body.role, body.revision, body.ref) == (Role.ENTRY, 1, REF)
+    assert kept_words(error(201)) == {HASH: "words of the broker's"}
+    (mute,) = error_news(sent(), evolve(error(201), text=""))
+    assert mute.reason == "code 201" and kept_words(evolve(error(201), text="")) == {}
+    long = evolve(order_said(REF, B.CANCELLED), reason="x" * (WORDS_MAX + 1))
+    (ended,) = news(sent(), long)
+    assert kept_words(long) == {ended.reason: "x" * WORDS_MAX}
+    (silent,) = news(sent(), order_said(REF, B.CANCELLED))
+    assert silent.reason is None
+
+
+@pytest.mark.parametrize(
+    ("reason", "code"), [("PASSED", "PASSED"), (f"code 201 {HASH}", "code 201"), (HASH, "BROKER"), ("", "BROKER")]
+)
+def test_what_a_program_reads_of_a_reason(reason: str, code: str) -> None:
+    """A code of ours, or the broker's number; of its words only that there are some."""
+    assert coded(reason) == code
 
 
 @shows("F30", "L5")
@@ -501,7 +524,7 @@ def test_what_a_bead_does_not_say_stays() -> None:
     again = applied(known, order_bead(known, E.UNKNOWN, perm_id=7), T0)
     assert again == evolve(known, standing=Standing.UNKNOWN)
     assert (later.message, later.order_id, later.session, later.perm_ids) == ("1:1", 5, 1, (7,))
-    assert (later.code, later.reason, later.echo_group, later.filled) == (201, "code 201", "77", quantity(3))
+    assert (later.code, later.reason, later.echo_group, later.filled) == (201, f"code 201 {HASH}", "77", quantity(3))
 
 
 def test_code_and_words_are_kept_apart() -> None:
@@ -509,8 +532,8 @@ def test_code_and_words_are_kept_apart() -> None:
     known = evolve(sent(), code=201, reason="code 201")
     worded = applied(known, order_bead(known, E.INACTIVE, reason="sha256:x"), T0)
     assert (worded.code, worded.reason) == (201, "sha256:x")
-    coded = applied(known, order_bead(known, E.HELD, code=399), T0)
-    assert (coded.code, coded.reason) == (399, "code 201")
+    numbered = applied(known, order_bead(known, E.HELD, code=399), T0)
+    assert (numbered.code, numbered.reason) == (399, "code 201")
 
 
 def test_what_was_acknowledged_stays_acknowledged() -> None:
