@@ -54,6 +54,7 @@ ENDED: Final[Shape] = {
     "exited": str,
     "outcome": TEXT,
     "pnl": TEXT,
+    "reasons": [str],
 }
 PAST: Final[Shape] = {
     "intent": str,
