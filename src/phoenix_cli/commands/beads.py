@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from phoenix_cli.commands.auditing import beads_audit
 from phoenix_cli.commands.desk import home_of
 from phoenix_cli.commands.proving import beads_gates, beads_quality
 from phoenix_cli.output import INTEGRITY, at_work, emit, fail, refuse
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 @click.group("beads")
 def beads_command() -> None:
-    """The log: tail, query, export, verify, checkpoint, proof, check, backup, restore.
+    """The log: tail, query, export, verify, audit, checkpoint, proof, check, backup, restore.
 
     Example: phoenix beads verify
     """
@@ -304,5 +305,6 @@ def beads_backup(ctx: click.Context, file: Path) -> None:
         emit(ctx, {"file": str(file), "beads": head.size}, f"{file}: {head.size} beads")
 
 
+beads_command.add_command(beads_audit)
 beads_command.add_command(beads_gates)
 beads_command.add_command(beads_quality)

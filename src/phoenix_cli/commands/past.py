@@ -5,16 +5,44 @@ Nothing is signed or written here.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from attrs import frozen
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import datetime
 
-    from phoenix_cli.wiring.opening import Session
-    from phoenix_core.beads import Decision, Evidence
+    from phoenix_core.beads import Decision, Evidence, Genesis
+    from phoenix_core.chain import Sealed
+    from phoenix_core.desk import Desk
     from phoenix_core.gate.statements import Decide
+
+
+class Log(Protocol):
+    """What is read of a log, wherever it is kept."""
+
+    def read(self, start: int, stop: int | None = None) -> Iterator[Sealed]:
+        """The beads from `start`, in order."""
+
+    def text(self, digest: str) -> str | None:
+        """Free text from the side table."""
+
+
+class Logged(Protocol):
+    """A desk and the log that it was folded from: of a home that is open, or of an export."""
+
+    @property
+    def desk(self) -> Desk:
+        """The desk."""
+
+    @property
+    def genesis(self) -> Genesis:
+        """Which desk it is."""
+
+    @property
+    def store(self) -> Log:
+        """Its log."""
 
 
 @frozen
@@ -35,7 +63,7 @@ class Vote:
     at: datetime
 
 
-def past_of(session: Session, intent: str) -> tuple[dict[str, object], str] | None:
+def past_of(session: Logged, intent: str) -> tuple[dict[str, object], str] | None:
     """The document and the words; None while the intent waits for its decision, and where there never was one."""
     from phoenix_core.beads import Position
     from phoenix_core.kernel import bead_of
@@ -73,7 +101,7 @@ def past_of(session: Session, intent: str) -> tuple[dict[str, object], str] | No
     return document, "\n".join(words if signed else [*words, " SIGNED nothing"])
 
 
-def heard(session: Session, reasons: tuple[str, ...]) -> tuple[str, ...]:
+def heard(session: Logged, reasons: tuple[str, ...]) -> tuple[str, ...]:
     """Reasons as people read them: where a bead has the hash of a broker's words, the words, as far as they print."""
 
     def words(token: str) -> str:
@@ -83,7 +111,7 @@ def heard(session: Session, reasons: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(" ".join(map(words, reason.split(" "))) for reason in reasons)
 
 
-def _papers(session: Session, intent: str) -> tuple[list[Version], list[Vote]]:
+def _papers(session: Logged, intent: str) -> tuple[list[Version], list[Vote]]:
     """Every version of its evidence, and every signed decision on it, in order."""
     from phoenix_core.beads import Decision, Evidence
     from phoenix_core.gate.statements import Decide, read_statement
@@ -105,7 +133,7 @@ def _papers(session: Session, intent: str) -> tuple[list[Version], list[Vote]]:
     return versions, votes
 
 
-def _screen(session: Session, versions: list[Version], votes: list[Vote]) -> tuple[tuple[str, ...], str | None]:
+def _screen(session: Logged, versions: list[Version], votes: list[Vote]) -> tuple[tuple[str, ...], str | None]:
     """The very text that was approved, kept beside the log, and the leaf of its evidence; where nothing was approved,
     the last version, drawn at its own quote."""
     from phoenix_core.gate.screen import Live, render_facts
@@ -121,7 +149,7 @@ def _screen(session: Session, versions: list[Version], votes: list[Vote]) -> tup
     return render_facts(last.says, last.leaf, live, genesis.mode, genesis.account_mask), last.leaf
 
 
-def _signature(session: Session, vote: Vote, lines: tuple[str, ...]) -> dict[str, object]:
+def _signature(session: Logged, vote: Vote, lines: tuple[str, ...]) -> dict[str, object]:
     """Who signed what, checked again now; `this_screen`: over the text that is shown here, by its hash."""
     from returns.pipeline import is_successful
 

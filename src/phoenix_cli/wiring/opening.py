@@ -33,6 +33,7 @@ from phoenix_core.values import Account, BadInput, CommandId, Mode
 from phoenix_core.world import Run, World
 
 if TYPE_CHECKING:
+    from phoenix_adapters.beads.export import Export
     from phoenix_core.beads import Genesis
 
 
@@ -264,6 +265,14 @@ def verify_export(file: Path, roots: Path | None, checkpoint: Path | None) -> tu
         words += ["--checkpoint", str(checkpoint)]
     told = subprocess.run(words, capture_output=True, text=True, check=False)
     return told.returncode, (told.stdout + told.stderr).strip()
+
+
+def exported(file: Path) -> Export:
+    """What an export that was verified holds."""
+    from phoenix_adapters.beads.export import read_export
+
+    with file.open("rb") as stream:
+        return read_export(stream).unwrap()
 
 
 def version_of() -> str:

@@ -138,21 +138,45 @@ def _busy(exposure: Exposure, symbol: str) -> Iterator[Refusal]:
             yield refusal(Reason.INSTRUMENT_BUSY, detail=f"{symbol}: {why}")
 
 
+@frozen
+class Measure:
+    """How an entry stands to one limit. Reaching it exactly is within it."""
+
+    reason: Reason
+    amount: Decimal | int
+    limit: Decimal | int | None  # None: not limited here
+    of: str
+
+    @property
+    def within(self) -> bool:
+        """Whether the limit lets it through."""
+        return self.limit is None or self.amount <= self.limit
+
+
+def measured(
+    limits: Limits, exposure: Exposure, symbol: str, quantity: Quantity, notional: Money
+) -> tuple[Measure, ...]:
+    """An entry beside every limit that it adds to, in the order in which they are told."""
+    held = exposure.quantities.get(symbol, NO_QUANTITY)
+    gross = ARITHMETIC.add(exposure.gross, notional)
+    of_symbol = ARITHMETIC.add(held, quantity)
+    return (
+        Measure(Reason.ORDER_QUANTITY_LIMIT, quantity, limits.order_quantity_max, "in one order"),
+        Measure(Reason.ORDER_NOTIONAL_LIMIT, notional, limits.order_notional_max, "of notional in one order"),
+        Measure(Reason.INSTRUMENT_LIMIT, of_symbol, limits.instrument_quantity_max, f"of {symbol}"),
+        Measure(Reason.GROSS_LIMIT, gross, limits.gross_notional_max, "of gross notional"),
+        Measure(Reason.OPEN_POSITIONS_LIMIT, exposure.open_positions + 1, limits.open_positions_max, "open positions"),
+        Measure(Reason.ENTRIES_PER_DAY_LIMIT, exposure.entries_today + 1, limits.entries_per_day_max, "entries today"),
+    )
+
+
 def _exceeded(
     limits: Limits, exposure: Exposure, symbol: str, quantity: Quantity, notional: Money
 ) -> Iterator[Refusal]:
-    """The limits that would be exceeded. Reaching one exactly is within it."""
-    held = exposure.quantities.get(symbol, NO_QUANTITY)
-    for reason, amount, limit, of in (
-        (Reason.ORDER_QUANTITY_LIMIT, quantity, limits.order_quantity_max, "in one order"),
-        (Reason.ORDER_NOTIONAL_LIMIT, notional, limits.order_notional_max, "of notional in one order"),
-        (Reason.INSTRUMENT_LIMIT, ARITHMETIC.add(held, quantity), limits.instrument_quantity_max, f"of {symbol}"),
-        (Reason.GROSS_LIMIT, ARITHMETIC.add(exposure.gross, notional), limits.gross_notional_max, "of gross notional"),
-        (Reason.OPEN_POSITIONS_LIMIT, exposure.open_positions + 1, limits.open_positions_max, "open positions"),
-        (Reason.ENTRIES_PER_DAY_LIMIT, exposure.entries_today + 1, limits.entries_per_day_max, "entries today"),
-    ):
-        if limit is not None and amount > limit:
-            yield refusal(reason, detail=f"{_bound(amount)} {of}, the limit is {_bound(limit)}")
+    """The limits that would be exceeded."""
+    for one in measured(limits, exposure, symbol, quantity, notional):
+        if not one.within:
+            yield refusal(one.reason, detail=f"{_bound(one.amount)} {one.of}, the limit is {_bound(one.limit)}")
 
 
 def _bound(amount: Decimal | int | None) -> str:

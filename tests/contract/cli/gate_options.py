@@ -127,6 +127,7 @@ ROWS: Final = (
     Row("promote paper", ("{file}",), ("evidence",)),
     Row("promote run", ("demo", "--evidence", "{file}", "--yes"), ("strategy",)),
     Row("promote shadow", ("{file}",), ("file",)),
+    Row("beads audit", ("{file}", "{intent}", "--roots", "{file}", "--checkpoint", "{file}"), ("file", "order")),
     Row("beads backup", ("{home}/copy",), ("file",)),
     Row("beads check", ("{file}", "--roots", "{file}", "--bead", "{file}", "--since", "{file}"), ("proof",)),
     Row("beads checkpoint", ("--out", "{home}/note", "--accept-loss")),

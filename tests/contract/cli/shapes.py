@@ -229,6 +229,28 @@ QUALITY: Final[Shape] = {
 RAN: Final[Shape] = {"failed": [str], "reports": [str], "scars": int, "vectors": [dict]}
 CHECKED: Final[Shape] = {"strategy": str, "ready": bool, "checks": [{"item": str, "green": bool, "detail": str}]}
 
+MEASURE: Final[Shape] = {"limit": str, "amount": str, "most": TEXT, "within": bool}
+AUDIT: Final[dict[str, Shape]] = {
+    "limits": (
+        {
+            "bead": int,
+            "policy": int,
+            "signed_by": TEXT,
+            "obeyed": bool,
+            "broken": [str],
+            "rows": [MEASURE],
+            "loss_today": str,
+            "daily_loss_max": TEXT,
+        },
+        None,
+    ),
+    "protection": [{"protection": str, "bead": int, "from": str, "to": str, "seconds": float}],
+    "unprotected_s": float,
+    "unconfirmed_s": float,
+    "held_at_the_end": bool,
+    "verifier": str,
+}
+
 SHAPES: Final[dict[str, Shape]] = {
     "demo": {
         "ok": bool,
@@ -299,6 +321,7 @@ SHAPES: Final[dict[str, Shape]] = {
     "beads query": ({"kind": TEXT, "beads": [BEAD]}, {"kind": TEXT, "gaps": [GAP]}),
     "beads export": {"file": str, "beads": int},
     "beads verify": ({"ok": True, "beads": int, "root": str, "checkpoints": int}, {"ok": True, "detail": str}),
+    "beads audit": (PAST | AUDIT, {"intent": str} | AUDIT),
     "beads checkpoint": {"note": str, "size": int},
     "beads proof": ({"bead": int, "bytes": str, "proof": str}, {"since": str, "proof": str}),
     "beads check": {"ok": True, "at": int, "log": str, "size": int, "root": str},
