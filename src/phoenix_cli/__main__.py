@@ -12,7 +12,7 @@ from typing import Final
 import click
 
 from phoenix_cli import streams
-from phoenix_cli.output import SIGNED, UNREACHABLE, complain, tell
+from phoenix_cli.output import SIGNED, TAKEN_BACK, UNREACHABLE, complain, tell
 from phoenix_cli.words import UNASKED, Words, held_to_words, readable
 
 # Every command, and the module of this package that holds it. `phoenix --help` imports none of them.
@@ -78,8 +78,10 @@ class LazyGroup(click.Group):
         except (KeyboardInterrupt, streams.Ended) as stopped:
             if not ctx.meta.get(SIGNED):
                 raise
+            stands = "and what you signed stands in the log: look before you repeat"
+            over = "NOT SENT: no engine had taken it up, and it is taken back"
             with suppress(OSError):  # the terminal may be what went away
-                complain(ctx, "interrupted, and what you signed stands in the log: look before you repeat")
+                complain(ctx, f"interrupted, {over if ctx.meta.get(TAKEN_BACK) else stands}")
             if isinstance(stopped, streams.Ended):
                 raise  # it ends by its signal all the same
             ctx.exit(UNREACHABLE)

@@ -21,6 +21,8 @@ BUG: Final = 70
 PATIENT_S: Final = 2
 # Where a command keeps that it signed something which the log has, or may have: an interrupt takes none of it back.
 SIGNED: Final = "phoenix.signed"
+# And that it took back what it signed, which an interrupt of an approval does where no engine has taken it up.
+TAKEN_BACK: Final = "phoenix.taken-back"
 
 
 def emit(ctx: click.Context, document: Mapping[str, object], words: str = "") -> None:

@@ -9,7 +9,8 @@ import click
 
 from phoenix_cli.commands.acting import ANSWER_WITHIN_S, refuse_with, sign_and_act, taken_back
 from phoenix_cli.commands.desk import home_of
-from phoenix_cli.output import UNREACHABLE, USAGE, emit, fail, refuse
+from phoenix_cli.output import TAKEN_BACK, UNREACHABLE, USAGE, emit, fail, refuse
+from phoenix_cli.streams import Ended
 
 if TYPE_CHECKING:
     from phoenix_cli.wiring.opening import Session
@@ -185,7 +186,13 @@ def _decide(ctx: click.Context, session: Session, screen: Screen) -> None:
     facts = said.unwrap().facts
     token = session.desk.tokens.live.get(facts["token"])
     expires = utc_text(token.expires_at) if token is not None else None
-    outcome, words, reasons = _watch(ctx, session, screen.intent_id)
+    try:
+        outcome, words, reasons = _watch(ctx, session, screen.intent_id)
+    except (KeyboardInterrupt, Ended):
+        # Nobody is there to hear what becomes of it: an entry that no engine has taken up is not left to one.
+        if not taken_back(session, session.desk.approvals.decided[screen.intent_id].seq):
+            ctx.meta[TAKEN_BACK] = True
+        raise
     document: dict[str, object] = {
         "intent": screen.intent_id,
         "token": facts["token"],

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
 
 from phoenix_adapters.beads.sqlite import SqliteStore
+from phoenix_cli.commands import approval
+from phoenix_cli.streams import Ended
 from tests.contract.cli.operator import Process, Seat, shaped, until
 from tests.showing import shows
 
@@ -57,6 +59,47 @@ def test_what_was_said_not_to_be_sent_is_not_sent(seat: Seat) -> None:
         assert seat.json("positions", again).document["state"] == "MANAGED"
         assert seat.json("close", again, "--reason", "why").code == 0
         assert seat.json("positions", again).document["state"] == "CLOSED"
+
+
+@shows("I2")
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM, signal.SIGINT])
+def test_a_terminal_that_goes_away_leaves_no_entry_behind(
+    seat: Seat, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    """An approval at an engine that sleeps, and whoever signed is gone before two seconds are over: the engine wakes up
+    and sends nothing. What an engine has taken up already stands, and that is said."""
+
+    def gone(*_: object) -> bool:
+        raise KeyboardInterrupt if number is signal.SIGINT else Ended(number)
+
+    with seat.engine() as engine:
+        intent = seat.proposes("EURUSD")
+        quantity = seat.quantity_of(intent)
+        with asleep(seat, engine), monkeypatch.context() as hung_up:
+            hung_up.setattr(SqliteStore, "wait", gone)
+            said = seat.json("approve", intent, "--quantity", quantity, "--yes")
+        assert said.code == (3 if number is signal.SIGINT else 128 + number)
+        assert "NOT SENT" in said.document["error"] and "look before" not in said.out
+        assert seat.json("reconcile").code == 0, "it is awake, and has seen everything that was signed"
+        assert seat.json("positions", intent).document["state"] == "CANCELLED"
+        assert seat.json("executions").document["executions"] == []
+        again = str(seat.json("propose", "--again", intent).document["intent"])
+        quantity = seat.quantity_of(again)
+        with monkeypatch.context() as hung_up:
+            hung_up.setattr(approval, "_watch", waited(seat, again, gone))
+            said = seat.json("approve", again, "--quantity", quantity, "--yes")
+        assert "look before you repeat" in said.document["error"] and "NOT SENT" not in said.out
+        assert seat.json("positions", again).document["state"] == "MANAGED"
+
+
+def waited(seat: Seat, intent: str, then: Callable[[], object]) -> Callable[..., object]:
+    """Wait until the engine has done its part, and only then do something else."""
+
+    def wait(*_: object) -> object:
+        until(lambda: seat.json("positions", intent).document["state"] == "MANAGED")
+        return then()
+
+    return wait
 
 
 def test_what_can_not_be_taken_back_is_not_called_not_sent(seat: Seat, monkeypatch: pytest.MonkeyPatch) -> None:
