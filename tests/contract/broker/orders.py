@@ -54,9 +54,10 @@ def bracket(
     quantity: Quantity = LOTS,
     stop: Price = STOP,
     target: Price = TARGET,
+    side: Side = Side.BUY,
 ) -> ClearedOrder:
     """Entry, stop and target, as one native bracket."""
-    ref, entry = ref_of(name), entry_line(card, account, quantity=quantity)
+    ref, entry = ref_of(name), entry_line(card, account, side, quantity)
     below, above = protection_lines(entry, quantity, stop, target)
     frames = (
         framed(ref, entry),

@@ -31,7 +31,7 @@ from phoenix_core.ports import Broker
 from phoenix_core.records import flaw_of
 from phoenix_core.trade.order_words import ENDING_CODES
 from phoenix_core.values import Account, Price, Quantity, Side
-from tests.contract.broker.orders import ASK, BID, LOTS, bracket, close, resized
+from tests.contract.broker.orders import ASK, BID, LOTS, STOP, TARGET, bracket, close, resized
 from tests.showing import shows
 
 PATIENCE_S = 30.0  # only a test that fails waits so long; a busy host does not make one fail
@@ -129,6 +129,7 @@ async def picture_of(stage: Stage, true: Callable[[Snapshot], object]) -> Snapsh
             picture = await stage.broker.snapshot()
             if picture.complete and true(picture):
                 return picture
+            await asyncio.sleep(0)  # a broker in memory waits for nothing, and the patience of a test must run out
 
 
 async def ready(stage: Stage) -> None:
@@ -144,9 +145,11 @@ async def ready(stage: Stage) -> None:
     await stage.until(quoted)
 
 
-async def enter(stage: Stage, name: str = "one") -> ClearedOrder:
-    """A bracket whose entry is filled and whose children stand."""
-    order = bracket(stage.broker.instruments()[SYMBOL], stage.account, name)
+async def enter(stage: Stage, name: str = "one", side: Side = Side.BUY) -> ClearedOrder:
+    """A bracket whose entry is filled and whose children stand; of a SELL the stop lies above and the target below."""
+    stop, target = (STOP, TARGET) if side is Side.BUY else (TARGET, STOP)
+    card = stage.broker.instruments()[SYMBOL]
+    order = bracket(card, stage.account, name, stop=stop, target=target, side=side)
     stage.broker.hand_over(order)
     entry, *children = (frame.ref for frame in order.frames)
     await stage.until(lambda: filled(stage, entry) == LOTS)
@@ -505,3 +508,50 @@ class BrokerContract:
         await stage.until(lambda: {said.echo.quantity for ref in children if (said := told(ref)[-1]).echo} == {less})
         working = [said.ref for said in (await stage.broker.snapshot()).orders if said.status.is_working]
         assert sorted(working) == sorted(children)
+
+    async def test_b31_what_is_sold_is_held_below_zero(self, stage: Stage) -> None:
+        """The same bracket the other way round: it executes at the bid, the picture has it negative, both children buy
+        and wait, and a close in the group brings it back to nothing."""
+        await ready(stage)
+        order = await enter(stage, side=Side.SELL)
+        assert {(one.side, one.price) for one in fills(stage, order.ref).values()} == {(Side.SELL, BID)}
+        picture = await picture_of(stage, lambda picture: picture.positions)
+        assert [(held.symbol, held.quantity) for held in picture.positions] == [(SYMBOL, -LOTS)]
+        working = {said.ref: said.echo for said in picture.orders if said.status.is_working}
+        assert working == {frame.ref: frame.line for frame in order.frames[1:]}
+        shut = close(order, LOTS)
+        stage.broker.hand_over(shut)
+        await stage.until(lambda: filled(stage, shut.ref) == LOTS)
+        await stage.until(lambda: all(is_over(stage, frame.ref) for frame in order.frames[1:]))
+        assert {one.side for one in fills(stage, shut.ref).values()} == {Side.BUY}
+        _ = await picture_of(stage, lambda picture: not picture.positions)
+
+    @needs("market")
+    @pytest.mark.parametrize("up", [True, False], ids=["stop", "target"])
+    async def test_b32_what_is_sold_stops_above_and_gains_below(self, stage: Stage, up: bool) -> None:
+        """A market that goes against it fills the stop, and one that falls the target; the other one ends."""
+        await ready(stage)
+        order = await enter(stage, side=Side.SELL)
+        _, stop, target = (frame.ref for frame in order.frames)
+        hit, left = (stop, target) if up else (target, stop)
+        bid, ask = ("1.09150", "1.09160") if up else ("1.08100", "1.08110")
+        stage.quote(Price(Decimal(bid)), Price(Decimal(ask)))
+        await stage.until(lambda: filled(stage, hit) == LOTS and is_over(stage, left))
+        assert filled(stage, left) == 0
+        _ = await picture_of(stage, lambda picture: not picture.positions)
+
+    @needs("market", "fates")
+    async def test_b33_an_exit_takes_out_no_more_than_came_in(self, stage: Stage) -> None:
+        """Half of an entry executed, and the market goes to the stop: what is held is never the other way round."""
+        await ready(stage)
+        stage.fill_half()
+        order = bracket(stage.broker.instruments()[SYMBOL], stage.account)
+        stage.broker.hand_over(order)
+        await stage.until(lambda: 0 < filled(stage, order.ref) < LOTS)
+        stop = order.frames[1].ref
+        stage.quote(Price(Decimal("1.08100")), Price(Decimal("1.08110")))
+        await stage.until(lambda: filled(stage, stop) > 0)
+        picture = await stage.broker.snapshot()
+        assert picture.complete
+        assert all(held.quantity >= 0 for held in picture.positions)
+        assert filled(stage, stop) <= filled(stage, order.ref)

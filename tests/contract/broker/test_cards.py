@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+
+import pytest
+
+from phoenix_core.facts import Snapshot
+from tests.contract.broker import suite
 from tests.contract.broker.suite import ABILITIES, NEEDS, BrokerContract
 from tests.contract.broker.test_mock import MockStage
 from tests.contract.ibkr.scene import Scene
@@ -17,6 +23,8 @@ SKIPPED_ON_PAPER = {
     "b22": ("fates",),
     "b23": ("fates",),
     "b26": ("cut",),
+    "b32": ("market",),
+    "b33": ("market", "fates"),
 }
 
 
@@ -25,14 +33,28 @@ def _id(card: str) -> str:
 
 
 def test_the_deck_is_whole() -> None:
-    """Thirty cards, numbered without a gap."""
+    """Thirty-three cards, numbered without a gap."""
     cards = [_id(name) for name in vars(BrokerContract) if name.startswith("test_")]
-    assert cards == [f"b{n:02d}" for n in range(1, 31)]
+    assert cards == [f"b{n:02d}" for n in range(1, 34)]
 
 
 def test_the_skips_are_these() -> None:
     """What a card needs of its stage beyond a broker that works."""
     assert {_id(card): needed for card, needed in NEEDS.items()} == SKIPPED_ON_PAPER
+
+
+async def test_a_broker_that_never_waits_does_not_outlast_the_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broker in memory answers without a pause; a picture of it that never comes right ends its card all the same."""
+    made, asked = MockStage(), itertools.count()
+    assert await made.broker.connect()
+    monkeypatch.setattr(suite, "PATIENCE_S", 0)
+
+    def never(picture: Snapshot) -> bool:
+        assert next(asked) < 100, "it goes on without an end"
+        return False
+
+    with pytest.raises(TimeoutError):
+        _ = await suite.picture_of(made, never)
 
 
 def test_mock_and_gateway_skip_nothing() -> None:
