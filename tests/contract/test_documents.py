@@ -248,3 +248,19 @@ def test_the_suites_of_the_ports_take_adapters_from_outside(told: str, ends: int
     assert ran.returncode == ends, ran.stdout
     said = r"^[0-9]{2} passed in" if ends == 0 else r"1 failed"
     assert re.search(said, ran.stdout, re.M), ran.stdout
+
+
+def test_a_rehearsal_needs_nothing_of_this_host(tmp_path: Path) -> None:
+    """The desk in memory sizes the idea, shows its lights and refuses the bad one; no file is left behind."""
+    said = subprocess.run(
+        [sys.executable, REPOSITORY / "examples" / "rehearsal.py"],
+        env=environment_for(tmp_path / "nowhere"),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=True,
+    )
+    assert "Success: Accepted" in said.stdout and "\n166666\n500.00\nRED not reconciled" in said.stdout
+    assert "PRICE_OFF_GRID" in said.stdout and "stop 1.08201: not a multiple of 0.00005" in said.stdout
+    assert list(tmp_path.iterdir()) == []
