@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -99,6 +100,46 @@ def test_an_old_key_is_never_overwritten(tmp_path: Path) -> None:
         create(tmp_path / "anna")
     assert trouble_of(error) is Trouble.KEY_EXISTS
     assert (tmp_path / "anna").read_bytes() == before
+
+
+def test_a_key_is_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that is full in the middle leaves nothing: no half key that the next `init` would find, and refuse."""
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as filled:
+        filled.setattr(os, "fsync", full)
+        for make in (lambda: create(tmp_path / "anna"), lambda: create_secret(tmp_path / "anna", 32)):
+            with pytest.raises(OSError, match="No space left") as error:
+                _ = make()
+            assert (error.value.errno, error.value.filename) == (errno.ENOSPC, str(tmp_path / "anna"))
+            assert os.listdir(tmp_path) == []
+    assert create(tmp_path / "anna").public == load(tmp_path / "anna").public
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["links", "no links"])
+def test_a_key_that_came_meanwhile_is_never_overwritten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, known: bool
+) -> None:
+    """Another process made one between our look and our name: it stays. A share without second names makes keys too."""
+    place, link = tmp_path / "anna", os.link
+
+    def meanwhile(source: Path, target: Path) -> None:
+        if not known:
+            raise OSError(errno.EPERM, "Operation not permitted")
+        _ = target.write_bytes(b"theirs")
+        link(source, target)
+
+    monkeypatch.setattr(os, "link", meanwhile)
+    if known:
+        with pytest.raises(KeyTrouble) as error:
+            create_secret(place, 32)
+        assert (error.value.trouble, place.read_bytes()) == (Trouble.KEY_EXISTS, b"theirs")
+    else:
+        create_secret(place, 32)
+        assert len(load_secret(place, 32)) == 32
+    assert os.listdir(tmp_path) == ["anna"]
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o601, 0o666])

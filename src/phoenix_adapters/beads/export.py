@@ -143,6 +143,8 @@ def export(
             out.flush()
             os.fsync(out.fileno())
         os.replace(partial, target)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, target) from error  # by the name that the caller knows
     finally:
         # Half an export on a full disk is room that somebody needs.
         with suppress(FileNotFoundError):

@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import secrets
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -86,17 +87,35 @@ def load_secret(path: Path, size: int) -> bytes:
 
 
 def _write_new(path: Path, data: bytes, mode: int) -> None:
+    """The whole file or none of it, and never over another one: half a key, which a full disk or a crash leaves, would
+    keep the next one from its place and open nothing."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-    except FileExistsError as error:
-        raise KeyTrouble(
-            Trouble.KEY_EXISTS, str(path), "choose another name, or enrol the key that is there"
-        ) from error
-    with os.fdopen(descriptor, "wb") as file:
-        os.fchmod(file.fileno(), mode)  # whatever the umask made of it
-        _ = file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+        with os.fdopen(os.open(beside, flags, mode), "wb") as file:
+            os.fchmod(file.fileno(), mode)  # whatever the umask made of it
+            _ = file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        _give_name(beside, path)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error  # by the name that the caller knows
+    finally:
+        with suppress(OSError):
+            beside.unlink()
+
+
+def _give_name(beside: Path, path: Path) -> None:
+    taken = os.path.lexists(path)
+    if not taken:
+        try:
+            os.link(beside, path)  # unlike a rename, never over what came there meanwhile
+        except FileExistsError:
+            taken = True
+        except OSError:  # some shares know no second names
+            os.rename(beside, path)
+    if taken:
+        raise KeyTrouble(Trouble.KEY_EXISTS, str(path), "choose another name, or enrol the key that is there")
 
 
 def _sync_folder(folder: Path) -> None:

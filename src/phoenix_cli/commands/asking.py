@@ -60,13 +60,21 @@ def ask(ctx: click.Context, session: Session, screen: Screen) -> str:
         typed = _typed(question)
     if typed in ("r", "K"):
         return REJECT if typed == "r" else KILL
-    if typed != plain(shown.evidence.sizing.quantity) or blocks(shown.evidence):
-        fail(ctx, 1, "declined: nothing was signed")
+    if blocks(shown.evidence):
+        fail(ctx, 1, "declined: nothing was signed, and nothing can be while a light on the screen is red")
+    _held_to(ctx, typed, plain(shown.evidence.sizing.quantity))
     if asks_for_instrument(shown.evidence):
         symbol = session.desk.signals.open[screen.intent_id].signal.pair
-        if _typed(" Amber lights: type the instrument too") != symbol:
-            fail(ctx, 1, "declined: nothing was signed")
+        _held_to(ctx, _typed(" Amber lights: type the instrument too"), symbol)
     return APPROVE
+
+
+def _held_to(ctx: click.Context, typed: str, wanted: str) -> None:
+    """Go on where what was typed is what the screen says. Enter alone says no; a slip is named, so that nobody takes it
+    for an approval, or for a no of the desk's."""
+    if typed != wanted:
+        slip = f": {typed[:40]!a} is not {wanted}; the intent goes on waiting" if typed else ""
+        fail(ctx, 1, f"declined: nothing was signed{slip}")
 
 
 def _typed(question: str) -> str:

@@ -274,6 +274,12 @@ def _last_bead_at(home: Home) -> str:
 
 
 def _disk(home: Home) -> tuple[str, str, str]:
+    if not os.access(home.path, os.W_OK):  # a disk that went read-only says so to root as well
+        return (
+            "disk",
+            "fail",
+            f"{home.path} cannot be written to: nothing is recorded, and `halt` holds nothing",
+        )
     free = shutil.disk_usage(home.path).free // 2**20
     level = "ok" if free > 1024 else "warn" if free > 128 else "fail"
     return ("disk", level, f"{free} MiB free" + ("" if level == "ok" else ": make room, a full disk stops entries"))

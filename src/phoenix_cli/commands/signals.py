@@ -100,11 +100,12 @@ def cse_command(
 
 def _incoming(home: Home, intent: str) -> Path:
     """Where the engine takes signals in; one that still waits there keeps its place."""
+    from phoenix_cli.wiring.opening import ELSEWHERE
     from phoenix_core.values import BadInput
 
     folder = home.path / "intents/incoming"
     if not folder.is_dir():
-        raise BadInput("home", str(home.path), "there is no desk here yet; run `phoenix init` first, or say --out FILE")
+        raise BadInput("home", str(home.path), f"there is no desk here: {ELSEWHERE}, or say --out FILE")
     usual = folder / "mock_intent.yaml"
     return usual.with_name(f"mock_intent-{intent[:8]}.yaml") if usual.exists() else usual
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from attrs import evolve, frozen
 from returns.pipeline import is_successful
@@ -146,12 +146,16 @@ class Session:
         return self.desk.genesis
 
 
+# Whoever has a desk must not be sent to make a second one, in the place that a slip of the keyboard named.
+ELSEWHERE: Final = "name its home with --home or PHOENIX_HOME; `phoenix init` makes a new desk"
+
+
 @contextmanager
 def opened(home: Home) -> Iterator[Session]:
     """Open a home for one command."""
     settings = load_settings(home)
     if not home.log.exists():
-        raise BadInput("home", str(home.path), "there is no desk here yet; run `phoenix init` first")
+        raise BadInput("home", str(home.path), f"there is no desk here: {ELSEWHERE}")
     clock = clock_of(settings, home)
     latch = latch_of(*home.halt_flags)
     store = SqliteStore(home.log)

@@ -380,6 +380,8 @@ def _of_its_time(reasons: list[Reason], says: Decide, intent: ExpectedIntent, no
     if Reason.EVIDENCE_EXPIRED in reasons and intent.expires_at is not None:
         told = f"evidence: it expired at {utc_text(intent.expires_at)}, and it is {utc_text(now.wall)}"
         yield f"{told}; open the screen of its next version"
+    if None not in (says.evidence, intent.evidence) and says.evidence != intent.evidence:
+        yield "screen: its evidence is not the latest any more; open it again, and compare the new code words"
     if Reason.STATEMENT_OTHER_QUOTE in reasons:
         live = says.live
         cited = "none" if live is None else f"{plain(live.bid)}/{plain(live.ask)}, {live.age_ms} ms old"

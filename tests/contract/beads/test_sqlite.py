@@ -345,6 +345,22 @@ class TestRoom:
             with SqliteStore(tmp_path / "left.db", ballast_bytes=0) as left:
                 assert list(left.read(0)) == list(store.read(0))
 
+    def test_an_export_that_has_no_room_names_its_file_and_leaves_nothing(
+        self, path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Whoever wrote it to a full stick is told which file: the words of the system alone name no place."""
+
+        def full(descriptor: int) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        target = tmp_path / "out" / "log.jsonl"
+        target.parent.mkdir()
+        with SqliteStore(path) as store:
+            monkeypatch.setattr(os, "fsync", full)
+            with pytest.raises(OSError, match="No space left") as error:
+                export(store, target, "here", None)
+        assert (error.value.filename, list(target.parent.iterdir())) == (str(target), [])
+
     def test_a_disk_without_room_is_no_reason_to_stop(self, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
         """It is a matter of speed alone: the log goes on growing commit by commit."""
 

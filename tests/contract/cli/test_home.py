@@ -165,6 +165,23 @@ def test_doctor_says_that_it_cannot_look(tmp_path: Path) -> None:
     assert (told.code, line["name"], line["level"], "its owner" in line["detail"]) == (1, "home", "fail", True)
 
 
+def test_doctor_sees_a_disk_that_takes_nothing_any_more(seat: Seat, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file system that went read-only has room enough, and records nothing: a fail, and even `halt` holds nothing."""
+    read_only = {seat.home}
+    monkeypatch.setattr(os, "access", lambda place, mode: place not in read_only)
+    told = seat.json("doctor")
+    (line,) = [row for row in told.document["checks"] if row["name"] == "disk"]
+    assert (told.code, line["level"], "cannot be written to" in line["detail"]) == (1, "fail", True)
+
+
+def test_nobody_is_sent_to_make_a_second_desk(tmp_path: Path) -> None:
+    """A home that is misspelt is most often that: its name comes first, and a new desk last."""
+    for words in (("status",), ("approve", "0b6c1d0e"), ("cse", "--signal", "READY", "--pair", "EURUSD")):
+        ran = CliRunner().invoke(cli, ["--home", str(tmp_path / "hoem"), *words])
+        told = str(ran.exception)
+        assert 0 < told.index("--home or PHOENIX_HOME") < told.index("phoenix init")
+
+
 def test_doctor_finds_a_log_that_was_changed(seat: Seat) -> None:
     """One limit in one bead: doctor sees it without an engine, and names the runbook."""
     tamper(seat.home / "beads.db")

@@ -158,6 +158,7 @@ class TestScreen:
         terminal.waits_for(PROMPT)
         terminal.types(typed + "\n")
         assert terminal.ends() == 1
+        assert f"nothing was signed: {typed!r} is not {seat.quantity_of(intent)}" in terminal.shown
         assert state_of(seat, intent) == "PROPOSED"
 
     def test_keys_typed_ahead_are_discarded(self, seat: Seat, intent: str) -> None:
@@ -319,7 +320,7 @@ class TestScreen:
         assert re.search(r"\x1b\[31m FLAGS  kill ONE_WAY", terminal.shown)
         terminal.types(quantity + "\n")
         assert terminal.ends() == 1
-        assert "declined: nothing was signed" in terminal.shown
+        assert "declined: nothing was signed, and nothing can be while a light" in terminal.shown
         assert state_of(seat, other) == "PROPOSED"
 
 

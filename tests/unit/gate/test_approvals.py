@@ -352,6 +352,7 @@ class TestAttacks:
         """Field, value and mend; both where both are so, and nothing of either where neither is."""
         late = f"evidence: it expired at {utc_text(NOON.wall + SECOND)}, and it is {utc_text(HONEST.now.wall)}"
         late += "; open the screen of its next version"
+        older = "screen: its evidence is not the latest any more; open it again, and compare the new code words"
         again = "; open the screen again, and sign while its quote is there"
         old = (
             f"live quote: {plain(BID)}/{plain(ASK)}, 400 ms old, is not one of the last 0 that the log has of it"
@@ -363,6 +364,9 @@ class TestAttacks:
             (about(said(HONEST, live=Live(BID, ASK, 400)), quotes=()), old),
             (about(said(HONEST, live=None), expires_at=NOON.wall + SECOND), f"{late}; {none}"),
             (about(HONEST, order="order-hasi"), ""),
+            (about(HONEST, evidence="leaf-15"), older),
+            (said(HONEST, evidence=None), ""),
+            (about(HONEST, evidence=None), ""),
         ):
             assert case.judged(a_desk()).failure().detail == words
 
