@@ -41,7 +41,7 @@ def init_command(ctx: click.Context, mode: str, account: str, key: Path | None, 
     """
     from returns.pipeline import is_successful
 
-    from phoenix_cli.wiring.edges import SqliteStore
+    from phoenix_cli.wiring.edges import SqliteStore, write_whole
     from phoenix_cli.wiring.founding import found, make_keys, roots_text
     from phoenix_cli.wiring.opening import clock_of
     from phoenix_core.gate.guards import PORTS, PREFIXES
@@ -52,7 +52,7 @@ def init_command(ctx: click.Context, mode: str, account: str, key: Path | None, 
     number = account or ("MOCK" if wanted is Mode.MOCK else "")
     if not number.startswith(PREFIXES[wanted]):
         raise BadInput("--account", number, f"a {mode} desk needs an account that begins with {PREFIXES[wanted]}")
-    if home.log.exists() and os.path.getsize(home.log) > 0 and home.config.exists():
+    if _is_founded(home):
         refuse(ctx, ("DESK_EXISTS_ALREADY",), f"there is a desk in {home.path} already")
     own = "" if key is None else str(key.absolute())
     settings = Settings(
@@ -64,9 +64,9 @@ def init_command(ctx: click.Context, mode: str, account: str, key: Path | None, 
         order_types=load_settings(home).order_types,
     )
     keys = make_keys(home, number, key)
-    _ = home.config.write_text(settings_text(settings), encoding="utf-8")
+    write_whole(home.config, settings_text(settings), durable=True)
+    write_whole(home.path / "roots.json", roots_text(keys, wanted), durable=True)
     with SqliteStore(home.log) as store:
-        _ = (home.path / "roots.json").write_text(roots_text(keys, wanted), encoding="utf-8")
         said = found(store, keys, settings, clock_of(settings, home))
     if not is_successful(said):
         refuse(ctx, tuple(r.value for r in said.failure().reasons), said.failure().detail)
@@ -86,6 +86,20 @@ def init_command(ctx: click.Context, mode: str, account: str, key: Path | None, 
         f"next: {this} doctor, then {this} run",
     ]
     emit(ctx, document, "\n".join(words))
+
+
+def _is_founded(home: Home) -> bool:
+    """Whether there is a desk: its first bead is what `init` writes last. What a full disk or a crash left of a try is
+    gone on with; a log that cannot be read is somebody's."""
+    from phoenix_cli.wiring.edges import SqliteStore, StoreFault
+
+    if not (home.config.exists() and home.log.exists() and os.path.getsize(home.log) > 0):
+        return False
+    try:
+        with SqliteStore(home.log) as store:
+            return store.head().size > 0
+    except StoreFault:
+        return True
 
 
 @click.command("doctor")
@@ -212,6 +226,7 @@ def _log(home: Home) -> list[tuple[str, str, str]]:
     from returns.pipeline import is_successful
 
     from phoenix_cli.wiring.edges import SqliteStore
+    from phoenix_cli.wiring.opening import CUT_SHORT
     from phoenix_core.chain import StoreFault, verify_chain
 
     if not home.log.exists():
@@ -224,6 +239,8 @@ def _log(home: Home) -> list[tuple[str, str, str]]:
         return [("log", "fail", f"{fault}; open runbook RB-004")]
     if not is_successful(verified):
         return [("log", "fail", f"does not verify: {verified.failure()}; open runbook RB-004")]
+    if not size:
+        return [("log", "fail", CUT_SHORT)]
     return [("log", "ok", f"{size} beads, the chain verifies")]
 
 

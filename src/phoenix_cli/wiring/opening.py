@@ -149,6 +149,8 @@ class Session:
 # Whoever has a desk must not be sent to make a second one, in the place that a slip of the keyboard named.
 ELSEWHERE: Final = "name its home with --home or PHOENIX_HOME; `phoenix init` makes a new desk"
 
+CUT_SHORT: Final = "it has no bead: its `phoenix init` was cut short; run it again, with the same words"
+
 
 @contextmanager
 def opened(home: Home) -> Iterator[Session]:
@@ -164,6 +166,8 @@ def opened(home: Home) -> Iterator[Session]:
         recorder = Recorder(store, lambda desk: World(clock.now(), mine, latch=latch()))
         with at_work("reading the log"):
             _wake(recorder)
+        if not recorder.desk.head.size:
+            raise BadInput("home", str(home.path), CUT_SHORT)
         if settings.outside_checkpoint:
             recorder.closed = outside_of(home, settings, recorder.desk.genesis.origin).trouble(store)
         yield Session(home, settings, clock, store, recorder)

@@ -9,9 +9,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from phoenix_adapters.beads.sqlite import SqliteStore
 from phoenix_cli.__main__ import cli
 from phoenix_cli.home import FOLDERS, Home, home_at, load_settings
 from phoenix_cli.wiring.founding import desk_key, make_keys
+from phoenix_core.chain import Fault, StoreFault
+from phoenix_core.values import BadInput
 from tests.contract.cli.operator import AFTERNOON, Seat, founded
 from tests.contract.cli.test_refusals import tamper
 
@@ -180,6 +183,33 @@ def test_nobody_is_sent_to_make_a_second_desk(tmp_path: Path) -> None:
         ran = CliRunner().invoke(cli, ["--home", str(tmp_path / "hoem"), *words])
         told = str(ran.exception)
         assert 0 < told.index("--home or PHOENIX_HOME") < told.index("phoenix init")
+
+
+def test_an_init_that_was_cut_short_is_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk is full once the log's file stands, and before its first bead: every command says what to do, and doing
+    it makes the desk; once there is one, it is never made again."""
+
+    def full(*_: object) -> None:
+        raise StoreFault(Fault.FULL, "disk full")
+
+    seat = Seat(tmp_path / "home")
+    with monkeypatch.context() as filled:
+        filled.setattr(SqliteStore, "append", full)
+        with pytest.raises(StoreFault):
+            _ = seat.json("init")
+    assert (seat.home / "beads.db").stat().st_size > 0
+    key = (seat.home / "keys" / "operator").read_bytes()
+    for words in ("status", "inbox", "positions"):
+        with pytest.raises(BadInput, match="cut short; run it again"):
+            _ = seat.json(words)
+    (line,) = [row for row in seat.json("doctor").document["checks"] if row["name"] == "log"]
+    assert (line["level"], "cut short" in line["detail"]) == ("fail", True)
+    assert seat.json("init").code == 0
+    assert (seat.home / "keys" / "operator").read_bytes() == key
+    assert seat.json("beads", "verify").document["ok"] is True
+    assert seat.json("init").document["refused"] == ["DESK_EXISTS_ALREADY"]
+    _ = (seat.home / "beads.db").write_bytes(b"no log at all" * 1000)
+    assert seat.json("init").document["refused"] == ["DESK_EXISTS_ALREADY"], "what cannot be read is somebody's"
 
 
 def test_doctor_finds_a_log_that_was_changed(seat: Seat) -> None:
