@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from attrs import Factory, define, frozen
 
 from phoenix_core.acts.lights import exposure_of
-from phoenix_core.beads import Bead, Limits, Position, PositionEvent
+from phoenix_core.beads import Bead, Decision, Limits, Position, PositionEvent
 from phoenix_core.desk import Desk, evolve
 from phoenix_core.gate.limits import Measure, limit_refusal, measured, policy_in_force
 from phoenix_core.refusals import Refusal
@@ -65,6 +65,7 @@ class Audit:
     desk: Desk = Factory(Desk)
     limited: Limited | None = None
     spans: list[Span] = Factory(list)
+    commands: list[tuple[int, Decision]] = Factory(list)  # what was signed about the position, in which bead
     open_end: bool = False  # the log ends while something is held
 
     def during(self, *kinds: Protection) -> timedelta:
@@ -94,6 +95,8 @@ def audited(beads: Iterable[Bead], intent: str) -> Audit:
         body = bead.body
         if isinstance(body, Position) and body.position_id == name and body.event is PositionEvent.SUBMITTED:
             audit.limited = _limited(audit.desk, bead, intent)
+        if isinstance(body, Decision) and body.verdict is None and body.subject in (name, intent):
+            audit.commands.append((bead.seq, body))
         ticks, boot = getattr(body, "ticks", None), getattr(body, "boot", None)
         if isinstance(ticks, timedelta) and isinstance(boot, str):
             clock = Moment(bead.ts, ticks, boot)

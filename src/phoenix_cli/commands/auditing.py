@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from phoenix_cli.audit import Audit, Limited
-    from phoenix_core.beads import Genesis
+    from phoenix_core.beads import Decision, Genesis
     from phoenix_core.chain import Sealed
     from phoenix_core.desk import Desk
 
@@ -80,11 +80,31 @@ def beads_audit(ctx: click.Context, file: Path, order: str, roots: Path | None, 
             told = f"{len(named)} orders begin so; write more of it" if named else "no order of this log begins so"
             raise BadInput("ORDER", order, told)
         audit = audited(beads, named[0])
-    past = past_of(Papers(audit.desk, Read(export.beads, export.texts)), named[0])
+    papers = Papers(audit.desk, Read(export.beads, export.texts))
+    past = past_of(papers, named[0])
     document, lines = past if past is not None else ({"intent": named[0]}, " nothing was decided")
-    emit(ctx, document | _document(audit) | {"verifier": words}, "\n".join([lines, *_words(audit), "", words]))
+    commands = [_command(papers, seq, body) for seq, body in audit.commands]
+    told = [
+        f" SIGNED {c['type']} by {c['by']} ({c['assurance']}) {str(c['at'])[:19]}Z, bead {c['bead']}" for c in commands
+    ]
+    more = {"commands": commands, "verifier": words}
+    emit(ctx, document | _document(audit) | more, "\n".join([lines, *later, *_words(audit), "", words]))
     if audit.limited is not None and not audit.limited.obeyed:
         ctx.exit(REFUSED)
+
+
+def _command(papers: Papers, seq: int, body: Decision) -> dict[str, object]:
+    """What a human signed about the position after it was approved; that it was theirs the verifier has found."""
+    from phoenix_core.gate.statements import read_statement
+    from phoenix_core.values import utc_text
+
+    return {
+        "type": body.type,
+        "by": papers.desk.approvals.name_of(body.signed.key),
+        "assurance": body.signed.assurance,
+        "at": utc_text(read_statement(body.signed.statement.encode()).at),
+        "bead": seq,
+    }
 
 
 def _document(audit: Audit) -> dict[str, object]:

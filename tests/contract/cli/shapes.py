@@ -248,6 +248,7 @@ AUDIT: Final[dict[str, Shape]] = {
     "unprotected_s": float,
     "unconfirmed_s": float,
     "held_at_the_end": bool,
+    "commands": [{"type": str, "by": str, "assurance": str, "at": str, "bead": int}],
     "verifier": str,
 }
 

@@ -22,17 +22,19 @@ from phoenix_cli.__main__ import cli
 from phoenix_cli.audit import MISSING, audited, intents_named
 from phoenix_cli.home import Home
 from phoenix_cli.wiring.round_trip import round_trip
-from phoenix_core.beads import Bead, Genesis, Limits, Order, OrderEvent, Policy, Position
+from phoenix_core.beads import Bead, Decision, Genesis, Limits, Order, OrderEvent, Policy, Position
 from phoenix_core.facts import BrokerStatus, Snapshot
+from phoenix_core.gate.statements import Close
 from phoenix_core.kernel import bead_of
 from phoenix_core.orders import exit_ref
 from phoenix_core.refusals import Reason
+from phoenix_core.trade.positions import position_id_of
 from phoenix_core.trade.protection import Protection
 from phoenix_core.values import Quantity, Role
 from tests.contract.cli.operator import fits
 from tests.contract.cli.shapes import misshapen
 from tests.stage import Stage
-from tests.unit.desk.walks import ref_of, walked
+from tests.unit.desk.walks import WORDS, ref_of, walked
 
 WHOLE = MockBroker.snapshot
 
@@ -115,6 +117,24 @@ def test_the_limits_in_force_are_asked_again() -> None:
         assert limited is not None
         assert (limited.no.reasons if limited.no is not None else ()) == broken
         assert [row.reason for row in limited.rows if not row.within] == list(broken)
+
+
+def test_who_closed_it_is_told_too() -> None:
+    """A close is signed like an approval; what was signed about another position is not this one's."""
+    intents: list[str] = []
+
+    async def walk(desk: Stage) -> None:
+        intents.extend(
+            [await desk.enter(), await desk.enter(pair="GBPUSD", entry="1.27", stop="1.2665", target="1.277")]
+        )
+        for intent in intents:
+            _ = desk.sign(Close(position_id_of(intent), WORDS)).unwrap()
+            await desk.tick(5)
+
+    beads = walked(walk).beads()
+    signed = [(b.seq, b.body) for b in beads if isinstance(b.body, Decision) and b.body.type == Close.type]
+    assert len(signed) == 2
+    assert [audited(beads, intent).commands for intent in intents] == [[signed[0]], [signed[1]]]
 
 
 def test_an_order_is_named_by_any_beginning_that_is_one() -> None:
