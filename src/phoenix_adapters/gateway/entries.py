@@ -42,10 +42,15 @@ def place(venue: Venue, client_id: int, record: Record) -> None:
         return
     _transmit(venue, made)
     if venue.faults.takes("two_permids", record):
-        twin = _make(venue, client_id, record, check_id=False)
-        assert not isinstance(twin, No), "what was taken once is taken twice"
-        venue.book.add(twin)
-        venue.when_linked(partial(_send, venue, twin))
+        _twin(venue, client_id, record)
+
+
+def _twin(venue: Venue, client_id: int, record: Record) -> None:
+    """One more order under an id that has one."""
+    twin = _make(venue, client_id, record, check_id=False)
+    assert not isinstance(twin, No), "what was taken once is taken twice"
+    venue.book.add(twin)
+    venue.when_linked(partial(_send, venue, twin))
 
 
 def _refuse(venue: Venue, client_id: int, record: Record, no: No) -> None:
@@ -213,6 +218,9 @@ def _modified(
     if order.stage is Stage.DONE:
         code, text = (104, "Cannot modify a filled order.") if order.status == "Filled" else (161, "Order is gone.")
         venue.tells.error(order, code, text)
+        return
+    if venue.faults.takes("change_doubles", order.sent):
+        _twin(venue, order.client_id, record)
         return
     stood = order.sent, order.quantity, order.limit, order.stop, order.tif
     _amend(order, record, quantity, limit, stop)

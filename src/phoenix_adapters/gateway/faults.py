@@ -71,6 +71,7 @@ OF_ORDERS: Final[Mapping[str, Fault]] = {
     "readonly": Fault("321: the API is in Read-Only mode"),
     "broker_cancels": Fault("the broker cancels each order by itself after this many seconds", "1"),
     "change_kills": Fault("a change is taken, then not, and the order ends with it: Cancelled, 202, 201"),
+    "change_doubles": Fault("a change becomes a second order under the same id; the first lives on, unchanged"),
     # cancels
     "cancel_refused": Fault("a cancel is answered with this code; the order lives on", "10147"),
     "pending_cancel_forever": Fault("PendingCancel, and then nothing"),

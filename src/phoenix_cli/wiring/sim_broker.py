@@ -35,6 +35,7 @@ from phoenix_core.values import Account, Price, Quantity, Role, utc_text
 ACCOUNT: Final = Account("5" * 64, "MOCK")
 # What the broker's own messages say of the account, and no bead or message may repeat.
 NUMBER: Final = "DU4711042"
+OVER: Final = (BrokerStatus.FILLED, BrokerStatus.CANCELLED)
 STRANGER: Final = Account("6" * 64, "MOCK-2")
 
 
@@ -48,6 +49,7 @@ class WatchedBroker(MockBroker):
     blur: str = ""  # how the next pictures are less than whole
     reuses_ids: bool = False
     apart: timedelta = timedelta(0)  # the broker's clock minus ours
+    twins: dict[str, int]  # reference -> the permanent id of the second order that answers to it
     logins: tuple[Account, ...] = (ACCOUNT,)
     numbers: Accounts
 
@@ -112,6 +114,11 @@ class WatchedBroker(MockBroker):
                 evolve(fact, order_id=1 + fact.order_id % 4) if isinstance(fact, OrderSaid | FrameSaid) else fact
                 for fact in facts
             ]
+        facts += [
+            evolve(fact, perm_id=self.twins[fact.ref])
+            for fact in facts
+            if isinstance(fact, OrderSaid) and fact.ref in self.twins and (fact.completed or fact.status in OVER)
+        ]
         facts = [self._masked(fact) for fact in facts]
         wire.heard += len(facts)
         return tuple(facts)
@@ -177,10 +184,12 @@ class WatchedBroker(MockBroker):
         return bool(self.truth.executions)
 
     def double(self, random: Random) -> bool:
-        """A second order answers to a reference of ours."""
+        """A second order answers to a reference of ours, and ends beside the first."""
         working = [w for w in self.truth.book.values() if not w.ends]
         if working:
-            self.tell(evolve(self._order_said(random.choice(working)), perm_id=990_000 + random.randrange(1000)))
+            said = evolve(self._order_said(random.choice(working)), perm_id=990_000 + random.randrange(1000))
+            self.twins[said.ref] = said.perm_id
+            self.tell(said)
         return bool(working)
 
     def strip(self, random: Random) -> bool:

@@ -268,6 +268,7 @@ def world_of(seed: int, home: str | None = None, begins: str = "", limits: Limit
     broker = WatchedBroker(clock, ACCOUNT, {pair: CARDS[pair] for pair in PAIRS}, Random(random.random()))
     broker.groups_hold = Random(f"groups of {seed}").random() < 0.5  # decision 0020: a close waits where they do not
     broker.numbers = Accounts(lambda number: ACCOUNT)
+    broker.twins = {}
     _ = broker.numbers.of(NUMBER)
     ledger = Ledger(opened(), clock, Wire(broker.truth))
     pen, verifier = _pen(seed), Remembering()

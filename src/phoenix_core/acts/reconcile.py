@@ -143,7 +143,7 @@ def _row(order: Known) -> OrderRow:
         quantity=order.line.quantity,
         filled=order.filled,
         status=_STATUS.get(order.standing, BrokerStatus.UNKNOWN),
-        perm_id=order.perm_ids[-1] if order.perm_ids else 0,
+        perm_id=next(reversed(order.living_ids), 0),
         group=order.group,
         sent=order.standing is not Standing.RECORDED,
     )

@@ -60,6 +60,7 @@ class Known:
     order_id: int = 0
     session: int = 0
     perm_ids: tuple[int, ...] = ()
+    over_ids: tuple[int, ...] = ()  # those of them that ended while another of them may live
     filled: Quantity = NO_QUANTITY  # by the broker's word on the order; executions are the book
     echo: Line | None = None
     echo_group: str = ""
@@ -92,6 +93,17 @@ class Known:
     def revision(self) -> int:
         """Which revision that was."""
         return self.frames[-1].revision
+
+    @property
+    def living_ids(self) -> tuple[int, ...]:
+        """The permanent ids under which the broker may have it: two where a change of it became a second order."""
+        return tuple(one for one in self.perm_ids if one not in self.over_ids)
+
+    def outlives(self, perm_id: int) -> bool:
+        """Whether the broker may have another order under this reference, once this one is over. A word that names none
+        ends none of two."""
+        living = self.living_ids
+        return any(one != perm_id for one in living) if perm_id else len(living) > 1
 
     def is_asked_to_end(self, since: Moment | None) -> bool:
         """Whether its end was asked for, and not before that instant: what an earlier command asked for, and did not
@@ -185,6 +197,7 @@ def applied(known: Known, body: Order, at: datetime) -> Known:
         known,
         standing=known.standing if known.end is not None else _STANDING.get(body.event, known.standing),
         perm_ids=perm_ids,
+        over_ids=_with(known.over_ids, body.perm_id) if _is_one_of_two(body) else known.over_ids,
         order_id=body.order_id or known.order_id,
         session=(body.session or known.session) if body.order_id else known.session,
         filled=known.filled if body.filled is None else max(known.filled, body.filled),
@@ -208,6 +221,11 @@ def is_later_word(known: Known, session: int | None) -> bool:
 
 def _with(perm_ids: tuple[int, ...], perm_id: int | None) -> tuple[int, ...]:
     return (*perm_ids, perm_id) if perm_id and perm_id not in perm_ids else perm_ids
+
+
+def _is_one_of_two(body: Order) -> bool:
+    """Whether a bead says that one of the orders under a reference is over, and another may live."""
+    return body.event is OrderEvent.CHANGED and body.status in End.__members__
 
 
 class Marks(TypedDict, total=False):

@@ -11,6 +11,7 @@ from typing import Final
 
 from phoenix_core.beads import Order, OrderEvent
 from phoenix_core.facts import BrokerStatus, ErrorSaid, OrderSaid
+from phoenix_core.records import evolve
 from phoenix_core.trade.order_life import End, Known, Standing, is_later_word
 from phoenix_core.values import text_hash
 
@@ -61,11 +62,21 @@ def news(known: Known, said: OrderSaid) -> tuple[Order, ...]:
     if known.end is not None:
         return ()
     end = end_said(said)
+    if end is not None and known.outlives(said.perm_id):
+        return _one_of_two(known, said, end)
     if end is not None:
         refused = end is End.CANCELLED and known.code in ENDING_CODES
         return (_body(known, said, OrderEvent.ENDED, End.REJECTED if refused else end),)
     event = _event_of(known, said)
     return () if event is None else (_body(known, said, event),)
+
+
+def _one_of_two(known: Known, said: OrderSaid, end: End) -> tuple[Order, ...]:
+    """The end of one of the orders that the broker has under this reference: the other may still execute, and a
+    position whose protection is thought to be over would be closed beside it."""
+    if not said.perm_id or said.perm_id in known.over_ids:
+        return ()
+    return (_body(known, evolve(said, echo=None, group=""), OrderEvent.CHANGED, end),)
 
 
 def _event_of(known: Known, said: OrderSaid) -> OrderEvent | None:

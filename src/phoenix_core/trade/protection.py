@@ -91,7 +91,8 @@ def protection_of(stake: Stake, now: Moment) -> Protection:
     if min(rests) < stake.held:
         return Protection.PENDING if makes_room(stake, now) else Protection.SHORT
     most = ARITHMETIC.add(stake.held, stake.entry_rest)
-    return Protection.EXCESS if max(rests) > most or len(stake.pair) > len(PAIR) else Protection.FULL
+    twice = len(stake.pair) > len(PAIR) or any(order.outlives(0) for order in orders)
+    return Protection.EXCESS if max(rests) > most or twice else Protection.FULL
 
 
 def ahead(stake: Stake, order: Known) -> Decimal:
@@ -196,12 +197,14 @@ def resizes(stake: Stake) -> tuple[Frame, ...]:
     """The revisions that make a standing pair fit what is held: grown after a fill, shrunk after a partial end.
 
     None while a native pair's parent may fill, none while the last revision is not answered or where one was refused
-    (why, only a human can find), none of what was asked to end, none of an order of which a human stated something that
-    the log has of no order, and none beside a close: what a close fills the broker takes from the pair, and a revision
-    that crosses it on the way would give it back.
+    (why, only a human can find), none of what was asked to end or stands twice at the broker, none of an order of which
+    a human stated something that the log has of no order, and none beside a close: what a close fills the broker takes
+    from the pair, and a revision that crosses it on the way would give it back.
     """
     pair = stake.pair
-    if any(order.role is Role.CLOSE for order in stake.exits) or any(_is_ending(order) for order in pair):
+    if any(order.role is Role.CLOSE for order in stake.exits):
+        return ()
+    if any(_is_ending(order) or order.outlives(0) for order in pair):
         return ()
     hangs = any(order.native for order in pair) and stake.entry_rest > 0
     if stake.held <= 0 or hangs or not all(order.answered and not order.change_refused for order in pair):

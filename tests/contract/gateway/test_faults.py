@@ -367,6 +367,21 @@ def _change_kills(stage: Stage, client: Client) -> None:
     assert [one["lmtPrice"] for one in client.got("openOrder")] == ["1.10005", "1.1"]
 
 
+def _change_doubles(stage: Stage, client: Client) -> None:
+    order = client.place(orderType="LMT", lmtPrice="1.08000", tif="GTC")
+    stage.wait()
+    client.forget()
+    _ = client.place(orderId=order, orderType="LMT", lmtPrice="1.08005", tif="GTC")
+    stage.wait(5)
+    client.ask("reqOpenOrders")
+    stood = {(one["permId"], one["orderId"], one["lmtPrice"]) for one in client.got("openOrder")}
+    assert sorted(price for _, _, price in stood) == ["1.08", "1.08005"] and {id for _, id, _ in stood} == {str(order)}
+    client.ask("cancelOrder", orderId=order)
+    stage.wait(5)
+    ended = [one["permId"] for one in client.got("orderStatus", status="Cancelled")]
+    assert ended == [min(perm for perm, _, _ in stood)]
+
+
 def _orders_first(stage: Stage, client: Client) -> None:
     client.place(orderType="LMT", lmtPrice="1.10000", tif="GTC")
     stage.wait()
@@ -584,6 +599,7 @@ CHECKS: dict[str, Check] = {
     "client_id_taken": _client_id_taken,
     "no_next_id": _no_next_id,
     "change_kills": _change_kills,
+    "change_doubles": _change_doubles,
     "orders_first": _orders_first,
     "mute": _mute,
     "half_open": _half_open,

@@ -90,6 +90,34 @@ async def test_protection_that_does_not_end_in_three_seconds_keeps_the_close_bac
         assert desk.nets == [0, APPROVED, 0] and not desk.working() and len(desk.placed()) == 3
 
 
+@pytest.mark.parametrize("by_hand", [False, True])
+@shows("F20", "X1", "X4")
+async def test_a_close_waits_for_both_of_two_orders_under_one_reference(by_hand: bool, tmp_path: Path) -> None:
+    """The stop's new size became a second stop at the broker, and the cancel ends the first alone: no close is sent on
+    top of the other. It leaves once that was ended at TWS, or the market comes to it; nothing is sold twice."""
+    async with at_work(tmp_path) as desk:
+        desk.scene.server.fault("partial_then_cancel@BUY")
+        desk.scene.server.fault("change_doubles@STP*1")
+        _ = await desk.enter()
+        await desk.until(lambda: desk.alerted(Code.DRIFT_CRITICAL, Code.KILL_RAISED))
+        assert protection(desk) is Protection.EXCESS and len(desk.working()) == 3
+        position = desk.stake.position.position_id
+        desk.sign(Close(position, WORDS))
+        await desk.until(lambda: len(desk.working()) == 1)
+        await desk.leap(3)
+        await desk.until(lambda: desk.alerted(Code.CLOSE_NOT_SENT))
+        assert len(desk.placed()) == 5 and desk.at_broker() == HALF
+        if by_hand:
+            desk.scene.server.act("manual_cancel", symbol="EURUSD")
+            await desk.until(lambda: not desk.stake.exits)
+            desk.sign(Close(position, WORDS))
+        else:
+            desk.stage.move(*STOPPED)
+            await desk.leap(5)
+        await desk.reaches(State.CLOSED)
+        assert desk.nets == [0, HALF, 0] and not desk.working() and len(desk.placed()) == (6 if by_hand else 5)
+
+
 @shows("X1", "X4")
 async def test_protection_that_a_close_did_not_take_along_is_cancelled(tmp_path: Path) -> None:
     """A broker that was trusted with its groups had the children in another one, so that the close stood beside it:

@@ -666,7 +666,7 @@ class TestExits:
                 size = Quantity(known.echo.quantity - less)
                 echo = changed(known.echo, trigger=Price(Decimal(price)), quantity=size)
                 said = said_of(desk, stop, BrokerStatus.PRESUBMITTED)
-                await hear(desk, changed(said, perm_id=known.perm_ids[0], echo=echo, group=known.echo_group))
+                await hear(desk, changed(said, echo=echo, group=known.echo_group))
                 told[:] = [(a.event, a.text) for a in desk.bodies(Alert) if a.code == "ORDER_ALTERED"]
 
             await stands_at("1.082")

@@ -11,6 +11,7 @@ from attrs import evolve as changed
 
 from phoenix_adapters.brokers.mock.chaos import Dawdle, Lose, Silence
 from phoenix_core.acts.broker_said import Said
+from phoenix_core.acts.reconcile import book_of
 from phoenix_core.beads import (
     About,
     Alert,
@@ -31,7 +32,7 @@ from phoenix_core.beads import (
 )
 from phoenix_core.chain import Fault, StoreFault
 from phoenix_core.effects import CancelOrder, SendOrder
-from phoenix_core.facts import BrokerStatus, CancelSaid, CommissionSaid, ErrorSaid, Fact, FrameSaid
+from phoenix_core.facts import BrokerStatus, CancelSaid, CommissionSaid, ErrorSaid, Fact, FrameSaid, Snapshot
 from phoenix_core.gate.statements import Close
 from phoenix_core.kernel import decide, due
 from phoenix_core.orders import exit_ref
@@ -325,6 +326,23 @@ class TestLateWords:
             assert [(d.cause, d.broker_state) for d in drifts] == [
                 ("two_perm_ids", {"perm_ids": ",".join(map(str, sorted((said.perm_id, 78))))})
             ]
+
+        _ = walked(walk)
+
+    @shows("F20")
+    def test_a_picture_of_the_one_that_lives_agrees(self) -> None:
+        """The second order is over: what the next picture is held against is the first, as it was before."""
+
+        async def walk(desk: Stage) -> None:
+            desk.broker.script(Silence())
+            ref = ref_of(desk, await desk.enter())
+            said = said_of(desk, ref, BrokerStatus.SUBMITTED)
+            await hear(desk, said, changed(said, perm_id=78))
+            now = desk.clock.now()
+            picture = Snapshot(desk.broker.session(), now, now, complete=True, orders=(said,))
+            assert book_of(desk.desk, picture, desk.engine.world()).orders[ref].perm_id == 78
+            await hear(desk, changed(said, perm_id=78, status=BrokerStatus.CANCELLED))
+            assert book_of(desk.desk, picture, desk.engine.world()).orders[ref].perm_id == 77
 
         _ = walked(walk)
 

@@ -30,9 +30,11 @@ def walked(walk: Callable[[Stage], Coroutine[object, object, None]], made: Stage
 
 
 def said_of(desk: Stage, ref: str, status: BrokerStatus, filled: str = "0") -> OrderSaid:
-    """The broker's word on an order, injected."""
+    """The broker's word on an order, injected: on the one that it has under this reference, where it told of one."""
     account, session = desk.broker.account.tag, desk.broker.session()
-    return OrderSaid("test:1", session, ref, account, 77, 7, status, Quantity(Decimal(filled)))
+    known = desk.desk.orders.find(ref)
+    perm_id = known.perm_ids[0] if known is not None and known.perm_ids else 77
+    return OrderSaid("test:1", session, ref, account, perm_id, 7, status, Quantity(Decimal(filled)))
 
 
 async def hear(desk: Stage, *facts: Fact) -> None:

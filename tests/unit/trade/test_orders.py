@@ -198,6 +198,33 @@ def test_a_second_permanent_id_is_news_in_every_standing() -> None:
     assert news(known, order_said(REF, perm_id=0)) == ()
 
 
+@shows("F20")
+@pytest.mark.parametrize("order_of_ends", [(7, 8), (8, 7)])
+def test_of_two_orders_under_one_reference_each_ends_for_itself(order_of_ends: tuple[int, int]) -> None:
+    """One is over: the order is not, whichever it was; told again it is no news. A word that names neither of two ends
+    none. The end of the last is the end."""
+    first, last = order_of_ends
+    known = after(after(sent(), order_said(REF, perm_id=7, echo=entry_line())), order_said(REF, perm_id=8))
+    assert news(known, order_said(REF, B.CANCELLED, perm_id=0)) == ()
+    (body,) = news(known, order_said(REF, B.FILLED, 3, perm_id=first, echo=entry_line(9), completed=True))
+    assert (body.event, body.status, body.perm_id, body.echo) == (E.CHANGED, "FILLED", first, None)
+    one = applied(known, body, T0)
+    assert (one.end, one.standing, one.living_ids, one.echo) == (None, Standing.WORKING, (last,), entry_line())
+    assert news(one, order_said(REF, B.CANCELLED, perm_id=first)) == ()
+    assert news(one, order_said(REF, perm_id=last)) == ()
+    for perm_id in (last, 0):
+        assert after(one, order_said(REF, B.CANCELLED, perm_id=perm_id)).end is End.CANCELLED
+
+
+@shows("F20")
+def test_a_second_permanent_id_may_be_heard_of_by_its_end() -> None:
+    """The first lives on: what ended was another."""
+    known = after(after(sent(), order_said(REF, perm_id=7)), order_said(REF, B.CANCELLED, perm_id=8))
+    assert (known.end, known.perm_ids, known.living_ids) == (None, (7, 8), (7,))
+    unnamed = after(sent(), order_said(REF, perm_id=0))
+    assert after(unnamed, order_said(REF, B.CANCELLED, perm_id=8)).end is End.CANCELLED
+
+
 @shows("F12")
 def test_held_is_not_refused() -> None:
     """Held (a short locate, say) is working and known; once let go it works again."""

@@ -210,6 +210,17 @@ def test_a_second_stop_is_too_much() -> None:
     assert protection(log) is P.EXCESS
 
 
+@shows("F20")
+def test_an_order_that_stands_twice_is_too_much() -> None:
+    """Both of the two may execute; with one of them over it is what it was."""
+    log = held()
+    assert protection(log) is P.FULL
+    log.append(*news(log.order(STOP_REF), order_said(STOP_REF, perm_id=8)))
+    assert protection(log) is P.EXCESS
+    log.append(*news(log.order(STOP_REF), order_said(STOP_REF, B.CANCELLED, perm_id=8)))
+    assert protection(log) is P.FULL
+
+
 @pytest.mark.parametrize(("exited", "expected"), [(10, P.EXCESS), (11, P.EXCESS)])
 def test_with_nothing_held_every_exit_is_too_much(exited: int, expected: Protection) -> None:
     """Net zero with exits still working: each of them would open the reverse."""
@@ -569,6 +580,16 @@ class TestResizing:
         log.append(order_bead(log.order(STOP_REF), OrderEvent.CANCEL_REQUESTED))
         assert resizes(log.stake) == ()
         log.append(order_bead(log.order(STOP_REF), OrderEvent.CANCEL_REFUSED))
+        assert [each.ref for each in resizes(log.stake)] == [STOP_REF, TARGET_REF]
+
+    @shows("F20")
+    def test_not_of_what_stands_twice(self) -> None:
+        """Nobody knows which of the two a revision would change; once one of them is over, it follows."""
+        log = held(filled=4)
+        tell(log, REF, B.CANCELLED, 4)
+        log.append(*news(log.order(STOP_REF), order_said(STOP_REF, perm_id=8)))
+        assert resizes(log.stake) == ()
+        log.append(*news(log.order(STOP_REF), order_said(STOP_REF, B.CANCELLED, perm_id=8)))
         assert [each.ref for each in resizes(log.stake)] == [STOP_REF, TARGET_REF]
 
     def test_the_last_unit_too(self) -> None:
