@@ -223,6 +223,9 @@ ACTS: Final[Mapping[str, Act]] = {
         "close all connections and the port for so many seconds",
         _restart, (), ("seconds",),
     ),
+    "reset_ids": Act(
+        "order ids begin at 1 again, as by TWS's button", lambda gateway, given: gateway.venue.book.reset_ids()
+    ),
     "log_out": Act("nobody is logged in any more", lambda gateway, given: gateway.log_out()),
     "log_in": Act("a human logs in", lambda gateway, given: gateway.log_in()),
 }  # fmt: skip

@@ -142,6 +142,11 @@ class Book:
         """The lowest order id that a client may use."""
         return self.last_id.get(client_id, 0) + 1
 
+    def reset_ids(self) -> None:
+        """Every client begins at 1 again; what was done under an id today is still told under it."""
+        self.last_id = {}
+        self.by_id = {key: order for key, order in self.by_id.items() if order.stage is not Stage.DONE}
+
     def add(self, order: Order) -> None:
         """Take an order in; the second order of one id is found by its permanent id only."""
         if order.order_id:

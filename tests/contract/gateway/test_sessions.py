@@ -70,6 +70,24 @@ def test_the_next_id_continues_after_what_was_used() -> None:
     assert stage.connect(8).last("nextValidId")["orderId"] == "1"
 
 
+def test_ids_that_were_reset_are_used_again_and_stand_beside_the_days_executions() -> None:
+    """TWS's own button: the next order has the number of the first, and so has what the first executed."""
+    stage = Stage.up()
+    client = stage.connect(7)
+    assert client.place() == 1
+    stage.wait()
+    stage.do("reset_ids")
+    again = stage.connect(8)
+    again.ask("reqIds")
+    assert again.last("nextValidId")["orderId"] == "1"
+    client.forget()
+    client.place(orderId=1, orderType="LMT", lmtPrice="1.08", orderRef="second")
+    stage.wait()
+    client.ask("reqExecutions", reqId=9)
+    (told,) = client.got("execDetails")
+    assert (told["orderId"], told["orderRef"], client.status(1)) == ("1", "", "Submitted")
+
+
 @shows("CV_S33_14_PACING_VIOLATION")
 def test_the_third_excess_of_fifty_a_second_ends_the_session() -> None:
     """Error 100 twice, at the third the socket is closed; the message that was too much is not taken in."""

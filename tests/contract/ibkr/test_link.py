@@ -15,6 +15,8 @@ from phoenix_adapters.brokers.ibkr.pacing import Pacer
 from phoenix_adapters.brokers.ibkr.session import Session
 from phoenix_adapters.brokers.ibkr.times import hours, instant, zone_of, zone_said
 from phoenix_adapters.gateway import Setup
+from phoenix_adapters.wire import frame, hello, to_server
+from phoenix_adapters.wire.framing import LENGTH_BYTES, PREFIX
 from phoenix_core.facts import (
     BrokerStatus,
     CancelSaid,
@@ -26,7 +28,7 @@ from phoenix_core.facts import (
     OrderSaid,
 )
 from phoenix_core.values import Price
-from tests.contract.broker.orders import LOTS, bracket
+from tests.contract.broker.orders import LOTS, NUMBER, bracket
 from tests.contract.broker.suite import SYMBOL, enter, events, filled, fills, of, ready, words
 from tests.contract.ibkr.scene import Scene, played
 from tests.showing import shows
@@ -67,6 +69,43 @@ async def test_a_picture_that_does_not_end_is_incomplete_and_names_what_is_missi
         # The first question after one that timed out may meet the other's late end, and does not take it for its own.
         _ = await scene.broker.snapshot()
         assert (await scene.broker.snapshot()).complete
+
+
+async def trade_under_our_client_id(scene: Scene, order_id: int) -> None:
+    """Another program, with our client id and no reference: it buys, and hangs up."""
+    _, writer = await asyncio.open_connection(scene.host, 4002)
+    greeting = hello().encode()
+    writer.write(PREFIX + len(greeting).to_bytes(LENGTH_BYTES, "big") + greeting)
+    contract = {"symbol": "EUR", "secType": "CASH", "currency": "USD", "exchange": "IDEALPRO"}
+    terms = {"action": "BUY", "totalQuantity": 20_000, "orderType": "MKT", "tif": "DAY", "account": NUMBER}
+    writer.write(frame(to_server("startApi", 178, clientId=17)))
+    writer.write(frame(to_server("placeOrder", 178, orderId=order_id, **contract, **terms)))
+    await scene.until(lambda: scene.server.core.venue.book.executions)
+    writer.close()
+    await scene.until(lambda: not scene.server.core.board.ready())
+
+
+@shows("L13", "F20", "F50")
+async def test_what_another_program_executed_under_our_client_and_order_id_is_not_ours() -> None:
+    """The ids were issued again since: an execution of this morning carries the number of our entry, and no reference.
+    It fills nothing of ours, in the feed and in the picture."""
+    async with played() as scene:
+        await ready(scene)
+        bought = (await enter(scene)).ref
+        number = next(said.order_id for said in of(scene, FrameSaid) if said.ref == bought)
+    async with played() as scene:
+        await trade_under_our_client_id(scene, number)
+        scene.server.act("reset_ids")
+        scene.server.fault("never_fill@BUY")
+        await ready(scene)
+        order = bracket(scene.broker.instruments()[SYMBOL], scene.account)
+        scene.broker.hand_over(order)
+        await scene.until(lambda: any(word.status.is_working for word in words(scene, order.ref)))
+        assert next(said.order_id for said in of(scene, FrameSaid) if said.ref == order.ref) == number
+        scene.facts.clear()
+        assert await scene.broker.resynchronise()
+        told = (*(await scene.broker.snapshot()).executions, *scene.broker.drain())
+        assert [said.ref for said in told if isinstance(said, ExecutionSaid)] == ["", "", ""]
 
 
 # A position of our account without its quantity, and an execution of ours on no side that there is.

@@ -51,15 +51,16 @@ class TestWhose:
 
     @shows("F10", "F22")
     def test_an_execution_is_of_the_reference_that_it_says(self) -> None:
-        """Whatever its order id names by now; where it says none, its permanent id is asked, and then the order id."""
+        """Whatever its order id names by now; where it says none, its permanent id is asked, and then the order id: of
+        one that is told as it happens. An answer may be of another order that had the id."""
         made, record = translator(), {"clientId": OURS, "orderId": 5, "execId": "e.01", "side": "BOT"}
         record |= {"shares": 1, "price": 2}
         made.names.bind(5, "P1another")
         told = [
-            made.execution(said(**record, orderRef=ref, permId=perm), NOON).ref
-            for ref, perm in ((REF, 77), ("", 77), ("", 0))
+            made.execution(said(**record, reqId=asked, orderRef=ref, permId=perm), NOON).ref
+            for asked, ref, perm in ((3, "", 77), (3, REF, 77), (3, "", 77), (-1, "", 77), (-1, "", 0), (-1, "", 78))
         ]
-        assert told == [REF, REF, "P1another"]
+        assert told == ["", REF, REF, REF, "P1another", "P1another"]
 
     @pytest.mark.parametrize("teacher", ["execution", "openOrder", "completedOrder"])
     @shows("F20")

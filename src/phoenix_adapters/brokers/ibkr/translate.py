@@ -37,6 +37,7 @@ SIDES: Final = {"BOT": Side.BUY, "SLD": Side.SELL}
 _SEC_TYPES: Final = {one.value: one for one in SecType}
 _ACTIONS: Final = {one.value: one for one in Side}
 _TIFS: Final = {one.value: one for one in Tif}
+LIVE: Final = "-1"  # the number of a question, where an execution answers none
 _NOTHING: Final = Quantity(Decimal(0))
 
 
@@ -183,7 +184,9 @@ class Translator:
         shares, price = number(record["shares"]), number(record["price"])
         if shares is None or price is None or not record["execId"] or record["side"] not in SIDES:
             raise WireError(f"execution {record['execId'][:40]!r} has no quantity, price, side or id")
-        ref = ref or self.names.ref_of(client, order_id, perm_id)
+        # What is told of the day, and not as it happens, may name an id of ours as another program had it this morning.
+        lately = order_id if record["reqId"] == LIVE else 0
+        ref = ref or self.names.ref_of(client, lately, perm_id)
         if ref and perm_id:
             self.names.perms[perm_id] = ref
         return ExecutionSaid(
