@@ -58,7 +58,7 @@ class TestWhose:
         made.names.bind(5, "P1another")
         told = [
             made.execution(said(**record, reqId=asked, orderRef=ref, permId=perm), NOON).ref
-            for asked, ref, perm in ((3, "", 77), (3, REF, 77), (3, "", 77), (-1, "", 77), (-1, "", 0), (-1, "", 78))
+            for asked, ref, perm in ((3, "", 77), (-1, REF, 77), (3, "", 77), (-1, "", 77), (-1, "", 0), (-1, "", 78))
         ]
         assert told == ["", REF, REF, REF, "P1another", "P1another"]
 
