@@ -20,6 +20,8 @@ FRAME_BYTES_MAX: Final = 16 * 1024 * 1024
 INTEGER_DIGITS_MAX: Final = 20  # a 64-bit integer and its sign
 UNSET_DOUBLE: Final = "1.7976931348623157E308"
 UNSET_INTEGER: Final = "2147483647"
+# Where a quantity is decimal it may be that of another type: the vendor's own reader takes all of these for "unset".
+UNSET: Final = frozenset({UNSET_DOUBLE, UNSET_INTEGER, "9223372036854775807", "-9223372036854775808"})
 _UNSET_FROM: Final = Decimal("1.7E308")  # whatever rounding a peer gave its word for "unset"
 
 
@@ -43,8 +45,8 @@ def text(value: object) -> str:
 
 
 def number(written: str) -> Decimal | None:
-    """A number as TWS writes it, or None where it says nothing: an empty field, or one of its two words for 'unset'."""
-    if not written or written in (UNSET_DOUBLE, UNSET_INTEGER):
+    """A number as TWS writes it, or None where it says nothing: an empty field, or one of its words for 'unset'."""
+    if not written or written in UNSET:
         return None
     try:
         value = Decimal(written)

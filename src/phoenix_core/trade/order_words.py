@@ -20,6 +20,9 @@ from phoenix_core.values import text_hash
 ENDING_CODES: Final = frozenset({103, 106, 107, 109, 110, 111, 133, 200, 201, 203, 321, 434, 460, 10289})
 # The codes that say: held, not refused.
 HOLDING_CODES: Final = frozenset({399, 404})
+# Unless these words stand beside the first of them, which TWS has for every warning about an order: too small for
+# IDEALPRO, it is routed to others, and works.
+NOT_HELD: Final = "odd lot"
 # The codes that say: this cancel did nothing. What became of the order, only its own status says.
 NOT_CANCELLED_CODES: Final = frozenset({135, 136, 161, 10147, 10148})
 # What a request gets that TWS does not take, also a cancel: its API was switched to read-only meanwhile.
@@ -114,7 +117,7 @@ def error_news(known: Known, said: ErrorSaid) -> tuple[Order, ...]:
         return (_coded(known, said, OrderEvent.ENDED, End.REJECTED.value),)
     if known.end is not None:
         return ()
-    if said.code in HOLDING_CODES:
+    if said.code in HOLDING_CODES and NOT_HELD not in said.text:
         return () if known.standing is Standing.HELD else (_coded(known, said, OrderEvent.HELD),)
     if _refuses_cancel(known, said.code):
         return (_coded(known, said, OrderEvent.CANCEL_REFUSED),)

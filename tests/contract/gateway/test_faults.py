@@ -10,6 +10,7 @@ from attrs import evolve
 
 from phoenix_adapters.gateway import MENU, Faults, UnknownFault
 from phoenix_adapters.wire import hello
+from phoenix_core.trade.order_words import NOT_HELD
 from tests.contract.gateway.stage import CALM, EURUSD, Check, Client, Stage
 
 FILLED = ["openOrder", "PreSubmitted", "execDetails", "openOrder", "Filled"]
@@ -249,7 +250,7 @@ def _price_preset(stage: Stage, client: Client) -> None:
 def _odd_lot(stage: Stage, client: Client) -> None:
     order = client.place(totalQuantity=1_000)
     stage.wait()
-    assert "399" in client.story(order)
+    assert NOT_HELD in client.last("error", code=399, id=order)["message"]
     assert client.status(order) == "Filled"
 
 

@@ -547,3 +547,18 @@ def test_a_held_entry_is_cancelled_once(code: int) -> None:
         assert events == [OrderEvent.HELD]
 
     _ = walked(walk)
+
+
+@shows("F14")
+def test_an_odd_lot_is_not_held() -> None:
+    """The same code, and words that say that the order works: kept, and nothing is asked to end."""
+    words = "Warning: Your order size is below the EUR 20000 IdealPro minimum and will be routed as an odd lot order."
+
+    async def walk(desk: Stage) -> None:
+        desk.broker.script(Silence())
+        ref = ref_of(desk, await desk.enter())
+        kept = left(desk, ErrorSaid("m", desk.broker.session(), 399, f"Order Message:\n{words}", ref))
+        assert [body.about for body in kept if isinstance(body, Observation)] == [About.UNKNOWN_CODE]
+        assert len(kept) == 1
+
+    _ = walked(walk)
