@@ -138,9 +138,11 @@ class LinkKeeper:
             self.spawn(self._synchronise())
 
     async def _synchronise(self) -> None:
+        """Have everything told again. A session in which that does not end (an answer without its end, an API that may
+        only read) is looked at all the same: a picture says what is missing, and a human hears of the third."""
         self._synchronised_at, self._synchronising = self.clock.now().ticks, True
         try:
-            if await self.broker.resynchronise():
+            if await self.broker.resynchronise() or self.up:
                 await self._look()
         finally:
             self._synchronising = False

@@ -68,7 +68,7 @@ OF_ORDERS: Final[Mapping[str, Fault]] = {
     "price_preset": Fault("the broker moves limit and stop prices by one tick"),
     "odd_lot_399": Fault("399 for currency orders below 20,000 units; the order is live"),
     "unknown_code": Fault("a code that nobody knows comes for a live order", "10999"),
-    "readonly": Fault("321: the API is in Read-Only mode"),
+    "readonly": Fault("321: the API is in Read-Only mode; it tells neither our open orders nor completed ones"),
     "broker_cancels": Fault("the broker cancels each order by itself after this many seconds", "1"),
     "change_kills": Fault("a change is taken, then not, and the order ends with it: Cancelled, 202, 201"),
     "change_doubles": Fault("a change becomes a second order under the same id; the first lives on, unchanged"),

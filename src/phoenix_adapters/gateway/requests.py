@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from phoenix_adapters.gateway import entries, life, records
-from phoenix_adapters.gateway.checks import No
+from phoenix_adapters.gateway.checks import READ_ONLY, No
 from phoenix_adapters.gateway.desk import Desk, Handler, error, send_all
 from phoenix_adapters.gateway.inquiries import INQUIRIES
 from phoenix_adapters.gateway.orders import MANUAL, Order
 from phoenix_adapters.gateway.sessions import Session
-from phoenix_adapters.wire import Record, whole
+from phoenix_adapters.wire import UNSET_INTEGER, Record, whole
 
 _ONLY_CLIENT_0: Final = No(
     321, "Error validating request.-'b1' : cause - Only the default client (i.e 0) can auto bind orders."
@@ -97,7 +97,17 @@ def _shown(desk: Desk) -> Iterable[Order]:
     return (one for one in desk.venue.book.open_orders() if one.status != "PendingSubmit")
 
 
+def _read_only(desk: Desk, session: Session) -> bool:
+    """Whether the API is in Read-Only mode: it then tells no orders, and says so of no question by its number."""
+    refused = desk.faults.has("readonly")
+    if refused:
+        error(desk, session, UNSET_INTEGER, READ_ONLY)
+    return refused
+
+
 def _open_orders(desk: Desk, session: Session, record: Record) -> None:
+    if _read_only(desk, session):
+        return
     mine = session.client_id
     _show_orders(desk, session, (one for one in _shown(desk) if one.client_id == mine))
 
@@ -112,6 +122,8 @@ def _auto_open_orders(desk: Desk, session: Session, record: Record) -> None:
 
 
 def _completed_orders(desk: Desk, session: Session, record: Record) -> None:
+    if _read_only(desk, session):
+        return
     api_only = record["apiOnly"] in ("1", "True")
     rows = (
         records.completed_order(one, desk.callbacks.zone)

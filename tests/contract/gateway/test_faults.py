@@ -258,6 +258,11 @@ def _readonly(stage: Stage, client: Client) -> None:
     assert market(stage, client) == ["321"]
     client.ask("cancelOrder", orderId=1)
     assert len(client.got("error", code=321)) == 2
+    client.forget()
+    for question in ("reqOpenOrders", "reqCompletedOrders"):
+        client.ask(question)
+    assert [one["id"] for one in client.got("error", code=321)] == ["2147483647"] * 2
+    assert not client.got("openOrderEnd") and not client.got("completedOrdersEnd")
 
 
 def _broker_cancels(stage: Stage, client: Client) -> None:

@@ -54,7 +54,7 @@ async def test_protection_that_a_preset_changed_is_no_protection(tmp_path: Path)
         assert desk.stands(State.FILLED) and len(desk.placed()) == 3
 
 
-@pytest.mark.parametrize("fault", ["reject_margin", "reject_symbol", "reject_permission", "readonly"])
+@pytest.mark.parametrize("fault", ["reject_margin", "reject_symbol", "reject_permission", "readonly@BUY"])
 @shows("L3", "F13", "S32-CON-10", "S33-CON-08", "CV_S33_10_PAPER_ORDER_REJECT")
 async def test_a_refused_entry_ends_rejected_and_is_never_sent_again(fault: str, tmp_path: Path) -> None:
     """By its code and an executions answer without it; the frames of one bracket, and no more."""

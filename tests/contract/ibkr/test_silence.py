@@ -22,14 +22,16 @@ from attrs import Factory, define
 from phoenix_adapters.brokers.ibkr.broker import IbkrBroker
 from phoenix_adapters.seams.files import write_whole
 from phoenix_cli.wiring.round_trip import SIGNAL, approve
-from phoenix_core.beads import Verdict
+from phoenix_core.beads import Alert, AlertEvent, Verdict
 from phoenix_core.facts import FrameSaid
 from phoenix_core.gate.statements import Decide
 from phoenix_core.kernel import ClearedOrder
 from phoenix_core.values import State, derived_id, utc_text
+from phoenix_core.watch.codes import Code
+from phoenix_core.watch.compare import UNKNOWN_MAX
 from tests.contract.broker.orders import NUMBER
 from tests.contract.broker.suite import PATIENCE_S
-from tests.contract.ibkr.desk import Desk, at_work
+from tests.contract.ibkr.desk import RECONNECTED_S, Desk, at_work
 from tests.contract.ibkr.scene import WEDNESDAY, Scene
 from tests.showing import shows
 
@@ -189,3 +191,35 @@ async def test_a_stopped_gateway_process_gets_no_frame_without_a_young_round_tri
         if left:
             await desk.reaches(State.MANAGED)
         assert all(age <= YOUNG for age in witness.ages) and len(witness.ages) in (0, 3)
+
+
+@pytest.mark.parametrize("fault", ["snapshot_never_ends=executions", "readonly"])
+@shows("L8", "F81", "I13")
+async def test_a_session_that_never_gets_whole_is_told(fault: str, tmp_path: Path) -> None:
+    """The gateway is back, and one of its answers never ends, or its API may only read: the link stands, and a human
+    hears that no picture is whole. Where it is whole again that is over."""
+    async with at_work(tmp_path) as desk:
+
+        def streak() -> int:
+            return desk.stage.desk.observations.unknown_streak
+
+        desk.scene.broker.answer_within_s = 0.2
+        desk.scene.server.fault(fault)
+        desk.scene.cut()
+        await desk.until(lambda: not desk.stage.engine.link.up)
+        desk.scene.clock.leap(5)
+        desk.scene.server.poke()
+        await desk.until(lambda: desk.alerted(Code.LINK_RESTORED), RECONNECTED_S)
+        for looks in range(1, UNKNOWN_MAX + 1):
+            await desk.until(lambda: streak() >= looks)  # noqa: B023 -- awaited at once
+            assert desk.alerted(Code.RECONCILIATION_UNKNOWN) is (streak() >= UNKNOWN_MAX)
+            desk.scene.clock.leap(11)
+            desk.scene.server.poke()
+        assert not desk.stage.engine.link.synchronised
+        desk.scene.broker.answer_within_s = 3.0
+        desk.scene.server.clear(fault.partition("=")[0])
+        desk.scene.clock.leap(11)
+        desk.scene.server.poke()
+        await desk.until(lambda: desk.stage.engine.link.synchronised)
+        told = Code.RECONCILIATION_UNKNOWN.value
+        await desk.until(lambda: any(a.event is AlertEvent.RESOLVED for a in desk.bodies(Alert) if a.code == told))
