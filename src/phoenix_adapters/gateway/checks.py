@@ -33,12 +33,18 @@ NO_DEFINITION: Final = No(200, "No security definition has been found for the re
 READ_ONLY: Final = No(321, "Error validating request.-'bM' : cause - The API interface is currently in Read-Only mode.")
 PERMISSION: Final = No(460, "No trading permissions.")
 OFF_TICK: Final = No(110, "The price does not conform to the minimum price variation for this contract.")
+PRECAUTION: Final = No(
+    451,
+    "The following order exceeds the Total Value Limit of 100,000 USD."
+    " Restriction is specified in Precautionary Settings of Global Configuration/Presets.",
+)
 
 _FAULTS: Final[Mapping[str, No]] = {
     "readonly": READ_ONLY,
     "reject_symbol": NO_DEFINITION,
     "reject_permission": PERMISSION,
     "reject_price": OFF_TICK,
+    "reject_precaution": PRECAUTION,
 }
 
 

@@ -58,6 +58,7 @@ OF_ORDERS: Final[Mapping[str, Fault]] = {
     "reject_symbol": Fault("new orders: 200, no security definition"),
     "reject_permission": Fault("new orders: 460, no trading permission"),
     "reject_price": Fault("new orders: 110, price not on the tick"),
+    "reject_precaution": Fault("new orders: 451, beyond a limit of the gateway's own precautionary settings"),
     "reject_status_first": Fault("a rejected order's status comes before the error that explains it"),
     "reject_as_cancelled": Fault("a rejected order's status is Cancelled, not Inactive"),
     "fill_after_reject": Fault("a rejected order executes all the same"),

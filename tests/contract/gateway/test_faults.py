@@ -575,6 +575,7 @@ CHECKS: dict[str, Check] = {
     "reject_symbol": story("200"),
     "reject_permission": story("460"),
     "reject_price": story("110"),
+    "reject_precaution": story("451"),
     "reject_status_first": _status_first,
     "reject_as_cancelled": _as_cancelled,
     "fill_after_reject": _fill_after_reject,

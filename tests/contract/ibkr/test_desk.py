@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from phoenix_cli.wiring.round_trip import approve, drop_signal
+from phoenix_core.beads import Observation
 from phoenix_core.values import State
+from phoenix_core.watch.codes import Code
 from tests.contract.ibkr.desk import RECONNECTED_S, at_work
 from tests.showing import shows
 
@@ -64,6 +66,20 @@ async def test_a_refused_entry_ends_rejected_and_is_never_sent_again(fault: str,
         await desk.reaches(State.REJECTED)
         assert any("The broker rejected an order" in line for line in desk.stage.tale.lines)
         assert len(desk.placed()) == len(set(desk.placed())) == 3
+
+
+@shows("F14", "L2", "L3", "I1", "I9")
+async def test_a_code_of_no_list_ends_nothing_and_stalls(tmp_path: Path) -> None:
+    """The gateway's own settings refuse the entry, and say no more: its code is kept, a minute later it is STALLED and
+    told, and nothing is sent again."""
+    async with at_work(tmp_path) as desk:
+        desk.scene.server.fault("reject_precaution@BUY")
+        await desk.enter()
+        kept = {"code": "451"}.items()
+        await desk.until(lambda: any(kept <= one.facts.items() for one in desk.bodies(Observation)))
+        await desk.leap(61)
+        await desk.reaches(State.STALLED)
+        assert desk.alerted(Code.POSITION_STALLED) and len(desk.placed()) == len(set(desk.placed())) == 3
 
 
 @shows("F02", "F24", "F26", "I1", "I9")
