@@ -47,6 +47,7 @@ OF_ORDERS: Final[Mapping[str, Fault]] = {
     "unset_avg_price": Fault("average prices say 1.797e308"),
     "commission_first": Fault("commissionReport comes before its execDetails"),
     "commission_late": Fault("commissionReport comes after this many seconds", "60"),
+    "commission_pending": Fault("commissionReport says -1.0 at once, and the amount after this many seconds", "1"),
     "commission_never": Fault("commissionReport never comes live"),
     "partial_fill": Fault("half fills; the rest after this many seconds", "2"),
     "partial_hold": Fault("half fills; the rest waits until this is switched off"),

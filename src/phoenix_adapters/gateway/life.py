@@ -26,6 +26,7 @@ from phoenix_adapters.gateway.venue import Venue
 
 IDEALPRO_MINIMUM: Final = 20_000  # base units; smaller orders are filled, at worse prices
 SHORTABLE: Final = "Order held while securities are located."
+_PENDING: Final = Decimal(-1)  # what TWS writes of a commission that it does not know yet
 _FX_RATE: Final = Decimal("0.00002")
 _FX_MINIMUM: Final = Decimal("2.00")
 _STOCK_EACH: Final = Decimal("0.005")
@@ -306,9 +307,11 @@ def _announce(venue: Venue, order: Order, execution: Execution) -> None:
         tells.execution(evolve(execution, exec_id=venue.book.next_exec_id()))
     if "commission" in sequence or faults.takes("commission_never", order.sent):
         return
-    late = faults.seconds("commission_late", order.sent)
-    if late is not None:
-        venue.schedule.at(venue.now + late, say["commission"])
+    late, pending = (faults.seconds(name, order.sent) for name in ("commission_late", "commission_pending"))
+    if pending is not None:
+        tells.commission(evolve(execution, commission=_PENDING, realized=None))
+    if late is not None or pending is not None:
+        venue.schedule.at(venue.now + (late or pending or timedelta(0)), say["commission"])
     else:
         venue.after(venue.timing.commission_ms, say["commission"])
 

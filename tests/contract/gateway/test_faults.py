@@ -161,6 +161,12 @@ def _commission_first(stage: Stage, client: Client) -> None:
     assert names.count("commissionReport") == 1
 
 
+def _commission_pending(stage: Stage, client: Client) -> None:
+    market(stage, client, 3)
+    told = [(one["execId"], one["commission"]) for one in client.got("commissionReport")]
+    assert [amount for _, amount in told] == ["-1", "2"] and len({exec_id for exec_id, _ in told}) == 1
+
+
 def _commission_never(stage: Stage, client: Client) -> None:
     market(stage, client, 600)
     assert client.got("execDetails")
@@ -565,6 +571,7 @@ CHECKS: dict[str, Check] = {
     "unset_avg_price": _unset_average,
     "commission_first": _commission_first,
     "commission_late": _late(60, "commissionReport"),
+    "commission_pending": _commission_pending,
     "commission_never": _commission_never,
     "partial_fill": _partial_fill,
     "partial_hold": _partial_hold,

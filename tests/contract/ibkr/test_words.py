@@ -184,6 +184,18 @@ async def test_a_commission_before_its_execution_is_kept() -> None:
         assert {one.exec_id for one in of(scene, CommissionSaid)} == fills(scene, order.ref).keys()
 
 
+@shows("L7", "F78")
+async def test_a_commission_to_come_is_none_yet() -> None:
+    """-1.0 is TWS's word for it, and no rebate of a dollar: what counts is the amount that follows."""
+    async with played() as scene:
+        await ready(scene)
+        scene.server.fault("commission_pending=0.05@BUY")
+        order = await enter(scene)
+        await scene.until(lambda: of(scene, CommissionSaid))
+        assert len(fills(scene, order.ref)) == 1
+        assert [one.amount for one in of(scene, CommissionSaid)] == [2]
+
+
 @pytest.mark.parametrize(
     "fault", ["fill_before_ack", "drop_ack", "drop_status", "status_before_exec", "duplicate_status"]
 )

@@ -37,6 +37,8 @@ SIDES: Final = {"BOT": Side.BUY, "SLD": Side.SELL}
 _SEC_TYPES: Final = {one.value: one for one in SecType}
 _ACTIONS: Final = {one.value: one for one in Side}
 _TIFS: Final = {one.value: one for one in Tif}
+# A commission that TWS does not know yet. The first amount that is said of an execution is the one that counts.
+PENDING: Final = Decimal(-1)
 LIVE: Final = "-1"  # the number of a question, where an execution answers none
 _NOTHING: Final = Quantity(Decimal(0))
 
@@ -204,9 +206,9 @@ class Translator:
         )
 
     def commission(self, record: Record) -> CommissionSaid | None:
-        """A commissionReport; one without an amount says nothing yet."""
+        """A commissionReport; one without an amount, or with TWS's word for one to come, says nothing yet."""
         amount, realized = number(record["commission"]), number(record["realizedPNL"])
-        if amount is None:
+        if amount is None or amount == PENDING:
             return None
         return CommissionSaid(
             message=self.message(),
