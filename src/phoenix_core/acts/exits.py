@@ -118,7 +118,7 @@ def _waiting(desk: Desk, said: says.Close, signed: carry.Signed, patient: bool, 
         return None
     if said.quantity is None and patient and world.link.up and shown_of(desk, way.stake, world) is None:
         return denied(refusal(Reason.SNAPSHOTS_MISSING, detail="this session's first whole picture is on its way"))
-    if way.plan.step not in STAGED or _no_close(desk, said, way, world) is not None:
+    if way.plan.step not in STAGED or _no_close(desk, said, signed, way, world) is not None:
         return None
     return _staged(desk, way, "close", signed.command_id, world)
 
@@ -177,7 +177,7 @@ def _close(desk: Desk, said: says.Close, signed: carry.Signed, world: World) -> 
     way = _way_out(desk, said.position, world, _part(said, signed), signed.at)
     if isinstance(way, Refusal):
         return denied(way)
-    no = _no_close(desk, said, way, world)
+    no = _no_close(desk, said, signed, way, world)
     if no is not None:
         return denied(no)
     if way.plan.step is not exits.Step.SEND:
@@ -190,12 +190,15 @@ def _size(said: says.Close, way: WayOut) -> Quantity:
     return said.quantity if said.quantity is not None else way.plan.quantity
 
 
-def _no_close(desk: Desk, said: says.Close, way: WayOut, world: World) -> Refusal | None:
+def _no_close(desk: Desk, said: says.Close, signed: carry.Signed, way: WayOut, world: World) -> Refusal | None:
     """Why what a human asked for will not leave: read before any protection is asked to end for it."""
     if way.plan.step in (exits.Step.WAIT, exits.Step.GIVE_UP):
         return None
+    if way.plan.step is exits.Step.CANCEL_FIRST and is_over(signed.at, world.now, exits.ENDS_FOR):
+        return refusal(Reason.EXIT_EXPIRED, detail="signed too long ago to wait until its protection has ended")
     size, most = _size(said, way), way.plan.quantity
-    if size > most and not (blocking(desk.drifts, way.position.pair) or world.snapshot is None):
+    sure = world.snapshot is not None and not blocking(desk.drifts, way.position.pair)
+    if size > most and (sure or way.plan.step is not exits.Step.SEND):  # X1 takes no such size, whoever typed it
         return refusal(Reason.EXIT_TOO_LARGE, detail=f"{plain(size)} of {plain(most)} held")
     card = world.instruments.get(way.position.pair)
     if card is not None and size < most and not on_grid(size, increment_of(card)):

@@ -53,6 +53,7 @@ from phoenix_core.values import (
 SIGNED_FOR: Final = timedelta(seconds=60)
 # How long a close waits for the ends of the protection that it replaces.
 PROTECTION_ENDS_WITHIN: Final = timedelta(seconds=3)
+ENDS_FOR: Final = SIGNED_FOR - PROTECTION_ENDS_WITHIN  # after that, a close would be too old by the time that it ended
 # How long a close of a part waits for its protection's new size; what is not confirmed by then has to end.
 SHRINKS_WITHIN: Final = timedelta(milliseconds=1500)
 PAIR: Final = (Role.STOP, Role.TARGET)
@@ -329,21 +330,20 @@ def _shrinking(stake: Stake, part: Part, now: Moment) -> Step | None:
     """What a close of a part does about its protection; None: that cannot be shrunk, or was not in time, and ends.
 
     A native pair keeps its parent's size while that may fill, and what was asked to end is not brought back. The new
-    size is asked for once, and not of an order of which the broker refused one.
+    size is asked for once, and not of an order of which the broker refused one; what has no answer yet, whoever asked
+    for it, is waited for as long. Of a pair of which one is gone, the one that is left shrinks.
     """
     pair, keeps = stake.pair, ARITHMETIC.subtract(stake.held, part.quantity)
     hangs = any(order.native for order in pair) and stake.entry_rest > 0
-    whole = {order.role for order in pair} == set(PAIR) and len(pair) == len(PAIR)
-    if keeps <= 0 or hangs or not whole or any(order.cancel_requested is not None for order in pair):
+    ends = any(order.cancel_requested is not None or order.change_refused for order in pair)
+    if keeps <= 0 or hangs or ends or len({order.role for order in pair}) < len(pair):
         return None
-    asked = [order.recorded for order in pair if order.recorded_seq > part.seq]
-    if any(order.change_refused for order in pair):
-        return None
-    if not all(order.answered for order in pair):
-        return Step.WAIT if asked and not any(is_over(since, now, SHRINKS_WITHIN) for since in asked) else None
+    silent = [order.recorded for order in pair if not order.answered]
+    if silent:
+        return None if any(is_over(since, now, SHRINKS_WITHIN) for since in silent) else Step.WAIT
     if all(stake.rest_of(order) <= keeps for order in pair):
         return Step.SEND
-    return None if asked else Step.SHRINK_FIRST
+    return None if any(order.recorded_seq > part.seq for order in pair) else Step.SHRINK_FIRST
 
 
 def makes_room(stake: Stake, now: Moment) -> bool:

@@ -11,15 +11,19 @@ from collections.abc import Collection, Iterable, Mapping
 
 from attrs import Factory, define
 
-from tests.chaos.model import leaving, rules
+from tests.chaos.model import leaving, parting, rules
 from tests.chaos.model.explore import Question
 from tests.chaos.model.leaving import Leaving
 from tests.chaos.model.leaving_played import held, leaving_of
 from tests.chaos.model.leaving_played import play as play_leaving
+from tests.chaos.model.parting import Parting
+from tests.chaos.model.parting_played import in_time, parting_of
+from tests.chaos.model.parting_played import play as play_parting
 from tests.chaos.model.played import Played, founded, intent_of, shared_of
 from tests.chaos.model.rules import LOOKS, Command, Intent, Shared, older
 
-View = tuple[Shared, Intent | Leaving]
+Part = Intent | Leaving | Parting
+View = tuple[Shared, Part]
 
 # Where the other intent is meanwhile, and how it came there.
 BYSTANDERS = {
@@ -52,11 +56,22 @@ def beside(state: str) -> Played:
     return played
 
 
-def judge(shared: Shared, intent: Intent | Leaving, command: Command) -> rules.Verdict | leaving.Verdict:
+def judge(shared: Shared, intent: Part, command: Command) -> rules.Verdict | leaving.Verdict | parting.Verdict:
     """The answer of the rules of the walk that this view is of."""
     if isinstance(intent, Leaving):
         return leaving.judge(shared, intent, command)
+    if isinstance(intent, Parting):
+        return parting.judge(shared, intent, command)
     return rules.judge(shared, intent, command)
+
+
+def played(desk: Played, view: Part, command: Command) -> tuple[str, Shared, Part]:
+    """What the production desk answers, and the same view of it afterwards."""
+    if isinstance(view, Leaving):
+        return play_leaving(desk, command), shared_of(desk), leaving_of(desk)
+    if isinstance(view, Parting):
+        return play_parting(desk, command), shared_of(desk), parting_of(desk)
+    return desk.play(0, command), shared_of(desk), intent_of(desk, 0)
 
 
 def beginnings(bystander: str) -> dict[View, Played]:
@@ -65,6 +80,8 @@ def beginnings(bystander: str) -> dict[View, Played]:
     for part in (False, True):
         desk = held(beside(bystander), part)
         desks[shared_of(desk), leaving_of(desk)] = desk
+        timed = in_time(desk.copied())
+        desks[shared_of(timed), parting_of(timed)] = timed
     return desks
 
 
@@ -108,11 +125,7 @@ def _asked(desk: Played, view: View, command: Command) -> tuple[Played, str]:
     after, want = desk if command.name in LOOKS else desk.copied(), judge(*view, command)
     other = intent_of(desk, 1)
     try:
-        got: tuple[str, Shared, Intent | Leaving]
-        if isinstance(view[1], Leaving):
-            got = (play_leaving(after, command), shared_of(after), leaving_of(after))
-        else:
-            got = (after.play(0, command), shared_of(after), intent_of(after, 0))
+        got = played(after, view[1], command)
     except AssertionError as error:
         return after, f"{command} in {view}: the desk breaks: {error}"
     if got != tuple(want):

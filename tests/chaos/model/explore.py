@@ -16,17 +16,17 @@ from typing import Final, NamedTuple
 
 from attrs import Factory, define, field
 
-from tests.chaos.model import again, leaving
+from tests.chaos.model import again, leaving, parting
 from tests.chaos.model import world as whole
 from tests.chaos.model.rules import Command, Intent, Shared
 from tests.chaos.model.world import Around, Log, Process, Signature, Step, Truth, World
 
-AnyWorld = World | leaving.World
-AnyStep = Step | leaving.Step
-Question = tuple[Shared, Intent | leaving.Leaving, Command]
-Part = (
-    Shared | Intent | Truth | Process | Signature | Around | leaving.Leaving | leaving.Truth | leaving.Run | bool | None
-)
+AnyWorld = World | leaving.World | parting.World
+AnyStep = Step | leaving.Step | parting.Step
+Question = tuple[Shared, Intent | leaving.Leaving | parting.Parting, Command]
+OfLeaving = leaving.Leaving | leaving.Truth | leaving.Run
+OfParting = parting.Parting | parting.Truth | parting.Run
+Part = Shared | Intent | Truth | Process | Signature | Around | OfLeaving | OfParting | bool | None
 
 
 class Opening(NamedTuple):
@@ -43,6 +43,8 @@ def steps(world: AnyWorld) -> Iterator[AnyStep]:
     """Everything that may happen next, in the walk that this world is of."""
     if isinstance(world, leaving.World):
         return leaving.steps(world)
+    if isinstance(world, parting.World):
+        return parting.steps(world)
     return again.steps(world) if world.around.again else whole.steps(world)
 
 
@@ -51,6 +53,9 @@ def broken_by(before: AnyWorld, step: AnyStep) -> str:
     if isinstance(before, leaving.World) or isinstance(step, leaving.Step):
         assert isinstance(before, leaving.World) and isinstance(step, leaving.Step), "a walk is of one kind of worlds"
         return leaving.broken_by(before, step)
+    if isinstance(before, parting.World) or isinstance(step, parting.Step):
+        assert isinstance(before, parting.World) and isinstance(step, parting.Step), "as above"
+        return parting.broken_by(before, step)
     return again.broken_by(before, step) if before.around.again else whole.broken_by(before, step)
 
 
@@ -75,7 +80,7 @@ def bare(filled: Opening, *labels: str, groups: bool) -> Opening:
 
 
 def _question(world: AnyWorld, i: int, command: Command) -> Question:
-    if isinstance(world, leaving.World):
+    if isinstance(world, leaving.World | parting.World):
         return world.shared, world.it, command
     return world.log.shared, world.log.intents[i], command
 
@@ -295,6 +300,93 @@ OPENINGS_LEAVING: Final = tuple(
 )
 
 
+def parted(*labels: str, groups: bool = False, part: bool = False, hands: bool = False) -> Opening:
+    """From where all is held, or two lots of three, on into the walk where a human closes a part."""
+    return _on(parting.beginning(groups, part, hands), (), labels)
+
+
+_ONE: Final = ("close 1", "asks for carry")
+_ASKED: Final = (*_ONE, "sends a resize", "resize_sent")
+_SMALL: Final = (*_ASKED, "the stop is changed", "the target is changed", "stop_says", "target_says")
+_PARTED: Final = (*_SMALL, "asks for carry", "sends a close", "close_sent")
+_GIVEN_UP: Final = (*_PARTED, "the close is cancelled", "close_ends", "asks for resize")
+_REFUSED: Final = (*_ASKED, "the stop is not changed", "stop_refuses")
+_IN_VAIN: Final = (*_ASKED, "time passes", "asks for carry")
+_ENDED_FIRST: Final = (*_REFUSED, "asks for carry", *_ENDED, "asks for carry", "sends a close", "close_sent")
+_JOINS: Final = (*_ONE, "sends a close", "close_sent")
+# The fifth walk: a human closes a part of what is held.
+OPENINGS_PARTING: Final = (
+    *(
+        parted(*labels)
+        for labels in (
+            (),
+            _ONE,
+            (*_ONE, "crash", "begin"),
+            _ASKED,
+            (*_ASKED, "session"),
+            (*_ASKED, "a lot leaves at the stop", "stop_fills"),
+            (*_SMALL, "a lot leaves at the stop", "stop_fills"),
+            ("close 2", "a lot leaves at the stop", "a lot leaves at the stop", "stop_fills"),
+            (*_ASKED, "close 1"),
+            _SMALL,
+            (*_SMALL, "asks for carry", "crash", "begin"),
+            (*_SMALL, "asks for carry", "loses a close", "close_dropped"),
+            _PARTED,
+            (*_PARTED, "a lot leaves at the stop"),
+            (*_PARTED, "a lot leaves at the close", "close_fills", "close_ends"),
+            (*_PARTED, "close"),
+            _GIVEN_UP,
+            (*_GIVEN_UP, "sends a resize", "resize_sent", "close 1"),
+            (
+                *_GIVEN_UP,
+                "sends a resize",
+                "resize_sent",
+                "the stop is not changed",
+                "stop_refuses",
+                "the target is changed",
+                "target_says",
+            ),
+            _REFUSED,
+            (*_REFUSED, "asks for carry"),
+            _ENDED_FIRST,
+            (*_ENDED_FIRST, "a lot leaves at the close", "close_fills", "close_ends"),
+            (
+                *_ENDED_FIRST,
+                "a lot leaves at the close",
+                "close_fills",
+                "close_ends",
+                "asks for restore",
+                "sends a again",
+                "again_sent",
+            ),
+            _IN_VAIN,
+            (*_IN_VAIN, "the stop is changed", "the target is changed"),
+            (*_IN_VAIN, "time passes", "time passes", "asks for carry", "close 1"),
+            ("close", "asks for carry", "time passes", "time passes", "asks for carry", *_TAKEN),
+            ("close 2", *_SMALL[1:], "asks for carry", "sends a close", "close_sent", "a lot leaves at the close"),
+            ("the target is cancelled", "target_ends", *_ONE),
+            ("a lot leaves at the target", "target_fills", "asks for resize", "close 1"),
+            ("a lot leaves at the target", "target_fills", *_ONE),
+            ("a lot leaves at the target", "target_fills", "close 2"),
+        )
+    ),
+    *(parted(*labels, groups=True) for labels in (_ONE, (*_JOINS, "a lot leaves at the close"))),
+    *(
+        parted(*labels, part=True)
+        for labels in (_ONE, (*_ONE, "the rest is cancelled", "entry_ends"), ("the last lot fills", "close 1"))
+    ),
+    *(
+        parted(*labels, hands=True)
+        for labels in (
+            ("the stop is moved", "stop_says", *_ONE),
+            (*_ASKED, "the stop is changed", "the stop is moved"),
+            (*_SMALL, "asks for carry", "the stop is made larger", "stop_says"),
+            ("the target is made", "target_says", *_ONE),
+        )
+    ),
+)
+
+
 @define
 class Parts:
     """Every part of a world that was ever met, by number: what a packed world refers to."""
@@ -312,7 +404,7 @@ class Parts:
 
     def pack(self, world: AnyWorld) -> bytes:
         """A world as numbers, its interchangeable parts in order."""
-        if isinstance(world, leaving.World):
+        if isinstance(world, leaving.World | parting.World):
             return array("I", map(self.number, world)).tobytes()
         number, (log, truths, engines, people, around) = self.number, world
         first, second = number(engines[0]), number(engines[1])
@@ -331,8 +423,10 @@ class Parts:
         """The world of these numbers."""
         whole = array("I")
         whole.frombytes(packed)
-        if len(whole) == len(leaving.World._fields):
+        if isinstance(self.parts[whole[1]], leaving.Leaving):
             return leaving.World(*(self.parts[n] for n in whole))  # type: ignore[arg-type]  # by place
+        if isinstance(self.parts[whole[1]], parting.Parting):
+            return parting.World(*(self.parts[n] for n in whole))  # type: ignore[arg-type]  # by place
         shared, one, two, t1, t2, e1, e2, p1, p2, around = (self.parts[n] for n in whole)
         return World(Log(shared, (one, two)), (t1, t2), (e1, e2), (p1, p2), around)  # type: ignore[arg-type]  # by place
 
@@ -426,10 +520,13 @@ class Exploration:
         _ = beside.replace(path)
 
 
+RULES: Final = ("rules.py", "world.py", "again.py", "leaving.py", "parting.py", "explore.py")
+
+
 def rules_hash() -> bytes:
     """What a walk depends on: worlds that were reached by other rules say nothing about these."""
     here = Path(__file__).parent
-    texts = [(here / name).read_bytes() for name in ("rules.py", "world.py", "again.py", "leaving.py", "explore.py")]
+    texts = [(here / name).read_bytes() for name in RULES]
     return hashlib.sha256(b"".join(texts)).digest()
 
 

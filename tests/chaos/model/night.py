@@ -13,6 +13,7 @@ from tests.chaos.model.explore import (
     OPENINGS_AGAIN,
     OPENINGS_BY_LOTS,
     OPENINGS_LEAVING,
+    OPENINGS_PARTING,
     Opening,
     for_seconds,
     report,
@@ -23,7 +24,13 @@ from tests.showing import REPOSITORY
 KEPT: Final = REPOSITORY / ".night" / "model.walk"
 WORLDS: Final = 10_000_000
 BITS: Final = 24  # sixteen million places
-WALKS: Final = {"": OPENINGS, "-by-lots": OPENINGS_BY_LOTS, "-again": OPENINGS_AGAIN, "-leaving": OPENINGS_LEAVING}
+WALKS: Final = {
+    "": OPENINGS,
+    "-by-lots": OPENINGS_BY_LOTS,
+    "-again": OPENINGS_AGAIN,
+    "-leaving": OPENINGS_LEAVING,
+    "-parting": OPENINGS_PARTING,
+}
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -16,6 +16,7 @@ from tests.chaos.model import world
 from tests.chaos.model.compared import Compared, compare, first_difference
 from tests.chaos.model.explore import Exploration, Opening, exploration
 from tests.chaos.model.leaving import Leaving
+from tests.chaos.model.parting import Parting
 from tests.chaos.model.rules import Command, Intent, Shared
 
 # What is broken: the function, a piece of its text that stands there once, what is written in its place, and the
@@ -49,6 +50,11 @@ def questions(walk: Exploration) -> list[tuple[Shared, Intent, Command]]:
 def questions_about_leaving(walk: Exploration) -> list[tuple[Shared, Leaving, Command]]:
     """What the fourth walk asked."""
     return [(shared, it, c) for shared, it, c in walk.asked if isinstance(it, Leaving)]
+
+
+def questions_about_parting(walk: Exploration) -> list[tuple[Shared, Parting, Command]]:
+    """What the fifth walk asked."""
+    return [(shared, it, c) for shared, it, c in walk.asked if isinstance(it, Parting)]
 
 
 def by_broken_rules(openings: tuple[Opening, ...], worlds: int) -> Exploration:

@@ -181,6 +181,44 @@ def test_without_a_picture_a_human_is_asked_for_the_size() -> None:
     _ = walked(walk)
 
 
+@shows("X1")
+def test_no_protection_ends_for_a_size_that_is_not_there() -> None:
+    """Somebody bought as much again in the broker's own window. Under that drift a typed size is not held against the
+    picture, but never is it taken beyond the book: X1 would keep it back, and what is held would stand bare for it."""
+
+    async def walk(desk: Stage) -> None:
+        intent = await held(desk)
+        twice = Quantity(held_by(desk, intent) * 2)
+        desk.broker.truth.held["EURUSD"] *= 2
+        await desk.watch(400, 20)
+        assert [drift.instrument for drift in desk.desk.drifts.open.values()] == ["EURUSD"]
+        assert await answered(desk, Close(intent, WORDS, twice)) == (Reason.EXIT_TOO_LARGE,)
+        await desk.watch(5, 1)
+        assert not asked_to_end(desk) and not waits(desk) and "PROTECTION_LOST" not in alerts(desk)
+        assert len(pair_of(desk, intent)) == len(exits.PAIR)
+
+    _ = walked(walk)
+
+
+@pytest.mark.parametrize("seconds", [56, 57, 59])
+@shows("X2")
+def test_no_protection_ends_for_a_signature_that_would_be_over_by_then(seconds: int) -> None:
+    """The engine that comes back finds a close that was signed most of a minute ago. An end has three seconds: where
+    these are longer than the signature lives, the close could not leave, and what is held would stand bare for it."""
+
+    async def walk(desk: Stage) -> None:
+        intent = await held(desk)
+        _ = desk.sign(Close(intent, WORDS)).unwrap()
+        desk.clock.advance(timedelta(seconds=seconds))
+        await desk.tick()
+        assert asked_to_end(desk) == (seconds < 57)
+        if seconds >= 57:
+            said = [o.facts.get("reasons") for o in desk.bodies(Observation)]
+            assert Reason.EXIT_EXPIRED.value in said and not waits(desk)
+
+    _ = walked(walk)
+
+
 @shows("X2")
 def test_the_time_exit_has_its_protection_end_first_too() -> None:
     """The same steps, by the mandate alone."""

@@ -1,0 +1,190 @@
+"""The fifth walk's commands on the production desk, and its view of what they left."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from decimal import Decimal
+from typing import Final
+
+from attrs import evolve
+
+from phoenix_core.acts import exits as carrying
+from phoenix_core.effects import CarryOut
+from phoenix_core.facts import BrokerStatus
+from phoenix_core.gate.statements import Close, read_statement
+from phoenix_core.kernel import Command as Asked
+from phoenix_core.trade.order_life import altered
+from phoenix_core.values import Moment, Price, Quantity, Role
+from phoenix_core.watch.alerts import may_raise
+from phoenix_core.watch.codes import Code
+from phoenix_core.world import World
+from tests.chaos.model import leaving_played
+from tests.chaos.model.leaving_played import NAME, ROLES, Play, _frame, _known, _lots, _quantity, _way
+from tests.chaos.model.parting import Exit, Parting, Wish
+from tests.chaos.model.played import CLOSE_OVER, NOW, WORDS, Asks, Played
+from tests.chaos.model.rules import Command
+
+STEP: Final = timedelta(seconds=2)
+
+
+class InTime(Played):
+    """A desk to which each command comes at its own step of time."""
+
+    def world(self, command: Command) -> World:
+        """The world of that step."""
+        asks = super().world(command._replace(slow=0, late=False))
+        return evolve(asks, now=_at(command))
+
+    def copied(self) -> InTime:
+        """The same desk apart."""
+        same = super().copied()
+        return InTime(same.desk, same.verified, same.screens, same.count, same.session)
+
+
+def _at(command: Command) -> Moment:
+    over = CLOSE_OVER if command.late else timedelta(0)
+    return NOW.plus(STEP * command.slow + over)
+
+
+def _said(p: Played, name: str, status: BrokerStatus, c: Command) -> Asked:
+    known = _known(p, name)
+    echo = evolve(known.line, quantity=_quantity(c.total))
+    if c.picture == "MOVED":
+        assert echo.trigger is not None, "the stop alone is moved here"
+        echo = evolve(echo, trigger=Price(echo.trigger - Decimal("0.001")))
+    return p.say(evolve(p._word(known, status), filled=_quantity(c.lots), echo=echo))
+
+
+def _says(name: str) -> Play:
+    return lambda p, i, c: [_said(p, name, BrokerStatus.SUBMITTED, c)]
+
+
+def _ends(name: str) -> Play:
+    def play(p: Played, i: int, c: Command) -> Asks:
+        full = c.lots == c.total
+        return [_said(p, name, BrokerStatus.FILLED if full else BrokerStatus.CANCELLED, c)]
+
+    return play
+
+
+def _close(p: Played, i: int, c: Command) -> Asks:
+    lots = _quantity(c.lots) if c.lots else None
+    return [p.sign(Close(NAME, WORDS, lots), p.desk.head.size, p.world(c).now)]
+
+
+def _waiting(p: Played) -> list[tuple[int, int]]:
+    return [
+        key for key, effect in sorted(p.desk.owed.of(CarryOut).items())
+        if effect.subject == NAME and effect.type == Close.type
+    ]  # fmt: skip
+
+
+def _carry(p: Played, i: int, c: Command) -> Asks:
+    keys = _waiting(p)
+    return [carrying.Carry(p.fresh("carry"), *keys[c.version])] if c.version < len(keys) else ["STATE"]
+
+
+PLAYS: Final[Mapping[str, Play]] = {
+    **leaving_played.PLAYS,
+    **{f"{name}_says": _says(name) for name in ("stop", "target", "close")},
+    **{f"{name}_ends": _ends(name) for name in ("stop", "target", "close")},
+    "close": _close,
+    "carry": _carry,
+}
+
+
+def play(p: Played, command: Command) -> str:
+    """Ask the production desk; what it grants or leaves is folded. The family of its last refusal, or nothing."""
+    said = ""
+    for asked in PLAYS[command.name](p, 0, command):
+        said = p._carry_out(asked, command) if not isinstance(asked, str) else asked
+    return said
+
+
+def in_time(p: Played) -> InTime:
+    """The same desk, to which commands come in time from now on."""
+    return InTime(p.desk, p.verified, p.screens, p.count, p.session)
+
+
+# --- the model's view -------------------------------------------------------------------------------------------------
+
+
+def parting_of(p: Played) -> Parting:
+    """The position, as the desk has it."""
+    desk, position = p.desk, p.position(0)
+    assert position is not None
+    totals, entry = desk.fills.totals(NAME), _known(p, "entry")
+    orders = desk.orders.of(NAME)
+    stops = [known for known in orders if known.role is Role.STOP]
+    closes = [known for known in orders if known.role is Role.CLOSE]
+    groups = {known.group for known in orders if known.role in (Role.STOP, Role.TARGET)}
+    works = "" if entry.end is not None else "WORKS" if entry.cancel_requested is None else "ENDING"
+    return Parting(
+        state=position.state.value,
+        got=_lots(totals.entered),
+        out=_lots(totals.exited),
+        entry=works,
+        stop=_exit(p, "stop"),
+        target=_exit(p, "target"),
+        close=_exit(p, "close"),
+        joined=bool(closes) and closes[-1].group in groups,
+        typed=bool(closes) and _signed(p, int(closes[-1].mandate.rpartition(":")[2])) is not None,
+        wishes=tuple(_wish(p, key) for key in _waiting(p)),
+        signed=sum(d.type == Close.type and d.subject == NAME for d in desk.approvals.recent.values()),
+        closes=len(closes),
+        again=len({known.group for known in stops}) > 1,
+        told=not may_raise(desk.alerts, Code.PROTECTION_LOST, NAME, NOW.wall),
+        unsent=f"{Code.CLOSE_NOT_SENT}|{NAME}" in desk.alerts.by_subject,
+        way=max(_step(known.cancel_requested) for known in orders if known.role in (Role.STOP, Role.TARGET)),
+    )
+
+
+def _wish(p: Played, key: tuple[int, int]) -> Wish:
+    place = p.desk.owed.of(CarryOut)[key].decision
+    decision = p.desk.approvals.recent[place]
+    assert decision.ticks is not None, "what is waited for says when it was recorded, on both clocks"
+    quantity = _signed(p, place)
+    lots = 0 if quantity is None else _lots(quantity)
+    return Wish(lots, 1 + (decision.ticks - NOW.ticks) // STEP, 1 + _closes_before(p, place))
+
+
+def _closes_before(p: Played, place: int) -> int:
+    signed = p.desk.approvals.recent.items()
+    return sum(seq < place and d.type == Close.type and d.subject == NAME for seq, d in signed)
+
+
+def _signed(p: Played, place: int) -> Quantity | None:
+    says = read_statement(p.desk.approvals.recent[place].signed.statement.encode()).says
+    assert isinstance(says, Close), "nothing else is signed here"
+    return says.quantity
+
+
+def _step(at: Moment | None) -> int:
+    return 0 if at is None else 1 + (at.wall - NOW.wall) // STEP
+
+
+def _exit(p: Played, name: str) -> Exit:
+    known = p.order(0, ROLES[name])
+    if known is None:
+        return Exit()
+    did, said, ends = _lots(p.did(known)), _lots(known.filled), _step(known.cancel_requested)
+    if known.end is not None:
+        return Exit("END", did=did, said=said, stuck=known.change_refused, ends=ends)
+    frame = _frame(p, known)
+    return Exit(
+        way=_way(p, known),
+        total=_lots((known.frames[0].line if known.echo is None else known.echo).quantity),
+        asked=_lots(known.line.quantity),
+        frame=frame,
+        most=_lots(known.quantity_at_most) if frame else 0,
+        did=did,
+        said=said,
+        stuck=known.change_refused,
+        ends=ends,
+        back=_lots(known.frames[-2].line.quantity) if frame else 0,
+        changes=known.revision - 1,
+        at=_step(known.recorded) if known.role is not Role.CLOSE else 0,
+        after=_closes_before(p, known.recorded_seq) if known.role is not Role.CLOSE else 0,
+        moved=altered(known) is not None,
+    )
