@@ -19,6 +19,8 @@ from tests.chaos.test_model_again import WORLDS as WORLDS_AGAIN
 from tests.chaos.test_model_by_lots import BROKEN_DESKS
 from tests.chaos.test_model_leaving import BROKEN_DESKS as BROKEN_LEAVING
 from tests.chaos.test_model_leaving import WORLDS as WORLDS_LEAVING
+from tests.chaos.test_model_nights import BROKEN_DESKS as BROKEN_NIGHTS
+from tests.chaos.test_model_nights import WORLDS as WORLDS_NIGHTS
 from tests.chaos.test_model_parting import BROKEN_DESKS as BROKEN_PARTING
 from tests.chaos.test_model_parting import WORLDS as WORLDS_PARTING
 from tests.showing import REPOSITORY
@@ -67,5 +69,7 @@ def test_the_figures_of_the_page_are_those_of_the_code() -> None:
         f"{WORLDS_LEAVING:,} worlds and ",
         f"Of it, {len(BROKEN_PARTING)} bugs of one line differ",
         f"{WORLDS_PARTING:,} worlds and ",
+        f"{len(BROKEN_NIGHTS)} bugs of one line differ, of nights",
+        f"{WORLDS_NIGHTS:,} worlds and ",
     ):
         assert words in said, words

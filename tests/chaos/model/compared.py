@@ -11,18 +11,22 @@ from collections.abc import Collection, Iterable, Mapping
 
 from attrs import Factory, define
 
-from tests.chaos.model import leaving, parting, rules
+from tests.chaos.model import leaving, nights, parting, rules
 from tests.chaos.model.explore import Question
 from tests.chaos.model.leaving import Leaving
 from tests.chaos.model.leaving_played import held, leaving_of
 from tests.chaos.model.leaving_played import play as play_leaving
+from tests.chaos.model.nights import Night
+from tests.chaos.model.nights_played import approved, night_of
+from tests.chaos.model.nights_played import play as play_nights
 from tests.chaos.model.parting import Parting
 from tests.chaos.model.parting_played import in_time, parting_of
 from tests.chaos.model.parting_played import play as play_parting
 from tests.chaos.model.played import Played, founded, intent_of, shared_of
 from tests.chaos.model.rules import LOOKS, Command, Intent, Shared, older
 
-Part = Intent | Leaving | Parting
+Part = Intent | Leaving | Parting | Night
+Verdict = rules.Verdict | leaving.Verdict | parting.Verdict | nights.Verdict
 View = tuple[Shared, Part]
 
 # Where the other intent is meanwhile, and how it came there.
@@ -56,12 +60,14 @@ def beside(state: str) -> Played:
     return played
 
 
-def judge(shared: Shared, intent: Part, command: Command) -> rules.Verdict | leaving.Verdict | parting.Verdict:
+def judge(shared: Shared, intent: Part, command: Command) -> Verdict:
     """The answer of the rules of the walk that this view is of."""
     if isinstance(intent, Leaving):
         return leaving.judge(shared, intent, command)
     if isinstance(intent, Parting):
         return parting.judge(shared, intent, command)
+    if isinstance(intent, Night):
+        return nights.judge(shared, intent, command)
     return rules.judge(shared, intent, command)
 
 
@@ -71,12 +77,17 @@ def played(desk: Played, view: Part, command: Command) -> tuple[str, Shared, Par
         return play_leaving(desk, command), shared_of(desk), leaving_of(desk)
     if isinstance(view, Parting):
         return play_parting(desk, command), shared_of(desk), parting_of(desk)
+    if isinstance(view, Night):
+        return play_nights(desk, command), shared_of(desk), night_of(desk)
     return desk.play(0, command), shared_of(desk), intent_of(desk, 0)
 
 
 def beginnings(bystander: str) -> dict[View, Played]:
-    """The production desks that comparing begins with: nothing was proposed yet; or all is held, or in part."""
+    """The production desks that comparing begins with: nothing was proposed yet; a human has approved; or all
+    is held, or in part."""
     desks: dict[View, Played] = {(Shared(), Intent()): beside(bystander)}
+    signed = approved(beside(bystander))
+    desks[shared_of(signed), night_of(signed)] = signed
     for part in (False, True):
         desk = held(beside(bystander), part)
         desks[shared_of(desk), leaving_of(desk)] = desk

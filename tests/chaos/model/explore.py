@@ -16,17 +16,18 @@ from typing import Final, NamedTuple
 
 from attrs import Factory, define, field
 
-from tests.chaos.model import again, leaving, parting
+from tests.chaos.model import again, leaving, nights, parting
 from tests.chaos.model import world as whole
 from tests.chaos.model.rules import Command, Intent, Shared
 from tests.chaos.model.world import Around, Log, Process, Signature, Step, Truth, World
 
-AnyWorld = World | leaving.World | parting.World
-AnyStep = Step | leaving.Step | parting.Step
-Question = tuple[Shared, Intent | leaving.Leaving | parting.Parting, Command]
+AnyWorld = World | leaving.World | parting.World | nights.World
+AnyStep = Step | leaving.Step | parting.Step | nights.Step
+Question = tuple[Shared, Intent | leaving.Leaving | parting.Parting | nights.Night, Command]
 OfLeaving = leaving.Leaving | leaving.Truth | leaving.Run
 OfParting = parting.Parting | parting.Truth | parting.Run
-Part = Shared | Intent | Truth | Process | Signature | Around | OfLeaving | OfParting | bool | None
+OfNights = nights.Night | nights.Truth | str
+Part = Shared | Intent | Truth | Process | Signature | Around | OfLeaving | OfParting | OfNights | bool | None
 
 
 class Opening(NamedTuple):
@@ -45,6 +46,8 @@ def steps(world: AnyWorld) -> Iterator[AnyStep]:
         return leaving.steps(world)
     if isinstance(world, parting.World):
         return parting.steps(world)
+    if isinstance(world, nights.World):
+        return nights.steps(world)
     return again.steps(world) if world.around.again else whole.steps(world)
 
 
@@ -56,6 +59,9 @@ def broken_by(before: AnyWorld, step: AnyStep) -> str:
     if isinstance(before, parting.World) or isinstance(step, parting.Step):
         assert isinstance(before, parting.World) and isinstance(step, parting.Step), "as above"
         return parting.broken_by(before, step)
+    if isinstance(before, nights.World) or isinstance(step, nights.Step):
+        assert isinstance(before, nights.World) and isinstance(step, nights.Step), "as above"
+        return nights.broken_by(before, step)
     return again.broken_by(before, step) if before.around.again else whole.broken_by(before, step)
 
 
@@ -80,7 +86,7 @@ def bare(filled: Opening, *labels: str, groups: bool) -> Opening:
 
 
 def _question(world: AnyWorld, i: int, command: Command) -> Question:
-    if isinstance(world, leaving.World | parting.World):
+    if isinstance(world, leaving.World | parting.World | nights.World):
         return world.shared, world.it, command
     return world.log.shared, world.log.intents[i], command
 
@@ -387,6 +393,45 @@ OPENINGS_PARTING: Final = (
 )
 
 
+def night(*labels: str) -> Opening:
+    """From where a human has approved, on into the walk in which the engine is down for a night."""
+    return _on(nights.beginning(), (), labels)
+
+
+_GOES_OUT: Final = ("submits", "sends", "frame_sent")
+_ALL_FILLS: Final = (*_GOES_OUT, "a lot fills", "a lot fills")
+_IS_HELD: Final = (*_ALL_FILLS, "executes", "stop_open", "target_open")
+_WAKES: Final = ("begin", "stalls")
+# The sixth walk: a night down, and an approval that meets another market than it was signed in.
+OPENINGS_NIGHTS: Final = tuple(
+    night(*labels)
+    for labels in (
+        (),
+        ("the market is about",),
+        ("the link is down", "the market is closed"),
+        ("the link is down", "five minutes"),
+        ("crash", "begin"),
+        ("submits", "crash", "begin"),
+        ("submits", "a frame is lost", "crash", *_WAKES),
+        (*_GOES_OUT, "crash", "the entry is CANCELLED", *_WAKES),
+        (*_GOES_OUT, "crash", "the entry is CANCELLED", "begin", "entry_done"),
+        (*_GOES_OUT, "crash", "the entry is REJECTED", *_WAKES, "entry_done"),
+        (*_GOES_OUT, "entry_open", "crash", "midnight passes", "begin"),
+        (*_GOES_OUT, "entry_open", "crash", "the entry is CANCELLED", "begin", "entry_done"),
+        (*_GOES_OUT, "a lot fills", "crash", "the entry is CANCELLED", *_WAKES, "executes", "entry_done"),
+        (*_GOES_OUT, "a lot fills", "crash", "midnight passes", *_WAKES, "stop_open", "target_open"),
+        (*_ALL_FILLS, "crash", *_WAKES, "executes"),
+        (*_GOES_OUT, "entry_open", *_ALL_FILLS[3:], "crash", "begin", "entry_done"),
+        (*_ALL_FILLS, "crash", "midnight passes", "the stop leaves all", *_WAKES),
+        (*_ALL_FILLS, "crash", "the stop leaves all", "midnight passes", *_WAKES),
+        (*_IS_HELD, "crash", "the stop leaves all", "begin"),
+        (*_IS_HELD, "crash", "the stop leaves all", "midnight passes", "begin", "pictures"),
+        (*_IS_HELD, "crash", "both exits", "begin", "stop_done", "target_done"),
+        (*_IS_HELD, "crash", "both exits", "midnight passes", "begin"),
+    )
+)
+
+
 @define
 class Parts:
     """Every part of a world that was ever met, by number: what a packed world refers to."""
@@ -404,7 +449,7 @@ class Parts:
 
     def pack(self, world: AnyWorld) -> bytes:
         """A world as numbers, its interchangeable parts in order."""
-        if isinstance(world, leaving.World | parting.World):
+        if isinstance(world, leaving.World | parting.World | nights.World):
             return array("I", map(self.number, world)).tobytes()
         number, (log, truths, engines, people, around) = self.number, world
         first, second = number(engines[0]), number(engines[1])
@@ -427,6 +472,8 @@ class Parts:
             return leaving.World(*(self.parts[n] for n in whole))  # type: ignore[arg-type]  # by place
         if isinstance(self.parts[whole[1]], parting.Parting):
             return parting.World(*(self.parts[n] for n in whole))  # type: ignore[arg-type]  # by place
+        if isinstance(self.parts[whole[1]], nights.Night):
+            return nights.World(*(self.parts[n] for n in whole))  # type: ignore[arg-type]  # by place
         shared, one, two, t1, t2, e1, e2, p1, p2, around = (self.parts[n] for n in whole)
         return World(Log(shared, (one, two)), (t1, t2), (e1, e2), (p1, p2), around)  # type: ignore[arg-type]  # by place
 
@@ -520,7 +567,7 @@ class Exploration:
         _ = beside.replace(path)
 
 
-RULES: Final = ("rules.py", "world.py", "again.py", "leaving.py", "parting.py", "explore.py")
+RULES: Final = ("rules.py", "world.py", "again.py", "leaving.py", "parting.py", "nights.py", "explore.py")
 
 
 def rules_hash() -> bytes:

@@ -13,6 +13,7 @@ from tests.chaos.model.explore import (
     OPENINGS_AGAIN,
     OPENINGS_BY_LOTS,
     OPENINGS_LEAVING,
+    OPENINGS_NIGHTS,
     OPENINGS_PARTING,
     Opening,
     for_seconds,
@@ -30,6 +31,7 @@ WALKS: Final = {
     "-again": OPENINGS_AGAIN,
     "-leaving": OPENINGS_LEAVING,
     "-parting": OPENINGS_PARTING,
+    "-nights": OPENINGS_NIGHTS,
 }
 
 

@@ -16,6 +16,7 @@ from tests.chaos.model import world
 from tests.chaos.model.compared import Compared, compare, first_difference
 from tests.chaos.model.explore import Exploration, Opening, exploration
 from tests.chaos.model.leaving import Leaving
+from tests.chaos.model.nights import Night
 from tests.chaos.model.parting import Parting
 from tests.chaos.model.rules import Command, Intent, Shared
 
@@ -55,6 +56,11 @@ def questions_about_leaving(walk: Exploration) -> list[tuple[Shared, Leaving, Co
 def questions_about_parting(walk: Exploration) -> list[tuple[Shared, Parting, Command]]:
     """What the fifth walk asked."""
     return [(shared, it, c) for shared, it, c in walk.asked if isinstance(it, Parting)]
+
+
+def questions_about_nights(walk: Exploration) -> list[tuple[Shared, Night, Command]]:
+    """What the sixth walk asked."""
+    return [(shared, it, c) for shared, it, c in walk.asked if isinstance(it, Night)]
 
 
 def by_broken_rules(openings: tuple[Opening, ...], worlds: int) -> Exploration:
