@@ -1161,9 +1161,10 @@ class Flag(NamedTuple):
 
 
 class Drift(NamedTuple):
-    """A drift that is open: the bead that opened it, and what a human answered."""
+    """A drift that is open: the bead that opened it, its place, and what a human answered."""
 
     bead_id: Json
+    seq: int
     answer: Json = None
 
 
@@ -1698,37 +1699,38 @@ def take_anchor(desk: Desk, bead: Bead, append: Append) -> None:
 
 def take_drift(desk: Desk, bead: Bead, append: Append) -> None:
     """Desk and broker disagree."""
-    desk.drifts[bead.says("identity")] = Drift(bead.body["bead_id"])
+    desk.drifts[bead.says("identity")] = Drift(bead.body["bead_id"], bead.seq)
 
 
 def take_answer(desk: Desk, bead: Bead, append: Append) -> None:
     """A human answered a drift, or a picture proved the answer."""
     identity = bead.says("identity")
     judge("DRIFT_ANSWERED_UNSIGNED", desk, bead)
-    if bead.body["cleared"] is True:
-        _ = desk.drifts.pop(identity, None)
-    else:
-        desk.drifts[identity] = Drift(bead.body["drift_bead_id"], bead.says("resolution"))
+    drift = desk.drifts.pop(identity)
+    if bead.body["cleared"] is not True:
+        desk.drifts[identity] = drift._replace(answer=bead.says("resolution"))
 
 
 def answer_is_signed(desk: Desk, bead: Bead) -> bool:
     """It carries out a signed answer to this very drift; or ends one that a human said the broker has corrected."""
     said, drift = bead.says("resolution"), desk.drifts.get(bead.says("identity"))
-    if drift is not None and bead.body["cleared"] is True and drift.answer == said == "BROKER_CORRECTED":
+    if drift is None or drift.bead_id != bead.body["drift_bead_id"]:
+        return False
+    if bead.body["cleared"] is True and drift.answer == said == "BROKER_CORRECTED":
         return True
-    names = (bead.body["identity"], bead.body["drift_bead_id"])
+    names = (bead.body["identity"], drift.bead_id)
     return any(
         statement.get("type") == "drift-resolve" and statement["drift"] in names and statement.get("as") == said
-        for statement in _carried_out(desk, bead)
+        for statement in _carried_out(desk, bead, drift.seq)
     )
 
 
-def _carried_out(desk: Desk, bead: Bead) -> Iterator[Record]:
-    """The signed statements that a bead says it settles."""
+def _carried_out(desk: Desk, bead: Bead, since: int) -> Iterator[Record]:
+    """The signed statements that a bead says it settles, and that stand behind a place."""
     settles = bead.body.get("settles")
     for each in settles if isinstance(settles, list) else ():
         seq = each.get("seq") if isinstance(each, dict) else None
-        if isinstance(seq, int) and seq in desk.statements:
+        if isinstance(seq, int) and seq > since and seq in desk.statements:
             yield desk.statements[seq]
 
 

@@ -179,7 +179,8 @@ class Engine:
 
     def _due(self) -> Iterator[Command]:
         """What a row by hand calls for comes first: a flag that it lowered is up again before anything is sent."""
-        for row in unvouched(self.recorder.desk, self.world()):
+        seen = World(self.clock.now(), self.run, verified=self.signatures.verified)
+        for row in unvouched(self.recorder.desk, seen):
             if row.seq not in self._disowned:
                 self._disowned.add(row.seq)
                 yield Disown(CommandId(derived_id("disown", str(row.seq))), row.seq)

@@ -42,7 +42,7 @@ class Signatures:
         """Check how each key came, and what what is in force rests on; of a long log nothing else."""
         for place in places(desk):
             if place not in self.verified:
-                self.heard(bead_of(next(iter(self.store.read(place, place + 1)))))
+                self.heard(bead_of(next(self.store.read(place, place + 1))))
 
     def heard(self, bead: Bead) -> None:
         """A bead came in: check the signature that decides, or that enrols a key."""

@@ -11,7 +11,13 @@ from decimal import Decimal
 from typing import Final
 
 from phoenix_core.acts.signatures import approval_refusal
-from phoenix_core.acts.vouching import build_vouched, lifts_vouched, policy_vouched, promotion_vouched
+from phoenix_core.acts.vouching import (
+    answers_vouched,
+    build_vouched,
+    lifts_vouched,
+    policy_vouched,
+    promotion_vouched,
+)
 from phoenix_core.beads import CanonicalSignal, Policy, Sizing
 from phoenix_core.desk import Desk
 from phoenix_core.effects import SendOrder
@@ -197,7 +203,6 @@ def entry_lights(desk: Desk, position: Open, world: World, spent: bool) -> Light
     assert proposal is not None and shown is not None, "an approved intent keeps its signal and its evidence"
     genesis, signal, policy = desk.genesis, proposal.signal, policy_of(desk)
     sizing = shown.evidence.sizing
-    drifts = tuple(drift.identity for drift in blocking(desk.drifts, signal.pair))
     instrument = world.instruments.get(signal.pair)
     status = None if instrument is None else market_status(instrument, world.now.wall, world.hours.get(signal.pair))
     link = world.link
@@ -214,15 +219,19 @@ def entry_lights(desk: Desk, position: Open, world: World, spent: bool) -> Light
         ),
         stale=_stale(desk, policy, proposal, world),
         limits=merged((policy_vouched(desk, world), _limits(desk, policy, intent_id, signal.pair, sizing, world))),
-        drift=guards.drift_light(
-            is_reconciled(desk.observations, desk.sessions.session, desk.sessions.connected_seq), drifts
-        ),
+        drift=merged((_drift_light(desk, signal.pair), answers_vouched(desk, signal.pair, world))),
         link=guards.link_light(link.up and link.synchronised, link.round_trip_age, link.in_restart_window, link.skew),
         session=refusal(Reason.HOURS_UNKNOWN) if status is None else session_refusal(status),
         price=_price_light(desk, position, proposal, policy, world),
         token=_token_light(desk, position, shown, world, spent),
         pacing=guards.pacing_light(world.entry_budget - _queued(desk, spent), len(shown.evidence.lines)),
     )
+
+
+def _drift_light(desk: Desk, pair: str) -> Refusal | None:
+    drifts = tuple(drift.identity for drift in blocking(desk.drifts, pair))
+    known = is_reconciled(desk.observations, desk.sessions.session, desk.sessions.connected_seq)
+    return guards.drift_light(known, drifts)
 
 
 def _limits(
@@ -314,8 +323,9 @@ def _token_light(desk: Desk, position: Open, shown: Shown, world: World, spent: 
 
 
 def _unvouched(desk: Desk, signal: CanonicalSignal, world: World) -> Refusal | None:
-    lifts = lifts_vouched(desk, signal.strategy, signal.pair, world)
-    return merged((policy_vouched(desk, world), lifts, promotion_vouched(desk, signal.strategy, world)))
+    strategy, pair = signal.strategy, signal.pair
+    lowered = merged((lifts_vouched(desk, strategy, pair, world), answers_vouched(desk, pair, world)))
+    return merged((policy_vouched(desk, world), lowered, promotion_vouched(desk, strategy, world)))
 
 
 LATCH: Final = evidence.kill_flag("HALT latch")

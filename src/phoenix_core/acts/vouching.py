@@ -1,9 +1,10 @@
 """What loosens, and whether it counts: a row that somebody wrote past every rule opens nothing.
 
 Another policy, a kill that comes down, a promotion, a build that is declared good: each counts where a human signed
-exactly it, in the decision that stands right before it, and where this run checked that signature. What the desk lowers
-by itself counts where its grounds are there. What tightens counts always. Of a long log only what is still in force is
-asked for: the last policy, the flags that would stand still, the promotions.
+exactly it, in the decision that stands right before it, and where this run checked that signature; an answer to a drift
+where it carries out such a decision. What the desk lowers by itself counts where its grounds are there. What tightens
+counts always. Of a long log only what is still in force is asked for: the last policy, the flags that would stand
+still, the promotions, the last answer to each drift.
 """
 
 from __future__ import annotations
@@ -16,15 +17,25 @@ from typing import Any, Final
 from attrs import frozen
 
 from phoenix_core.acts.signatures import FOUNDER_AT, said_at
-from phoenix_core.beads import KillEvent, KillFlag, Policy
+from phoenix_core.beads import KillEvent, KillFlag, Policy, ReconciliationDrift, Resolution
 from phoenix_core.desk import Desk
 from phoenix_core.gate import stale_gate
 from phoenix_core.gate.kill_flags import DESK, Grounds, Lowered, Standing, instrument_scope, may_lift, strategy_scope
-from phoenix_core.gate.statements import ClearKill, Promote, Says, SetPolicy, ValidatePaper, policy_hash
+from phoenix_core.gate.statements import (
+    ClearKill,
+    Promote,
+    ResolveDrift,
+    Says,
+    SetPolicy,
+    ValidatePaper,
+    policy_hash,
+)
+from phoenix_core.records import evolve
 from phoenix_core.refusals import Reason, Refusal, merged, refusal
 from phoenix_core.rulings import Ruling, denied, granted
-from phoenix_core.values import CommandId, Mode, Moment
+from phoenix_core.values import CommandId, Mode, Moment, Severity
 from phoenix_core.watch.codes import Code, alert
+from phoenix_core.watch.drift import Ended
 from phoenix_core.world import World
 
 # The policy that a desk is founded with stands right behind its founder.
@@ -38,12 +49,12 @@ class Row:
     seq: int
     subject: str
     mend: str
-    flag: Standing | None = None  # the flag that it lowers
+    again: Standing | ReconciliationDrift | None = None  # the flag that it lowers, or the drift that it answers
 
 
 @frozen
 class Disown:
-    """Say of such a row that it counts for nothing; a flag that it lowered goes up again."""
+    """Say of such a row that it counts for nothing; a flag that it lowered goes up again, a drift is open again."""
 
     command_id: CommandId
     seq: int
@@ -60,13 +71,15 @@ def places(desk: Desk) -> Iterator[int]:
     flags = desk.kill_flags
     yield from (lowered.seq - 1 for lowered in flags.cleared.values())
     yield from (flags.answered[drift].seq - 1 for drift in desk.drifts.open if drift in flags.answered)
+    yield from (answer.decision for answer in _answers(desk) if answer.opened < answer.decision < answer.seq)
     yield from (seq - 1 for seq in desk.promotions.live.values())
     yield from desk.approvals.validated.values()
 
 
 def unvouched(desk: Desk, world: World) -> tuple[Row, ...]:
     """Every row that loosens, and that nobody's signature stands behind."""
-    return (*_policies(desk, world), *_lifts(desk, world), *_promotions(desk, world), *_builds(desk, world))
+    lowered = (*_lifts(desk, world), *_answered(desk, world))
+    return (*_policies(desk, world), *lowered, *_promotions(desk, world), *_builds(desk, world))
 
 
 def policy_vouched(desk: Desk, world: World) -> Refusal | None:
@@ -86,6 +99,17 @@ def promotion_vouched(desk: Desk, strategy: str, world: World) -> Refusal | None
     seq = desk.promotions.live.get(strategy) if desk.genesis.mode is Mode.LIVE else None
     rows = (row for row in _promotions(desk, world) if row.seq == seq)
     return merged(refusal(Reason.STRATEGY_NOT_PROMOTED, detail=_told(row)) for row in rows)
+
+
+def answers_vouched(desk: Desk, instrument: str, world: World) -> Refusal | None:
+    """Whether no drift would block this instrument but for a row that counts for nothing."""
+    rows = (row for row in _answered(desk, world) if _blocks(row.again, instrument))
+    return merged(refusal(Reason.DRIFT_OPEN, detail=_told(row)) for row in rows)
+
+
+def _blocks(drift: Standing | ReconciliationDrift | None, instrument: str) -> bool:
+    assert isinstance(drift, ReconciliationDrift), "what was answered is a drift"
+    return drift.instrument == instrument or (not drift.instrument and drift.severity is Severity.CRITICAL)
 
 
 def build_vouched(desk: Desk, world: World) -> bool:
@@ -157,6 +181,28 @@ def _lift(low: Lowered) -> Row:
     return Row(low.seq, low.flag.scope, "it stands again until `phoenix kill clear`", low.flag)
 
 
+def _answers(desk: Desk) -> Iterator[Ended]:
+    """The answers that open something: drifts that are known and stay, and drifts that ended."""
+    for drift in desk.drifts.open.values():
+        if drift.acknowledged:
+            of = (drift.told, drift.bead_id, drift.seq, drift.answered_seq)
+            yield Ended(*of, Resolution.ACKNOWLEDGED, drift.decision)
+    yield from desk.drifts.ended.values()
+
+
+def _answered(desk: Desk, world: World) -> Iterator[Row]:
+    for answer in _answers(desk):
+        ours = answer.opened < answer.decision < answer.seq  # an earlier answer was to what stood there then
+        if not (ours and _is_signed(desk, world, answer.seq, answer.decision, partial(_resolves, answer))):
+            subject = f"drift {answer.told.subject} {answer.told.cause}"
+            yield Row(answer.seq, subject, "it is open again until `phoenix drift resolve`", answer.told)
+
+
+def _resolves(answer: Ended, said: Says) -> bool:
+    named = (answer.told.identity, answer.bead_id)
+    return isinstance(said, ResolveDrift) and said.drift in named and said.as_ is answer.resolution
+
+
 def _promotions(desk: Desk, world: World) -> Iterator[Row]:
     for strategy, seq in desk.promotions.live.items():
         if not _is_signed(desk, world, seq, seq - 1, partial(_promotes, strategy)):
@@ -183,12 +229,14 @@ def _disown(desk: Desk, command: Disown, world: World) -> Ruling:
     if row is None:
         return denied(refusal(Reason.NOTHING_TO_DO))
     told = alert(Code.ROW_UNSIGNED, row.subject, str(row.seq), bead=str(row.seq), mend=row.mend)
-    return granted(row.subject, _again(row.flag), told)
+    return granted(row.subject, _again(desk, row.again), told)
 
 
-def _again(flag: Standing | None) -> KillFlag | None:
+def _again(desk: Desk, flag: Standing | ReconciliationDrift | None) -> KillFlag | ReconciliationDrift | None:
     if flag is None:
         return None
+    if isinstance(flag, ReconciliationDrift):
+        return evolve(flag, session=desk.sessions.session)
     return KillFlag(
         event=KillEvent.RAISED,
         flag=flag.flag,

@@ -119,11 +119,25 @@ class OpenDrift:
     refs: tuple[str, ...]
     values: str
     session: int
+    told: ReconciliationDrift
     acknowledged: bool = False
     awaits_broker: bool = False  # BROKER_CORRECTED was said and no picture has shown it yet
     answered_seq: int = 0
     answered_by: str = ""
     notes: str = ""
+    decision: int = -1  # the signed command that the answer carries out; -1: it names none
+
+
+@frozen
+class Ended:
+    """A drift that an answer ended: what it was and since when, where the answer stands, and what it carries out."""
+
+    told: ReconciliationDrift
+    bead_id: str
+    opened: int
+    seq: int
+    resolution: Resolution
+    decision: int
 
 
 @define
@@ -133,6 +147,7 @@ class Drifts:
     open: dict[str, OpenDrift] = Factory(dict)  # by identity
     by_bead: dict[str, str] = Factory(dict)  # bead id of an open drift -> identity
     by_instrument: dict[str, list[str]] = Factory(dict)  # instrument -> identities of open drifts; `` for the desk
+    ended: dict[str, Ended] = Factory(dict)  # the last time, by identity; for whoever asks who ended it
     opened: int = 0  # drifts ever, for the quality gate
     resolved: int = 0
 
@@ -160,7 +175,9 @@ class Drifts:
             refs=body.refs,
             values=values_of(body.phoenix_state, body.broker_state),
             session=body.session,
+            told=body,
         )
+        _ = self.ended.pop(body.identity, None)
         self.by_bead[bead.bead_id] = body.identity
         self.by_instrument.setdefault(body.instrument or "", []).append(body.identity)
         self.opened += 1
@@ -169,14 +186,18 @@ class Drifts:
         drift = self.open.get(body.identity)
         assert drift is not None, "only an open drift is answered"
         assert drift.bead_id == body.drift_bead_id, "an answer names the bead that it answers"
+        decision = bead.settles[0].seq if bead.settles else drift.decision  # what a picture proved was answered before
         if body.cleared:
             self._forget(drift)
             self.resolved += 1
+            kept = Ended(drift.told, drift.bead_id, drift.seq, bead.seq, body.resolution, decision)
+            self.ended[body.identity] = kept
             return
         assert body.resolution is not Resolution.PHOENIX_CORRECTED, "an attribution ends its drift"
         drift.acknowledged = body.resolution is Resolution.ACKNOWLEDGED
         drift.awaits_broker = body.resolution is Resolution.BROKER_CORRECTED
         drift.answered_seq, drift.answered_by, drift.notes = bead.seq, body.resolved_by, body.notes
+        drift.decision = bead.settles[0].seq if bead.settles else -1
 
     def _forget(self, drift: OpenDrift) -> None:
         del self.open[drift.identity], self.by_bead[drift.bead_id]

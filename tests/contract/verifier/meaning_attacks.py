@@ -615,21 +615,25 @@ def undrifted_signed(story: Story) -> None:
     story.append("undrift", recorded, ("KILL_FLAG", DRIFT | {"event": "LIFTED"}))
 
 
-def answered(way: str, kept: str = "", drift: str = "drift-1", cleared: bool = False) -> Callable[[Story], None]:
+def answered(
+    way: str, kept: str = "", drift: str = "drift-1", cleared: bool = False, opened: str = "drift 0"
+) -> Callable[[Story], None]:
     """A human answers it: the decision, and what carries it out."""
 
     def answer(story: Story) -> None:
         statement = story.statement("answer", "drift-resolve", {"drift": drift, "as": way.upper().replace("-", "_")})
         story.append("answer", story.decision("answer", story.boss, statement, drift))
         settles: list[Json] = [{"seq": story.places["answer"], "index": 0, "outcome": "done"}]
-        row_answers(kept or way.upper().replace("-", "_"), cleared, settles)(story)
+        row_answers(kept or way.upper().replace("-", "_"), cleared, settles, opened)(story)
 
     return answer
 
 
-def row_answers(way: str, cleared: bool, settles: list[Json] | None = None) -> Callable[[Story], None]:
+def row_answers(
+    way: str, cleared: bool, settles: list[Json] | None = None, opened: str = "drift 0"
+) -> Callable[[Story], None]:
     """The row that answers it."""
-    row: Record = {"identity": "drift-1", "drift_bead_id": named("drift 0"), "resolution": way, "cleared": cleared}
+    row: Record = {"identity": "drift-1", "drift_bead_id": named(opened), "resolution": way, "cleared": cleared}
     row |= {"settles": settles} if settles else {}
     return lambda story: story.append(f"answered {len(story.beads)}", ("RECONCILIATION_RESOLUTION", row))
 
@@ -1003,6 +1007,9 @@ ROWS: Final[list[tuple[str, str, Callable[[], Story]]]] = [
      after(drifted, answered("acknowledged"), row_answers("BROKER_CORRECTED", True))),
     ("a corrected drift that a row knows", "DRIFT_ANSWERED_UNSIGNED",
      after(drifted, answered("broker-corrected"), row_answers("ACKNOWLEDGED", False))),
+    ("a drift that is not open", "DRIFT_ANSWERED_UNSIGNED", after(answered("acknowledged"))),
+    ("a drift that another bead opened", "DRIFT_ANSWERED_UNSIGNED",
+     after(drifted, answered("acknowledged", opened="drift 1"))),
     ("a drift answered otherwise than was signed", "DRIFT_ANSWERED_UNSIGNED",
      after(drifted, answered("acknowledged", kept="BROKER_CORRECTED"))),
     ("a drift answered by a signature on another", "DRIFT_ANSWERED_UNSIGNED",

@@ -17,6 +17,8 @@ from phoenix_core.gate.statements import ValidatePaper
 from tests.showing import shows
 from tests.stage import Stage, stage
 from tests.unit.desk.test_rows_of_nobody import (
+    ANSWERS,
+    DRIFTS,
     LIFTS,
     LOOSE,
     POLICIES,
@@ -71,6 +73,13 @@ async def lift_of(kind: KillKind, desk: Stage) -> None:
     lift_alone(desk, await raised(desk, kind))
 
 
+async def answer(row: str, desk: Stage) -> None:
+    """A drift that a row answers."""
+    by_hand(desk, DRIFTS)
+    await desk.tick()
+    ANSWERS[row](desk)
+
+
 async def promotion(desk: Stage) -> None:
     """A promotion by a row."""
     by_hand(desk, PROMOTION)
@@ -101,6 +110,7 @@ TOLD: Final[dict[str, tuple[Tell, str]]] = {
     "lift SIGNALMAN": (partial(lift_of, KillKind.SIGNALMAN), "KILL_LIFTED_UNSIGNED"),
     "lift TEMPORARY": (partial(lift_of, KillKind.TEMPORARY), "KILL_LIFTED_EARLY"),
     "lift DRIFT": (partial(lift_of, KillKind.DRIFT), "KILL_LIFTED_EARLY"),
+    **{f"answer {row}": (partial(answer, row), "DRIFT_ANSWERED_UNSIGNED") for row in ANSWERS},
     "promotion": (promotion, "PROMOTION_UNSIGNED"),
     "build": (build, "DECISION_OTHERWISE"),
 }

@@ -24,6 +24,7 @@ from phoenix_core.beads import (
     Alert,
     Body,
     Decision,
+    Draft,
     DriftType,
     KillEvent,
     KillFlag,
@@ -37,7 +38,10 @@ from phoenix_core.beads import (
     PositionEvent,
     Promotion,
     ReconciliationDrift,
+    ReconciliationResolution,
     Resolution,
+    Settlement,
+    Settles,
     Shadow,
     ShadowEvent,
     T2Token,
@@ -101,7 +105,7 @@ def log(tmp_path: Path) -> Iterator[SqliteStore]:
         yield store
 
 
-def by_hand(desk: Stage, *rows: Body) -> None:
+def by_hand(desk: Stage, *rows: Body | Draft) -> None:
     """Rows are written past every rule, each linked to the one before it as it should be."""
     _ = desk.engine.recorder.catch_up()
     head = desk.desk.head
@@ -529,6 +533,156 @@ class TestKills:
             assert await is_sent(again) and told_of(again) == []
 
         _ = walked(walk)
+
+
+# --- a drift ----------------------------------------------------------------------------------------------------------
+
+
+def answer_of(desk: Stage, way: Resolution, cleared: bool) -> ReconciliationResolution:
+    """The row that answers the open drift."""
+    drift = desk.desk.drifts.open["d"]
+    return ReconciliationResolution(drift.bead_id, "d", way, "operator", WORDS, cleared)
+
+
+def known_by_a_row(desk: Stage) -> None:
+    """It says that a human knows of it."""
+    by_hand(desk, answer_of(desk, Resolution.ACKNOWLEDGED, cleared=False))
+
+
+def ended_by_a_row(desk: Stage) -> None:
+    """It says that a human has corrected the books."""
+    by_hand(desk, answer_of(desk, Resolution.PHOENIX_CORRECTED, cleared=True))
+
+
+def ended_by_no_place(desk: Stage) -> None:
+    """It says that it carries out what stands nowhere."""
+    answers(desk, Resolution.PHOENIX_CORRECTED, 10**6)
+
+
+def ended_by_another_answer(desk: Stage) -> None:
+    """A human said that it is known: the row that it is over."""
+    said = decided(desk, ResolveDrift("d", Resolution.ACKNOWLEDGED, WORDS))
+    place = desk.store.head().size
+    by_hand(desk, said)
+    answers(desk, Resolution.PHOENIX_CORRECTED, place)
+
+
+def ended_by_an_answer_to_another(desk: Stage) -> None:
+    """A human said so of another drift."""
+    said = decided(desk, ResolveDrift("another", Resolution.PHOENIX_CORRECTED, WORDS))
+    place = desk.store.head().size
+    by_hand(desk, said)
+    answers(desk, Resolution.PHOENIX_CORRECTED, place)
+
+
+def known_by_an_older_answer(desk: Stage) -> None:
+    """A human knew of what it was; then it opened anew."""
+    said = decided(desk, ResolveDrift("d", Resolution.ACKNOWLEDGED, WORDS))
+    place = desk.store.head().size
+    by_hand(desk, said)
+    answers(desk, Resolution.ACKNOWLEDGED, place)
+    _ = desk.engine.recorder.catch_up()
+    by_hand(desk, desk.desk.drifts.open["d"].told)
+    _ = desk.engine.recorder.catch_up()
+    answers(desk, Resolution.ACKNOWLEDGED, place)
+
+
+def answers(desk: Stage, way: Resolution, place: int) -> None:
+    """The row, with the decision that it says it carries out."""
+    _ = desk.engine.recorder.catch_up()
+    row = Draft(answer_of(desk, way, way is not Resolution.ACKNOWLEDGED), (Settles(place, 0, Settlement.DONE),))
+    by_hand(desk, row)
+
+
+ANSWERS: Final[dict[str, Callable[[Stage], None]]] = {
+    "known by a row": known_by_a_row,
+    "ended by a row": ended_by_a_row,
+    "ended by no place": ended_by_no_place,
+    "ended by another answer": ended_by_another_answer,
+    "ended by an answer to another": ended_by_an_answer_to_another,
+    "known by an older answer": known_by_an_older_answer,
+}
+
+
+class TestDrifts:
+    """A drift is answered by a signature over exactly the answer."""
+
+    @pytest.mark.parametrize("row", sorted(ANSWERS))
+    @shows("I2", "I22")
+    def test_a_row_answers_no_drift(self, row: str, log: SqliteStore) -> None:
+        """It is open again and blocks, in this run and in the next one; a human answers it, and then it does not."""
+
+        async def walk(desk: Stage) -> None:
+            by_hand(desk, DRIFTS)
+            await desk.tick()
+            ANSWERS[row](desk)
+            assert not await is_sent(desk)
+            assert told_of(desk) == ["drift desk size"]
+            (drift,) = desk.desk.drifts.open.values()
+            assert not drift.acknowledged and drift.told == evolve(DRIFTS, session=desk.desk.sessions.session)
+            desk.engine.recorder.keep()
+            again = restarted(desk, "run-2")
+            await again.start()
+            assert not await is_sent(again) and len(told_of(again)) == 1
+            _ = again.sign(ResolveDrift("d", Resolution.ACKNOWLEDGED, WORDS)).unwrap()
+            await again.tick()
+            _ = again.sign(ClearKill(standing(again, KillKind.DRIFT), WORDS)).unwrap()
+            assert await is_sent(again) and len(told_of(again)) == 1
+
+        _ = walked(walk, stage(log))
+
+    @pytest.mark.parametrize("place", [10**6, -1, 0])
+    def test_places_are_of_this_log(self, place: int) -> None:
+        """A run that starts reads no place that the row made up."""
+
+        async def walk(desk: Stage) -> None:
+            by_hand(desk, DRIFTS)
+            answers(desk, Resolution.PHOENIX_CORRECTED, place)
+            again = restarted(desk, "run-2")
+            await again.start()
+            assert told_of(again) == ["drift desk size"]
+
+        _ = walked(walk)
+
+    @pytest.mark.parametrize("where", ["EURUSD", "GBPUSD", None])
+    @pytest.mark.parametrize("severity", [Severity.CRITICAL, Severity.WARNING])
+    def test_the_last_look_takes_no_answer_for_true(self, where: str | None, severity: Severity) -> None:
+        """A drift and a row that ends it, between the record and the hand-over: withheld where it would block."""
+        made, honest = stage(), MemoryStore.hold
+        row = evolve(DRIFTS, instrument=where, severity=severity)
+        blocks = where == "EURUSD" or (where is None and severity is Severity.CRITICAL)
+
+        def interrupted(store: MemoryStore) -> object:
+            if made.desk.positions.in_state(State.SUBMITTED) and not made.bodies(ReconciliationDrift):
+                by_hand(made, row)
+                _ = made.engine.recorder.catch_up()
+                ended_by_a_row(made)
+            return honest(store)
+
+        async def walk(desk: Stage) -> None:
+            _ = await desk.enter()
+
+        with mock.patch.object(MemoryStore, "hold", interrupted):
+            assert (walked(walk, made).sent == 0) is blocks
+        withheld = [p.reasons for p in made.bodies(Position) if p.event is PositionEvent.WITHHELD]
+        assert withheld == ([(Reason.DRIFT_OPEN.value,)] if blocks else [])
+
+    @shows("I2")
+    def test_what_a_human_said_and_a_picture_proved_is_over(self, log: SqliteStore) -> None:
+        """The honest twin: answered, proven by the next whole picture, and over for the next run too."""
+
+        async def walk(desk: Stage) -> None:
+            by_hand(desk, DRIFTS)
+            await desk.tick()
+            _ = desk.sign(ResolveDrift("d", Resolution.BROKER_CORRECTED, WORDS)).unwrap()
+            await desk.watch(310, 30)
+            assert desk.desk.drifts.open == {} and told_of(desk) == []
+            desk.engine.recorder.keep()
+            again = restarted(desk, "run-2")
+            await again.start()
+            assert await is_sent(again) and told_of(again) == []
+
+        _ = walked(walk, stage(log))
 
 
 # --- what only a LIVE desk asks for -----------------------------------------------------------------------------------
