@@ -63,7 +63,7 @@ class Undecided(Exception):
     def __init__(self, code: str, said: str) -> None:
         """Keep the code apart from the sentence."""
         super().__init__(f"{code}: {said}")
-        self.code, self.said = code, said
+        self.code, self.said, self.place = code, said, ""
 
 
 def judge(code: str, *arguments: object) -> None:
@@ -647,11 +647,11 @@ class Lines:
 
 @contextmanager
 def at(place: str) -> Iterator[None]:
-    """A lie told in here stood at this place, unless it knows better."""
+    """A lie told in here, or what is not known, stood at this place, unless it knows better."""
     try:
         yield
-    except Lie as lie:
-        lie.place = lie.place or place
+    except (Lie, Undecided) as found:
+        found.place = found.place or place
         raise
 
 
@@ -835,7 +835,7 @@ SHAPES: Final[dict[str, str]] = {
     "evidence_hash order_hash order_ref account mode:Mode boot ticks:whole epoch:whole final:flag reasons:[text]",
     "KILL_FLAG": "event:RAISED|LIFTED flag type:ONE_WAY|TEMPORARY|DRIFT|SIGNALMAN scope reason raised_by "
     "until?:instant cancel_working:flag drift?",
-    "STATE_ANCHOR": "strategy state_hash regime:DEFAULT|HIGH_VOLATILITY|NEWS anchored_by ticks?:whole boot?",
+    "STATE_ANCHOR": "strategy state_hash regime:Regime anchored_by ticks?:whole boot?",
     "STATE_CONFLICT": "intent_id strategy age:whole limit:whole stage",
     "POSITION": "position_id intent_id state:State signal_id strategy pair side:Side entry_price:decimal "
     "stop_price:decimal target_price:decimal partial_fill_ratio:decimal filled_quantity:decimal "
@@ -856,8 +856,7 @@ SHAPES: Final[dict[str, str]] = {
     "DEMAND|WARNING|DRILL|BUNNY subject facts:texts",
     "RECONCILIATION_DRIFT": "drift_type:POSITION_COUNT|POSITION_SIZE|PNL|ORDER_STATUS phoenix_state:texts "
     "broker_state:texts severity:Severity identity subject cause session:whole instrument? refs:[text]",
-    "RECONCILIATION_RESOLUTION": "drift_bead_id identity resolution:PHOENIX_CORRECTED|BROKER_CORRECTED|ACKNOWLEDGED "
-    "resolved_by notes cleared:flag",
+    "RECONCILIATION_RESOLUTION": "drift_bead_id identity resolution:Resolution resolved_by notes cleared:flag",
     "IBKR_SESSION": "event:CONNECT|DISCONNECT|RECONNECT mode:Mode account account_mask port:whole session:whole "
     "gateway_version? reconnect_attempt:whole outcome escalated:flag detail",
     "HEARTBEAT": "status:HEALTHY|DEGRADED|MISSED health_state:HEALTHY|DEGRADED|CRITICAL checks:Checks details:texts "
@@ -883,8 +882,10 @@ SHAPES: Final[dict[str, str]] = {
     "gross_notional_max?:decimal open_positions_max?:whole entries_per_day_max?:whole daily_loss_max?:decimal",
     "Line": "role:Role side:Side quantity:decimal order_type:OrderType tif:DAY|GTC outside_hours:flag account symbol "
     "con_id:whole sec_type:CASH|STK currency exchange limit?:decimal trigger?:decimal",
+    "Live": "bid:decimal ask:decimal age_ms:whole",
     "Proof": "type:BROKER_MESSAGE|OPERATOR_DECISION|WITHHELD|RULE id",
     "QuoteSeen": "bid:decimal ask:decimal at:instant delayed:flag",
+    "Render": "id sha256",
     "Settles": "seq:whole index:whole outcome:done|failed|unknown|dropped",
     "Signed": "statement signature key assurance presence:flag verification:flag counter:whole",
     "Sizing": "equity:decimal currency risk_per_trade:decimal stop_distance:decimal rate:decimal computed:decimal "
@@ -896,6 +897,8 @@ WORDS: Final[dict[str, str]] = {
     "Mode": "MOCK|PAPER|LIVE",
     "OrderType": "MARKET|LIMIT|STOP",
     "Outcome": "WIN|LOSS|BREAKEVEN|BUSTED",
+    "Regime": "DEFAULT|HIGH_VOLATILITY|NEWS",
+    "Resolution": "PHOENIX_CORRECTED|BROKER_CORRECTED|ACKNOWLEDGED",
     "Role": "ENTRY|STOP|TARGET|CLOSE",
     "Severity": "INFO|WARNING|CRITICAL",
     "Side": "BUY|SELL",
@@ -928,6 +931,7 @@ SIMPLE: Final = {
     "text": TEXT,
     "flag": Shape("true or false", bool),
     "whole": Shape("a whole number", int),
+    "amount": Shape("a decimal above zero", str, lambda text: is_decimal(text) and text != "0" and text[0] != "-"),
     "decimal": Shape("a decimal as text in its one spelling", str, is_decimal),
     "instant": Shape("an instant in its one spelling", str, lambda text: instant(text) is not None),
     "texts": Shape("an object of texts", dict, item=TEXT),
@@ -944,13 +948,19 @@ def shape_of(name: str) -> Shape:
     if name not in SHAPES:
         words = WORDS.get(name, name)
         return Shape(f"one of {words}", str, words=frozenset(words.split("|")))
-    rows = [row.partition(":") for row in SHAPES[name].split()]
-    fields = {key.rstrip("?"): shape_of(shape or "text") for key, _, shape in rows}
-    needed = frozenset(key for key, _, _ in rows if not key.endswith("?"))
+    record = record_shape(SHAPES[name])
     if name.isupper():  # a kind: every body has its own id, and may say what it settles
         settles = Shape("a list that is not empty", list, bool, item=shape_of("Settles"))
-        fields, needed = {**fields, "bead_id": TEXT, "settles": settles}, needed | {"bead_id"}
-    return Shape("an object", dict, fields=fields, needed=needed)
+        fields = {**record.fields, "bead_id": TEXT, "settles": settles}
+        record = Shape("an object", dict, fields=fields, needed=record.needed | {"bead_id"})
+    return record
+
+
+def record_shape(text: str) -> Shape:
+    """The shape of a record whose fields are written in this way."""
+    rows = [row.partition(":") for row in text.split()]
+    fields = {key.rstrip("?"): shape_of(shape or "text") for key, _, shape in rows}
+    return Shape("an object", dict, fields=fields, needed=frozenset(key for key, _, _ in rows if not key.endswith("?")))
 
 
 KINDS: Final = {name: shape_of(name) for name in SHAPES if name.isupper()}
@@ -1050,9 +1060,28 @@ ABOUT: Final = {
     "paper-validation": "build",
 }
 BRIEF: Final = frozenset({"close", "protect", "cancel-orphans"})  # may touch the market: 60 s; all others live 300 s
-FRAME: Final[dict[str, type]] = {"v": int, "type": str, "log": str, "tree_size": int, "tree_root": str, "account": str}
-FRAME_TOO: Final[dict[str, type]] = {"mode": str, "session": str, "at": str, "exp": str}
-ON_APPROVE: Final[dict[str, type]] = {"evidence": str, "order": str, "render": dict, "live": dict}
+# Every statement of version 1, field by field as above; all are written, null stands for what does not apply.
+FRAME: Final = "v:whole type log tree_size:whole tree_root account mode session at:instant exp:instant"
+STATEMENTS: Final[dict[str, str]] = {
+    "decision": "intent verdict:approve|reject drift_bps_max:whole evidence? order? render?:Render live?:Live",
+    "close": "position reason quantity?:amount",
+    "protect": "position stop?:amount target?:amount",
+    "adopt": "symbol side:Side quantity:amount price:amount stop:amount target:amount strategy reason linked_to? "
+    "drift?",
+    "resolve-stalled": "position as:cancelled|rejected|filled reason quantity?:amount price?:amount reference?",
+    "drift-resolve": "drift as:Resolution notes execution? quantity?:amount price?:amount",
+    "cancel-orphans": "drift refs:[text]",
+    "resume": "",
+    "anchor-refresh": "strategy state_hash regime:Regime",
+    "kill-clear": "flag reason",
+    "policy": "policy",
+    "operator-enrol": "key public name assurance",
+    "operator-revoke": "key reason",
+    "promote": "strategy evidence",
+    "paper-validation": "build evidence",
+}
+SAYINGS: Final = {name: record_shape(f"{FRAME} {row}") for name, row in STATEMENTS.items()}
+ON_APPROVE: Final = ("evidence", "order", "render", "live")
 
 
 class Bead(NamedTuple):
@@ -1260,10 +1289,9 @@ def _check_append(desk: Desk, append: Append) -> None:
 
 def _check_shape(bead: Bead) -> None:
     found = misfit(bead.body, KINDS[bead.kind])
-    where = "" if found is None else f"{bead.kind}{found.path} {found.said}"
-    if found is not None and found.code != "BAD_BODY":
-        raise Undecided(found.code, f"bead {bead.seq}, {where}: nothing that this verifier knows")
-    with at(f"bead {bead.seq}, {where}"):
+    with at(f"bead {bead.seq}" if found is None else f"bead {bead.seq}, {bead.kind}{found.path} {found.said}"):
+        if found is not None and found.code != "BAD_BODY":
+            raise Undecided(found.code, "nothing that this verifier knows")
         judge("BAD_BODY", found)
 
 
@@ -1436,23 +1464,27 @@ def found_as_kept(signed: Record, signature: Signature) -> bool:
 
 
 def statement_fits(data: bytes) -> bool:
-    """Canonical JSON with the frame's fields, of a known type, saying what that type is about."""
+    """Canonical JSON with the fields of its type and no others, each of its shape; null where one does not apply."""
     try:
         value = read_json(data, STATEMENT_MAX)
     except Lie:
         return False
-    if not has(value, FRAME | FRAME_TOO) or not isinstance(value, dict) or value["v"] != 1:
+    if not isinstance(value, dict) or value.keys() != _saying(value).fields.keys():
         return False
-    about = ABOUT.get(text_of(value, "type"))
-    if about is None or (about and not isinstance(value.get(about), str)):
+    said: Record = {name: one for name, one in value.items() if one is not None}
+    if misfit(said, _saying(value)) is not None:
         return False
-    at_, exp = instant(value["at"]), instant(value["exp"])
-    if at_ is None or exp is None or not at_ < exp or not re.fullmatch(r"[0-9a-f]{32}", text_of(value, "session")):
+    if not text_of(value, "at") < text_of(value, "exp") or not re.fullmatch(r"[0-9a-f]{32}", text_of(value, "session")):
         return False
-    if value["type"] != "decision":
-        return True
-    whole = has(value, {"drift_bps_max": int}) and value.get("verdict") in ("approve", "reject")
-    return whole and (value["verdict"] == "reject" or has(value, ON_APPROVE))
+    return value.get("verdict") != "approve" or all(name in said for name in ON_APPROVE)
+
+
+def _saying(value: Record) -> Shape:
+    """The shape of a statement's type. What another version or type says, a later verifier may know."""
+    kind = value.get("type")
+    if not has(value, {"v": int, "type": str}) or value["v"] != 1 or kind not in SAYINGS:
+        raise Undecided("UNKNOWN_STATEMENT", f"v = {shown(value.get('v'))}, type = {shown(kind)}: not one known here")
+    return SAYINGS[str(kind)]
 
 
 def may_be_software(desk: Desk, signature: Signature) -> bool:
@@ -1624,14 +1656,13 @@ def names_order(statement: Record, evidence: Bead) -> bool:
 
 def names_screen(statement: Record) -> bool:
     """Which renderer showed what: an auditor can make the screen again."""
-    render = statement["render"]
-    return has_exactly(render, {"id": str, "sha256": str}) and bool(HASH.fullmatch(text_of(render, "sha256")))
+    return bool(HASH.fullmatch(text_of(statement["render"], "sha256")))
 
 
 def cites_quote(desk: Desk, statement: Record, intent: str) -> bool:
     """The prices on the screen are an observation of that instrument, in the history that was signed, of that age."""
     live = statement["live"]
-    if not has_exactly(live, {"bid": str, "ask": str, "age_ms": int}) or whole_of(live, "age_ms") < 0:
+    if whole_of(live, "age_ms") < 0:
         return False
     seen_at = known(instant(statement["at"])) - timedelta(milliseconds=whole_of(live, "age_ms"))
     for quote in desk.quotes.get(desk.intents[intent][1], []):
@@ -2605,7 +2636,8 @@ def judged(arguments: argparse.Namespace) -> tuple[int, dict[str, object]]:
     except Lie as lie:
         return 1, {"verdict": "LIE", "code": lie.code, "place": lie.place or "the export", "said": lie.said}
     except Undecided as open_question:
-        return 2, {"verdict": "UNDECIDED", "code": open_question.code, "said": open_question.said}
+        where = {"place": open_question.place} if open_question.place else {}
+        return 2, {"verdict": "UNDECIDED", "code": open_question.code, **where, "said": open_question.said}
     except OSError as error:
         return 2, {"verdict": "UNDECIDED", "code": "UNREADABLE", "said": str(error)}
     except Exception as error:  # noqa: BLE001 - a verifier that stumbles has not verified: never a yes, whatever it was

@@ -20,7 +20,6 @@ from phoenix_core.canonical import Json
 from tests.contract.verifier.story import (
     LINES,
     NOON,
-    WORDS,
     Draft,
     Edit,
     Say,
@@ -33,7 +32,7 @@ from tests.contract.verifier.story import (
     order_hash,
     utc,
 )
-from tests.contract.verifier.whole import Record, whole
+from tests.contract.verifier.whole import WORDS, Record, whole
 from tests.keyring import Pen, forged, hardware_pen, software_pen
 
 ORDER: Final = 2**252 + 27742317777372353535851937790883648493
@@ -443,7 +442,7 @@ def attributed_to_four(
     """A human states one execution of which no word came, under the broker's own id: 300 of it, for 1.085."""
 
     def tell(story: Story) -> None:
-        terms: Record = {"drift": "d", "as": "PHOENIX_CORRECTED", "notes": None, "execution": "lost.1.01"}
+        terms: Record = {"drift": "d", "as": "PHOENIX_CORRECTED", "execution": "lost.1.01"}
         statement = story.statement("attribute", "drift-resolve", terms | {"quantity": "300", "price": "1.085"})
         story.append("attribute", story.decision("attribute", story.boss, statement, "d"))
         told: Record = {"event": "STATED", "quantity": quantity, "price": price}
@@ -855,8 +854,11 @@ ROWS: Final[list[tuple[str, str, Callable[[], Story]]]] = [
     ("a statement with a space", "STATEMENT_MALFORMED",
      lambda: Story(spells={"close": lambda data: data.replace(b":", b": ", 1)}).told()),
     ("a statement without an end", "STATEMENT_MALFORMED", say("approve four", exp=None)),
-    ("a statement that nobody knows", "STATEMENT_MALFORMED", say("close", type="close-all")),
-    ("a statement of another version", "STATEMENT_MALFORMED", say("close", v=2)),
+    ("a statement that nobody knows", "UNKNOWN_STATEMENT", say("close", type="close-all")),
+    ("a statement of another version", "UNKNOWN_STATEMENT", say("close", v=2)),
+    ("a statement with more to say", "STATEMENT_MALFORMED", say("close", all=True)),
+    ("a close of less than nothing", "STATEMENT_MALFORMED", say("close", quantity="-1")),
+    ("a close without a word on why", "STATEMENT_MALFORMED", say("close", reason=None)),
     ("a statement about nothing", "STATEMENT_MALFORMED", say("close", position=None)),
     ("a statement that begins at no instant", "STATEMENT_MALFORMED", say("close", at="at noon")),
     ("a statement that ends at no instant", "STATEMENT_MALFORMED", say("close", exp="at noon")),
@@ -914,10 +916,10 @@ ROWS: Final[list[tuple[str, str, Callable[[], Story]]]] = [
     ("another order than was shown", "STATEMENT_OTHER_ORDER", say("approve four", order="0" * 64)),
     ("a screen without its hash", "STATEMENT_OTHER_RENDER",
      say("approve four", render={"id": "term-1", "sha256": "none"})),
-    ("a screen with more to say", "STATEMENT_OTHER_RENDER",
+    ("a screen with more to say", "STATEMENT_MALFORMED",
      say("approve four", render={"id": "term-1", "sha256": "0" * 64, "note": "trust me"})),
     ("a price of later", "STATEMENT_OTHER_QUOTE", after(unseen_quote)),
-    ("a price with more to say", "STATEMENT_OTHER_QUOTE",
+    ("a price with more to say", "STATEMENT_MALFORMED",
      say("approve four", live={"bid": "1.085", "ask": "1.0851", "age_ms": 1000, "mid": "1.2"})),
     ("a price that nobody saw", "STATEMENT_OTHER_QUOTE",
      say("approve four", live={"bid": "1.08", "ask": "1.0851", "age_ms": 2000})),

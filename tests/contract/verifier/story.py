@@ -22,7 +22,7 @@ from phoenix_core.canonical import Json, encode
 from phoenix_core.chain import EMPTY, Head, Sealed, seal
 from phoenix_core.checkpoint import Checkpoint, Signer, ed25519_key_id, sign_note
 from phoenix_core.tree import root_of
-from tests.contract.verifier.whole import Record, whole
+from tests.contract.verifier.whole import SAID, WORDS, Record, whole
 from tests.keyring import Pen, hardware_pen, software_pen
 
 Draft = tuple[str, Record]
@@ -30,7 +30,6 @@ Draft = tuple[str, Record]
 ORIGIN: Final = "phoenix.example/main"
 ACCOUNT: Final = "hmac:" + "5c" * 32
 NOON: Final = datetime(2026, 11, 18, 19, 0, tzinfo=UTC)
-WORDS: Final = "sha256:" + "0" * 64  # the hash of somebody's words
 LOG: Final = software_pen("the log's key")
 
 
@@ -139,7 +138,7 @@ class Story:
         said: Record = {"v": 1, "type": kind, "log": ORIGIN, "tree_size": size, "account": ACCOUNT}
         said |= {"tree_root": base64.b64encode(self.root()).decode(), "mode": self.mode.lower()}
         said |= {"session": hashlib.sha256(step.encode()).hexdigest()[:32], "at": utc(self.now)}
-        said |= {"exp": utc(self.now + timedelta(seconds=life_s))} | says
+        said |= {"exp": utc(self.now + timedelta(seconds=life_s))} | SAID.get(kind, {}) | says
         self.says.get(step, _as_is)(said)
         return self.spells.get(step, bytes)(encode(said))
 

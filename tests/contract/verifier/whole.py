@@ -8,6 +8,7 @@ from phoenix_core.canonical import Json
 
 Record = dict[str, Json]
 
+WORDS: Final = "sha256:" + "0" * 64  # the hash of somebody's words
 AT: Final = "2026-11-18T18:59:00.000000Z"
 LIMIT: Final = 300_000_000  # five minutes, in microseconds
 SIZING: Final[Record] = {"equity": "10000", "currency": "EUR", "risk_per_trade": "0.005", "stop_distance": "0.005"}
@@ -51,6 +52,13 @@ REST: Final[dict[str, Record]] = {
     "RECONCILIATION_DRIFT": DRIFT,
     "RECONCILIATION_RESOLUTION": {"resolved_by": "anna", "notes": "seen"},
     "PROMOTION": PROMOTION,
+}
+
+
+SAID: Final[dict[str, Record]] = {
+    "adopt": {"strategy": "meanrev", "reason": WORDS, "linked_to": None, "drift": None, **PRICES},
+    "resolve-stalled": {"reason": WORDS, "quantity": None, "price": None, "reference": None},
+    "drift-resolve": {"notes": WORDS},
 }
 
 
