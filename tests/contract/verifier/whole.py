@@ -32,11 +32,12 @@ SIGNAL: Final[Record] = {"schema": "cse-1", "signal": "READY", "side": "BUY", "s
 SIGNAL.update({"entry": "1.085", "state_hash": "sha256:0", "created_at": AT, "signal_id": "s-1", **PRICES})
 HEARTBEAT: Final[Record] = {"status": "HEALTHY", "health_state": "HEALTHY", "details": {}, "miss_count": 0}
 HEARTBEAT["checks"] = dict[str, Json].fromkeys((*CHECKED, *CHECKED_TOO), True)
-DRIFT: Final[Record] = {"drift_type": "POSITION_SIZE", "phoenix_state": {"quantity": "0"}, "severity": "CRITICAL"}
-DRIFT.update({"broker_state": {"quantity": "1"}, "subject": "EURUSD", "cause": "count", "session": 1, "refs": []})
+DRIFT: Final[Record] = {"drift_type": "POSITION_SIZE", "severity": "CRITICAL", "subject": "EURUSD", "cause": "size"}
+DRIFT.update({"phoenix_state": {}, "broker_state": {}, "session": 1, "instrument": "EURUSD", "refs": []})
 PROMOTION: Final[Record] = {"from": "SHADOW", "to": "LIVE", "kill_flag": False, "unresolved_drift_count": 0}
-PROMOTION.update({"sessions": 20, "regimes": [], "max_drawdown": "0", "worst_day": "0", "sharpe": "1", "token_id": ""})
-PROMOTION.update({"signalman_kills": 0, "override_frequency": "0", "autopsy_summary": "", "bunny_vectors_fail": 0})
+PROMOTION.update({"sessions": 20, "regimes": [], "max_drawdown": "0.1", "worst_day": "-5", "sharpe": "1.5"})
+PROMOTION.update({"signalman_kills": 0, "override_frequency": "0", "autopsy_summary": "", "token_id": ""})
+PROMOTION["bunny_vectors_fail"] = 0
 REST: Final[dict[str, Record]] = {
     "GENESIS": {"account_mask": "DU...567", "port": 4002, "desk_key_hash": "d" * 64, "currency": "EUR", "baseline": []},
     "LEASE": {"run": "run-1", "version": "0.1.0", "detail": ""},
@@ -48,9 +49,9 @@ REST: Final[dict[str, Record]] = {
     "POSITION": POSITION,
     "ORDER": {"frames": []},
     "HEARTBEAT": HEARTBEAT,
-    "STATE_ANCHOR": {"state_hash": "sha256:0", "regime": "DEFAULT", "anchored_by": "anna"},
+    "STATE_ANCHOR": {"state_hash": "sha256:0", "regime": "DEFAULT", "anchored_by": "boss"},
     "RECONCILIATION_DRIFT": DRIFT,
-    "RECONCILIATION_RESOLUTION": {"resolved_by": "anna", "notes": "seen"},
+    "RECONCILIATION_RESOLUTION": {"resolved_by": "boss", "notes": WORDS, "cleared": False},
     "PROMOTION": PROMOTION,
 }
 
@@ -58,7 +59,7 @@ REST: Final[dict[str, Record]] = {
 SAID: Final[dict[str, Record]] = {
     "adopt": {"strategy": "meanrev", "reason": WORDS, "linked_to": None, "drift": None, **PRICES},
     "resolve-stalled": {"reason": WORDS, "quantity": None, "price": None, "reference": None},
-    "drift-resolve": {"notes": WORDS},
+    "drift-resolve": {"notes": WORDS, "execution": None, "quantity": None, "price": None},
 }
 
 
