@@ -84,9 +84,7 @@ def beads_audit(ctx: click.Context, file: Path, order: str, roots: Path | None, 
     past = past_of(papers, named[0])
     document, lines = past if past is not None else ({"intent": named[0]}, " nothing was decided")
     commands = [_command(papers, seq, body) for seq, body in audit.commands]
-    told = [
-        f" SIGNED {c['type']} by {c['by']} ({c['assurance']}) {str(c['at'])[:19]}Z, bead {c['bead']}" for c in commands
-    ]
+    later = [f" SIGNED {c['type']} by {c['by']} ({c['assurance']}) {c['at']}, bead {c['bead']}" for c in commands]
     more = {"commands": commands, "verifier": words}
     emit(ctx, document | _document(audit) | more, "\n".join([lines, *later, *_words(audit), "", words]))
     if audit.limited is not None and not audit.limited.obeyed:
