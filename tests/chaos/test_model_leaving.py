@@ -186,7 +186,7 @@ BROKEN_DESKS: Final[dict[str, Broken]] = {
         order_life.Known.rest_after, "ARITHMETIC.subtract(self.quantity_at_most, executed)", "self.quantity_at_most",
         ("resize", "turn")),
     "a change crosses what was asked to end": (
-        protection.resizes, "any(_is_ending(order) for order in pair)", "False", ("resize",)),
+        protection.resizes, "_is_ending(order) or ", "", ("resize",)),
     "a change beside a close that filled in part": (
         protection.resizes, "any(order.role is Role.CLOSE for order in stake.exits)", "False", ("resize",)),
     "what was refused is asked for again": (
