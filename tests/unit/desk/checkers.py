@@ -974,7 +974,8 @@ def i22_one_decision(seen: Seen, desk: Desk) -> None:
 
 
 def x1_exits_fit(seen: Seen, desk: Desk) -> None:
-    """As each exit left: executed exits and the largest of each group are no more than what was or may be entered.
+    """As each exit left: executed exits and the largest of each group are no more than what was or may be entered, but
+    for a close whose size a human typed.
 
     Counted from the beads before it, by hand: frames as recorded, executions in their latest revision.
     """
@@ -1001,7 +1002,9 @@ def x1_exits_fit(seen: Seen, desk: Desk) -> None:
                 groups[group] = max(groups.get(group, Decimal(0)), left)
         allowed = book.held(position_id) + (rest if hangs else Decimal(0))
         mine = {str(frame.ref) for frame in handed.cleared.frames}
-        assert sum(groups.values(), Decimal(0)) <= allowed or mine <= _shrinking(before, mine), "an exit would open"
+        closes = all(frame.line.role is Role.CLOSE for frame in handed.cleared.frames)
+        may = mine <= _shrinking(before, mine) or (closes and _typed(seen.beads[: handed.size], handed))
+        assert sum(groups.values(), Decimal(0)) <= allowed or may, "an exit would open"
 
 
 def _shrinking(before: list[Body], refs: set[str]) -> set[str]:
