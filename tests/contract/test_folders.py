@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from phoenix_core.acts.propose import Propose, Quarantine
 from phoenix_core.beads import Signal
 from phoenix_core.chain import Fault, StoreFault
 from phoenix_core.effects import ArchiveInput, WriteResponse
-from phoenix_core.values import State
+from phoenix_core.values import Money, State
 from tests.showing import shows
 from tests.stage import stage
 from tests.unit.desk.walks import walked
@@ -172,6 +173,22 @@ def test_an_answer_says_why_an_intent_ended(reasons: tuple[str, ...], told: list
         made.desk.positions._retire(evolve(position, last=last))
         lines = response_document(made.desk, intent).splitlines()
         assert [line for line in lines if line.startswith("- reason")] == told
+
+    _ = walked(walk, made)
+
+
+def test_an_answer_says_what_an_intent_waits_for() -> None:
+    """Without the account's worth there is no size and no screen: nobody is sent to approve it. Once told, they are."""
+    made = stage()
+    made.broker.equity = Money(Decimal(0))
+
+    async def walk(desk: object) -> None:
+        intent = await made.propose()
+        assert "it waits for a quote" in response_document(made.desk, intent)
+        made.broker.equity = Money(Decimal(100_000))
+        await made.watch(310, 5)
+        told = response_document(made.desk, intent)
+        assert f"phoenix approve {intent}" in told and "it waits for" not in told
 
     _ = walked(walk, made)
 

@@ -19,6 +19,8 @@ NEXT = {
     State.REJECTED: "The broker refused it; it is not sent again. A new intent needs a new approval.",
 }
 
+WAITS = "Nobody can approve it yet: it waits for a quote, the contract card or the account's worth."
+
 
 def response_document(desk: Desk, intent_id: str) -> str:
     """The document as Markdown, from the desk alone: the same desk writes the same words."""
@@ -30,8 +32,9 @@ def response_document(desk: Desk, intent_id: str) -> str:
         lines += _facts(position)
     else:
         lines += _end(desk, position)
-    lines += _evidence(desk, intent_id)
-    lines += ["## Next", "", NEXT[position.state].format(intent=intent_id), ""]
+    evidence = _evidence(desk, intent_id)
+    waits = position.state is State.PROPOSED and not evidence
+    lines += [*evidence, "## Next", "", WAITS if waits else NEXT[position.state].format(intent=intent_id), ""]
     return "\n".join(lines)
 
 
