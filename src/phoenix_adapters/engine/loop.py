@@ -345,6 +345,8 @@ class Engine:
             with self.store.hold() as head:
                 if head != self.recorder.desk.head:
                     _ = self.recorder.catch_up()
+                if send.is_entry and head != self.recorder.desk.head:
+                    raise self.recorder.torn(head.size)
                 cleared = clear(self.recorder.desk, key, send, self.world())
                 if is_successful(cleared):
                     handed = True  # from here on it may have left, whatever becomes of the hold

@@ -54,8 +54,15 @@ class Recorder:
         """Fold what others wrote since; answers how many beads that was."""
         before = self.desk.head.size
         for record in self.store.read(before):
+            if record.prev != self.desk.head.leaf:
+                raise self.torn(record.seq)
             self._fold(bead_of(record), mine=False)
         return self.desk.head.size - before
+
+    def torn(self, size: int) -> StoreFault:
+        """The log does not go on from what this process read of it: its tail was cut, or replaced by another."""
+        known = f"this process knows {self.desk.head.size} beads of it"
+        return StoreFault(Fault.CORRUPT, f"the log was cut: {known}, and what stands there at {size} is not their end")
 
     def act(self, command: Command) -> Result[Accepted, Refusal]:
         """Carry one command to its end: accepted or refused, and what that left is durable."""
@@ -84,6 +91,9 @@ class Recorder:
                 for record in records:
                     self._fold(bead_of(record), mine=True)
                 return ruling.result
+            conflict = landed.failure()
+            if conflict.known is None and conflict.actual.size <= self.desk.head.size:
+                raise self.torn(conflict.actual.size)  # a log that others wrote to has grown
         raise AssertionError(f"{TRIES_MAX} conflicts in a row: somebody writes without end")
 
     def take_lease(self, run: str, boot: str) -> Result[Accepted, Refusal]:
