@@ -1229,6 +1229,7 @@ class Desk:
     mandates: dict[str, str] = field(default_factory=dict)  # leaves of approved evidence, references of adoptions
     positions: dict[str, str] = field(default_factory=dict)
     intent_of: dict[str, str] = field(default_factory=dict)  # by position
+    born: set[str] = field(default_factory=set)  # intents that have their position
     opened: dict[str, tuple[Json, Json]] = field(default_factory=dict)  # side and instrument of an entry, by intent
     executed: set[str] = field(default_factory=set)
     stakes: dict[str, Stake] = field(default_factory=dict)  # by position
@@ -1938,6 +1939,7 @@ def take_position(desk: Desk, bead: Bead, append: Append) -> None:
     if event in BIRTHS:
         judge("POSITION_BIRTH", desk, bead)
         desk.intent_of[position] = bead.says("intent_id")
+        desk.born.add(bead.says("intent_id"))
         if event == "Adopted":
             desk.mandates[bead.says("order_ref")] = bead.says("intent_id")
             desk.entry_refs[bead.says("intent_id")] = bead.says("order_ref")
@@ -1964,8 +1966,10 @@ def holds_nothing(stake: Stake) -> bool:
 
 
 def is_born_well(desk: Desk, bead: Bead) -> bool:
-    """PROPOSED by an accepted signal, FILLED by a signed adoption, and only once."""
-    if bead.says("position_id") in desk.positions or bead.says("state") != BIRTHS[bead.says("event")]:
+    """PROPOSED by an accepted signal, FILLED by a signed adoption, and only once: an intent has one position."""
+    if bead.says("position_id") in desk.positions or bead.says("intent_id") in desk.born:
+        return False
+    if bead.says("state") != BIRTHS[bead.says("event")]:
         return False
     if bead.says("event") == "Proposed":
         return bead.says("intent_id") in desk.intents

@@ -1024,6 +1024,10 @@ ROWS: Final[list[tuple[str, str, Callable[[], Story]]]] = [
     ("a promotion before it was signed", "PROMOTION_UNSIGNED", after(promotes({}, lambda drafts: drafts[::-1]))),
     # positions
     ("a position born twice", "POSITION_BIRTH", edit("signal one", twice("POSITION"))),
+    ("two positions of one intent", "POSITION_BIRTH",
+     edit("signal one", twice("POSITION", position_id=named("the twin")))),
+    ("an adoption in the name of another position's intent", "POSITION_BIRTH",
+     adoption(intent_id=named("intent four"))),
     ("a position of no signal", "POSITION_BIRTH", edit("lease", plus(born("x", "PROPOSED", "Proposed")))),
     ("a position born submitted", "POSITION_BIRTH", edit("signal one", body("POSITION", state="SUBMITTED"))),
     ("an adoption that nobody signed", "POSITION_BIRTH", edit("lease", plus(born("x", "FILLED", "Adopted")))),
