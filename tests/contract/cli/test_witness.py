@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
+from uuid import uuid4
 
 import apsw
 import pytest
@@ -22,11 +23,13 @@ from phoenix_cli.wiring import keeping
 from phoenix_cli.wiring.keeping import home_troubles, keeps_its_word
 from phoenix_cli.wiring.opening import opened
 from phoenix_cli.wiring.outside import OutsideNote
-from phoenix_core.chain import Sealed, StoreFault
+from phoenix_core.chain import Sealed, StoreFault, seal
 from phoenix_core.checkpoint import Checkpoint, Signer, Verifying, sign_note
 from phoenix_core.values import BadInput
-from tests.contract.beads.suite import ORIGIN, PUBLIC, SIGNER, grow, sealed
+from tests.contract.beads.suite import ORIGIN, PUBLIC, SIGNER, grow
 from tests.contract.cli.operator import PATIENCE_S, Seat, until
+from tests.contract.verifier.story import NOON, utc
+from tests.contract.verifier.whole import whole
 from tests.showing import shows
 
 
@@ -319,7 +322,8 @@ def test_verify_beside_a_desk_at_work(seat: Seat, monkeypatch: pytest.MonkeyPatc
     def read_while_others_write(store: SqliteStore, start: int = 0, stop: int | None = None) -> Iterator[Sealed]:
         yield from read(store, start, stop)
         with SqliteStore(seat.home / "beads.db") as other:
-            _ = other.append_blind(lambda at: sealed(at, at.size))
+            beat = ("HEARTBEAT", whole("HEARTBEAT", {"bead_id": str(uuid4())}))
+            _ = other.append_blind(lambda at: seal(at, utc(NOON), [beat]))
 
     with opened(Home(seat.home)) as session:
         monkeypatch.setattr(SqliteStore, "read", read_while_others_write)
