@@ -234,7 +234,7 @@ class TestOrder:
             intent = await desk.enter(**HELD)
             ref, position = ref_of(desk, intent), the_position(desk)
             whole = position.requested_quantity
-            await hear(desk, said_of(desk, ref, BrokerStatus.FILLED, str(whole + 1)))
+            await hear(desk, changed(said_of(desk, ref, BrokerStatus.FILLED, str(whole + 1)), perm_id=77))
             drift = next(d for d in desk.bodies(ReconciliationDrift) if d.refs == (ref,))
             rest = whole - position.filled_quantity
             assert await answered(desk, states(drift, str(rest))) == ()
@@ -253,7 +253,7 @@ class TestOrder:
             intent = await desk.enter(**HELD)
             ref, position = ref_of(desk, intent), the_position(desk)
             whole, before = position.requested_quantity, position.filled_quantity
-            await hear(desk, said_of(desk, ref, BrokerStatus.FILLED, str(whole + 1)))
+            await hear(desk, changed(said_of(desk, ref, BrokerStatus.FILLED, str(whole + 1)), perm_id=77))
             drift = next(d for d in desk.bodies(ReconciliationDrift) if d.refs == (ref,))
             assert await answered(desk, states(drift, "7", "lost.1.01")) == ()
             for told in ("late.1.01", "lost.1.01"):

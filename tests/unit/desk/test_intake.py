@@ -38,6 +38,7 @@ from phoenix_core.beads import (
 )
 from phoenix_core.desk import Desk
 from phoenix_core.facts import BrokerStatus, Held, OrderSaid, Quote
+from phoenix_core.gate.approvals import REMEMBERED
 from phoenix_core.gate.evidence import Shown
 from phoenix_core.gate.statements import ClearKill, Close
 from phoenix_core.gate.tokens import Tokens
@@ -440,6 +441,17 @@ class TestShownAndGone:
             await desk.tick(0.1)
             after = {e.intent_id: LATCH in e.flags for e in desk.bodies(Evidence)}
             assert (before, after) == (dict.fromkeys(intents, True), dict.fromkeys(intents, False))
+
+        _ = walked(walk)
+
+    def test_only_the_latest_questions_are_remembered(self) -> None:
+        """What is forgotten is just asked again."""
+
+        async def walk(desk: Stage) -> None:
+            world = desk.engine.world()
+            for n in range(REMEMBERED + 1):
+                _ = decide(desk.desk, LookAgain(CommandId(f"look-{n}"), "ghost"), world)
+            assert list(desk.desk.asked) == [f"look-{n}" for n in range(1, REMEMBERED + 1)]
 
         _ = walked(walk)
 
