@@ -158,15 +158,15 @@ BROKEN_DESKS: Final[dict[str, Broken]] = {
         protection.protection_of, "if len(pair) < len(PAIR):", "if not pair:", ("stop_over",)),
     "a loss is not told": (after._protected, "position.state is State.MANAGED and", "False and", ("pair_gone",)),
     "what makes way has for ever": (
-        exits.makes_way, "since is not None and not is_over(since, now, PROTECTION_ENDS_WITHIN)", "since is not None",
-        ("turn",)),
-    "what makes way is a loss": (exits.makes_way, "since is not None and", "False and", ("pair_gone",)),
+        protection.makes_way, "since is not None and not is_over(since, now, PROTECTION_ENDS_WITHIN)",
+        "since is not None", ("turn",)),
+    "what makes way is a loss": (protection.makes_way, "since is not None and", "False and", ("pair_gone",)),
     "a close that cannot leave ends protection": (
-        leaving._waiting, " or _no_close(desk, said, way, world) is not None", "", ("carry",)),
+        leaving._waiting, " or _no_close(desk, said, signed, way, world) is not None", "", ("carry",)),
     "a close waits for ever": (exits.close_plan, "Step.GIVE_UP if late else Step.WAIT", "Step.WAIT", ("carry",)),
     "what an earlier close asked for is asked for": (
         exits.close_plan, "order.is_asked_to_end(since)", "order.is_asked_to_end(None)", ("carry",)),
-    "no picture is waited for": (leaving._waiting, "and patient and", "and False and", ("carry",)),
+    "no picture is waited for": (leaving._waiting, "if waits and", "if False and", ("carry",)),
     "exits beside nothing have no time of their own": (
         leaving.left_over, "or now.wall - last < GROUP_ENDS_WITHIN", "", ("clear_away",)),
     "placed again at other prices": (

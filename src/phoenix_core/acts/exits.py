@@ -78,8 +78,8 @@ class ClearAway:
 
 Command = Carry | Resize | Restore | LeaveOnTime | ClearAway
 
-# A session's first whole picture is on its way: a close without a size waits for it, and for less time than the command
-# line waits for its answer, so that a human hears why nothing was sent and can type the size.
+# A session's first whole picture is on its way, or an execution of which an exit's own word told: a close waits for it,
+# and for less time than the command line waits for its answer, so that a human hears why nothing was sent.
 PICTURE_WITHIN: Final = timedelta(milliseconds=1500)
 # What a close does before it is sent.
 STAGED: Final = (exits.Step.CANCEL_FIRST, exits.Step.SHRINK_FIRST, exits.Step.WAIT)
@@ -102,13 +102,12 @@ def _carry(desk: Desk, command: Carry, world: World) -> Ruling:
     asked, name = signed_moment(recorded, statement), desk.approvals.name_of(recorded.signed.key)
     signed = carry.Signed(command.seq, name, command.command_id, asked)
     if isinstance(statement.says, says.Close):
-        waits = _waiting(desk, statement.says, signed, not is_over(asked, world.now, PICTURE_WITHIN), world)
-        if waits is not None:
+        if (waits := _waiting(desk, statement.says, signed, world)) is not None:
             return waits
     return _answered(command, recorded, _CARRIERS[type(statement.says)](desk, statement.says, signed, world))
 
 
-def _waiting(desk: Desk, said: says.Close, signed: carry.Signed, patient: bool, world: World) -> Ruling | None:
+def _waiting(desk: Desk, said: says.Close, signed: carry.Signed, world: World) -> Ruling | None:
     """What is done for a close that cannot be sent yet, and is not answered yet; None where it is sent or refused now.
 
     A young session shows no picture yet to size it by; or its protection has to end first.
@@ -116,8 +115,9 @@ def _waiting(desk: Desk, said: says.Close, signed: carry.Signed, patient: bool, 
     way = _way_out(desk, said.position, world, _part(said, signed), signed.at)
     if isinstance(way, Refusal):
         return None
-    if said.quantity is None and patient and world.link.up and shown_of(desk, way.stake, world) is None:
-        return denied(refusal(Reason.SNAPSHOTS_MISSING, detail="this session's first whole picture is on its way"))
+    waits = way.stake.unbooked() > 0 or (said.quantity is None and shown_of(desk, way.stake, world) is None)
+    if waits and world.link.up and not is_over(signed.at, world.now, PICTURE_WITHIN):
+        return denied(refusal(Reason.SNAPSHOTS_MISSING, detail="a picture, or what an exit executed, is on its way"))
     if way.plan.step not in STAGED or _no_close(desk, said, signed, way, world) is not None:
         return None
     return _staged(desk, way, "close", signed.command_id, world)

@@ -56,6 +56,7 @@ PROTECTION_ENDS_WITHIN: Final = timedelta(seconds=3)
 ENDS_FOR: Final = SIGNED_FOR - PROTECTION_ENDS_WITHIN  # after that, a close would be too old by the time that it ended
 # How long a close of a part waits for its protection's new size; what is not confirmed by then has to end.
 SHRINKS_WITHIN: Final = timedelta(milliseconds=1500)
+HOLDINGS_LAG: Final = timedelta(seconds=2)  # a broker's holdings may be so much older than its words on orders
 PAIR: Final = (Role.STOP, Role.TARGET)
 
 
@@ -100,6 +101,16 @@ class Stake:
     def executed(self, ref: str) -> Decimal:
         """What one order of it executed."""
         return _sum(fill.quantity for fill in self.fills if fill.ref == ref)
+
+    def unbooked(self, seen: datetime | None = None) -> Decimal:
+        """What its exits executed by the broker's word on each, beyond its executions in the book: that has left, and
+        is still to be told. A picture that began at `seen` had what orders that had ended well before left behind."""
+        revised = {fill.ref for fill in self.fills if fill.revision > 1}  # a bust is no execution that is still to come
+        exits = (o for o in self.orders if o.role.is_exit and o.ref not in revised)
+        since = (o for o in exits if not (seen and o.ended_at and o.ended_at + HOLDINGS_LAG <= seen))
+        ahead = _sum(max(ZERO, ARITHMETIC.subtract(o.told, self.executed(o.ref))) for o in since)
+        stated = _sum(fill.quantity for fill in self.fills if fill.stated and fill.role.is_exit and not fill.ref)
+        return max(ZERO, ARITHMETIC.subtract(ahead, stated))
 
     def rest_of(self, order: Known) -> Decimal:
         """What an order of it may still execute."""
@@ -173,9 +184,9 @@ def x2_refusal(position: Open, mandate: str | None, signed: Moment | None, now: 
 def pictured(stake: Stake, snapshot: Snapshot | None, session: int, baseline: Decimal = ZERO) -> Decimal | None:
     """What the broker showed as held in this session's last complete picture, with our executions recorded since.
 
-    What a human stated is no execution since: it says what was there, and the picture must show it. `baseline` is what
-    was there before Phoenix. None: there is no picture to go by. In a currency pair a picture close to the book says
-    that the book is right.
+    What a human stated is no execution since: it says what was there, and the picture must show it. What an exit says
+    that it executed since is gone too, though no execution told it yet. `baseline` is what was there before Phoenix.
+    None: there is no picture to go by. In a currency pair a picture close to the book says that the book is right.
     """
     if snapshot is None or not snapshot.complete or snapshot.session != session:
         return None
@@ -190,8 +201,9 @@ def pictured(stake: Stake, snapshot: Snapshot | None, session: int, baseline: De
     line = entry_line(stake)
     cash = line is not None and line.sec_type is SecType.CASH
     if cash and ARITHMETIC.subtract(there, stake.held).copy_abs() <= CASH_UNEXPLAINED_MAX:
-        return stake.held
-    return there
+        there = stake.held
+    left = stake.unbooked(snapshot.began.wall)
+    return min(there, ARITHMETIC.subtract(stake.held, left)) if left else there
 
 
 def x4_refusal(stake: Stake, frames: Iterable[Frame], there: Decimal | None, typed: bool = False) -> Refusal | None:
@@ -213,7 +225,7 @@ def _x4(stake: Stake, frame: Frame, there: Decimal | None, typed: bool) -> Refus
         return None
     if there is None and frame.line.role is Role.CLOSE:
         return refusal(Reason.EXIT_WRONG_SIZE, detail="no complete picture of the broker's: type the size")
-    allowed = stake.held if there is None else min(stake.held, there)
+    allowed = ARITHMETIC.subtract(stake.held, stake.unbooked()) if there is None else min(stake.held, there)
     rest = ARITHMETIC.subtract(quantity, stake.executed(frame.ref))
     if rest <= allowed:
         return None
@@ -344,19 +356,6 @@ def _shrinking(stake: Stake, part: Part, now: Moment) -> Step | None:
     if all(stake.rest_of(order) <= keeps for order in pair):
         return Step.SEND
     return None if any(order.recorded_seq > part.seq for order in pair) else Step.SHRINK_FIRST
-
-
-def makes_room(stake: Stake, now: Moment) -> bool:
-    """Whether protection was given another size a moment ago, by us: until the close that it makes room for had its
-    time, what it no longer covers is no loss."""
-    return any(order.revision > 1 and not is_over(order.recorded, now, PROTECTION_ENDS_WITHIN) for order in stake.pair)
-
-
-def makes_way(stake: Stake, now: Moment) -> bool:
-    """Whether protection was asked to end a moment ago, by us: until the close that waits for it had its time, what
-    that left is neither protection nor the loss of it."""
-    asked = (order.cancel_requested for order in stake.orders if order.role in PAIR)
-    return any(since is not None and not is_over(since, now, PROTECTION_ENDS_WITHIN) for since in asked)
 
 
 def ended_late(stake: Stake) -> bool:

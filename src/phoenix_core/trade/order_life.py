@@ -126,6 +126,12 @@ class Known:
         """What it may still execute by the broker's word."""
         return self.rest_after(self.filled)
 
+    @property
+    def told(self) -> Quantity:
+        """What it executed by the broker's word on it. One that was completed, and filled, says no quantity."""
+        silent = self.end is End.FILLED and self.filled == 0
+        return (self.line if self.echo is None else self.echo).quantity if silent else self.filled
+
     def rest_after(self, executed: Decimal) -> Decimal:
         """What it may still execute once this much is in the book; nothing once it has ended."""
         if self.end is not None:

@@ -17,7 +17,7 @@ from phoenix_core.facts import BrokerStatus, OrderSaid, Snapshot
 from phoenix_core.orders import Frame, Line, order_hash
 from phoenix_core.records import evolve
 from phoenix_core.refusals import Reason, Refusal, refusal
-from phoenix_core.trade.exits import PAIR, Stake, makes_room, makes_way, pictured
+from phoenix_core.trade.exits import PAIR, PROTECTION_ENDS_WITHIN, Stake, pictured
 from phoenix_core.trade.order_life import End, Known, Standing
 from phoenix_core.values import (
     ARITHMETIC,
@@ -93,6 +93,19 @@ def protection_of(stake: Stake, now: Moment) -> Protection:
     most = ARITHMETIC.add(stake.held, stake.entry_rest)
     twice = len(stake.pair) > len(PAIR) or any(order.outlives(0) for order in orders)
     return Protection.EXCESS if max(rests) > most or twice else Protection.FULL
+
+
+def makes_room(stake: Stake, now: Moment) -> bool:
+    """Whether protection was given another size a moment ago, by us: until the close that it makes room for had its
+    time, what it no longer covers is no loss."""
+    return any(order.revision > 1 and not is_over(order.recorded, now, PROTECTION_ENDS_WITHIN) for order in stake.pair)
+
+
+def makes_way(stake: Stake, now: Moment) -> bool:
+    """Whether protection was asked to end a moment ago, by us: until the close that waits for it had its time, what
+    that left is neither protection nor the loss of it."""
+    asked = (order.cancel_requested for order in stake.orders if order.role in PAIR)
+    return any(since is not None and not is_over(since, now, PROTECTION_ENDS_WITHIN) for since in asked)
 
 
 def ahead(stake: Stake, order: Known) -> Decimal:

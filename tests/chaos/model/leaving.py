@@ -61,6 +61,7 @@ class Leaving(NamedTuple):
     closes: int = 0  # closes that were recorded
     again: bool = False  # protection was placed again
     told: bool = False  # people were told that it is lost
+    gone: int = 0  # what earlier exits executed by their own word, and no execution told
 
     @property
     def held(self) -> int:
@@ -116,6 +117,19 @@ def ahead(it: Leaving, name: str) -> int:
     much of no order."""
     x: Exit = getattr(it, name)
     return min(sum(each.stated for each in it.exits), max(0, x.said - x.did))
+
+
+def unbooked(it: Leaving, picture: str = "NONE") -> int:
+    """What exits executed by the broker's word on them, and no execution told yet, nor a human: that is not held any
+    more. A picture that began since has what those left that had ended by then."""
+    exits = [x for x in it.exits if x.works or picture != "SHOWS"]
+    ahead_ = sum(max(0, x.said - x.did) for x in exits) + (it.gone if picture != "SHOWS" else 0)
+    return max(0, ahead_ - sum(x.stated for x in it.exits))
+
+
+def may_leave(it: Leaving, picture: str) -> int:
+    """X4: what an exit may be for."""
+    return it.held - unbooked(it, picture)
 
 
 def rest(it: Leaving, name: str) -> int:
@@ -295,7 +309,7 @@ def _resize(shared: Shared, it: Leaving, c: Command) -> Verdict:
     taken = any(rest(it, n) < it.held and getattr(it, n).total < getattr(it, n).asked for n in _wrong(it))
     if not c.link:
         return _no("LINK", shared, it)
-    if c.picture == "LESS":
+    if c.picture == "LESS" or it.held > may_leave(it, c.picture):
         return _no("EXIT", shared, it)
     if taken and c.picture != "SHOWS":
         return _no("PICTURE", shared, it)
@@ -316,7 +330,7 @@ def _look_resize(shared: Shared, it: Leaving, c: Command) -> Verdict:
         return _no("LEASE", shared, it)
     if not c.link:
         return _no("LINK", shared, it)
-    large = any(getattr(it, name).asked - getattr(it, name).did > it.held for name in owed)
+    large = any(getattr(it, name).asked - getattr(it, name).did > may_leave(it, c.picture) for name in owed)
     return _no("EXIT", shared, it) if large or c.picture == "LESS" else _yes(shared, it)
 
 
@@ -368,11 +382,12 @@ def _carry(shared: Shared, it: Leaving, c: Command) -> Verdict:
         return _no("EXIT", shared, it, wish="SPENT")
     if it.state == "CLOSED" or it.held <= 0 or it.close.works:
         return _no("STATE", shared, it, wish="SPENT")
-    if c.picture == "NONE" and c.link and c.slow < it.tries:
+    if (c.picture == "NONE" or unbooked(it)) and c.link and c.slow < it.tries:
         return _no("PICTURE", shared, it)
     beside = any(x.works for x in it.pair)
     if beside and not c.groups:
         return _makes_way(shared, it, c)
+    it = it._replace(gone=it.gone + max(0, it.close.said - it.close.did))
     close = Exit("MINE", it.held, it.held)
     entry = "ENDING" if it.entry else ""
     return _yes(shared, it, close=close, joined=beside, wish="SPENT", entry=entry, closes=it.closes + 1)
@@ -385,7 +400,7 @@ def _makes_way(shared: Shared, it: Leaving, c: Command) -> Verdict:
     if not unasked:
         late = any(getattr(it, name).ends <= c.slow for name in names)
         return _no("PAIR", shared, it, wish="SPENT" if late else it.wish)
-    if not c.link or c.picture in ("NONE", "LESS"):
+    if not c.link or c.picture in ("NONE", "LESS") or it.held > may_leave(it, c.picture):
         return _no("EXIT" if c.link else "LINK", shared, it, wish="SPENT")
     for name in unasked:
         it = _put(it, name, ends=c.slow + 1)
@@ -401,7 +416,7 @@ def _look_close(shared: Shared, it: Leaving, c: Command) -> Verdict:
         return _no("LINK", shared, it)
     beside = max(rest(it, name) for name in PAIR)
     working = max(beside, it.close.asked) if it.joined else beside + it.close.asked
-    large = it.close.asked > it.held or (working > it.held + it.more and working > beside)
+    large = it.close.asked > may_leave(it, c.picture) or (working > it.held + it.more and working > beside)
     return _no("EXIT", shared, it) if large or c.late or c.picture in ("NONE", "LESS") else _yes(shared, it)
 
 
@@ -440,7 +455,8 @@ def _restore(shared: Shared, it: Leaving, c: Command) -> Verdict:
     if not c.link:
         return _no("LINK", shared, it)
     new = Exit("MINE", it.held, it.held)
-    return _yes(shared, it, stop=new, target=new, again=True)
+    gone = it.gone + sum(max(0, x.said - x.did) for x in it.pair)
+    return _yes(shared, it, stop=new, target=new, again=True, gone=gone)
 
 
 def _look_again(shared: Shared, it: Leaving, c: Command) -> Verdict:
@@ -450,7 +466,8 @@ def _look_again(shared: Shared, it: Leaving, c: Command) -> Verdict:
         return _no("LEASE", shared, it)
     if not c.link:
         return _no("LINK", shared, it)
-    return _no("EXIT", shared, it) if it.stop.asked > it.held or c.picture == "LESS" else _yes(shared, it)
+    large = c.picture == "LESS" or it.stop.asked > may_leave(it, c.picture)
+    return _no("EXIT", shared, it) if large else _yes(shared, it)
 
 
 def _withhold_again(shared: Shared, it: Leaving, c: Command) -> Verdict:

@@ -195,6 +195,7 @@ def leaving_of(p: Played) -> Leaving:
     groups = {known.group for known in desk.orders.of(NAME) if known.role in (Role.STOP, Role.TARGET)}
     tries = sum(d.type == Close.type and d.subject == NAME for d in desk.approvals.recent.values())
     waits = p.asked_for(0, Close.type) is not None
+    orders, latest = desk.orders.of(NAME), [p.order(0, role) for role in (Role.STOP, Role.TARGET, Role.CLOSE)]
     works = "" if entry.end is not None else "WORKS" if entry.cancel_requested is None else "ENDING"
     return Leaving(
         state=position.state.value,
@@ -210,6 +211,7 @@ def leaving_of(p: Played) -> Leaving:
         closes=len(closes),
         again=len({known.group for known in stops}) > 1,
         told=not may_raise(desk.alerts, Code.PROTECTION_LOST, NAME, NOW.wall),
+        gone=sum(_lots(max(Decimal(0), k.told - p.did(k))) for k in orders if k.role.is_exit and k not in latest),
     )
 
 

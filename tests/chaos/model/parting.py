@@ -83,6 +83,7 @@ class Parting(NamedTuple):
     told: bool = False  # people were told that it is lost
     unsent: bool = False  # people were told that an exit was not sent
     way: int = 0  # stop or target was asked to end last: one more than the step of time
+    gone: int = 0  # what earlier exits executed by their own word, and no execution told
 
     @property
     def held(self) -> int:
@@ -130,6 +131,18 @@ def _put(it: Parting, name: str, **change: object) -> Parting:
 
 
 # --- what is worked out -----------------------------------------------------------------------------------------------
+
+
+def unbooked(it: Parting, picture: str = "OLD") -> int:
+    """What exits executed by the broker's word on them, and no execution told yet: that is not held any more. A picture
+    that began since has what those left that had ended by then."""
+    exits = [x for x in it.exits if x.works or picture != "SHOWS"]
+    return sum(max(0, x.said - x.did) for x in exits) + (it.gone if picture != "SHOWS" else 0)
+
+
+def may_leave(it: Parting, picture: str) -> int:
+    """X4: what an exit may be for."""
+    return it.held - unbooked(it, picture)
 
 
 def worth(it: Parting, now: int) -> str:
@@ -304,7 +317,7 @@ def _resize(shared: Shared, it: Parting, c: Command) -> Verdict:
     taken = any(getattr(it, n).rest < it.held and getattr(it, n).total < getattr(it, n).asked for n in wrong)
     if not c.link:
         return _no("LINK", shared, it)
-    if c.picture == "LESS":
+    if c.picture == "LESS" or it.held > may_leave(it, c.picture):
         return _no("EXIT", shared, it)
     if taken and c.picture != "SHOWS":
         return _no("PICTURE", shared, it)
@@ -320,7 +333,7 @@ def _look_resize(shared: Shared, it: Parting, c: Command) -> Verdict:
         return _no("LEASE", shared, it)
     if not c.link:
         return _no("LINK", shared, it)
-    large = any(x.asked - x.did > it.held for x in owed)
+    large = any(x.asked - x.did > may_leave(it, c.picture) for x in owed)
     return _no("EXIT", shared, it) if large or c.picture == "LESS" else _yes(shared, it)
 
 
@@ -378,7 +391,8 @@ def _carry(shared: Shared, it: Parting, c: Command) -> Verdict:
     if it.state == "CLOSED" or it.held <= 0 or it.close.works:
         return _no("STATE", shared, it, wishes=spent)
     lots = wish.lots or it.held
-    if not wish.lots and c.picture == "NONE" and c.link and c.slow < wish.at - 1 + SIZE_STEPS:
+    waits = unbooked(it) or (not wish.lots and c.picture == "NONE")
+    if waits and c.link and c.slow < wish.at - 1 + SIZE_STEPS:
         return _no("PICTURE", shared, it)
     left = it.held - lots
     beside = any(x.works for x in it.pair)
@@ -390,6 +404,8 @@ def _carry(shared: Shared, it: Parting, c: Command) -> Verdict:
         return _makes_way(shared, it, c, wish, spent)
     if left < 0 and c.picture != "NONE":
         return _no("EXIT", shared, it, wishes=spent)
+    gone = it.gone + max(0, it.close.said - it.close.did)
+    it = it._replace(gone=gone)
     close = Exit("MINE", lots, lots)
     entry = "ENDING" if it.entry else ""
     joined = beside and c.groups
@@ -409,7 +425,7 @@ def _gets_smaller(shared: Shared, it: Parting, c: Command, wish: Wish, spent: tu
         return _makes_way(shared, it, c, wish, spent)
     if silent:
         return _no("PAIR", shared, it)
-    if not c.link or c.picture == "LESS":
+    if not c.link or _is_too_large(it, wish.lots, True, c.picture):
         return _no("EXIT" if c.link else "LINK", shared, it, wishes=spent)
     names = [name for name in PAIR if getattr(it, name).works and getattr(it, name).rest != left]
     return _yes(shared, _asks_for(it, names, left, c.slow))
@@ -422,11 +438,17 @@ def _makes_way(shared: Shared, it: Parting, c: Command, wish: Wish, spent: tuple
     if not unasked:
         late = any(c.slow >= getattr(it, name).ends - 1 + END_STEPS for name in names)
         return _no("PAIR", shared, it, wishes=spent if late else it.wishes, unsent=it.unsent or late)
-    if wish.lots > it.held or c.picture == "LESS" or (c.picture == "NONE" and not wish.lots):
+    large = _is_too_large(it, wish.lots or it.held, bool(wish.lots), c.picture)
+    if not c.link or large:
         return _no("EXIT" if c.link or wish.lots > it.held else "LINK", shared, it, wishes=spent)
-    if not c.link:
-        return _no("LINK", shared, it, wishes=spent)
     return _yes(shared, _asked_to_end(it, unasked, c.slow), entry="ENDING" if it.entry else "")
+
+
+def _is_too_large(it: Parting, lots: int, typed: bool, picture: str) -> bool:
+    """X4 of a close: without a picture it takes the size that a human typed, within the book."""
+    if picture == "NONE":
+        return not typed or lots > it.held
+    return picture == "LESS" or lots > may_leave(it, picture)
 
 
 def _asked_to_end(it: Parting, names: list[str], now: int) -> Parting:
@@ -445,8 +467,8 @@ def _look_close(shared: Shared, it: Parting, c: Command) -> Verdict:
     beside = max(x.rest for x in it.pair)
     working = max(beside, it.close.asked) if it.joined else beside + it.close.asked
     large = it.close.asked > it.held or (working > it.held + it.more and working > beside)
-    shows = c.picture == "SHOWS" or (c.picture == "NONE" and it.typed)
-    return _yes(shared, it) if shows and not (large or c.late) else _no("EXIT", shared, it)
+    large = large or _is_too_large(it, it.close.asked, it.typed, c.picture)
+    return _no("EXIT", shared, it) if large or c.late else _yes(shared, it)
 
 
 def _withhold_close(shared: Shared, it: Parting, c: Command) -> Verdict:
@@ -484,7 +506,8 @@ def _restore(shared: Shared, it: Parting, c: Command) -> Verdict:
     if not c.link:
         return _no("LINK", shared, it)
     new = Exit("MINE", it.held, it.held, at=c.slow + 1, after=it.signed)
-    return _yes(shared, it, stop=new, target=new, again=True)
+    gone = it.gone + sum(max(0, x.said - x.did) for x in it.pair)
+    return _yes(shared, it, stop=new, target=new, again=True, gone=gone)
 
 
 def _look_again(shared: Shared, it: Parting, c: Command) -> Verdict:
@@ -494,7 +517,8 @@ def _look_again(shared: Shared, it: Parting, c: Command) -> Verdict:
         return _no("LEASE", shared, it)
     if not c.link:
         return _no("LINK", shared, it)
-    return _no("EXIT", shared, it) if it.stop.asked > it.held or c.picture == "LESS" else _yes(shared, it)
+    large = c.picture == "LESS" or it.stop.asked > may_leave(it, c.picture)
+    return _no("EXIT", shared, it) if large else _yes(shared, it)
 
 
 def _withhold_again(shared: Shared, it: Parting, c: Command) -> Verdict:
@@ -701,7 +725,7 @@ def _thinks(world: World, command: Command) -> Iterator[Step]:
 
 def steps(world: World) -> Iterator[Step]:
     """Everything that may happen next."""
-    now = Command("", slow=world.truth.now)
+    now = Command("", slow=world.truth.now, picture="SHOWS" if is_told(world) else "OLD")
     yield from _broker(world)
     yield from _people(world, now)
     if world.run is None:
@@ -862,9 +886,8 @@ def _due(world: World, now: Command) -> Iterator[Step]:
         yield from _thinks(world, turn)
     if "Alarm" in judge(world.shared, it, ask._replace(name="turn")).no:
         yield _asks(world, ask._replace(name="alarm"))
-    told = it.got == truth.got and it.out == truth.out
     restore = ask._replace(name="restore")
-    if told and all(getattr(truth, name).works != "WORKS" for name in EXITS):
+    if is_told(world) and all(getattr(truth, name).works != "WORKS" for name in EXITS):
         yield _records(world, restore)
     elif not it.stop.works:
         yield from _thinks(world, restore)
@@ -877,7 +900,7 @@ def _due(world: World, now: Command) -> Iterator[Step]:
 
 
 def _due_to_sizes(world: World, ask: Command) -> Iterator[Step]:
-    it, truth = world.it, world.truth
+    it = world.it
     if any(x.frame == "OLD" for x in it.pair):
         yield _asks(world, ask._replace(name="resize_unknown"))
     resize = ask._replace(name="resize")
@@ -885,8 +908,7 @@ def _due_to_sizes(world: World, ask: Command) -> Iterator[Step]:
     for odd in (resize._replace(link=False), resize._replace(picture="LESS")) if wrong else ():
         yield from _thinks(world, odd)
     if not it.wishes and wrong:
-        shows = it.got == truth.got and it.out == truth.out
-        yield _records(world, resize if shows else resize._replace(picture="NONE"))
+        yield _records(world, resize)
 
 
 def _due_to_closes(world: World, ask: Command) -> Iterator[Step]:
@@ -936,6 +958,7 @@ def _hears(world: World, now: Command) -> Iterator[Step]:
         if not _known(world, name) or _in_hand(world, name):
             continue
         said = now._replace(lots=at.did, total=at.total, picture="MOVED" if at.moved else "SHOWS")
+        now = now._replace(picture="SHOWS")
         if at.did > x.did:
             yield _asks(world, said._replace(name=f"{name}_fills", picture="SHOWS"))
         if at.works == "WORKS" and name != "close" and at.no and x.frame in ("SENT", "HEARD"):
@@ -966,6 +989,13 @@ def is_told(world: World) -> bool:
     return it.got == truth.got and it.out == truth.out and (not it.entry) == (not truth.more)
 
 
+def is_known(world: World) -> bool:
+    """Whether it knows of all that was executed, by an execution or by the broker's word on an order."""
+    it, truth = world.it, world.truth
+    by_word = it.out + unbooked(it)
+    return it.got == truth.got and by_word == truth.out and (not it.entry) == (not truth.more)
+
+
 def beyond(truth: Truth) -> int:
     """How much the exits at the broker may execute beyond what is held, or may still be."""
     pair = max(truth.stop.most, truth.target.most)
@@ -979,7 +1009,7 @@ def _too_much(before: World, after: World) -> str:
     said = (
         (not before.shared.lease, "X3 an exit frame of a run without the lease"),
         (it.state == "CLOSED" or not it.held, "X1 an exit frame where nothing is held"),
-        (is_told(before) and beyond(after.truth) > beyond(before.truth), "X1 exits for more than is held"),
+        (is_known(before) and beyond(after.truth) > beyond(before.truth), "X1 exits for more than is held"),
     )
     return next((why for so, why in said if so), "")
 

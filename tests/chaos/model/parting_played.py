@@ -11,7 +11,7 @@ from attrs import evolve
 
 from phoenix_core.acts import exits as carrying
 from phoenix_core.effects import CarryOut
-from phoenix_core.facts import BrokerStatus
+from phoenix_core.facts import BrokerStatus, Held, Snapshot
 from phoenix_core.gate.statements import Close, read_statement
 from phoenix_core.kernel import Command as Asked
 from phoenix_core.trade.order_life import altered
@@ -22,10 +22,11 @@ from phoenix_core.world import World
 from tests.chaos.model import leaving_played
 from tests.chaos.model.leaving_played import NAME, ROLES, Play, _frame, _known, _lots, _quantity, _way
 from tests.chaos.model.parting import Exit, Parting, Wish
-from tests.chaos.model.played import CLOSE_OVER, NOW, WORDS, Asks, Played
+from tests.chaos.model.played import CLOSE_OVER, NOW, PAIRS, SECOND, WORDS, Asks, Played
 from tests.chaos.model.rules import Command
 
 STEP: Final = timedelta(seconds=2)
+BEFORE: Final = timedelta(milliseconds=500)
 
 
 class InTime(Played):
@@ -34,7 +35,16 @@ class InTime(Played):
     def world(self, command: Command) -> World:
         """The world of that step."""
         asks = super().world(command._replace(slow=0, late=False))
-        return evolve(asks, now=_at(command))
+        old = self.before() if command.picture == "OLD" else asks.snapshot
+        return evolve(asks, now=_at(command), snapshot=old)
+
+    def before(self) -> Snapshot:
+        """A whole picture that began after all was held, and before anything that this walk plays."""
+        at = NOW.plus(BEFORE)
+        fills = (fill for fill in self.desk.fills.of(NAME) if fill.at < at.wall)
+        held = sum((fill.quantity for fill in fills), Decimal(0))
+        shown = self.picture()
+        return evolve(shown, began=at, ended=at, positions=(Held(PAIRS[0], held),))
 
     def copied(self) -> InTime:
         """The same desk apart."""
@@ -44,7 +54,7 @@ class InTime(Played):
 
 def _at(command: Command) -> Moment:
     over = CLOSE_OVER if command.late else timedelta(0)
-    return NOW.plus(STEP * command.slow + over)
+    return NOW.plus(SECOND + STEP * command.slow + over)
 
 
 def _said(p: Played, name: str, status: BrokerStatus, c: Command) -> Asked:
@@ -119,6 +129,7 @@ def parting_of(p: Played) -> Parting:
     stops = [known for known in orders if known.role is Role.STOP]
     closes = [known for known in orders if known.role is Role.CLOSE]
     groups = {known.group for known in orders if known.role in (Role.STOP, Role.TARGET)}
+    latest = [p.order(0, role) for role in (Role.STOP, Role.TARGET, Role.CLOSE)]
     works = "" if entry.end is not None else "WORKS" if entry.cancel_requested is None else "ENDING"
     return Parting(
         state=position.state.value,
@@ -136,6 +147,7 @@ def parting_of(p: Played) -> Parting:
         again=len({known.group for known in stops}) > 1,
         told=not may_raise(desk.alerts, Code.PROTECTION_LOST, NAME, NOW.wall),
         unsent=f"{Code.CLOSE_NOT_SENT}|{NAME}" in desk.alerts.by_subject,
+        gone=sum(_lots(max(Decimal(0), k.told - p.did(k))) for k in orders if k.role.is_exit and k not in latest),
         way=max(_step(known.cancel_requested) for known in orders if known.role in (Role.STOP, Role.TARGET)),
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from unittest import mock
 
 from attrs import evolve
 
@@ -10,9 +11,9 @@ from phoenix_adapters.brokers.mock.chaos import Partial
 from phoenix_adapters.brokers.mock.working import Working
 from phoenix_core.acts.broker_said import Said
 from phoenix_core.acts.exits import Resize
-from phoenix_core.beads import Execution, Order, ReconciliationDrift, Resolution
-from phoenix_core.facts import BrokerStatus
-from phoenix_core.gate.statements import ResolveDrift
+from phoenix_core.beads import Alert, Execution, Order, OrderEvent, ReconciliationDrift, Resolution
+from phoenix_core.facts import BrokerStatus, ExecutionSaid
+from phoenix_core.gate.statements import Close, ResolveDrift
 from phoenix_core.orders import exit_ref
 from phoenix_core.trade.exits import stake_of
 from phoenix_core.trade.positions import Open, position_id_of
@@ -237,5 +238,97 @@ def test_protection_that_is_lost_is_placed_again_while_the_entry_works() -> None
         entry = desk.desk.orders.entry_of(position_id_of(intent))
         assert entry is not None and entry.end is None and entry.cancel_requested is None
         assert protection(desk, intent) is Protection.FULL and not is_told(desk)
+
+    _ = walked(walk)
+
+
+def sold(desk: Stage) -> list[tuple[str, Quantity]]:
+    """What was asked of exits beside the first pair, and for how much, in order."""
+    asked = [o for o in desk.bodies(Order) if o.event is OrderEvent.RECORDED and o.role is not Role.ENTRY]
+    return [(f.line.role.value, f.line.quantity) for o in asked for f in o.frames if f.line.role.is_exit][2:]
+
+
+def leaves(desk: Stage) -> list[Working]:
+    """The closes that reached the broker."""
+    return [working for working in desk.broker.truth.book.values() if working.frame.line.role is Role.CLOSE]
+
+
+def fills_unseen(desk: Stage, working: Working, quantity: Decimal) -> ExecutionSaid:
+    """It executes so much, and its own word is told; the execution is not, and comes later."""
+    desk.broker._execute(working, quantity, tell=False)
+    late = desk.broker.truth.executions.pop()
+    desk.broker.tell(desk.broker._order_said(working))
+    return late
+
+
+@shows("X1", "X4", "F10", "F30")
+def test_no_close_leaves_for_what_the_stop_says_that_it_sold() -> None:
+    """TWS tells an order's status before its execution now and then. A human closes, and the stop fills as it is asked
+    to end: both exits have ended, and the book has all of it still. What the stop says is sold is not sold again."""
+
+    async def walk(desk: Stage) -> None:
+        desk.broker.groups_hold = False
+        intent, stop, _ = await protected(desk)
+        with mock.patch.object(type(desk.broker), "cancel"):  # it is too late for that
+            _ = desk.sign(Close(intent, WORDS)).unwrap()
+            await desk.tick(0.1)
+            late = fills_unseen(desk, stop, stop.remaining)
+            await desk.tick(0.1)
+        assert sold(desk) == [] and held(desk, intent) > 0 and desk.broker.truth.held[PAIR] == 0
+        await desk.watch(8, 0.5)
+        assert leaves(desk) == [] and "CLOSE_NOT_SENT" in {one.code for one in desk.bodies(Alert)}
+        desk.broker.truth.executions.append(late)
+        desk.broker.tell(late)
+        await desk.watch(5, 0.5)
+        assert desk.state(intent) is State.CLOSED and desk.broker.truth.held[PAIR] == 0 and leaves(desk) == []
+
+    _ = walked(walk)
+
+
+@shows("X1", "X4")
+def test_a_close_goes_for_what_is_left_once_the_execution_is_told() -> None:
+    """A part left at the stop as a human closed; its execution comes a moment later: the close is for the rest."""
+
+    async def walk(desk: Stage) -> None:
+        desk.broker.groups_hold = False
+        intent, stop, target = await protected(desk)
+        before = held(desk, intent)
+        late = fills_unseen(desk, stop, LOT)
+        smaller(desk, target, LOT)
+        await desk.tick(0.1)
+        _ = desk.sign(Close(intent, WORDS)).unwrap()
+        await desk.tick(0.1)
+        assert sold(desk) == []
+        desk.broker.truth.executions.append(late)
+        desk.broker.tell(late)
+        await desk.watch(5, 0.5)
+        assert sold(desk) == [("CLOSE", before - LOT)]
+        assert desk.state(intent) is State.CLOSED and desk.broker.truth.held[PAIR] == 0
+
+    _ = walked(walk)
+
+
+@shows("X1", "X4")
+def test_protection_does_not_grow_by_what_a_close_says_that_it_sold() -> None:
+    """A part is closed, and the close's own word comes before its execution: for that moment the book has more than
+    the account. Stop and target stay as they were made for what is left."""
+
+    async def walk(desk: Stage) -> None:
+        desk.broker.groups_hold = False
+        intent, stop, target = await protected(desk)
+        before = held(desk, intent)
+        with mock.patch.object(type(desk.broker), "_execute"):  # it works for a moment
+            _ = desk.sign(Close(intent, WORDS, Quantity(LOT))).unwrap()
+            await desk.watch(1, 0.2)
+        (close,) = leaves(desk)
+        late = fills_unseen(desk, close, LOT)
+        await desk.watch(3, 0.5)
+        rest = before - LOT
+        assert sold(desk) == [("STOP", rest), ("TARGET", rest), ("CLOSE", LOT)]
+        desk.broker.truth.executions.append(late)
+        desk.broker.tell(late)
+        await desk.watch(5, 0.5)
+        assert held(desk, intent) == stop.remaining == target.remaining == rest
+        assert sold(desk)[3:] == [] and protection(desk, intent) is Protection.FULL
 
     _ = walked(walk)

@@ -16,6 +16,7 @@ from phoenix_core.orders import Frame, Line, exit_ref, group_of
 from phoenix_core.refusals import Reason, Refusal, refusal
 from phoenix_core.trade.births import adopted
 from phoenix_core.trade.exits import (
+    HOLDINGS_LAG,
     PROTECTION_ENDS_WITHIN,
     SHRINKS_WITHIN,
     SIGNED_FOR,
@@ -32,7 +33,6 @@ from phoenix_core.trade.exits import (
     exit_mandate,
     exit_refusal,
     exits_allowed,
-    makes_way,
     pictured,
     stake_of,
     time_exit_due,
@@ -42,8 +42,9 @@ from phoenix_core.trade.exits import (
     x4_refusal,
 )
 from phoenix_core.trade.fills import Answer, execution
+from phoenix_core.trade.order_life import End
 from phoenix_core.trade.order_words import news
-from phoenix_core.trade.protection import resized, sized
+from phoenix_core.trade.protection import makes_way, resized, sized
 from phoenix_core.values import WALL_BACK_MAX, Moment, OrderType, Role, SecType, Side, Tif
 from tests.showing import shows
 from tests.unit.trade.samples import (
@@ -437,6 +438,58 @@ class TestX4:
         assert self.sizes(log, 99, None, typed=True)
         assert self.sizes(log, 99, 3, typed=True)
         assert not self.sizes(log, 99, None, typed=True, role=Role.STOP)
+
+    def test_what_an_exit_says_that_it_sold_is_not_sold_again(self) -> None:
+        """The word on an order comes before its execution now and then. Until that is told, so much less may leave;
+        an entry's own word takes nothing away."""
+        log = held()
+        tell(log, TARGET_REF, filled=4)
+        assert log.stake.unbooked() == 4
+        assert not self.sizes(log, 7, None, role=Role.STOP) and self.sizes(log, 6, None, role=Role.STOP)
+        sold(log, 3, TARGET_REF, Role.TARGET)
+        assert log.stake.unbooked() == 1
+        sold(log, 1, TARGET_REF, Role.TARGET, "Y")
+        assert log.stake.unbooked() == 0 and self.sizes(log, 6, None, role=Role.STOP)
+
+    def test_an_order_that_is_full_executed_all_of_it(self) -> None:
+        """A completed order says no quantity. As the broker had it last, or as it was asked for."""
+        log = held()
+        stop = log.order(STOP_REF)
+        assert evolve(stop, end=End.FILLED).told == 10 and evolve(stop, end=End.FILLED, filled=quantity(4)).told == 4
+        assert evolve(stop, end=End.FILLED, echo=evolve(stop.line, quantity=quantity(7))).told == 7
+        assert evolve(stop, end=End.FILLED, echo=None).told == 10 and evolve(stop, end=End.CANCELLED).told == 0
+
+    def test_a_picture_of_well_after_it_says_what_an_order_left_behind(self) -> None:
+        """Of one that works nobody can tell; of one that ended, a picture knows two seconds later, and not before."""
+        log = held()
+        tell(log, STOP_REF, B.FILLED, 10)
+        ended = log.order(STOP_REF).ended_at
+        assert ended is not None
+        early = ended + HOLDINGS_LAG - timedelta(microseconds=1)
+        assert log.stake.unbooked() == log.stake.unbooked(early) == 10
+        assert log.stake.unbooked(ended + HOLDINGS_LAG) == 0
+        tell(log, TARGET_REF, filled=1)
+        assert log.stake.unbooked(ended + timedelta(hours=1)) == 1
+
+    def test_a_bust_is_no_execution_that_is_still_to_come(self) -> None:
+        """What was told once, and corrected since, is not waited for."""
+        log = held()
+        tell(log, STOP_REF, B.CANCELLED, 4)
+        sold(log, 4)
+        assert log.stake.unbooked() == 0
+        side, name = log.position.side.other, log.position.position_id
+        fill(log, execution(executed("Z.02", 0, ref=STOP_REF, side=side), Answer.CORRECTION, name, Role.STOP))
+        assert log.stake.held == 10 and log.stake.unbooked() == 0
+
+    def test_a_picture_of_before_does_not_have_what_was_told_since(self) -> None:
+        """It shows all that is held; the stop's word that came after it counts all the same."""
+        log = held()
+        log.wait(SECOND)
+        shown = picture(log, 10)
+        assert pictured(log.stake, shown, 1) == 10
+        log.wait(SECOND)
+        tell(log, STOP_REF, B.CANCELLED, 4)
+        assert pictured(log.stake, shown, 1) == 6
 
     def test_a_native_child_has_its_parents_size_while_that_lives(self) -> None:
         """Not less and not more; once the parent has ended, it is an exit like any other."""
