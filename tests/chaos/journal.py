@@ -13,9 +13,10 @@ from attrs import Factory, define
 from phoenix_adapters.beads.export import export_lines
 from phoenix_adapters.brokers.mock.broker import MockBroker
 from phoenix_adapters.brokers.mock.working import Working
-from phoenix_cli.wiring import sim, sim_world
-from phoenix_cli.wiring.sim_checks import Oracle, Violation
-from phoenix_cli.wiring.sim_world import Simulation
+from phoenix_cli.wiring.sim import play as sim
+from phoenix_cli.wiring.sim import world as sim_world
+from phoenix_cli.wiring.sim.checks import Oracle, Violation
+from phoenix_cli.wiring.sim.world import Simulation
 from phoenix_core.beads import Limits
 from phoenix_core.desk import Desk
 from phoenix_core.facts import BrokerStatus

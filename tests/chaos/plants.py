@@ -16,8 +16,8 @@ from returns.result import Success
 from phoenix_adapters.beads.memory import MemoryStore
 from phoenix_adapters.engine import loop, recorder
 from phoenix_adapters.engine.telling import Teller
-from phoenix_cli.wiring import sim_world
-from phoenix_cli.wiring.sim_mishaps import Crash, FailingStore
+from phoenix_cli.wiring.sim import world as sim_world
+from phoenix_cli.wiring.sim.mishaps import Crash, FailingStore
 from phoenix_core import kernel
 from phoenix_core.acts import after, last_look, lights
 from phoenix_core.acts.approve import Sign
@@ -278,7 +278,7 @@ def _m20(patch: Patch) -> None:
             await task
 
     patch.setattr(loop.Engine, "step", stepped)
-    patch.setattr("phoenix_cli.wiring.sim_acts.PATIENCE_S", 0.3)
+    patch.setattr("phoenix_cli.wiring.sim.acts.PATIENCE_S", 0.3)
 
 
 def _m21(patch: Patch) -> None:

@@ -14,8 +14,8 @@ from typing import Final
 
 import pytest
 
-from phoenix_cli.wiring import sim
-from phoenix_cli.wiring.sim import Outcome, Story
+from phoenix_cli.wiring.sim import play as sim
+from phoenix_cli.wiring.sim.play import Outcome, Story
 from tests.chaos.journal import Listener
 from tests.chaos.opinion import Finding, second_opinion
 

@@ -6,7 +6,7 @@ import re
 from math import comb
 from typing import Final
 
-from phoenix_cli.wiring.sim_scenes import CORNER_SCENES, MEETINGS
+from phoenix_cli.wiring.sim.scenes import CORNER_SCENES, MEETINGS
 from tests.chaos.crashes.night import PAIRED, SCENARIOS
 from tests.chaos.judge_plants import JUDGE_PLANTS
 from tests.chaos.more_plants import MORE_PLANTS

@@ -12,9 +12,9 @@ from typing import Final
 import pytest
 
 from phoenix_adapters.engine import loop
-from phoenix_cli.wiring.sim import FAULTS, Story, never_seen, replays_as, run_seed
-from phoenix_cli.wiring.sim_scenes import CORNER_SCENES, MEETINGS, SCENES
-from phoenix_cli.wiring.sim_shrink import shrunk
+from phoenix_cli.wiring.sim.play import FAULTS, Story, never_seen, replays_as, run_seed
+from phoenix_cli.wiring.sim.scenes import CORNER_SCENES, MEETINGS, SCENES
+from phoenix_cli.wiring.sim.shrink import shrunk
 from phoenix_core.values import State
 from tests.chaos.judge_plants import JUDGE_PLANTS
 from tests.chaos.more_plants import MORE_PLANTS
@@ -107,7 +107,9 @@ def test_a_seed_that_once_broke_a_promise_keeps_it(seed: int, ticks: int) -> Non
 @shows("I25")
 def test_a_seed_tells_the_same_story_under_another_hash_seed() -> None:
     """I25: the same seed ends in the same hash, in another process and under another PYTHONHASHSEED."""
-    program = "import asyncio; from phoenix_cli.wiring.sim import run_seed; print(asyncio.run(run_seed(3, 60)).trace)"
+    program = (
+        "import asyncio; from phoenix_cli.wiring.sim.play import run_seed; print(asyncio.run(run_seed(3, 60)).trace)"
+    )
     here = asyncio.run(run_seed(3, 60)).trace
     for hash_seed in ("1", "4242"):
         told = subprocess.run(

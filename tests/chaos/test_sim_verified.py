@@ -15,9 +15,9 @@ import pytest
 
 from phoenix_adapters import phoenix_verify
 from phoenix_adapters.phoenix_verify import Lie, Undecided
-from phoenix_cli.wiring import sim
-from phoenix_cli.wiring.sim import Story
-from phoenix_cli.wiring.sim_scenes import CORNER_SCENES, MEETINGS
+from phoenix_cli.wiring.sim import play as sim
+from phoenix_cli.wiring.sim.play import Story
+from phoenix_cli.wiring.sim.scenes import CORNER_SCENES, MEETINGS
 from tests.chaos.journal import Listener
 
 SEEDS: Final = (1, 2, 3)

@@ -17,9 +17,9 @@ import pytest
 from attrs import Factory, define
 
 from phoenix_adapters.brokers.mock.chaos import ChaosMode
-from phoenix_cli.wiring.sim_acts import decide, lapse, propose, refresh
-from phoenix_cli.wiring.sim_ledger import ENDS
-from phoenix_cli.wiring.sim_world import Simulation, world_of
+from phoenix_cli.wiring.sim.acts import decide, lapse, propose, refresh
+from phoenix_cli.wiring.sim.ledger import ENDS
+from phoenix_cli.wiring.sim.world import Simulation, world_of
 from phoenix_core.desk import freeze
 from phoenix_core.gate.statements import Close
 from phoenix_core.values import State, text_hash

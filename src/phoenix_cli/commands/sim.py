@@ -13,7 +13,7 @@ import click
 from phoenix_cli.output import BUG, tell, wants_json
 
 if TYPE_CHECKING:
-    from phoenix_cli.wiring.sim import Outcome, Story
+    from phoenix_cli.wiring.sim.play import Outcome, Story
 
 _TICKS = re.compile(r"(?:[0-9]+(?:,[0-9]+)*)?")
 # So many corners that nobody saw are named; of more there are only examples.
@@ -58,8 +58,8 @@ def sim_command(
 
     Example: phoenix sim --seeds 1..1000 --steps 300 --jobs 2
     """
-    from phoenix_cli.wiring.sim import FAULTS, Story, played
-    from phoenix_cli.wiring.sim_scenes import CORNER_SCENES, SCENES
+    from phoenix_cli.wiring.sim.play import FAULTS, Story, played
+    from phoenix_cli.wiring.sim.scenes import CORNER_SCENES, SCENES
     from phoenix_core.values import BadInput
 
     match = _SEEDS.fullmatch(seeds)
@@ -89,8 +89,8 @@ def sim_command(
 
 def _tell(outcome: Outcome, story: Story, as_json: bool, shrink: bool) -> None:
     """One seed's line; of a breach also how to play it again."""
-    from phoenix_cli.wiring.sim import played_of, replays_as
-    from phoenix_cli.wiring.sim_shrink import shrunk
+    from phoenix_cli.wiring.sim.play import played_of, replays_as
+    from phoenix_cli.wiring.sim.shrink import shrunk
 
     violation = outcome.violation
     if as_json:
@@ -122,7 +122,7 @@ def _tell(outcome: Outcome, story: Story, as_json: bool, shrink: bool) -> None:
 
 def _tell_all(outcomes: list[Outcome]) -> None:
     """What the seeds came to together, and which corners none of them saw."""
-    from phoenix_cli.wiring.sim import BESIDE, MUST_SEE, met, never_seen
+    from phoenix_cli.wiring.sim.play import BESIDE, MUST_SEE, met, never_seen
 
     count = len(outcomes)
     approved, filled = (

@@ -11,9 +11,9 @@ from attrs import evolve
 from click.testing import CliRunner, Result
 
 from phoenix_cli.__main__ import cli
-from phoenix_cli.wiring import sim
-from phoenix_cli.wiring.sim import Outcome, Story
-from phoenix_cli.wiring.sim_checks import Violation
+from phoenix_cli.wiring.sim import play as sim
+from phoenix_cli.wiring.sim.checks import Violation
+from phoenix_cli.wiring.sim.play import Outcome, Story
 from phoenix_core.values import BadInput
 
 FIELDS = {"seed", "steps", "beads", "approvals", "fills", "faults", "hash", "ok"}

@@ -19,8 +19,8 @@ from typing import Final
 
 from attrs import define, field
 
-from phoenix_cli.wiring.sim_frames import hash_of
-from phoenix_cli.wiring.sim_rules import NEW_YORK, hours_judge
+from phoenix_cli.wiring.sim.frames import hash_of
+from phoenix_cli.wiring.sim.rules import NEW_YORK, hours_judge
 from phoenix_core.beads import (
     About,
     Alert,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import evolve
 
-from phoenix_cli.wiring.sim import FAULTS, Outcome, Story, run_seed
+from phoenix_cli.wiring.sim.play import FAULTS, Outcome, Story, run_seed
 
 
 async def shrunk(seed: int, story: Story, invariant: str) -> tuple[Story, Outcome]:

@@ -14,10 +14,10 @@ from typing import Final
 
 from attrs import Factory, define, frozen
 
-from phoenix_cli.wiring.sim_frames import Frames
-from phoenix_cli.wiring.sim_ledger import REF_LENGTH, SENT, UNKNOWN_MAX, Ledger
-from phoenix_cli.wiring.sim_mishaps import FailingFile, FailingStore, Mishap
-from phoenix_cli.wiring.sim_rules import uncovered, unkilled
+from phoenix_cli.wiring.sim.frames import Frames
+from phoenix_cli.wiring.sim.ledger import REF_LENGTH, SENT, UNKNOWN_MAX, Ledger
+from phoenix_cli.wiring.sim.mishaps import FailingFile, FailingStore, Mishap
+from phoenix_cli.wiring.sim.rules import uncovered, unkilled
 from phoenix_core.desk import Desk, evolve, freeze
 from phoenix_core.kernel import bead_of
 from phoenix_core.tree import EMPTY_FRONTIER, Frontier, leaf_hash

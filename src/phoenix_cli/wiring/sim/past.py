@@ -16,8 +16,8 @@ from phoenix_adapters.engine.recorder import Recorder
 from phoenix_adapters.keys import LogKey
 from phoenix_cli.wiring.outside import OutsideNote
 from phoenix_cli.wiring.signing import Screen, root_text, screen_of, signed, statement_of
-from phoenix_cli.wiring.sim_mishaps import FailingFile, FailingStore, Mishap, SharedLog
-from phoenix_cli.wiring.sim_world import Simulation, engine_of
+from phoenix_cli.wiring.sim.mishaps import FailingFile, FailingStore, Mishap, SharedLog
+from phoenix_cli.wiring.sim.world import Simulation, engine_of
 from phoenix_core.acts.approve import Sign
 from phoenix_core.beads import Lease, Verdict
 from phoenix_core.chain import StateSnapshot, StoreFault

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from attrs import Factory, define
 
-from phoenix_cli.wiring.sim_ledger import Found, Ledger
+from phoenix_cli.wiring.sim.ledger import Found, Ledger
 from phoenix_core.beads import (
     About,
     Alert,

@@ -32,13 +32,13 @@ from phoenix_adapters.keys import KeyType, PublicKey, SshVerifier, sshsig
 from phoenix_adapters.keys.sshsig import NAMESPACE
 from phoenix_cli.wiring.round_trip import START
 from phoenix_cli.wiring.signing import root_text, signed, statement_of
-from phoenix_cli.wiring.sim_broker import ACCOUNT, NUMBER, WatchedBroker
-from phoenix_cli.wiring.sim_checks import Oracle
-from phoenix_cli.wiring.sim_frames import Frames
-from phoenix_cli.wiring.sim_ledger import Ledger
-from phoenix_cli.wiring.sim_mishaps import Ear, FailingFile, FailingStore, Mishap, SharedLog
-from phoenix_cli.wiring.sim_rules import Rules
-from phoenix_cli.wiring.sim_wire import Wire
+from phoenix_cli.wiring.sim.broker import ACCOUNT, NUMBER, WatchedBroker
+from phoenix_cli.wiring.sim.checks import Oracle
+from phoenix_cli.wiring.sim.frames import Frames
+from phoenix_cli.wiring.sim.ledger import Ledger
+from phoenix_cli.wiring.sim.mishaps import Ear, FailingFile, FailingStore, Mishap, SharedLog
+from phoenix_cli.wiring.sim.rules import Rules
+from phoenix_cli.wiring.sim.wire import Wire
 from phoenix_core.acts.approve import Sign
 from phoenix_core.acts.operate import Initialise
 from phoenix_core.beads import Genesis, Limits, Operator, OperatorEvent, Policy

@@ -16,9 +16,9 @@ from zoneinfo import ZoneInfo
 
 from attrs import Factory, define
 
-from phoenix_cli.wiring.sim_honest import Honest
-from phoenix_cli.wiring.sim_ledger import ENDS, REF_LENGTH, Found, Ledger
-from phoenix_cli.wiring.sim_times import Times
+from phoenix_cli.wiring.sim.honest import Honest
+from phoenix_cli.wiring.sim.ledger import ENDS, REF_LENGTH, Found, Ledger
+from phoenix_cli.wiring.sim.times import Times
 from phoenix_core.beads import (
     Alert,
     AlertEvent,

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from attrs import Factory, define
 
-from phoenix_cli.wiring.sim_wire import NEVER, Wire
+from phoenix_cli.wiring.sim.wire import NEVER, Wire
 from phoenix_core.beads import (
     About,
     Alert,

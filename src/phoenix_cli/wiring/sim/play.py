@@ -24,13 +24,13 @@ from typing import Final
 from attrs import evolve, frozen
 
 from phoenix_adapters.brokers.mock.chaos import ChaosMode
-from phoenix_cli.wiring.sim_acts import MISFORTUNE, WORK, lapse, rise
-from phoenix_cli.wiring.sim_broker import ACCOUNT
-from phoenix_cli.wiring.sim_checks import Found, Violation
-from phoenix_cli.wiring.sim_mishaps import Crash
-from phoenix_cli.wiring.sim_rare import Act, hears
-from phoenix_cli.wiring.sim_scenes import SCENES, play
-from phoenix_cli.wiring.sim_world import CORNERS, PAIRS, Simulation, world_of
+from phoenix_cli.wiring.sim.acts import MISFORTUNE, WORK, lapse, rise
+from phoenix_cli.wiring.sim.broker import ACCOUNT
+from phoenix_cli.wiring.sim.checks import Found, Violation
+from phoenix_cli.wiring.sim.mishaps import Crash
+from phoenix_cli.wiring.sim.rare import Act, hears
+from phoenix_cli.wiring.sim.scenes import SCENES, play
+from phoenix_cli.wiring.sim.world import CORNERS, PAIRS, Simulation, world_of
 from phoenix_core.chain import StoreFault
 from phoenix_core.trade.transitions import TRANSITIONS
 from phoenix_core.values import State

@@ -17,11 +17,11 @@ from attrs import frozen
 from phoenix_adapters.brokers.mock.chaos import ChaosMode, Dawdle, Fate, Fill, Reject
 from phoenix_cli.wiring.round_trip import START
 from phoenix_cli.wiring.signing import Screen, screen_of
-from phoenix_cli.wiring.sim_acts import MISFORTUNE, kill, lapse, propose_in, refresh, restart, rise
-from phoenix_cli.wiring.sim_mishaps import Crash
-from phoenix_cli.wiring.sim_past import backed_up, builds, left_by_another_build, only_watched, sees, witness
-from phoenix_cli.wiring.sim_rare import adopt
-from phoenix_cli.wiring.sim_world import PAIRS, Simulation, quote
+from phoenix_cli.wiring.sim.acts import MISFORTUNE, kill, lapse, propose_in, refresh, restart, rise
+from phoenix_cli.wiring.sim.mishaps import Crash
+from phoenix_cli.wiring.sim.past import backed_up, builds, left_by_another_build, only_watched, sees, witness
+from phoenix_cli.wiring.sim.rare import adopt
+from phoenix_cli.wiring.sim.world import PAIRS, Simulation, quote
 from phoenix_core.beads import Limits, Resolution, Verdict
 from phoenix_core.facts import BrokerStatus
 from phoenix_core.gate.statements import Close, ResolveDrift

@@ -12,9 +12,9 @@ from typing import Final
 
 from phoenix_adapters.brokers.mock.market import CARDS, MIDS
 from phoenix_cli.wiring.signing import Screen, screen_of
-from phoenix_cli.wiring.sim_broker import ACCOUNT, STRANGER
-from phoenix_cli.wiring.sim_mishaps import Crash
-from phoenix_cli.wiring.sim_world import PAIRS, Simulation
+from phoenix_cli.wiring.sim.broker import ACCOUNT, STRANGER
+from phoenix_cli.wiring.sim.mishaps import Crash
+from phoenix_cli.wiring.sim.world import PAIRS, Simulation
 from phoenix_core.acts.operate import RaiseKill, TakeLease
 from phoenix_core.gate.statements import Adopt, CancelOrphans, Close, Protect, ResolveStalled, Resume, StalledEnd
 from phoenix_core.trade.positions import Open

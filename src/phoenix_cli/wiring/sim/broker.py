@@ -15,8 +15,8 @@ from attrs import evolve
 from phoenix_adapters.brokers.ibkr.translate import Accounts
 from phoenix_adapters.brokers.mock.broker import MockBroker
 from phoenix_adapters.brokers.mock.working import Working
-from phoenix_cli.wiring.sim_frames import Frames
-from phoenix_cli.wiring.sim_mishaps import Crash
+from phoenix_cli.wiring.sim.frames import Frames
+from phoenix_cli.wiring.sim.mishaps import Crash
 from phoenix_core.facts import (
     BrokerStatus,
     CommissionSaid,

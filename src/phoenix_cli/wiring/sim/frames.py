@@ -18,8 +18,8 @@ from attrs import Factory, define, fields
 
 from phoenix_adapters.brokers.mock.working import Truth, Working
 from phoenix_adapters.engine.loop import Engine as Seen
-from phoenix_cli.wiring.sim_ledger import REF_LENGTH, Ledger
-from phoenix_cli.wiring.sim_rules import (
+from phoenix_cli.wiring.sim.ledger import REF_LENGTH, Ledger
+from phoenix_cli.wiring.sim.rules import (
     Rules,
     hours_judge,
     in_window,

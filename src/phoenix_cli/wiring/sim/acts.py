@@ -13,11 +13,11 @@ from phoenix_adapters.brokers.mock.chaos import Dawdle, Fate, Fill, Lose, Partia
 from phoenix_adapters.brokers.mock.market import MIDS
 from phoenix_cli.wiring.round_trip import SIGNAL
 from phoenix_cli.wiring.signing import Screen, screen_of
-from phoenix_cli.wiring.sim_broker import NUMBER
-from phoenix_cli.wiring.sim_checks import Found, Violation
-from phoenix_cli.wiring.sim_mishaps import Crash
-from phoenix_cli.wiring.sim_rare import RARE_MISFORTUNE, RARE_WORK, Act
-from phoenix_cli.wiring.sim_world import PAIRS, Simulation, quote
+from phoenix_cli.wiring.sim.broker import NUMBER
+from phoenix_cli.wiring.sim.checks import Found, Violation
+from phoenix_cli.wiring.sim.mishaps import Crash
+from phoenix_cli.wiring.sim.rare import RARE_MISFORTUNE, RARE_WORK, Act
+from phoenix_cli.wiring.sim.world import PAIRS, Simulation, quote
 from phoenix_core.acts.operate import RaiseKill
 from phoenix_core.beads import Resolution, Verdict
 from phoenix_core.chain import Fault
