@@ -116,6 +116,7 @@ def _exit_refusal(desk: Desk, position: Open, send: SendOrder, world: World) -> 
         there,
         lights,
         typed and doubtful,
+        None if there is None or world.snapshot is None else world.snapshot.began.wall,
     )
 
 

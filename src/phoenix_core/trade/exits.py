@@ -155,9 +155,9 @@ def exits_allowed(stake: Stake) -> Decimal:
     return ARITHMETIC.add(stake.held, stake.entry_rest if hangs else ZERO)
 
 
-def x1_refusal(stake: Stake, refs: Collection[str]) -> Refusal | None:
-    """X1, with the orders of these frames among the working ones already."""
-    working, allowed = working_exits(stake), exits_allowed(stake)
+def x1_refusal(stake: Stake, refs: Collection[str], seen: datetime | None = None) -> Refusal | None:
+    """X1, with the orders of these frames among the working ones already; `seen` is when the last picture began."""
+    working, allowed = working_exits(stake), ARITHMETIC.subtract(exits_allowed(stake), stake.unbooked(seen))
     if working <= allowed or working <= working_exits(stake, refs):
         return None
     said = f"exits of {plain(working)} over {plain(allowed)} held or still to fill"
@@ -262,12 +262,13 @@ def exit_refusal(
     there: Decimal | None,
     lights: tuple[Refusal | None, ...],
     typed: bool = False,
+    seen: datetime | None = None,
 ) -> Refusal | None:
     """The last look of an exit: every red light among X1 to X4."""
     refs = [frame.ref for frame in frames]
     judged = (
         *lights,
-        x1_refusal(stake, refs),
+        x1_refusal(stake, refs, seen),
         x2_refusal(stake.position, mandate, signed, now),
         x4_refusal(stake, frames, there, typed),
     )

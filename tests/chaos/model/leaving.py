@@ -416,7 +416,9 @@ def _look_close(shared: Shared, it: Leaving, c: Command) -> Verdict:
         return _no("LINK", shared, it)
     beside = max(rest(it, name) for name in PAIR)
     working = max(beside, it.close.asked) if it.joined else beside + it.close.asked
-    large = it.close.asked > may_leave(it, c.picture) or (working > it.held + it.more and working > beside)
+    large = it.close.asked > may_leave(it, c.picture) or (
+        working > may_leave(it, c.picture) + it.more and working > beside
+    )
     return _no("EXIT", shared, it) if large or c.late or c.picture in ("NONE", "LESS") else _yes(shared, it)
 
 

@@ -466,7 +466,7 @@ def _look_close(shared: Shared, it: Parting, c: Command) -> Verdict:
         return _no("LINK", shared, it)
     beside = max(x.rest for x in it.pair)
     working = max(beside, it.close.asked) if it.joined else beside + it.close.asked
-    large = it.close.asked > it.held or (working > it.held + it.more and working > beside)
+    large = it.close.asked > it.held or (working > may_leave(it, c.picture) + it.more and working > beside)
     large = large or _is_too_large(it, it.close.asked, it.typed, c.picture)
     return _no("EXIT", shared, it) if large or c.late else _yes(shared, it)
 
@@ -623,6 +623,7 @@ class At(NamedTuple):
     total: int = 0
     did: int = 0
     asks: int = 0  # another size is on its way there
+    past: bool = False  # and was sent in a session that is gone
     no: bool = False  # a change of it was refused, in this session
     moved: bool = False
 
@@ -741,10 +742,10 @@ def steps(world: World) -> Iterator[Step]:
 
 
 def _without(world: World) -> World:
-    """Another session will tell nothing of what was refused in this one."""
-    truth = world.truth
-    pair = {name: getattr(truth, name)._replace(no=False) for name in PAIR}
-    return _true(world, **pair)
+    """Another session will tell nothing of what was refused in this one, and speaks of an order only once all that was
+    on its way to it has arrived, or is lost."""
+    pair: dict[str, At] = {name: getattr(world.truth, name) for name in PAIR}
+    return _true(world, **{name: at._replace(no=False, past=at.asks > 0) for name, at in pair.items()})
 
 
 # --- the broker -------------------------------------------------------------------------------------------------------
@@ -757,10 +758,14 @@ def _broker(world: World) -> Iterator[Step]:
         if at.rest and truth.held:
             yield Step(f"a lot leaves at the {name}", world._replace(truth=executed(truth, name)))
         if at.works == "WORKS":
-            yield Step(f"the {name} is cancelled", _true(world, **{name: at._replace(works="OVER", asks=0)}))
+            yield Step(
+                f"the {name} is cancelled", _true(world, **{name: at._replace(works="OVER", asks=0, past=False)})
+            )
         if at.asks:
             yield Step(f"the {name} is changed", _true(world, **{name: changed(at)}))
-            yield Step(f"the {name} is not changed", _true(world, **{name: at._replace(asks=0, no=True)}))
+            yield Step(
+                f"the {name} is not changed", _true(world, **{name: at._replace(asks=0, past=False, no=not at.past)})
+            )
     if world.hands and not truth.by_hand:
         if truth.target.rest > 1:
             smaller = truth.target._replace(total=truth.target.total - 1)
@@ -782,7 +787,7 @@ def _broker(world: World) -> Iterator[Step]:
 def changed(at: At) -> At:
     """What was on its way has arrived: all of it as we have it, its price too."""
     over = at.asks <= at.did
-    return at._replace(total=max(at.asks, at.did), works="OVER" if over else "WORKS", asks=0, moved=False)
+    return at._replace(total=max(at.asks, at.did), works="OVER" if over else "WORKS", asks=0, past=False, moved=False)
 
 
 def executed(truth: Truth, name: str) -> Truth:
@@ -795,7 +800,7 @@ def executed(truth: Truth, name: str) -> Truth:
         if at.works == "WORKS":
             at = at._replace(did=at.did + 1) if other == name else at._replace(total=at.total - 1)
             over = at.total <= at.did or (not truth.held and not truth.more)
-            at = at._replace(works="OVER", asks=0) if over else at
+            at = at._replace(works="OVER", asks=0, past=False) if over else at
             truth = truth._replace(**{other: at})  # type: ignore[arg-type]  # as above
     return truth
 
@@ -869,7 +874,7 @@ def _sent_change(world: World) -> World:
         at: At = getattr(world.truth, name)
         x: Exit = getattr(world.it, name)
         if x.frame in OWED and at.works == "WORKS":
-            world = _true(world, **{name: at._replace(asks=x.asked)})
+            world = _true(world, **{name: at._replace(asks=x.asked, past=False)})
     return world
 
 
@@ -963,7 +968,7 @@ def _hears(world: World, now: Command) -> Iterator[Step]:
             yield _asks(world, said._replace(name=f"{name}_fills", picture="SHOWS"))
         if at.works == "WORKS" and name != "close" and at.no and x.frame in ("SENT", "HEARD"):
             yield _asks(_true(world, **{name: at._replace(no=False)}), now._replace(name=f"{name}_refuses"))
-        elif x.works:
+        elif x.works and not at.past:
             word = "says" if at.works == "WORKS" else "ends"
             yield _asks(world, said._replace(name=f"{name}_{word}"))
     if it.entry and truth.got == LOTS:

@@ -227,8 +227,8 @@ class TestX1:
         """Partial 4 of 10, the pair cancelled: a close of 6 fits, one of 7 does not."""
         log = held()
         sold(log, 4)
-        for ref in (STOP_REF, TARGET_REF):
-            tell(log, ref, B.CANCELLED, 4)
+        for ref, filled in ((STOP_REF, 4), (TARGET_REF, 0)):
+            tell(log, ref, B.CANCELLED, filled)
         assert exits_allowed(log.stake) == 6
         six, seven = log.twin(), log.twin()
         assert x1(six, close_frame(6)) is None
@@ -450,6 +450,22 @@ class TestX4:
         assert log.stake.unbooked() == 1
         sold(log, 1, TARGET_REF, Role.TARGET, "Y")
         assert log.stake.unbooked() == 0 and self.sizes(log, 6, None, role=Role.STOP)
+
+    def test_no_exit_stands_beside_others_for_what_one_says_that_it_sold(self) -> None:
+        """A close of a part said that it is filled; another one beside the pair would be one too many (X1), until the
+        execution is told, or a picture of well after it showed that all is held."""
+        log = held()
+        for order in log.stake.pair:
+            record(log, resized(order, quantity(6)), mandate=MANDATE)
+            tell(log, order.ref, size=6)
+        (first,) = record(log, close_frame(4))
+        tell(log, first, B.FILLED, 4, size=4)
+        (second,) = record(log, close_frame(4, exit_ref(REF, Role.CLOSE, 3)))
+        ended = log.order(first).ended_at
+        assert ended is not None
+        no = x1_refusal(log.stake, (second,))
+        assert no is not None and no.reasons == (Reason.EXIT_TOO_LARGE,)
+        assert x1_refusal(log.stake, (second,), ended + HOLDINGS_LAG) is None
 
     def test_an_order_that_is_full_executed_all_of_it(self) -> None:
         """A completed order says no quantity. As the broker had it last, or as it was asked for."""
