@@ -86,8 +86,8 @@ class Announce:
 
 Command = Propose | Quarantine | Assemble | LookAgain | Announce
 
-# A question to the world that was answered by nothing is asked again after so long: no bead tells when it is worth it,
-# each question gathers all lights anew, and an order that is due waits for them.
+# Whether a red light is over is asked again after so long: no bead tells when it is worth it, each question gathers all
+# lights anew, and an order that is due waits for them.
 ASKED_APART: Final = timedelta(seconds=1)
 
 
@@ -164,30 +164,11 @@ def _quarantine(desk: Desk, command: Quarantine, world: World) -> Ruling:
     return denied(command.refusal, _signal(command, SignalEvent.QUARANTINED, command.refusal), told)
 
 
-def is_asked_lately(desk: Desk, command: CommandId, now: Moment) -> bool:
-    """Whether this very question was just answered by nothing."""
-    asked = desk.asked.get(command)
-    return asked is not None and now.ticks - asked < ASKED_APART
-
-
-def _noted(desk: Desk, command: Assemble | LookAgain, ruling: Ruling, world: World) -> Ruling:
-    """The answer; that it was nothing is a note for `due`, and no part of the state: another run just asks."""
-    if not ruling.drafts:
-        desk.asked[command.command_id] = world.now.ticks
-        if len(desk.asked) > REMEMBERED:
-            del desk.asked[next(iter(desk.asked))]
-    return ruling
-
-
 def _assemble(desk: Desk, command: Assemble, world: World) -> Ruling:
-    return _noted(desk, command, _assembled(desk, command.intent_id, world), world)
-
-
-def _assembled(desk: Desk, intent_id: str, world: World) -> Ruling:
-    proposal = desk.signals.proposal(intent_id)
-    position = desk.positions.open_of_intent(intent_id)
+    proposal = desk.signals.proposal(command.intent_id)
+    position = desk.positions.open_of_intent(command.intent_id)
     if proposal is None or position is None:
-        return denied(refusal(Reason.UNKNOWN_INTENT, detail=intent_id))
+        return denied(refusal(Reason.UNKNOWN_INTENT, detail=command.intent_id))
     if position.state is not State.PROPOSED:  # a new version voids the signature on the old one
         return denied(refusal(Reason.WRONG_STATE, detail=f"{position.state} is decided already"))
     signal = proposal.signal
@@ -208,7 +189,7 @@ def _assembled(desk: Desk, intent_id: str, world: World) -> Ruling:
     if not is_successful(sized):
         return _unsized(position, sized.failure())
     sizing = sized.unwrap()
-    exposure = exposure_of(desk, world, intent_id)
+    exposure = exposure_of(desk, world, command.intent_id)
     state_age = context_age(desk.anchors, context_of(signal, proposal.taken), world.now)
     state_limit = limit_for(desk.anchors, signal.strategy, policy.stale_after)
     found = Circumstances(
@@ -238,11 +219,21 @@ def _unsized(position: Open, no: Refusal) -> Ruling:
 
 
 def _look_again(desk: Desk, command: LookAgain, world: World) -> Ruling:
-    """A limit and the latch are in no bead of their own: whether they are over is a question to the world."""
+    """A limit and the latch are in no bead of their own: whether they are over is a question to the world. That it was
+    answered by nothing is a note for `due`, and no part of the state: another run just asks."""
     proposal, shown = desk.signals.proposal(command.intent_id), desk.evidence.latest(command.intent_id)
-    if proposal is None or shown is None or not is_over(desk, world, proposal.signal, shown):
-        return _noted(desk, command, denied(refusal(Reason.NOTHING_TO_DO)), world)
-    return _noted(desk, command, _assembled(desk, command.intent_id, world), world)
+    if proposal is not None and shown is not None and is_over(desk, world, proposal.signal, shown):
+        return _assemble(desk, Assemble(command.command_id, command.intent_id), world)
+    desk.asked[command.command_id] = world.now.ticks
+    if len(desk.asked) > REMEMBERED:
+        del desk.asked[next(iter(desk.asked))]
+    return denied(refusal(Reason.NOTHING_TO_DO))
+
+
+def is_asked_lately(desk: Desk, command: CommandId, now: Moment) -> bool:
+    """Whether this very question was just answered by nothing."""
+    asked = desk.asked.get(command)
+    return asked is not None and now.ticks - asked < ASKED_APART
 
 
 def unannounced(desk: Desk, intent_id: str) -> Shown | None:

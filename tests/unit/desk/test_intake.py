@@ -44,7 +44,7 @@ from phoenix_core.gate.statements import ClearKill, Close
 from phoenix_core.gate.tokens import Tokens
 from phoenix_core.kernel import decide
 from phoenix_core.refusals import Reason
-from phoenix_core.values import Account, CommandId, Instrument, Mode, Money, OrderType, Price, Quantity, State
+from phoenix_core.values import Account, CommandId, Mode, Money, OrderType, Price, Quantity, State
 from phoenix_core.world import World
 from tests.showing import shows
 from tests.stage import PAIR, Stage, stage
@@ -452,27 +452,6 @@ class TestShownAndGone:
             for n in range(REMEMBERED + 1):
                 _ = decide(desk.desk, LookAgain(CommandId(f"look-{n}"), "ghost"), world)
             assert list(desk.desk.asked) == [f"look-{n}" for n in range(1, REMEMBERED + 1)]
-
-        _ = walked(walk)
-
-    def test_evidence_without_a_quote_is_tried_once_a_second(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """And the screen stands within a second of the first quote."""
-        tried: list[str] = []
-
-        def counted(desk: Desk, world: World, instrument: Instrument) -> Decimal | None:
-            tried.append(instrument.symbol)
-            return None
-
-        async def walk(desk: Stage) -> None:
-            monkeypatch.setattr("phoenix_core.acts.propose.rate_of", counted)
-            _ = await desk.propose()
-            tried.clear()
-            for _ in range(40):
-                await desk.tick(0.05)
-            assert len(tried) == 2 and not desk.bodies(Evidence)
-            monkeypatch.setattr("phoenix_core.acts.propose.rate_of", rate_of)
-            await desk.tick(1)
-            assert len(desk.bodies(Evidence)) == 1
 
         _ = walked(walk)
 
