@@ -130,6 +130,8 @@ def read(lines: Iterable[bytes], found: list[Finding]) -> Story:
         told: Json = json.loads(data)
         if canonical(told) != data:
             found.append(Finding("CHAIN", f"bead {n} is not written canonically"))
+        if "seq" not in told:  # one of the texts that follow: a bead is missing before it
+            break
         if told["seq"] != n or told["prev"] != before:
             found.append(Finding("CHAIN", f"bead {n} does not follow the one before it"))
         before = leaf_of(data)

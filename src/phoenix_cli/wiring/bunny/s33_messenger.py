@@ -81,7 +81,7 @@ async def telegram_flood(witness: Witness) -> None:
             await desk.tick(1.2)
             if n == 25:
                 urgent = [text for text in server.texts[before:] if text.startswith("CRITICAL")]
-                alone = len(urgent) == 1 and re.fullmatch(r"CRITICAL .*\nlog \d+:[0-9a-f]{8}", urgent[0]) is not None
+                alone = len(urgent) == 1 and re.fullmatch(r"CRITICAL .*\nlog \d+:[0-9a-f]{16}", urgent[0]) is not None
                 witness.holds("a CRITICAL in the flood is with the server at once, alone", alone)
         minute = len(server.texts)
         witness.holds("not swamped: at most 8 messages in the minute", 0 < minute <= 8)
