@@ -52,7 +52,11 @@ ROWS: Final = (
     Row("place to fill, our adapter / ib_insync alone", 2, 1.3, True, shared(broker_beside, "fill")),
     Row("raw SQLite FULL row / durable append", 0.55, 0.8, False, shared(append_beside, "raw")),
     Row("eventsourcing save / append", 1.9, 3, False, shared(append_beside, "eventsourcing")),
+    Row(
+        "eventsourcing save / bare write and fdatasync", None, None, False, shared(append_beside, "bare, eventsourcing")
+    ),
     Row("SQLAlchemy insert + commit / append", 3, 5, False, shared(append_beside, "sqlalchemy")),
+    Row("SQLAlchemy / bare write and fdatasync", None, None, False, shared(append_beside, "bare, sqlalchemy")),
     Row("eventsourcing replay / verified replay", 1.2, 4, False, replay_beside),
     Row("snapshot + tail / full verified replay", 0.2, 0.05, True, snapshot_and_tail),
     Row("transitions / checked transition", 10, 30, False, shared(transitions_beside, "transitions")),

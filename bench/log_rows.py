@@ -33,6 +33,7 @@ from phoenix_core.kernel import bead_of
 
 AT_ONCE = 200  # beads of one append, or events of one replay: the work of a busy hour
 TAIL = 200  # beads after the snapshot
+_BARE_BYTES = 2**23  # as long as a write-ahead log of some two thousand frames
 
 
 class Trade(Aggregate):
@@ -167,12 +168,26 @@ class Appends:
         self.head = self.store.append(self.head, [bead]).unwrap()
 
 
+class Bare:
+    """What no durable row can leave out: its bytes written into a file that is long enough already, and the fsync."""
+
+    def __init__(self, path: Path) -> None:
+        self.at, self.fd = 0, os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        _ = os.write(self.fd, b"\1" * _BARE_BYTES)
+        os.fsync(self.fd)
+
+    def write(self, bead: Sealed) -> None:
+        """One write behind the other, and from the beginning again."""
+        self.at += os.pwrite(self.fd, bead.data, self.at % (_BARE_BYTES - len(bead.data)))
+        os.fdatasync(self.fd)
+
+
 def append_beside(effort: Effort) -> dict[str, Measured]:
     """One durable fact: our append, a raw row of the same bytes, an aggregate's save, an ORM's insert and commit."""
     with tempfile.TemporaryDirectory(
         prefix="phoenix-bench-", dir=os.environ.get("PHOENIX_BENCH_FOLDER") or Path.cwd()
     ) as folder:
-        ours, raw = Appends(folder), RawLog(Path(folder) / "raw.db")
+        ours, raw, bare = Appends(folder), RawLog(Path(folder) / "raw.db"), Bare(Path(folder) / "bare")
         application, session = _eventsourcing(folder), _sqlalchemy(folder)
         aggregate = Trade()
         _ = application.save(aggregate)
@@ -185,6 +200,11 @@ def append_beside(effort: Effort) -> dict[str, Measured]:
             bead = ours.next()
             ours.count -= 1
             return timed(lambda: raw.write([bead]))
+
+        def written() -> float:
+            bead = ours.next()
+            ours.count -= 1
+            return timed(lambda: bare.write(bead))
 
         def saved() -> float:
             bead = ours.next()
@@ -211,6 +231,7 @@ def append_beside(effort: Effort) -> dict[str, Measured]:
         competitors: dict[str, Callable[[], float]] = {
             "phoenix": phoenix,
             "raw": row,
+            "bare write and fdatasync": written,
             "eventsourcing": saved,
             "sqlalchemy": orm,
         }
@@ -218,11 +239,14 @@ def append_beside(effort: Effort) -> dict[str, Measured]:
         ours.store.close()
         application.close()
         session.close()
-    mine = parts["phoenix"].p50
+        os.close(bare.fd)
+    mine, least = parts["phoenix"].p50, parts["bare write and fdatasync"].p50
     return {
         "raw": Measured(parts["raw"].p50 / mine, parts),
         "eventsourcing": Measured(parts["eventsourcing"].p50 / mine, parts),
         "sqlalchemy": Measured(parts["sqlalchemy"].p50 / mine, parts),
+        "bare, eventsourcing": Measured(parts["eventsourcing"].p50 / least, parts),
+        "bare, sqlalchemy": Measured(parts["sqlalchemy"].p50 / least, parts),
     }
 
 

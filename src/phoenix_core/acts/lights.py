@@ -11,13 +11,7 @@ from decimal import Decimal
 from typing import Final
 
 from phoenix_core.acts.signatures import approval_refusal
-from phoenix_core.acts.vouching import (
-    answers_vouched,
-    build_vouched,
-    lifts_vouched,
-    policy_vouched,
-    promotion_vouched,
-)
+from phoenix_core.acts.vouching import kept_shut
 from phoenix_core.beads import CanonicalSignal, Policy, Sizing
 from phoenix_core.desk import Desk
 from phoenix_core.effects import SendOrder
@@ -205,21 +199,21 @@ def entry_lights(desk: Desk, position: Open, world: World, spent: bool) -> Light
     sizing = shown.evidence.sizing
     instrument = world.instruments.get(signal.pair)
     status = None if instrument is None else market_status(instrument, world.now.wall, world.hours.get(signal.pair))
-    link = world.link
+    link, shut = world.link, kept_shut(desk, signal.strategy, signal.pair, world)
     return Lights(
         account=guards.account_light(genesis.mode, Account(genesis.account, genesis.account_mask), world.accounts),
         port=guards.port_light(genesis.mode, world.port),
-        mode=_mode_light(desk, signal.strategy, world),
+        mode=_mode_light(desk, signal.strategy, world, shut),
         lease=guards.lease_light(world.run.epoch, -1 if desk.tenure.released else desk.tenure.epoch),
         kill=merged(
             (
                 kill_flags.kill_refusal(desk.kill_flags, signal.strategy, signal.pair, world.latch),
-                lifts_vouched(desk, signal.strategy, signal.pair, world),
+                shut.get(Reason.KILL_FLAG_ACTIVE),
             )
         ),
         stale=_stale(desk, policy, proposal, world),
-        limits=merged((policy_vouched(desk, world), _limits(desk, policy, intent_id, signal.pair, sizing, world))),
-        drift=merged((_drift_light(desk, signal.pair), answers_vouched(desk, signal.pair, world))),
+        limits=merged((shut.get(Reason.POLICY_MISSING), _limits(desk, policy, intent_id, signal.pair, sizing, world))),
+        drift=merged((_drift_light(desk, signal.pair), shut.get(Reason.DRIFT_OPEN))),
         link=guards.link_light(link.up and link.synchronised, link.round_trip_age, link.in_restart_window, link.skew),
         session=refusal(Reason.HOURS_UNKNOWN) if status is None else session_refusal(status),
         price=_price_light(desk, position, proposal, policy, world),
@@ -241,13 +235,14 @@ def _limits(
     return limit_refusal(policy, exposure, desk.genesis.mode, pair, sizing.quantity, sizing.notional)
 
 
-def _mode_light(desk: Desk, strategy: str, world: World) -> Refusal | None:
+def _mode_light(desk: Desk, strategy: str, world: World, shut: Mapping[Reason, Refusal | None]) -> Refusal | None:
     """The mode's own light, what LIVE asks of a strategy included; nothing is entered either where the run, its keys or
     its policy allow exits only."""
-    said = guards.mode_light(desk.genesis.mode, world.run.mode, world.run.allow_live, build_vouched(desk, world))
+    validated = paper_validated(desk, world) and Reason.PAPER_VALIDATION_MISSING not in shut
+    said = guards.mode_light(desk.genesis.mode, world.run.mode, world.run.allow_live, validated)
     closed = world.run.exits_only or not desk.approvals.can_sign()
     only = refusal(Reason.EXITS_ONLY, detail="no new entries: see status") if closed else None
-    return merged((said, strategy_refusal(desk, strategy), promotion_vouched(desk, strategy, world), only))
+    return merged((said, strategy_refusal(desk, strategy), shut.get(Reason.STRATEGY_NOT_PROMOTED), only))
 
 
 def strategy_refusal(desk: Desk, strategy: str) -> Refusal | None:
@@ -322,12 +317,6 @@ def _token_light(desk: Desk, position: Open, shown: Shown, world: World, spent: 
     return merged((said, unsigned))
 
 
-def _unvouched(desk: Desk, signal: CanonicalSignal, world: World) -> Refusal | None:
-    strategy, pair = signal.strategy, signal.pair
-    lowered = merged((lifts_vouched(desk, strategy, pair, world), answers_vouched(desk, pair, world)))
-    return merged((policy_vouched(desk, world), lowered, promotion_vouched(desk, strategy, world)))
-
-
 LATCH: Final = evidence.kill_flag("HALT latch")
 
 
@@ -373,7 +362,8 @@ def flags_for(
     exposure = exposure_of(desk, world, signal.intent_id)
     limits = limit_refusal(policy, exposure, desk.genesis.mode, signal.pair, sizing.quantity, sizing.notional)
     flags.extend(evidence.red(f"worth of {symbol} UNKNOWN") for symbol in exposure.unvalued)
-    for no in (strategy_refusal(desk, signal.strategy), limits, _unvouched(desk, signal, world)):
+    shut = kept_shut(desk, signal.strategy, signal.pair, world)
+    for no in (strategy_refusal(desk, signal.strategy), limits, merged(shut.values())):
         flags.extend(evidence.red(reason.value) for reason in (no.reasons if no is not None else ()))
     flags.extend(_unsettled(desk, signal))
     twin = desk.signals.twin_of(signal)

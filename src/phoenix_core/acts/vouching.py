@@ -49,6 +49,7 @@ class Row:
     seq: int
     subject: str
     mend: str
+    reason: Reason  # what an entry meets that the row would open the way for
     again: Standing | ReconciliationDrift | None = None  # the flag that it lowers, or the drift that it answers
 
 
@@ -82,39 +83,31 @@ def unvouched(desk: Desk, world: World) -> tuple[Row, ...]:
     return (*_policies(desk, world), *lowered, *_promotions(desk, world), *_builds(desk, world))
 
 
-def policy_vouched(desk: Desk, world: World) -> Refusal | None:
-    """Whether a human signed the policy that stands in the log, or the desk was founded with it."""
-    return merged(refusal(Reason.POLICY_MISSING, detail=_told(row)) for row in _policies(desk, world))
+def kept_shut(desk: Desk, strategy: str, instrument: str, world: World) -> Mapping[Reason, Refusal | None]:
+    """What such rows would open for an entry, by what it meets instead: one look for all its lights."""
+    told: dict[Reason, Refusal | None] = {}
+    for row in unvouched(desk, world):
+        if _concerns(desk, row, strategy, instrument):
+            words = f"bead {row.seq} counts for nothing, nobody signed it: {row.mend}"
+            told[row.reason] = merged((told.get(row.reason), refusal(row.reason, detail=words)))
+    return told
 
 
-def lifts_vouched(desk: Desk, strategy: str, instrument: str, world: World) -> Refusal | None:
-    """Whether no flag would stand in this scope but for a row that counts for nothing."""
-    scopes = (DESK, strategy_scope(strategy), instrument_scope(instrument))
-    rows = (row for row in _lifts(desk, world) if row.subject in scopes)
-    return merged(refusal(Reason.KILL_FLAG_ACTIVE, detail=_told(row)) for row in rows)
-
-
-def promotion_vouched(desk: Desk, strategy: str, world: World) -> Refusal | None:
-    """Whether a human signed the promotion of a strategy, where it has one and needs it."""
-    seq = desk.promotions.live.get(strategy) if desk.genesis.mode is Mode.LIVE else None
-    rows = (row for row in _promotions(desk, world) if row.seq == seq)
-    return merged(refusal(Reason.STRATEGY_NOT_PROMOTED, detail=_told(row)) for row in rows)
-
-
-def answers_vouched(desk: Desk, instrument: str, world: World) -> Refusal | None:
-    """Whether no drift would block this instrument but for a row that counts for nothing."""
-    rows = (row for row in _answered(desk, world) if _blocks(row.again, instrument))
-    return merged(refusal(Reason.DRIFT_OPEN, detail=_told(row)) for row in rows)
+def _concerns(desk: Desk, row: Row, strategy: str, instrument: str) -> bool:
+    """Whether an entry of this strategy in this instrument would pass where it must not."""
+    if row.reason is Reason.KILL_FLAG_ACTIVE:
+        return row.subject in (DESK, strategy_scope(strategy), instrument_scope(instrument))
+    if row.reason is Reason.DRIFT_OPEN:
+        return _blocks(row.again, instrument)
+    if row.reason is Reason.POLICY_MISSING:
+        return True
+    own = row.seq == desk.promotions.live.get(strategy) or row.reason is Reason.PAPER_VALIDATION_MISSING
+    return own and desk.genesis.mode is Mode.LIVE  # elsewhere nobody is asked for a promotion, or for a build's
 
 
 def _blocks(drift: Standing | ReconciliationDrift | None, instrument: str) -> bool:
     assert isinstance(drift, ReconciliationDrift), "what was answered is a drift"
     return drift.instrument == instrument or (not drift.instrument and drift.severity is Severity.CRITICAL)
-
-
-def build_vouched(desk: Desk, world: World) -> bool:
-    """Whether a human signed that this very build passed its validation on paper."""
-    return world.run.version in desk.approvals.validated and not any(_builds(desk, world))
 
 
 def grounds_for(desk: Desk, flag: Standing, signed: bool, reason: str) -> Grounds:
@@ -124,10 +117,6 @@ def grounds_for(desk: Desk, flag: Standing, signed: bool, reason: str) -> Ground
     drift = desk.drifts.open.get(flag.drift or "")
     resolved = drift is None or (signed and drift.acknowledged)  # what is known and stays: by a signature of its own
     return Grounds(signed, reason, anchor.seq if anchor is not None else None, resolved)
-
-
-def _told(row: Row) -> str:
-    return f"bead {row.seq} counts for nothing, nobody signed it: {row.mend}"
 
 
 def _is_signed(desk: Desk, world: World, row: int, place: int, exactly: Callable[[Says], bool]) -> bool:
@@ -147,7 +136,7 @@ def _policies(desk: Desk, world: World) -> Iterator[Row]:
     if policy is None or seq == FOUNDED_WITH:
         return
     if not _is_signed(desk, world, seq, seq - 1, partial(_sets, policy)):
-        yield Row(seq, "policy", "`phoenix policy set`")
+        yield Row(seq, "policy", "`phoenix policy set`", Reason.POLICY_MISSING)
 
 
 def _sets(policy: Policy, said: Says) -> bool:
@@ -178,7 +167,8 @@ def _clears(flag: str, said: Says) -> bool:
 
 
 def _lift(low: Lowered) -> Row:
-    return Row(low.seq, low.flag.scope, "it stands again until `phoenix kill clear`", low.flag)
+    mend = "it stands again until `phoenix kill clear`"
+    return Row(low.seq, low.flag.scope, mend, Reason.KILL_FLAG_ACTIVE, low.flag)
 
 
 def _answers(desk: Desk) -> Iterator[Ended]:
@@ -195,7 +185,8 @@ def _answered(desk: Desk, world: World) -> Iterator[Row]:
         ours = answer.opened < answer.decision < answer.seq  # an earlier answer was to what stood there then
         if not (ours and _is_signed(desk, world, answer.seq, answer.decision, partial(_resolves, answer))):
             subject = f"drift {answer.told.subject} {answer.told.cause}"
-            yield Row(answer.seq, subject, "it is open again until `phoenix drift resolve`", answer.told)
+            mend = "it is open again until `phoenix drift resolve`"
+            yield Row(answer.seq, subject, mend, Reason.DRIFT_OPEN, answer.told)
 
 
 def _resolves(answer: Ended, said: Says) -> bool:
@@ -206,7 +197,7 @@ def _resolves(answer: Ended, said: Says) -> bool:
 def _promotions(desk: Desk, world: World) -> Iterator[Row]:
     for strategy, seq in desk.promotions.live.items():
         if not _is_signed(desk, world, seq, seq - 1, partial(_promotes, strategy)):
-            yield Row(seq, f"promotion of {strategy}", "`phoenix promote run`")
+            yield Row(seq, f"promotion of {strategy}", "`phoenix promote run`", Reason.STRATEGY_NOT_PROMOTED)
 
 
 def _promotes(strategy: str, said: Says) -> bool:
@@ -217,7 +208,7 @@ def _builds(desk: Desk, world: World) -> Iterator[Row]:
     build = world.run.version
     seq = desk.approvals.validated.get(build)
     if seq is not None and not _is_signed(desk, world, seq, seq, partial(_validates, build)):
-        yield Row(seq, f"build {build}", "`phoenix promote paper`")
+        yield Row(seq, f"build {build}", "`phoenix promote paper`", Reason.PAPER_VALIDATION_MISSING)
 
 
 def _validates(build: str, said: Says) -> bool:

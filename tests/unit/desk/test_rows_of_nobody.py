@@ -736,6 +736,9 @@ class TestPromotions:
             assert promoted(desk)
             assert not await is_sent(desk)
             assert told_of(desk) == ["build build-1"]
+            shown = desk.desk.evidence.latest(await desk.propose())
+            assert shown is not None, "the screen says it before anybody signs"
+            assert f"RED {Reason.PAPER_VALIDATION_MISSING.value}" in shown.evidence.flags
             permitted(desk)
             assert promoted(desk) and await is_sent(desk), "a signature mends it"
 
@@ -762,6 +765,21 @@ class TestPromotions:
             by_hand(desk, Shadow(ShadowEvent.RESTARTED, "trend", "again"), PROMOTION)
             await desk.tick()
             assert desk.bodies(Position)[-1].reasons == (Reason.STRATEGY_NOT_PROMOTED.value,)
+
+        assert walked(walk, live_stage()).sent == 0
+
+    def test_the_last_lights_ask_for_the_build_too(self) -> None:
+        """Approved while a signature stood behind the build; then a row says in its place that it is good."""
+
+        async def walk(desk: Stage) -> None:
+            permitted(desk)
+            shadowed(desk)
+            assert promoted(desk)
+            intent = await desk.propose()
+            _ = desk.approve(intent).unwrap()
+            by_hand(desk, evolve(decided(desk, ValidatePaper("another", WORDS)), subject="build-1"))
+            await desk.tick()
+            assert desk.bodies(Position)[-1].reasons == (Reason.PAPER_VALIDATION_MISSING.value,)
 
         assert walked(walk, live_stage()).sent == 0
 
