@@ -107,6 +107,7 @@ OF_THE_GATEWAY: Final[Mapping[str, Fault]] = {
     ),
     "snapshot_cut": Fault("this snapshot ends with half of its rows missing", "all"),
     "snapshot_empty": Fault("this snapshot is complete, and empty", "all"),
+    "newest_first": Fault("past executions are told from the newest to the oldest"),
     "omit_flat_positions": Fault("a position that became flat is no longer mentioned"),
     "position_lag": Fault("positions are this many seconds behind executions", "5"),
     "pacing_ignores": Fault("messages beyond the limit are taken without a word"),

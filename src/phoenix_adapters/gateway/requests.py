@@ -147,6 +147,8 @@ def _executions(desk: Desk, session: Session, record: Record) -> None:
         wanted = []
     if desk.faults.concerns("snapshot_cut", "executions"):
         wanted = wanted[: len(wanted) // 2]
+    if desk.faults.has("newest_first"):
+        wanted.reverse()
     unset = desk.faults.has("unset_avg_price")
     for one in wanted:
         written = desk.callbacks.written(one.at)

@@ -474,6 +474,15 @@ def _snapshots(kept: Callable[[int], int], ends: bool) -> Check:
     return check
 
 
+def _newest_first(stage: Stage, client: Client) -> None:
+    for _ in range(2):
+        market(stage, client)
+    lived = [one["execId"] for one in client.got("execDetails")]
+    client.forget()
+    client.ask("reqExecutions", reqId=3)
+    assert [one["execId"] for one in client.got("execDetails")] == lived[::-1] and len(set(lived)) == 2
+
+
 def _omit_flat(stage: Stage, client: Client) -> None:
     client.ask("reqPositions")
     client.place()
@@ -626,6 +635,7 @@ CHECKS: dict[str, Check] = {
     "snapshot_never_ends": _snapshots(lambda rows: rows, ends=False),
     "snapshot_cut": _snapshots(lambda rows: rows // 2, ends=True),
     "snapshot_empty": _snapshots(lambda rows: 0, ends=True),
+    "newest_first": _newest_first,
     "omit_flat_positions": _omit_flat,
     "position_lag": _position_lag,
     "pacing_ignores": _pacing,

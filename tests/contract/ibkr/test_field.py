@@ -20,6 +20,7 @@ from phoenix_core.beads import (
     Execution,
     ExecutionEvent,
     IbkrSession,
+    KillFlag,
     Observation,
     Order,
     OrderEvent,
@@ -33,7 +34,7 @@ from phoenix_core.watch.codes import Code
 from phoenix_core.watch.drift import Cause
 from phoenix_core.world import Run, World
 from tests.contract.broker.orders import NUMBER, bracket
-from tests.contract.ibkr.desk import Desk, at_work
+from tests.contract.ibkr.desk import STOPPED, Desk, at_work
 from tests.showing import shows
 
 WORDS = text_hash("because")
@@ -76,6 +77,29 @@ def killed(desk: Desk) -> None:
         RaiseKill(CommandId(derived_id("kill", "field")), "desk", "test", "operator", cancel_working=True)
     )
     assert is_successful(said)
+
+
+@shows("F03", "F04", "I8", "I13")
+async def test_a_round_trip_that_is_told_from_its_end_is_a_sound_one(tmp_path: Path) -> None:
+    """Entry and stop execute while nobody can log in, and the answer to the next session's question begins with the
+    newest: the position ends CLOSED, and nothing stands against it."""
+    async with at_work(tmp_path) as desk:
+        server = desk.scene.server
+        server.fault("newest_first")
+        server.fault("slow_fill=1@parent")
+        _ = await desk.enter()
+        await desk.until(lambda: len(desk.placed()) == 3)
+        server.fault("no_login")
+        desk.scene.cut()
+        await desk.until(lambda: len(server.core.venue.book.executions) == 1)
+        desk.stage.move(*STOPPED)
+        await desk.until(lambda: len(server.core.venue.book.executions) == 2)
+        assert not fills(desk), "nobody heard of either"
+        server.clear("no_login")
+        await back(desk)
+        await desk.reaches(State.CLOSED)
+        told = [one.role for one in desk.bodies(Execution) if one.event is ExecutionEvent.FILL]
+        assert told == [Role.ENTRY, Role.STOP] and not causes(desk) and not desk.bodies(KillFlag)
 
 
 @shows("F02", "F06", "F24", "F25", "I1", "I9")

@@ -406,6 +406,37 @@ async def test_a_fill_while_nobody_was_there_is_among_the_executions() -> None:
         await scene.until(lambda: any(w.status is BrokerStatus.FILLED and w.completed for w in words(scene, stop)))
 
 
+@pytest.mark.parametrize("lost", [False, True])
+@shows("F03", "F04", "F81", "L8")
+async def test_an_answer_without_an_end_costs_no_execution(lost: bool) -> None:
+    """What answers a question waits for its end, to be told in its order: as long as an answer takes, or until the
+    session is over, and never longer."""
+    async with played() as scene:
+        await ready(scene)
+        order = await enter(scene)
+        stop = order.frames[1].ref
+        scene.cut()
+        await scene.until(lambda: LinkEvent.LOST in events(scene))
+        scene.quote(Price(Decimal("1.08100")), Price(Decimal("1.08110")))
+        await scene.until(lambda: len(scene.server.core.venue.book.executions) == 2)
+        scene.server.fault("snapshot_never_ends=executions")
+        scene.broker.answer_within_s = 30 if lost else 0.2
+        async with asyncio.timeout(10):
+            while not await scene.broker.connect():
+                await asyncio.sleep(0.02)
+        asked = asyncio.ensure_future(scene.broker.resynchronise())
+        if lost:
+            await scene.until(lambda: [len(one.told) for one in scene.broker.hearing._answers.values()] == [2])
+            scene.facts.clear()
+            scene.cut()
+        await scene.until(lambda: filled(scene, stop) == LOTS)
+        assert not await asked
+        if lost:
+            await scene.until(lambda: LinkEvent.LOST in events(scene))
+            names = [type(fact) for fact in scene.facts]
+            assert names.index(ExecutionSaid) < names.index(LinkSaid), "of the session that is over, and before its end"
+
+
 @shows("F01", "F06", "L13")
 async def test_an_order_id_that_is_issued_again_names_the_new_order_only() -> None:
     """Frames vanish before the restart, which issues their ids again: nothing is ever said of the lost order."""

@@ -139,6 +139,7 @@ class IbkrBroker:
         """Every fact since the last call; a broken promise in a callback is raised here, where somebody sees it."""
         if self._broken is not None:
             raise self._broken
+        self.hearing.tell_answers(timedelta(seconds=self.answer_within_s))
         facts = tuple(self.hearing.inbox)
         self.hearing.inbox.clear()
         return facts

@@ -15,15 +15,23 @@ from attrs import define, field
 
 from phoenix_adapters.brokers.ibkr.contracts import Board
 from phoenix_adapters.brokers.ibkr.errors import Action, action_of
-from phoenix_adapters.brokers.ibkr.translate import Translator
+from phoenix_adapters.brokers.ibkr.translate import LIVE, Translator, in_order
 from phoenix_adapters.wire import Message, WireError, number, whole
-from phoenix_core.facts import ErrorSaid, Fact, LinkEvent, LinkSaid
+from phoenix_core.facts import ErrorSaid, ExecutionSaid, Fact, LinkEvent, LinkSaid
 from phoenix_core.ports import Clock
 from phoenix_core.values import Account, Money
 
 # currentTime counts whole seconds: on average it is half a second behind what it means.
 _HALF_SECOND: Final = timedelta(milliseconds=500)
 UNREADABLE: Final = 0  # no code of the broker's: a message that the shared layout could not read
+
+
+@define(eq=False)
+class _Answer:
+    """Executions that answer a question, until its end: in which order they come nobody promises."""
+
+    since: timedelta  # on the second clock
+    told: list[ExecutionSaid] = field(factory=list)
 
 
 @define(eq=False)
@@ -40,6 +48,7 @@ class Hearing:
     skew: timedelta = timedelta(0)
     probes: deque[asyncio.Future[bool]] = field(factory=deque)
     margins: dict[int, asyncio.Future[Money | None]] = field(factory=dict)
+    _answers: dict[str, _Answer] = field(init=False, factory=dict)  # by the number of their question
 
     def hear(self, message: Message) -> None:
         """Take in one message; one that says nothing to us is passed over."""
@@ -59,6 +68,7 @@ class Hearing:
 
     def forget(self) -> None:
         """The session is over: nobody's answer comes any more, and no quote stands."""
+        self.tell_answers(timedelta(0))
         self.accounts = ()
         self.board.unsubscribed()
         for probe in self.probes:
@@ -86,7 +96,23 @@ class Hearing:
         self.inbox.append(self.translator.completed_order(message.record))
 
     def _execution(self, message: Message) -> None:
-        self.inbox.append(self.translator.execution(message.record, self.clock.now().wall))
+        now, question = self.clock.now(), message.record["reqId"]
+        said = self.translator.execution(message.record, now.wall)
+        if question == LIVE:
+            self.inbox.append(said)
+        else:
+            self._answers.setdefault(question, _Answer(now.ticks)).told.append(said)
+
+    def _executions_end(self, message: Message) -> None:
+        answer = self._answers.pop(message.record["reqId"], None)
+        if answer is not None:
+            self.inbox.extend(in_order(answer.told))
+
+    def tell_answers(self, after: timedelta) -> None:
+        """Say what has waited so long for the end of its answer: an end that never comes costs no execution."""
+        now = self.clock.now().ticks
+        for question in [question for question, answer in self._answers.items() if now - answer.since >= after]:
+            self.inbox.extend(in_order(self._answers.pop(question).told))
 
     def _commission(self, message: Message) -> None:
         said = self.translator.commission(message.record)
@@ -148,6 +174,7 @@ _HANDLERS: Final[Mapping[str, Callable[[Hearing, Message], None]]] = {
     "orderStatus": Hearing._order_status,
     "completedOrder": Hearing._completed,
     "execDetails": Hearing._execution,
+    "execDetailsEnd": Hearing._executions_end,
     "commissionReport": Hearing._commission,
     "position": Hearing._position,
     "error": Hearing._error,

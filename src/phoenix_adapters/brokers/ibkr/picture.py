@@ -11,7 +11,7 @@ from typing import Final
 from attrs import Factory, define
 
 from phoenix_adapters.brokers.ibkr.session import Session
-from phoenix_adapters.brokers.ibkr.translate import Translator, merged
+from phoenix_adapters.brokers.ibkr.translate import Translator, in_order, merged
 from phoenix_adapters.wire import Record, WireError, number
 from phoenix_core.facts import ExecutionSaid, Held, OrderSaid
 from phoenix_core.values import Money
@@ -83,7 +83,7 @@ async def picture_of(
     figures = await _account(session, account, within_s)
     pieces = (executions, orders, completed, positions, figures)
     picture = Picture(missing=tuple(name for name, piece in zip(PARTS, pieces, strict=True) if piece is None))
-    picture.executions = tuple(translator.execution(row, heard_at) for row in executions or ())
+    picture.executions = in_order(translator.execution(row, heard_at) for row in executions or ())
     picture.orders = _orders_of(translator, orders or [])
     # Flat rows say nothing that absence does not; the last word on a contract counts.
     held = {(row["account"], row["conId"]): translator.held(row) for row in positions or ()}

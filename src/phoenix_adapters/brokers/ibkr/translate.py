@@ -6,7 +6,7 @@ client; they come again after a gateway's restart, and other clients count their
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, tzinfo
 from decimal import Decimal
 from typing import Final
@@ -295,6 +295,17 @@ def line_of(record: Mapping[str, str], account: str) -> Line | None:
         limit=_price(record["lmtPrice"]) if kind is OrderType.LIMIT else None,
         trigger=_price(record["auxPrice"]) if kind is OrderType.STOP else None,
     )
+
+
+def in_order(told: Iterable[ExecutionSaid]) -> tuple[ExecutionSaid, ...]:
+    """Executions as they happened, whatever the order of the answer: what went in before what came out. Their times are
+    whole seconds, so that of one second the entry is the earlier one."""
+    return tuple(sorted(told, key=lambda said: (said.at, _is_exit(said.ref))))
+
+
+def _is_exit(ref: str) -> bool:
+    named = parsed_ref(ref)
+    return named is not None and named[1].is_exit
 
 
 def _price(written: str) -> Price | None:
