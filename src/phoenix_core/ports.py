@@ -176,7 +176,8 @@ class Broker(Protocol):
         ...
 
     def drain(self) -> tuple[Fact, ...]:
-        """Every fact since the last call, in the order in which they came."""
+        """Every fact since the last call, in the order in which they came; what answers a question of the past, in the
+        order in which it happened."""
         ...
 
     async def resynchronise(self) -> bool:

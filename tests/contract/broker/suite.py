@@ -555,3 +555,23 @@ class BrokerContract:
         assert picture.complete
         assert all(held.quantity >= 0 for held in picture.positions)
         assert filled(stage, stop) <= filled(stage, order.ref)
+
+    @needs("cut", "market")
+    @shows("F03", "F04")
+    async def test_b34_a_round_trip_is_told_from_its_beginning(self, stage: Stage) -> None:
+        """After a reset the entry's execution comes again before the stop's, in facts and in the picture."""
+        await ready(stage)
+        order = await enter(stage)
+        stop = order.frames[1].ref
+        stage.quote(Price(Decimal("1.08100")), Price(Decimal("1.08110")))
+        await stage.until(lambda: filled(stage, stop) == LOTS)
+        stage.cut()
+        await stage.until(lambda: LinkEvent.LOST in events(stage))
+        stage.facts.clear()
+        assert await stage.broker.connect()
+        assert await stage.broker.resynchronise()
+        await stage.until(lambda: filled(stage, stop) == filled(stage, order.ref) == LOTS)
+        seen = await stage.broker.snapshot()
+        for told in (of(stage, ExecutionSaid), seen.executions):
+            refs = [said.ref for said in told if said.ref in (order.ref, stop)]
+            assert refs == sorted(refs, key=(order.ref, stop).index)
