@@ -8,21 +8,33 @@ closed, and nothing said to protect that does not.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pytest
 
 from phoenix_core.acts import after, attribute, due, last_look
 from phoenix_core.acts import exits as carrying
 from phoenix_core.trade import executions, exits, order_life, order_words, protection
-from tests.chaos.model import leaving, night
+from tests.chaos.model import exits as model
+from tests.chaos.model import leaving
 from tests.chaos.model.compared import Compared
-from tests.chaos.model.explore import OPENINGS_LEAVING, Exploration, exploration, left, resumed
-from tests.chaos.model.leaving import Leaving, Rule, Verdict
-from tests.chaos.model.rules import Command, Shared
-from tests.chaos.model.walking import Broken, by_broken_rules, fixtures, put_into_production, questions_about_leaving
+from tests.chaos.model.exits import Exit
+from tests.chaos.model.explore import OPENINGS_LEAVING, Exploration, left
+from tests.chaos.model.leaving import Leaving
+from tests.chaos.model.walking import (
+    Broken,
+    Rules,
+    answered_alike,
+    breaks,
+    by_broken_rules,
+    fixtures,
+    goes_on,
+    leaving_something_else,
+    put_into_production,
+    questions_about,
+    says_yes,
+)
 from tests.showing import shows
 
 WORLDS: Final = 2_200
@@ -42,11 +54,11 @@ def test_no_world_within_reach_breaks_a_promise(walked: Exploration) -> None:
 
 def test_the_walk_has_been_everywhere(walked: Exploration) -> None:
     """It met each part of each exit, a change in each of its ways, and each rule said yes, and no."""
-    asked = questions_about_leaving(walked)
+    asked = questions_about(Leaving, walked)
     assert len(asked) == len(walked.asked)
     seen = [it for _, it, _ in asked]
     for name in ("stop", "target"):
-        each: list[leaving.Exit] = [getattr(it, name) for it in seen]
+        each: list[Exit] = [getattr(it, name) for it in seen]
         assert {x.did for x in each} >= {0, 1, 2} and {x.stated for x in each} >= {0, 1}
         assert {x.way for x in each} == {"MINE", "OLD", "SENT", "UNKNOWN", "WORKS", "END"}
         assert any(x.total < x.asked and not x.frame for x in each)  # the broker made it smaller
@@ -55,7 +67,7 @@ def test_the_walk_has_been_everywhere(walked: Exploration) -> None:
     assert frames == {"", "MINE", "OLD", "SENT", "HEARD", "PAST", "UNKNOWN"}
     assert {it.close.did for it in seen} >= {0, 1, 2} and {it.close.way for it in seen} >= {"", "END", "WORKS", "OLD"}
     assert {(it.got, it.entry) for it in seen} >= {(2, "WORKS"), (2, "ENDING"), (2, ""), (3, "")}
-    assert {leaving.worth(it, 0) for it in seen} == {"FULL", "EXCESS", "SHORT", "NONE", "PENDING", "UNKNOWN"}
+    assert {it.worth(0) for it in seen} == {"FULL", "EXCESS", "SHORT", "NONE", "PENDING", "UNKNOWN"}
     answers = {(c.name, leaving.judge(shared, it, c).no) for shared, it, c in asked}
     assert {name for name, _ in answers} == {*leaving.FENCED, *leaving.OPEN} - {"withhold_again"}  # nothing refuses it
     assert {name for name, no in answers if not no} >= {*leaving.FENCED, *leaving.OPEN} - NEVER
@@ -70,42 +82,22 @@ NEVER: Final = {"withhold_resize", "withhold_close", "withhold_again"}  # these 
 def test_every_rule_of_the_model_is_the_production_desks(walked: Exploration, compared: Compared) -> None:
     """Each distinct (view, command) that the walk met, played once: the same verdict, the same view afterwards."""
     assert compared.differ == []
-    assert compared.unreached == 0 and compared.questions == len(walked.asked)
+    assert answered_alike(walked, compared)
 
 
 def test_a_walk_that_was_stopped_goes_on(tmp_path: Path) -> None:
     """By night, too: kept and taken up again, it knows what it knew, and ends where it would have ended."""
-    whole, half = (exploration(bits=12, openings=OPENINGS_LEAVING) for _ in range(2))
-    whole.walk(700)
-    half.walk(300)
-    half.keep(tmp_path / "walk")
-    again = resumed(tmp_path / "walk", 12, night.WALKS["-leaving"])
-    again.walk(700)
-    assert (again.seen.size, again.steps, list(again.asked)) == (whole.seen.size, whole.steps, list(whole.asked))
+    assert goes_on("-leaving", tmp_path)
 
 
 # --- a model whose rules are broken -----------------------------------------------------------------------------------
 
 
-def _yes(_: Rule) -> Rule:
-    return lambda shared, it, c: Verdict("", shared, it)
+Rule = model.Rule[Leaving]
 
 
 def _any_age(rule: Rule) -> Rule:
     return lambda shared, it, c: rule(shared, it, c._replace(late=False))
-
-
-def _with(change: Callable[[Leaving, Leaving], Leaving]) -> Callable[[Rule], Rule]:
-    """A rule that leaves something else, where it leaves anything."""
-
-    def broken(rule: Rule) -> Rule:
-        def judged(shared: Shared, it: Leaving, c: Command) -> Verdict:
-            verdict = rule(shared, it, c)
-            return verdict if verdict.intent == it else verdict._replace(intent=change(it, verdict.intent))
-
-        return judged
-
-    return broken
 
 
 def _of_all(was: Leaving, now: Leaving) -> Leaving:
@@ -113,7 +105,7 @@ def _of_all(was: Leaving, now: Leaving) -> Leaving:
 
 
 def _both_over(was: Leaving, now: Leaving) -> Leaving:
-    return leaving._over(leaving._put(now, "target", **leaving.ENDED))
+    return model.over(model.put(now, "target", **model.ENDED))
 
 
 def _all_left(was: Leaving, now: Leaving) -> Leaving:
@@ -126,17 +118,16 @@ def _larger(was: Leaving, now: Leaving) -> Leaving:
 
 
 CLOSE: Final = ("signs close", "hands in close")
-Rules = tuple[tuple[str, str, Callable[[Rule], Rule]], ...]
 # What is broken, where the walk begins, and the promise.
 BROKEN_MODELS: Final[dict[str, tuple[Rules, tuple[str, ...], str]]] = {
-    "a part is the whole": ((("FENCED", "target_fills", _with(_all_left)),), (), "I8"),
+    "a part is the whole": ((("FENCED", "target_fills", leaving_something_else(_all_left)),), (), "I8"),
     "one of two that ended is both": (
-        (("FENCED", "stop_ends", _with(_both_over)),), ("the stop is cancelled", *CLOSE), "X1"),
+        (("FENCED", "stop_ends", leaving_something_else(_both_over)),), ("the stop is cancelled", *CLOSE), "X1"),
     "a close of what was entered, and no last look": (
-        (("FENCED", "carry", _with(_of_all)), ("OPEN", "look_close", _yes)),
+        (("FENCED", "carry", leaving_something_else(_of_all)), ("OPEN", "look_close", says_yes)),
         ("a lot leaves at the target", "target_fills", *CLOSE), "X1"),
     "a change to more than is held, and no last look": (
-        (("FENCED", "resize", _with(_larger)), ("OPEN", "look_resize", _yes)),
+        (("FENCED", "resize", leaving_something_else(_larger)), ("OPEN", "look_resize", says_yes)),
         ("a lot leaves at the target", "target_fills"), "X1"),
     "the last look does not see the age of a signature": (
         (("OPEN", "look_close", _any_age),), (*CLOSE, "asks for carry"), "X2"),
@@ -148,11 +139,7 @@ BROKEN_MODELS: Final[dict[str, tuple[Rules, tuple[str, ...], str]]] = {
 def test_a_broken_rule_breaks_a_promise(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The promises bite: each rule that is broken is found, with the story that leads there."""
     broken, labels, promise = BROKEN_MODELS[name]
-    begins = left(*labels)
-    for table_name, rule, break_it in broken:
-        table: Any = getattr(leaving, table_name)
-        monkeypatch.setitem(table, rule, break_it(table[rule]))
-    walk = by_broken_rules((begins,), ENOUGH)
+    walk = breaks(leaving, broken, left(*labels), ENOUGH, monkeypatch)
     assert walk.broken.startswith(promise), walk.broken or "nothing was noticed"
     assert walk.story
 
@@ -160,7 +147,7 @@ def test_a_broken_rule_breaks_a_promise(name: str, monkeypatch: pytest.MonkeyPat
 def test_what_is_stated_of_nobody_and_forgotten_breaks_a_promise(monkeypatch: pytest.MonkeyPatch) -> None:
     """Were what a human stated of no order counted for none, something would be said to protect that does not."""
     begins = left("a lot leaves at the target", "states_target", "asks for resize", "sends a resize", "resize_sent")
-    monkeypatch.setattr(leaving, "ahead", lambda it, name: 0)
+    monkeypatch.setattr(model, "ahead", lambda it, name: 0)
     walk = by_broken_rules((begins,), ENOUGH)
     assert walk.broken.startswith("D4 what is said to protect"), walk.broken or "nothing was noticed"
 

@@ -8,19 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pytest
 
 from phoenix_core.acts import after, carry, due, reconcile, submit
 from phoenix_core.trade import order_words, protection
-from tests.chaos.model import night as by_night
 from tests.chaos.model import nights
 from tests.chaos.model.compared import Compared
-from tests.chaos.model.explore import OPENINGS_NIGHTS, Exploration, exploration, night, resumed
+from tests.chaos.model.explore import OPENINGS_NIGHTS, Exploration, night
 from tests.chaos.model.nights import Night, Rule, Verdict
 from tests.chaos.model.rules import Command, Shared
-from tests.chaos.model.walking import Broken, by_broken_rules, fixtures, put_into_production, questions_about_nights
+from tests.chaos.model.walking import (
+    Broken,
+    answered_alike,
+    breaks,
+    fixtures,
+    goes_on,
+    put_into_production,
+    questions_about,
+)
 from tests.showing import shows
 
 WORLDS: Final = 500
@@ -40,7 +47,7 @@ def test_no_world_within_reach_breaks_a_promise(walked: Exploration) -> None:
 
 def test_the_walk_has_been_everywhere(walked: Exploration) -> None:
     """It met every state but one that waits for a signature, each end, each drift, and each rule said yes, and no."""
-    asked = questions_about_nights(walked)
+    asked = questions_about(Night, walked)
     assert len(asked) == len(walked.asked)
     seen = [it for _, it, _ in asked] + [nights.judge(*question).intent for question in asked]
     assert {it.state for it in seen} == {"APPROVED", *nights.SENT, *nights.HELD, *nights.ENDS}
@@ -67,18 +74,12 @@ def test_the_walk_has_been_everywhere(walked: Exploration) -> None:
 def test_every_rule_of_the_model_is_the_production_desks(walked: Exploration, compared: Compared) -> None:
     """Each distinct (view, command) that the walk met, played once: the same verdict, the same view afterwards."""
     assert compared.differ == []
-    assert compared.unreached == 0 and compared.questions == len(walked.asked)
+    assert answered_alike(walked, compared)
 
 
 def test_a_walk_that_was_stopped_goes_on(tmp_path: Path) -> None:
     """By night, too: kept and taken up again, it knows what it knew, and ends where it would have ended."""
-    whole, half = (exploration(bits=12, openings=OPENINGS_NIGHTS) for _ in range(2))
-    whole.walk(500)
-    half.walk(300)
-    half.keep(tmp_path / "walk")
-    again = resumed(tmp_path / "walk", 12, by_night.WALKS["-nights"])
-    again.walk(500)
-    assert (again.seen.size, again.steps, list(again.asked)) == (whole.seen.size, whole.steps, list(whole.asked))
+    assert goes_on("-nights", tmp_path, worlds=500)
 
 
 # --- a model whose rules are broken -----------------------------------------------------------------------------------
@@ -130,10 +131,7 @@ BROKEN_MODELS: Final[dict[str, tuple[str, Callable[[Rule], Rule], tuple[str, ...
 def test_a_broken_rule_breaks_a_promise(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The promises bite: each rule that is broken is found, with the story that leads there."""
     rule, break_it, labels, promise = BROKEN_MODELS[name]
-    begins = night(*labels)
-    table: Any = nights.FENCED
-    monkeypatch.setitem(table, rule, break_it(table[rule]))
-    walk = by_broken_rules((begins,), ENOUGH)
+    walk = breaks(nights, (("FENCED", rule, break_it),), night(*labels), ENOUGH, monkeypatch)
     assert walk.broken.startswith(promise), walk.broken or "nothing was noticed"
     assert walk.story
 

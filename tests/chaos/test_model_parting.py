@@ -8,21 +8,33 @@ of, and no close that waits for ever.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pytest
 
 from phoenix_core.acts import due, last_look
 from phoenix_core.acts import exits as carrying
 from phoenix_core.trade import exits, order_life, protection
-from tests.chaos.model import night, parting
+from tests.chaos.model import exits as model
+from tests.chaos.model import parting
 from tests.chaos.model.compared import Compared
-from tests.chaos.model.explore import OPENINGS_PARTING, Exploration, exploration, parted, resumed
-from tests.chaos.model.parting import Parting, Rule, Verdict
+from tests.chaos.model.exits import Exit, Verdict
+from tests.chaos.model.explore import OPENINGS_PARTING, Exploration, parted
+from tests.chaos.model.parting import Parting
 from tests.chaos.model.rules import Command, Shared
-from tests.chaos.model.walking import Broken, by_broken_rules, fixtures, put_into_production, questions_about_parting
+from tests.chaos.model.walking import (
+    Broken,
+    Rules,
+    answered_alike,
+    breaks,
+    fixtures,
+    goes_on,
+    leaving_something_else,
+    put_into_production,
+    questions_about,
+    says_yes,
+)
 from tests.showing import shows
 
 WORLDS: Final = 1_800
@@ -43,7 +55,7 @@ def test_no_world_within_reach_breaks_a_promise(walked: Exploration) -> None:
 def test_the_walk_has_been_everywhere(walked: Exploration) -> None:
     """It met a change in each of its ways, closes of each size, one on top of another, and each rule said yes, and
     no."""
-    asked = questions_about_parting(walked)
+    asked = questions_about(Parting, walked)
     assert len(asked) == len(walked.asked)
     seen = [it for _, it, _ in asked]
     frames = {x.frame for it in seen for x in it.pair}
@@ -52,7 +64,7 @@ def test_the_walk_has_been_everywhere(walked: Exploration) -> None:
     assert any(x.stuck for it in seen for x in it.pair) and any(x.moved for it in seen for x in it.pair)
     assert {wish.lots for it in seen for wish in it.wishes} == {0, 1, 2}
     assert {len(it.wishes) for it in seen} == {0, 1, 2} and {it.close.did for it in seen} >= {0, 1}
-    assert {parting.worth(it, 0) for it in seen} == {"FULL", "EXCESS", "SHORT", "NONE", "PENDING", "UNKNOWN"}
+    assert {it.worth(0) for it in seen} == {"FULL", "EXCESS", "SHORT", "NONE", "PENDING", "UNKNOWN"}
     answers = {(c.name, parting.judge(shared, it, c).no) for shared, it, c in asked}
     assert {no for name, no in answers if name == "carry"} == {"", "STATE", "EXIT", "LINK", "PAIR", "PICTURE"}
     assert {name for name, no in answers if not no} >= {*parting.FENCED, *parting.OPEN} - NEVER
@@ -67,38 +79,18 @@ NEVER: Final = {"withhold_resize", "withhold_close", "withhold_again", "clear_aw
 def test_every_rule_of_the_model_is_the_production_desks(walked: Exploration, compared: Compared) -> None:
     """Each distinct (view, command) that the walk met, played once: the same verdict, the same view afterwards."""
     assert compared.differ == []
-    assert compared.unreached == 0 and compared.questions == len(walked.asked)
+    assert answered_alike(walked, compared)
 
 
 def test_a_walk_that_was_stopped_goes_on(tmp_path: Path) -> None:
     """By night, too: kept and taken up again, it knows what it knew, and ends where it would have ended."""
-    whole, half = (exploration(bits=12, openings=OPENINGS_PARTING) for _ in range(2))
-    whole.walk(700)
-    half.walk(300)
-    half.keep(tmp_path / "walk")
-    again = resumed(tmp_path / "walk", 12, night.WALKS["-parting"])
-    again.walk(700)
-    assert (again.seen.size, again.steps, list(again.asked)) == (whole.seen.size, whole.steps, list(whole.asked))
+    assert goes_on("-parting", tmp_path)
 
 
 # --- a model whose rules are broken -----------------------------------------------------------------------------------
 
 
-def _yes(_: Rule) -> Rule:
-    return lambda shared, it, c: Verdict("", shared, it)
-
-
-def _with(change: Callable[[Parting, Parting], Parting]) -> Callable[[Rule], Rule]:
-    """A rule that leaves something else, where it leaves anything."""
-
-    def broken(rule: Rule) -> Rule:
-        def judged(shared: Shared, it: Parting, c: Command) -> Verdict:
-            verdict = rule(shared, it, c)
-            return verdict if verdict.intent == it else verdict._replace(intent=change(it, verdict.intent))
-
-        return judged
-
-    return broken
+Rule = model.Rule[Parting]
 
 
 def _waits(rule: Rule) -> Rule:
@@ -109,11 +101,11 @@ def _waits(rule: Rule) -> Rule:
 def _at_once(rule: Rule) -> Rule:
     """A close that is sent while its protection is of the old size."""
 
-    def judged(shared: Shared, it: Parting, c: Command) -> Verdict:
+    def judged(shared: Shared, it: Parting, c: Command) -> Verdict[Parting]:
         if c.version >= len(it.wishes) or it.close.works or it.held <= 0:
             return rule(shared, it, c)
         wish, lots = it.wishes[c.version], it.wishes[c.version].lots or it.held
-        close = parting.Exit("MINE", lots, lots)
+        close = Exit("MINE", lots, lots)
         return Verdict("", shared, it._replace(close=close, wishes=(), typed=bool(wish.lots), closes=it.closes + 1))
 
     return judged
@@ -122,8 +114,8 @@ def _at_once(rule: Rule) -> Rule:
 def _beside_a_close(rule: Rule) -> Rule:
     """Protection that grows back as if no close worked."""
 
-    def judged(shared: Shared, it: Parting, c: Command) -> Verdict:
-        verdict = rule(shared, it._replace(close=parting.Exit()), c)
+    def judged(shared: Shared, it: Parting, c: Command) -> Verdict[Parting]:
+        verdict = rule(shared, it._replace(close=Exit()), c)
         return verdict._replace(intent=verdict.intent._replace(close=it.close))
 
     return judged
@@ -132,7 +124,7 @@ def _beside_a_close(rule: Rule) -> Rule:
 def _by_the_book(rule: Rule) -> Rule:
     """Only executions count, whatever the broker says of an order."""
 
-    def judged(shared: Shared, it: Parting, c: Command) -> Verdict:
+    def judged(shared: Shared, it: Parting, c: Command) -> Verdict[Parting]:
         verdict = rule(shared, it._replace(close=it.close._replace(said=it.close.did)), c)
         return verdict._replace(intent=verdict.intent._replace(close=it.close))
 
@@ -148,7 +140,6 @@ def _untold(was: Parting, now: Parting) -> Parting:
     return now._replace(told=False)
 
 
-Rules = tuple[tuple[str, str, Callable[[Rule], Rule]], ...]
 GIVEN_UP: Final = (
     "close 1", "asks for carry", "sends a resize", "resize_sent", "the stop is changed", "the target is changed",
     "stop_says", "target_says", "asks for carry", "sends a close", "close_sent",
@@ -156,16 +147,17 @@ GIVEN_UP: Final = (
 # What is broken, where the walk begins, and the promise.
 BROKEN_MODELS: Final[dict[str, tuple[Rules, tuple[str, ...], str]]] = {
     "a close beside protection of the old size, and no last look": (
-        (("FENCED", "carry", _at_once), ("OPEN", "look_close", _yes)), ("close 1",), "X1"),
+        (("FENCED", "carry", _at_once), ("OPEN", "look_close", says_yes)), ("close 1",), "X1"),
     "what an exit says that it sold is held, and sold again": (
         (("FENCED", "resize", _by_the_book), ("OPEN", "look_resize", _by_the_book)),
         (*GIVEN_UP, "a lot leaves at the close", "close_ends"), "X1"),
     "protection grows back beside a close, and no last look": (
-        (("FENCED", "resize", _beside_a_close), ("OPEN", "look_resize", _yes)), GIVEN_UP, "X1"),
+        (("FENCED", "resize", _beside_a_close), ("OPEN", "look_resize", says_yes)), GIVEN_UP, "X1"),
     "nobody looks at the clock": (
         (("FENCED", "carry", _waits),), ("close 1", "asks for carry"), "D6"),
     "what is bare is told to nobody": (
-        (("OPEN", "turn", _nobody_is_told), ("FENCED", "stop_ends", _with(_untold))), ("the stop is cancelled",), "D4"),
+        (("OPEN", "turn", _nobody_is_told), ("FENCED", "stop_ends", leaving_something_else(_untold))),
+        ("the stop is cancelled",), "D4"),
 }  # fmt: skip
 
 
@@ -174,11 +166,7 @@ BROKEN_MODELS: Final[dict[str, tuple[Rules, tuple[str, ...], str]]] = {
 def test_a_broken_rule_breaks_a_promise(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The promises bite: each rule that is broken is found, with the story that leads there."""
     broken, labels, promise = BROKEN_MODELS[name]
-    begins = parted(*labels)
-    for table_name, rule, break_it in broken:
-        table: Any = getattr(parting, table_name)
-        monkeypatch.setitem(table, rule, break_it(table[rule]))
-    walk = by_broken_rules((begins,), ENOUGH)
+    walk = breaks(parting, broken, parted(*labels), ENOUGH, monkeypatch)
     assert walk.broken.startswith(promise), walk.broken or "nothing was noticed"
     assert walk.story
 

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 from attrs import Factory, define
 
-from tests.chaos.model import leaving, nights, parting, rules
+from tests.chaos.model import exits, leaving, nights, parting, rules
 from tests.chaos.model.explore import Question
 from tests.chaos.model.leaving import Leaving
 from tests.chaos.model.leaving_played import held, leaving_of
@@ -26,7 +26,7 @@ from tests.chaos.model.played import Played, founded, intent_of, shared_of
 from tests.chaos.model.rules import LOOKS, Command, Intent, Shared, older
 
 Part = Intent | Leaving | Parting | Night
-Verdict = rules.Verdict | leaving.Verdict | parting.Verdict | nights.Verdict
+Verdict = rules.Verdict | exits.Verdict[Leaving] | exits.Verdict[Parting] | nights.Verdict
 View = tuple[Shared, Part]
 
 # Where the other intent is meanwhile, and how it came there.

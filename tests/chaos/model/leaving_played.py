@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
-from typing import Final
+from typing import Final, TypeVar
 
 from attrs import evolve
 
@@ -23,7 +23,8 @@ from phoenix_core.values import Price, Quantity, Role
 from phoenix_core.watch.alerts import may_raise
 from phoenix_core.watch.codes import Code
 from tests.chaos.model import played
-from tests.chaos.model.leaving import EXITS, LOTS, Exit, Leaving
+from tests.chaos.model.exits import EXITS, LOTS, Exit, Position
+from tests.chaos.model.leaving import Leaving
 from tests.chaos.model.played import (
     ACCOUNT,
     INTENTS,
@@ -34,15 +35,15 @@ from tests.chaos.model.played import (
     SLOW,
     WORDS,
     Asks,
+    Play,
     Played,
 )
-from tests.chaos.model.rules import Command, Shared
+from tests.chaos.model.rules import Command
 
 ROLES: Final = {"entry": Role.ENTRY, "stop": Role.STOP, "target": Role.TARGET, "close": Role.CLOSE}
 NO_CHANGE: Final = 105  # the order does not match the one that it would change
 NAME: Final = position_id_of(INTENTS[0])
-
-Play = Callable[[Played, int, Command], Iterator[Asked | str] | Asks]
+It = TypeVar("It", bound=Position)
 
 
 def _known(p: Played, name: str) -> Known:
@@ -55,20 +56,23 @@ def _quantity(lots: int) -> Quantity:
     return Quantity(Decimal(lots * LOT))
 
 
-def _word(p: Played, name: str, status: BrokerStatus, lots: int, total: int) -> Asked:
+def _word(p: Played, name: str, status: BrokerStatus, lots: int, total: int, moved: bool = False) -> Asked:
     known = _known(p, name)
-    word = p._word(known, status)
-    return p.say(evolve(word, filled=_quantity(lots), echo=evolve(known.line, quantity=_quantity(total))))
+    echo = evolve(known.line, quantity=_quantity(total))
+    if moved:
+        assert echo.trigger is not None, "the stop alone is moved here"
+        echo = evolve(echo, trigger=Price(echo.trigger - Decimal("0.001")))
+    return p.say(evolve(p._word(known, status), filled=_quantity(lots), echo=echo))
 
 
 def _says(name: str) -> Play:
-    return lambda p, i, c: [_word(p, name, BrokerStatus.SUBMITTED, c.lots, c.total)]
+    return lambda p, i, c: [_word(p, name, BrokerStatus.SUBMITTED, c.lots, c.total, c.picture == "MOVED")]
 
 
 def _ends(name: str) -> Play:
     def play(p: Played, i: int, c: Command) -> Asks:
-        full = c.lots == c.total
-        return [_word(p, name, BrokerStatus.FILLED if full else BrokerStatus.CANCELLED, c.lots, c.total)]
+        status = BrokerStatus.FILLED if c.lots == c.total else BrokerStatus.CANCELLED
+        return [_word(p, name, status, c.lots, c.total, c.picture == "MOVED")]
 
     return play
 
@@ -151,10 +155,7 @@ PLAYS: Final[Mapping[str, Play]] = {
 
 def play(p: Played, command: Command) -> str:
     """Ask the production desk; what it grants or leaves is folded. The family of its last refusal, or nothing."""
-    said = ""
-    for asked in PLAYS[command.name](p, 0, command):
-        said = p._carry_out(asked, command) if not isinstance(asked, str) else asked
-    return said
+    return played.answered(p, PLAYS, command)
 
 
 def held(p: Played, part: bool) -> Played:
@@ -180,36 +181,38 @@ def held(p: Played, part: bool) -> Played:
 # --- the model's view -------------------------------------------------------------------------------------------------
 
 
-def shared_of(p: Played) -> Shared:
-    """What all intents share, as the desk has it."""
-    return played.shared_of(p)
-
-
 def leaving_of(p: Played) -> Leaving:
     """The position, as the desk has it."""
+    signed = closes_signed(p)
+    wish = "SIGNED" if p.asked_for(0, Close.type) is not None else "SPENT" if signed else ""
+    return position_of(p, Leaving, _exit)._replace(wish=wish, signed=signed)
+
+
+def closes_signed(p: Played) -> int:
+    """How many closes of it were signed."""
+    return sum(d.type == Close.type and d.subject == NAME for d in p.desk.approvals.recent.values())
+
+
+def position_of(p: Played, walk: type[It], exit_of: Callable[[Played, str], Exit]) -> It:
+    """What the fourth and the fifth walk see of it alike."""
     desk, position = p.desk, p.position(0)
     assert position is not None
     totals, entry = desk.fills.totals(NAME), _known(p, "entry")
-    stops = [known for known in desk.orders.of(NAME) if known.role is Role.STOP]
-    closes = [known for known in desk.orders.of(NAME) if known.role is Role.CLOSE]
-    groups = {known.group for known in desk.orders.of(NAME) if known.role in (Role.STOP, Role.TARGET)}
-    tries = sum(d.type == Close.type and d.subject == NAME for d in desk.approvals.recent.values())
-    waits = p.asked_for(0, Close.type) is not None
     orders, latest = desk.orders.of(NAME), [p.order(0, role) for role in (Role.STOP, Role.TARGET, Role.CLOSE)]
+    closes = [known for known in orders if known.role is Role.CLOSE]
+    groups = {known.group for known in orders if known.role in (Role.STOP, Role.TARGET)}
     works = "" if entry.end is not None else "WORKS" if entry.cancel_requested is None else "ENDING"
-    return Leaving(
+    return walk(
         state=position.state.value,
         got=_lots(totals.entered),
         out=_lots(totals.exited),
         entry=works,
-        stop=_exit(p, "stop"),
-        target=_exit(p, "target"),
-        close=_exit(p, "close"),
+        stop=exit_of(p, "stop"),
+        target=exit_of(p, "target"),
+        close=exit_of(p, "close"),
         joined=bool(closes) and closes[-1].group in groups,
-        wish="SIGNED" if waits else "SPENT" if tries else "",
-        tries=tries,
         closes=len(closes),
-        again=len({known.group for known in stops}) > 1,
+        again=len({known.group for known in orders if known.role is Role.STOP}) > 1,
         told=not may_raise(desk.alerts, Code.PROTECTION_LOST, NAME, NOW.wall),
         gone=sum(_lots(max(Decimal(0), k.told - p.did(k))) for k in orders if k.role.is_exit and k not in latest),
     )
@@ -223,12 +226,16 @@ def _lots(quantity: Decimal) -> int:
 
 def _exit(p: Played, name: str) -> Exit:
     known = p.order(0, ROLES[name])
+    asked_to_end = None if known is None else known.cancel_requested
+    return exit_of(p, known, 0 if asked_to_end is None else 1 + (asked_to_end.wall - NOW.wall) // SLOW)
+
+
+def exit_of(p: Played, known: Known | None, ends: int) -> Exit:
+    """One exit, as the desk has it: both walks count its end otherwise."""
     if known is None:
         return Exit()
     told = [fill for fill in p.desk.fills.of(NAME) if not fill.ref and fill.family.startswith(f"{known.ref}.")]
     did, said, stated = _lots(p.did(known)), _lots(known.filled), sum(_lots(fill.quantity) for fill in told)
-    asked_to_end = known.cancel_requested
-    ends = 0 if asked_to_end is None else 1 + (asked_to_end.wall - NOW.wall) // SLOW
     if known.end is not None:
         return Exit("END", did=did, said=said, stated=stated, stuck=known.change_refused, ends=ends)
     frame = _frame(p, known)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from decimal import Decimal
 from typing import Final
@@ -24,14 +24,12 @@ from phoenix_core.world import World
 from tests.chaos.model import played
 from tests.chaos.model.leaving_played import NAME
 from tests.chaos.model.nights import Night
-from tests.chaos.model.played import ACCOUNT, PAIRS, SECOND, WORDS, Asks, Played
+from tests.chaos.model.played import ACCOUNT, PAIRS, SECOND, WORDS, Asks, Play, Played
 from tests.chaos.model.rules import Command
 
 NIGHT: Final = timedelta(hours=20)  # past any midnight
 SILENT: Final = timedelta(minutes=2)
 ROLES: Final = {"E": Role.ENTRY, "S": Role.STOP, "T": Role.TARGET}
-
-Play = Callable[[Played, int, Command], Iterator[Asked | str] | Asks]
 
 
 @define
@@ -167,10 +165,7 @@ PLAYS: Final[Mapping[str, Play]] = {
 
 def play(p: Played, command: Command) -> str:
     """Ask the production desk; what it grants or leaves is folded. The family of its last refusal, or nothing."""
-    said = ""
-    for asked in PLAYS[command.name](p, 0, command):
-        said = p._carry_out(asked, command) if not isinstance(asked, str) else asked
-    return said
+    return played.answered(p, PLAYS, command)
 
 
 def approved(p: Played) -> InNights:

@@ -11,18 +11,17 @@ from attrs import evolve
 
 from phoenix_core.acts import exits as carrying
 from phoenix_core.effects import CarryOut
-from phoenix_core.facts import BrokerStatus, Held, Snapshot
+from phoenix_core.facts import Held, Snapshot
 from phoenix_core.gate.statements import Close, read_statement
-from phoenix_core.kernel import Command as Asked
 from phoenix_core.trade.order_life import altered
-from phoenix_core.values import Moment, Price, Quantity, Role
-from phoenix_core.watch.alerts import may_raise
+from phoenix_core.values import Moment, Quantity, Role
 from phoenix_core.watch.codes import Code
 from phoenix_core.world import World
 from tests.chaos.model import leaving_played
-from tests.chaos.model.leaving_played import NAME, ROLES, Play, _frame, _known, _lots, _quantity, _way
-from tests.chaos.model.parting import Exit, Parting, Wish
-from tests.chaos.model.played import CLOSE_OVER, NOW, PAIRS, SECOND, WORDS, Asks, Played
+from tests.chaos.model.exits import Exit, Wish
+from tests.chaos.model.leaving_played import NAME, ROLES, _lots, _quantity, closes_signed, exit_of, position_of
+from tests.chaos.model.parting import Parting
+from tests.chaos.model.played import CLOSE_OVER, NOW, PAIRS, SECOND, WORDS, Asks, Play, Played, answered
 from tests.chaos.model.rules import Command
 
 STEP: Final = timedelta(seconds=2)
@@ -57,27 +56,6 @@ def _at(command: Command) -> Moment:
     return NOW.plus(SECOND + STEP * command.slow + over)
 
 
-def _said(p: Played, name: str, status: BrokerStatus, c: Command) -> Asked:
-    known = _known(p, name)
-    echo = evolve(known.line, quantity=_quantity(c.total))
-    if c.picture == "MOVED":
-        assert echo.trigger is not None, "the stop alone is moved here"
-        echo = evolve(echo, trigger=Price(echo.trigger - Decimal("0.001")))
-    return p.say(evolve(p._word(known, status), filled=_quantity(c.lots), echo=echo))
-
-
-def _says(name: str) -> Play:
-    return lambda p, i, c: [_said(p, name, BrokerStatus.SUBMITTED, c)]
-
-
-def _ends(name: str) -> Play:
-    def play(p: Played, i: int, c: Command) -> Asks:
-        full = c.lots == c.total
-        return [_said(p, name, BrokerStatus.FILLED if full else BrokerStatus.CANCELLED, c)]
-
-    return play
-
-
 def _close(p: Played, i: int, c: Command) -> Asks:
     lots = _quantity(c.lots) if c.lots else None
     return [p.sign(Close(NAME, WORDS, lots), p.desk.head.size, p.world(c).now)]
@@ -97,8 +75,6 @@ def _carry(p: Played, i: int, c: Command) -> Asks:
 
 PLAYS: Final[Mapping[str, Play]] = {
     **leaving_played.PLAYS,
-    **{f"{name}_says": _says(name) for name in ("stop", "target", "close")},
-    **{f"{name}_ends": _ends(name) for name in ("stop", "target", "close")},
     "close": _close,
     "carry": _carry,
 }
@@ -106,10 +82,7 @@ PLAYS: Final[Mapping[str, Play]] = {
 
 def play(p: Played, command: Command) -> str:
     """Ask the production desk; what it grants or leaves is folded. The family of its last refusal, or nothing."""
-    said = ""
-    for asked in PLAYS[command.name](p, 0, command):
-        said = p._carry_out(asked, command) if not isinstance(asked, str) else asked
-    return said
+    return answered(p, PLAYS, command)
 
 
 def in_time(p: Played) -> InTime:
@@ -122,32 +95,13 @@ def in_time(p: Played) -> InTime:
 
 def parting_of(p: Played) -> Parting:
     """The position, as the desk has it."""
-    desk, position = p.desk, p.position(0)
-    assert position is not None
-    totals, entry = desk.fills.totals(NAME), _known(p, "entry")
-    orders = desk.orders.of(NAME)
-    stops = [known for known in orders if known.role is Role.STOP]
+    desk, orders = p.desk, p.desk.orders.of(NAME)
     closes = [known for known in orders if known.role is Role.CLOSE]
-    groups = {known.group for known in orders if known.role in (Role.STOP, Role.TARGET)}
-    latest = [p.order(0, role) for role in (Role.STOP, Role.TARGET, Role.CLOSE)]
-    works = "" if entry.end is not None else "WORKS" if entry.cancel_requested is None else "ENDING"
-    return Parting(
-        state=position.state.value,
-        got=_lots(totals.entered),
-        out=_lots(totals.exited),
-        entry=works,
-        stop=_exit(p, "stop"),
-        target=_exit(p, "target"),
-        close=_exit(p, "close"),
-        joined=bool(closes) and closes[-1].group in groups,
+    return position_of(p, Parting, _exit)._replace(
         typed=bool(closes) and _signed(p, int(closes[-1].mandate.rpartition(":")[2])) is not None,
         wishes=tuple(_wish(p, key) for key in _waiting(p)),
-        signed=sum(d.type == Close.type and d.subject == NAME for d in desk.approvals.recent.values()),
-        closes=len(closes),
-        again=len({known.group for known in stops}) > 1,
-        told=not may_raise(desk.alerts, Code.PROTECTION_LOST, NAME, NOW.wall),
+        signed=closes_signed(p),
         unsent=f"{Code.CLOSE_NOT_SENT}|{NAME}" in desk.alerts.by_subject,
-        gone=sum(_lots(max(Decimal(0), k.told - p.did(k))) for k in orders if k.role.is_exit and k not in latest),
         way=max(_step(known.cancel_requested) for known in orders if known.role in (Role.STOP, Role.TARGET)),
     )
 
@@ -180,23 +134,10 @@ def _exit(p: Played, name: str) -> Exit:
     known = p.order(0, ROLES[name])
     if known is None:
         return Exit()
-    did, said, ends = _lots(p.did(known)), _lots(known.filled), _step(known.cancel_requested)
+    same = exit_of(p, known, _step(known.cancel_requested))
     if known.end is not None:
-        return Exit("END", did=did, said=said, stuck=known.change_refused, ends=ends)
-    frame = _frame(p, known)
-    return Exit(
-        way=_way(p, known),
-        total=_lots((known.frames[0].line if known.echo is None else known.echo).quantity),
-        asked=_lots(known.line.quantity),
-        frame=frame,
-        most=_lots(known.quantity_at_most) if frame else 0,
-        did=did,
-        said=said,
-        stuck=known.change_refused,
-        ends=ends,
-        back=_lots(known.frames[-2].line.quantity) if frame else 0,
-        changes=known.revision - 1,
-        at=_step(known.recorded) if known.role is not Role.CLOSE else 0,
-        after=_closes_before(p, known.recorded_seq) if known.role is not Role.CLOSE else 0,
-        moved=altered(known) is not None,
-    )
+        return same
+    same = same._replace(moved=altered(known) is not None)
+    if known.role is Role.CLOSE:
+        return same
+    return same._replace(at=_step(known.recorded), after=_closes_before(p, known.recorded_seq))

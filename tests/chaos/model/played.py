@@ -7,7 +7,7 @@ still, but for commands that come late: these come when the life of what they ac
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from decimal import Decimal
 from typing import Final, NamedTuple, TypedDict
@@ -183,9 +183,7 @@ class Played:
 
     def play(self, i: int, command: Command) -> str:
         """Ask the production desk; what it grants or leaves is folded. The family of its last refusal, or nothing."""
-        said = ""
-        for asked in PLAYS[command.name](self, i, command):
-            said = self._carry_out(asked, command) if not isinstance(asked, str) else asked
+        said = answered(self, PLAYS, command, i)
         if command.name == "assemble" and not said:
             self._look_at_the_screen(i)
         return said
@@ -330,6 +328,7 @@ def _is_of(roles: set[Role], what: Role) -> bool:
 # --- each command of the model as commands of production --------------------------------------------------------------
 
 Asks = list[Asked | str]
+Play = Callable[["Played", int, Command], Iterator[Asked | str] | Asks]
 
 
 def _propose(p: Played, i: int, c: Command) -> Asks:
@@ -468,7 +467,7 @@ def _clear(p: Played, i: int, c: Command) -> Asks:
 
 
 BRACKET: Final = (Role.ENTRY, Role.STOP, Role.TARGET)
-PLAYS: Final[Mapping[str, Callable[[Played, int, Command], Asks]]] = {
+PLAYS: Final[Mapping[str, Play]] = {
     "propose": _propose,
     "assemble": _assemble,
     "approve": _approve,
@@ -546,6 +545,14 @@ PLAYS: Final[Mapping[str, Callable[[Played, int, Command], Asks]]] = {
     "lease": lambda p, i, c: [operate.TakeLease(p.fresh("lease"), "boot", "run")],
     "release": lambda p, i, c: [operate.ReleaseLease(p.fresh("release"))],
 }
+
+
+def answered(p: Played, plays: Mapping[str, Play], command: Command, i: int = 0) -> str:
+    """What these plays of a command come to: the family of its last refusal, or nothing."""
+    said = ""
+    for asked in plays[command.name](p, i, command):
+        said = p._carry_out(asked, command) if not isinstance(asked, str) else asked
+    return said
 
 
 def founded() -> Played:

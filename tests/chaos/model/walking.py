@@ -7,19 +7,18 @@ import __future__
 import inspect
 import textwrap
 from collections.abc import Callable
-from types import FunctionType
-from typing import Any
+from pathlib import Path
+from types import FunctionType, ModuleType
+from typing import Any, TypeVar
 
 import pytest
 
-from tests.chaos.model import world
+from tests.chaos.model import exits, night, world
 from tests.chaos.model.compared import Compared, compare, first_difference
-from tests.chaos.model.explore import Exploration, Opening, exploration
-from tests.chaos.model.leaving import Leaving
-from tests.chaos.model.nights import Night
-from tests.chaos.model.parting import Parting
+from tests.chaos.model.explore import Exploration, Opening, exploration, resumed
 from tests.chaos.model.rules import Command, Intent, Shared
 
+T = TypeVar("T")
 # What is broken: the function, a piece of its text that stands there once, what is written in its place, and the
 # commands whose answer tells.
 Broken = tuple[Callable[..., Any], str, str, tuple[str, ...]]
@@ -45,22 +44,59 @@ def fixtures(openings: tuple[Opening, ...], worlds: int) -> tuple[Callable[..., 
 
 def questions(walk: Exploration) -> list[tuple[Shared, Intent, Command]]:
     """What the first three walks asked."""
-    return [(shared, it, c) for shared, it, c in walk.asked if isinstance(it, Intent)]
+    return questions_about(Intent, walk)
 
 
-def questions_about_leaving(walk: Exploration) -> list[tuple[Shared, Leaving, Command]]:
-    """What the fourth walk asked."""
-    return [(shared, it, c) for shared, it, c in walk.asked if isinstance(it, Leaving)]
+def questions_about(part: type[T], walk: Exploration) -> list[tuple[Shared, T, Command]]:
+    """What a walk asked about worlds of this kind."""
+    return [(shared, it, c) for shared, it, c in walk.asked if isinstance(it, part)]
 
 
-def questions_about_parting(walk: Exploration) -> list[tuple[Shared, Parting, Command]]:
-    """What the fifth walk asked."""
-    return [(shared, it, c) for shared, it, c in walk.asked if isinstance(it, Parting)]
+def answered_alike(walk: Exploration, found: Compared) -> bool:
+    """Whether the production desk came to each view, and answered each question of a walk as the model does."""
+    return found.differ == [] and found.unreached == 0 and found.questions == len(walk.asked)
 
 
-def questions_about_nights(walk: Exploration) -> list[tuple[Shared, Night, Command]]:
-    """What the sixth walk asked."""
-    return [(shared, it, c) for shared, it, c in walk.asked if isinstance(it, Night)]
+def goes_on(name: str, path: Path, worlds: int = 700) -> bool:
+    """Whether a walk of the night that is kept and taken up again knows what it knew, and ends where it would have."""
+    whole, half = (exploration(bits=12, openings=night.WALKS[name]) for _ in range(2))
+    whole.walk(worlds)
+    half.walk(300)
+    half.keep(path / "walk")
+    again = resumed(path / "walk", 12, night.WALKS[name])
+    again.walk(worlds)
+    ended = [(walk.seen.size, walk.steps, list(walk.asked)) for walk in (again, whole)]
+    return ended[0] == ended[1]
+
+
+# What is broken of a model: the table, the rule in it, and how.
+Rules = tuple[tuple[str, str, Callable[[Any], Any]], ...]
+
+
+def breaks(rules: ModuleType, broken: Rules, begins: Opening, worlds: int, patch: pytest.MonkeyPatch) -> Exploration:
+    """A walk from here with these rules of the model broken: it says which promise that breaks, and tells the story."""
+    for table_name, rule, break_it in broken:
+        table: Any = getattr(rules, table_name)
+        patch.setitem(table, rule, break_it(table[rule]))
+    return by_broken_rules((begins,), worlds)
+
+
+def says_yes(_: Any) -> Any:
+    """A rule that grants everything and changes nothing."""
+    return lambda shared, it, c: exits.Verdict("", shared, it)
+
+
+def leaving_something_else(change: Callable[[T, T], T]) -> Callable[[Any], Any]:
+    """A rule that leaves something else, where it leaves anything."""
+
+    def broken(rule: Any) -> Any:
+        def judged(shared: Shared, it: T, c: Command) -> Any:
+            verdict = rule(shared, it, c)
+            return verdict if verdict.intent == it else verdict._replace(intent=change(it, verdict.intent))
+
+        return judged
+
+    return broken
 
 
 def by_broken_rules(openings: tuple[Opening, ...], worlds: int) -> Exploration:
