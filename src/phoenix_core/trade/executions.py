@@ -117,6 +117,11 @@ def taken(fills: tuple[Fill, ...], fill: Fill) -> tuple[Fill, ...]:
     return (*kept, fill)
 
 
+def nobodys(fills: tuple[Fill, ...]) -> tuple[Fill, ...]:
+    """The exits among them that a human stated of no order."""
+    return tuple(fill for fill in fills if fill.stated and fill.role.is_exit and not fill.ref)
+
+
 def later(known: Charge | None, charge: Charge) -> Charge:
     """Which of two charges counts: that of the higher revision, else the one that was known before."""
     return charge if known is None or charge.revision > known.revision else known

@@ -8,7 +8,8 @@ leaves only within these rules, read at the last look with the frame's own order
     X2  every exit names the mandate of its position, or a signed command younger than 60 s
     X3  account, port, mode, lease and liveness hold: the guards' lights, which the act hands in
     X4  a native child has its parent's size; any other exit is at most what is booked, and at most what the last
-        complete picture showed with our executions since; only a close typed by hand under doubt takes its own size
+        complete picture showed with our executions since, less what other positions of ours had of that; only a close
+        typed by hand under doubt takes its own size
 
 Quantities are those of our executions, never the broker's running sums: what two sources say at different moments must
 not be added up.
@@ -29,7 +30,7 @@ from phoenix_core.facts import CASH_UNEXPLAINED_MAX, Snapshot
 from phoenix_core.orders import Frame, Line
 from phoenix_core.records import evolve
 from phoenix_core.refusals import Reason, Refusal, merged, refusal
-from phoenix_core.trade.executions import Fill, Totals, totals_of
+from phoenix_core.trade.executions import Fill, Totals, nobodys, totals_of
 from phoenix_core.trade.fills import Fills
 from phoenix_core.trade.order_book import Orders
 from phoenix_core.trade.order_life import Known
@@ -104,13 +105,17 @@ class Stake:
 
     def unbooked(self, seen: datetime | None = None) -> Decimal:
         """What its exits executed by the broker's word on each, beyond its executions in the book: that has left, and
-        is still to be told. A picture that began at `seen` had what orders that had ended well before left behind."""
+        is still to be told. A picture that began at `seen` had what orders that had ended well before left behind. What
+        a human stated of no order may be what such a word said before, and no news of after that, until it is shown."""
         revised = {fill.ref for fill in self.fills if fill.revision > 1}  # a bust is no execution that is still to come
         exits = (o for o in self.orders if o.role.is_exit and o.ref not in revised)
         since = (o for o in exits if not (seen and o.ended_at and o.ended_at + HOLDINGS_LAG <= seen))
-        ahead = _sum(max(ZERO, ARITHMETIC.subtract(o.told, self.executed(o.ref))) for o in since)
-        stated = _sum(fill.quantity for fill in self.fills if fill.stated and fill.role.is_exit and not fill.ref)
-        return max(ZERO, ARITHMETIC.subtract(ahead, stated))
+        ahead = [(o.told_at, max(ZERO, ARITHMETIC.subtract(o.told, self.executed(o.ref)))) for o in since]
+        stated = nobodys(self.fills)
+        later = ((at, size) for at, size in ahead if at and all(fill.at < at for fill in stated))
+        news = _sum(size for at, size in later if not (seen and at + HOLDINGS_LAG <= seen))
+        known = _sum(fill.quantity for fill in stated)
+        return max(news, ARITHMETIC.subtract(_sum(size for _, size in ahead), known))
 
     def rest_of(self, order: Known) -> Decimal:
         """What an order of it may still execute."""
@@ -185,7 +190,7 @@ def pictured(stake: Stake, snapshot: Snapshot | None, session: int, baseline: De
     """What the broker showed as held in this session's last complete picture, with our executions recorded since.
 
     What a human stated is no execution since: it says what was there, and the picture must show it. What an exit says
-    that it executed since is gone too, though no execution told it yet. `baseline` is what was there before Phoenix.
+    that it executed since is gone too, though no execution told it yet. `baseline` is what is there and not of it.
     None: there is no picture to go by. In a currency pair a picture close to the book says that the book is right.
     """
     if snapshot is None or not snapshot.complete or snapshot.session != session:
@@ -381,17 +386,8 @@ def entry_line(stake: Stake) -> Line | None:
 
 def close_line(entry: Line, quantity: Quantity) -> Line:
     """A close at the market, for the day, outside regular hours where the market is."""
-    side = entry.side.other
-    return evolve(
-        entry,
-        role=Role.CLOSE,
-        side=side,
-        quantity=quantity,
-        order_type=OrderType.MARKET,
-        tif=Tif.DAY,
-        limit=None,
-        trigger=None,
-    )
+    market = evolve(entry, order_type=OrderType.MARKET, limit=None, trigger=None)
+    return evolve(market, role=Role.CLOSE, side=entry.side.other, quantity=quantity, tif=Tif.DAY)
 
 
 def time_exit_due(position: Open, span: timedelta | None, now: datetime) -> bool:

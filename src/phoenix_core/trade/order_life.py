@@ -62,6 +62,7 @@ class Known:
     perm_ids: tuple[int, ...] = ()
     over_ids: tuple[int, ...] = ()  # those of them that ended while another of them may live
     filled: Quantity = NO_QUANTITY  # by the broker's word on the order; executions are the book
+    filled_at: datetime | None = None  # when a word last said more
     echo: Line | None = None
     echo_group: str = ""
     cancel_requested: Moment | None = None  # when its end was asked for last
@@ -131,6 +132,11 @@ class Known:
         """What it executed by the broker's word on it. One that was completed, and filled, says no quantity."""
         silent = self.end is End.FILLED and self.filled == 0
         return (self.line if self.echo is None else self.echo).quantity if silent else self.filled
+
+    @property
+    def told_at(self) -> datetime | None:
+        """When the broker's word on it last said that it executed more."""
+        return self.filled_at or self.ended_at
 
     def rest_after(self, executed: Decimal) -> Decimal:
         """What it may still execute once this much is in the book; nothing once it has ended."""
@@ -207,6 +213,7 @@ def applied(known: Known, body: Order, at: datetime) -> Known:
         order_id=body.order_id or known.order_id,
         session=(body.session or known.session) if body.order_id else known.session,
         filled=known.filled if body.filled is None else max(known.filled, body.filled),
+        filled_at=at if body.filled is not None and body.filled > known.filled else known.filled_at,
         echo=body.echo or known.echo,
         echo_group=known.echo_group if body.echo is None else body.echo_group or "",
         code=body.code or known.code,

@@ -17,6 +17,7 @@ from phoenix_core.facts import BrokerStatus, OrderSaid, Snapshot
 from phoenix_core.orders import Frame, Line, order_hash
 from phoenix_core.records import evolve
 from phoenix_core.refusals import Reason, Refusal, refusal
+from phoenix_core.trade.executions import nobodys
 from phoenix_core.trade.exits import PAIR, PROTECTION_ENDS_WITHIN, Stake, pictured
 from phoenix_core.trade.order_life import End, Known, Standing
 from phoenix_core.values import (
@@ -111,7 +112,7 @@ def makes_way(stake: Stake, now: Moment) -> bool:
 def ahead(stake: Stake, order: Known) -> Decimal:
     """What an exit executed by the broker's word on it beyond its executions in the book, as far as a human stated as
     much of no order: that was of this one, though nobody could say so, and it has so much less to execute."""
-    stated = [fill.quantity for fill in stake.fills if fill.stated and fill.role.is_exit and not fill.ref]
+    stated = [fill.quantity for fill in nobodys(stake.fills)]
     if not stated:
         return ZERO
     beyond = ARITHMETIC.subtract(order.filled, stake.executed(order.ref))

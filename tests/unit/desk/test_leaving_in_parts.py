@@ -15,14 +15,16 @@ from phoenix_core.beads import Alert, Execution, Order, OrderEvent, Reconciliati
 from phoenix_core.facts import BrokerStatus, ExecutionSaid
 from phoenix_core.gate.statements import Close, ResolveDrift
 from phoenix_core.orders import exit_ref
+from phoenix_core.refusals import Reason
 from phoenix_core.trade.exits import stake_of
 from phoenix_core.trade.positions import Open, position_id_of
 from phoenix_core.trade.protection import Protection, protection_of
 from phoenix_core.values import Price, Quantity, Role, State
+from phoenix_core.watch.drift import Cause
 from tests.showing import shows
 from tests.stage import PAIR, Stage, restarted
 from tests.unit.desk.test_attribution import looked
-from tests.unit.desk.test_signed_commands import answered
+from tests.unit.desk.test_signed_commands import answered, carried
 from tests.unit.desk.walks import WORDS, ref_of, walked
 
 LOT = Decimal(40_000)
@@ -281,6 +283,42 @@ def test_no_close_leaves_for_what_the_stop_says_that_it_sold() -> None:
         desk.broker.tell(late)
         await desk.watch(5, 0.5)
         assert desk.state(intent) is State.CLOSED and desk.broker.truth.held[PAIR] == 0 and leaves(desk) == []
+
+    _ = walked(walk)
+
+
+@shows("X1", "X4")
+def test_what_a_human_stated_before_explains_no_later_word_of_the_stop() -> None:
+    """A hand sold all but a lot, which a human stated of no order. What the stop says after that is the last lot, and
+    not of that: it is not sold again, although its execution has not come."""
+
+    async def walk(desk: Stage) -> None:
+        desk.broker.groups_hold = False
+        intent, stop, target = await protected(desk)
+        most = Quantity(held(desk, intent) - LOT)
+        desk.broker.trade_by_hand(PAIR, stop.frame.line.side, most)
+        await looked(desk)
+        drift = next(one for one in desk.bodies(ReconciliationDrift) if one.cause == Cause.SIZE.value)
+        says = ResolveDrift(
+            drift.identity, Resolution.PHOENIX_CORRECTED, WORDS, "hand.1.01", most, Price(Decimal("1.085"))
+        )
+        assert await answered(desk, says) == ()
+        await looked(desk)
+        rest = held(desk, intent)
+        assert stop.remaining == target.remaining == rest == LOT == desk.broker.truth.held[PAIR].copy_abs()
+        shown = desk.engine.link.snapshot
+        late = fills_unseen(desk, stop, rest)
+        desk.broker._end(target, BrokerStatus.CANCELLED, "of its group")
+        await desk.tick(0.1)
+        assert held(desk, intent) == rest and not desk.desk.orders.exits_of(position_id_of(intent))
+        desk.engine.link.snapshot = shown  # the next picture is still on its way
+        refused = desk.engine.recorder.act(carried(desk, Close(intent, WORDS)))
+        assert refused.failure().reasons == (Reason.SNAPSHOTS_MISSING,)  # its execution, too, is waited for
+        await desk.watch(8, 0.5)
+        assert desk.broker.truth.held[PAIR] == 0
+        desk.broker.tell(late)
+        await desk.watch(4, 0.5)
+        assert desk.state(intent) is State.CLOSED
 
     _ = walked(walk)
 

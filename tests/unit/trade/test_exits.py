@@ -41,7 +41,7 @@ from phoenix_core.trade.exits import (
     x2_refusal,
     x4_refusal,
 )
-from phoenix_core.trade.fills import Answer, execution
+from phoenix_core.trade.fills import Answer, execution, stated
 from phoenix_core.trade.order_life import End
 from phoenix_core.trade.order_words import news
 from phoenix_core.trade.protection import makes_way, resized, sized
@@ -407,6 +407,13 @@ def picture(log: Log, shown: int, *, complete: bool = True) -> Snapshot:
     return Snapshot(1, now, now, complete, (*mine, Held("GBPUSD", Decimal(77))))
 
 
+def state(log: Log, size: int, name: str) -> None:
+    """A human states an exit of no order."""
+    position, side = log.position, log.position.side.other
+    at = log.stake.fills[0].at
+    fill(log, stated(name, position.position_id, "", Role.CLOSE, position.pair, side, quantity(size), price("1"), at))
+
+
 @shows("X4")
 class TestX4:
     """X4: a native child has its parent's size; any other exit <= min(booked, position in the last complete snapshot +
@@ -486,6 +493,32 @@ class TestX4:
         assert log.stake.unbooked(ended + HOLDINGS_LAG) == 0
         tell(log, TARGET_REF, filled=1)
         assert log.stake.unbooked(ended + timedelta(hours=1)) == 1
+
+    def test_what_an_exit_says_after_a_statement_is_not_what_was_stated(self) -> None:
+        """What was stated of no order explains a word that came before it, however often that is said again. A later
+        one counts as sold, until a picture of well after it shows what is left."""
+        log = held()
+        tell(log, TARGET_REF, filled=2)
+        log.wait(SECOND)
+        state(log, 3, "hand.1.01")
+        log.wait(SECOND)
+        tell(log, TARGET_REF, B.SUBMITTED, 2, size=9)
+        assert log.stake.unbooked() == 0
+        log.wait(SECOND)
+        tell(log, STOP_REF, filled=1)
+        said = log.order(STOP_REF).told_at
+        assert said is not None
+        early = said + HOLDINGS_LAG - timedelta(microseconds=1)
+        assert log.stake.unbooked() == log.stake.unbooked(early) == 1
+        assert log.stake.unbooked(said + HOLDINGS_LAG) == 0
+
+    def test_a_completed_order_says_with_its_end_what_it_executed(self) -> None:
+        """It names no quantity, and what was stated before it is not that."""
+        log = held()
+        state(log, 10, "hand.1.01")
+        log.wait(SECOND)
+        tell(log, STOP_REF, B.FILLED, 0)
+        assert log.order(STOP_REF).told == 10 == log.stake.unbooked()
 
     def test_a_bust_is_no_execution_that_is_still_to_come(self) -> None:
         """What was told once, and corrected since, is not waited for."""
