@@ -12,6 +12,7 @@ from returns.pipeline import is_successful
 from phoenix_core.acts.after import HELD_STATES, after_order, cancel_request
 from phoenix_core.acts.approve import kill_over
 from phoenix_core.acts.attribute import attributed
+from phoenix_core.acts.last_look import booked_at
 from phoenix_core.beads import (
     Body,
     Draft,
@@ -40,6 +41,7 @@ from phoenix_core.trade.positions import Ended, Open, changed
 from phoenix_core.trade.transitions import move
 from phoenix_core.values import (
     ARITHMETIC,
+    ZERO,
     Account,
     CommandId,
     Moment,
@@ -150,11 +152,12 @@ def _owned(desk: Desk, said: says.Adopt, world: World) -> Refusal | None:
     """
     if world.snapshot is None:
         return refusal(Reason.SNAPSHOTS_MISSING, detail="no complete picture of the broker's shows what to adopt")
-    shown = world.snapshot.held(said.symbol)
-    ownerless = ARITHMETIC.subtract(shown, desk.positions.net(said.symbol))
-    if times(ownerless, Decimal(said.side.sign)) >= said.quantity:
+    shown, net = world.snapshot.held(said.symbol), desk.positions.net(said.symbol)
+    booked = (net, booked_at(desk, said.symbol, world.snapshot))  # what left since is no owner less of what is shown
+    ownerless = min(times(ARITHMETIC.subtract(shown, ours), Decimal(said.side.sign)) for ours in booked)
+    if ownerless >= said.quantity:
         return None
-    detail = f"{plain(ownerless)} of {plain(shown)} {said.symbol} shown has no owner; reconcile for a new picture"
+    detail = f"{plain(max(ownerless, ZERO))} of {plain(shown)} {said.symbol} shown has no owner; reconcile first"
     return refusal(Reason.EXIT_TOO_LARGE, detail=detail)
 
 

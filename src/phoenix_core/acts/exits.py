@@ -15,7 +15,7 @@ from returns.pipeline import is_successful
 
 from phoenix_core.acts import carry
 from phoenix_core.acts.after import cancel_request
-from phoenix_core.acts.last_look import baseline_of, placeable, shown_of, signed_moment
+from phoenix_core.acts.last_look import beside, placeable, shown_of, signed_moment
 from phoenix_core.acts.signatures import command_refusal
 from phoenix_core.acts.submit import exit_frames
 from phoenix_core.beads import About, Decision, Draft, Observation, Order, OrderEvent, Settlement, Settles
@@ -299,8 +299,8 @@ def _resize(desk: Desk, command: Resize, world: World) -> Ruling:
 
 
 def _no_change(desk: Desk, stake: exits.Stake, frames: tuple[Frame, ...], world: World) -> Refusal | None:
-    baseline, touched = baseline_of(desk, stake.position.pair), desk.orders.touched_by
-    grows = protection.growing_refusal(stake, frames, world.snapshot, world.link.session, touched, baseline)
+    others, touched = beside(desk, stake.position, world), desk.orders.touched_by
+    grows = protection.growing_refusal(stake, frames, world.snapshot, world.link.session, touched, others)
     return placeable(desk, stake, frames, world) or grows
 
 
@@ -324,7 +324,7 @@ def _restore(desk: Desk, command: Restore, world: World) -> Ruling:
     if position is None:
         return denied(refusal(Reason.NOTHING_TO_DO))
     stake = exits.stake_of(position, desk.orders, desk.fills)
-    no = protection.placing_refusal(stake, world.snapshot, world.link.session, baseline_of(desk, position.pair))
+    no = protection.placing_refusal(stake, world.snapshot, world.link.session, beside(desk, position, world))
     entry = exits.entry_line(stake)
     if no is not None or entry is None:
         return denied(no if no is not None else refusal(Reason.UNKNOWN_POSITION))

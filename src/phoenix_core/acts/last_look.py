@@ -17,6 +17,7 @@ from phoenix_core.acts.lights import entry_lights, paper_validated
 from phoenix_core.beads import Decision
 from phoenix_core.desk import Desk
 from phoenix_core.effects import SendOrder
+from phoenix_core.facts import Snapshot
 from phoenix_core.gate import guards
 from phoenix_core.gate.guards import verdict
 from phoenix_core.gate.statements import Close, Statement, read_statement
@@ -25,7 +26,7 @@ from phoenix_core.refusals import Reason, Refusal, merged, refusal
 from phoenix_core.trade import exits
 from phoenix_core.trade.exits import Stake
 from phoenix_core.trade.positions import Open
-from phoenix_core.values import ARITHMETIC, ZERO, Account, Moment, State, instant
+from phoenix_core.values import ARITHMETIC, ZERO, Account, Moment, State, instant, times
 from phoenix_core.watch.drift import blocking
 from phoenix_core.world import World
 
@@ -96,7 +97,7 @@ def placeable(desk: Desk, stake: Stake, frames: tuple[Frame, ...], world: World,
 
 def shown_of(desk: Desk, stake: Stake, world: World) -> Decimal | None:
     """What this session's last whole picture shows of a position; None while there is none."""
-    return exits.pictured(stake, world.snapshot, world.link.session, baseline_of(desk, stake.position.pair))
+    return exits.pictured(stake, world.snapshot, world.link.session, beside(desk, stake.position, world))
 
 
 def _exit_refusal(desk: Desk, position: Open, send: SendOrder, world: World) -> Refusal | None:
@@ -123,6 +124,30 @@ def _exit_refusal(desk: Desk, position: Open, send: SendOrder, world: World) -> 
 def baseline_of(desk: Desk, symbol: str) -> Decimal:
     """What was held in an instrument before Phoenix was."""
     return reduce(ARITHMETIC.add, (h.quantity for h in desk.genesis.baseline if h.symbol == symbol), ZERO)
+
+
+def beside(desk: Desk, position: Open, world: World) -> Decimal:
+    """What the last picture shows of an instrument that is not this position's: what was held before Phoenix was, and
+    what other positions of ours held when it began. What they share is there once, and no two exits may count on it."""
+    before = baseline_of(desk, position.pair)
+    if world.snapshot is None:
+        return before
+    return ARITHMETIC.add(before, booked_at(desk, position.pair, world.snapshot, position.position_id))
+
+
+def booked_at(desk: Desk, pair: str, snapshot: Snapshot, apart: str = "") -> Decimal:
+    """What positions of ours held in an instrument, signed, when a picture began; all of them, or all but one."""
+    began = snapshot.began.wall
+    names = dict.fromkeys((*desk.positions.by_pair.get(pair, ()), *desk.fills.flat))
+    found = ((name, desk.positions.find(name)) for name in names if name != apart)
+    held = (
+        times(Decimal(fill.side.sign), fill.quantity)
+        for name, position in found
+        if position is not None and position.pair == pair
+        for fill in desk.fills.of(name)
+        if fill.stated or fill.at < began
+    )
+    return reduce(ARITHMETIC.add, held, ZERO)
 
 
 def signed_moment(recorded: Decision, statement: Statement) -> Moment:

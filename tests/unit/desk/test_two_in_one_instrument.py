@@ -1,0 +1,160 @@
+"""Two positions in one instrument: what the broker holds is there once, and no two exits count on it."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from attrs import evolve as changed
+
+from phoenix_adapters.brokers.mock.chaos import Partial
+from phoenix_core.acts.last_look import beside
+from phoenix_core.acts.operate import Observe
+from phoenix_core.beads import About, Position, PositionEvent
+from phoenix_core.gate.statements import Adopt, Close
+from phoenix_core.refusals import Reason
+from phoenix_core.trade.positions import Open
+from phoenix_core.values import Price, Quantity, Role, Side, State
+from tests.showing import shows
+from tests.stage import Stage
+from tests.unit.desk.test_signed_commands import ADOPT, answered, carried
+from tests.unit.desk.walks import WORDS, walked
+
+TEN = Quantity(Decimal(10))
+SHORT = changed(ADOPT, side=Side.SELL, stop=Price(Decimal(195)), target=Price(Decimal(188)))
+
+
+async def looked(desk: Stage) -> None:
+    """Whole pictures, until what differs stands."""
+    for _ in range(4):
+        await desk.tick(10)
+        _ = desk.act(Observe(desk.fresh(), About.DEMAND, "operator", {}))
+    await desk.tick(2)
+
+
+async def adopted(desk: Stage, *says: Adopt) -> tuple[Open, ...]:
+    """One position for each: traded by hand, seen, adopted and protected."""
+    for one in says:
+        desk.broker.trade_by_hand("AAPL", one.side, one.quantity)
+        await looked(desk)
+        assert await answered(desk, one) == ()
+        await looked(desk)
+    return desk.desk.positions.in_state(State.MANAGED)
+
+
+@shows("X1", "X4")
+def test_what_a_hand_sold_of_two_is_not_sold_by_both() -> None:
+    """Two positions of ten, of which a hand sold ten: closed together, each would count on the ten that are left."""
+
+    async def walk(desk: Stage) -> None:
+        first, second = await adopted(desk, ADOPT, ADOPT)
+        desk.broker.trade_by_hand("AAPL", Side.SELL, TEN)
+        await looked(desk)
+        for position in (first, second):
+            _ = desk.sign(Close(position.position_id, WORDS)).unwrap()
+        await desk.tick(1)
+        assert desk.broker.truth.held["AAPL"] == 10
+        assert await answered(desk, Close(first.position_id, WORDS, TEN)) == ()  # a human typed what the papers show
+        await looked(desk)
+        assert desk.broker.truth.held["AAPL"] == 0
+
+    _ = walked(walk)
+
+
+@shows("X1")
+def test_what_left_since_the_picture_is_not_there_to_be_adopted() -> None:
+    """A hand bought ten beside ten of ours, and these left since: who signs the adoption twice owns them once."""
+
+    async def walk(desk: Stage) -> None:
+        (own,) = await adopted(desk, ADOPT)
+        desk.broker.trade_by_hand("AAPL", Side.BUY, TEN)
+        await looked(desk)
+        assert await answered(desk, ADOPT) == ()
+        shown = desk.engine.link.snapshot
+        assert await answered(desk, Close(own.position_id, WORDS)) == ()
+        assert desk.state(own.intent_id) is State.CLOSED and desk.broker.truth.held["AAPL"] == 10
+        desk.engine.link.snapshot = shown  # the next picture is still on its way
+        again = desk.engine.recorder.act(carried(desk, ADOPT))
+        assert again.failure().reasons == (Reason.EXIT_TOO_LARGE,)
+        births = [p for p in desk.bodies(Position) if p.event is PositionEvent.ADOPTED]
+        assert len(births) == 2
+
+    _ = walked(walk)
+
+
+@shows("X4")
+def test_what_left_since_the_picture_was_in_it() -> None:
+    """Ten of two positions were left by one of them since the picture: what that shows is not the other one's."""
+
+    async def walk(desk: Stage) -> None:
+        first, second = await adopted(desk, ADOPT, ADOPT)
+        desk.broker.trade_by_hand("AAPL", Side.SELL, TEN)
+        await looked(desk)
+        shown = desk.engine.link.snapshot
+        assert await answered(desk, Close(first.position_id, WORDS, TEN)) == ()
+        assert desk.state(first.intent_id) is State.CLOSED and desk.broker.truth.held["AAPL"] == 0
+        desk.engine.link.snapshot = shown  # the next picture is still on its way
+        assert beside(desk.desk, second, desk.engine.world()) == 10
+        _ = desk.sign(Close(second.position_id, WORDS)).unwrap()
+        await desk.tick(0.1)
+        assert desk.broker.truth.held["AAPL"] == 0
+
+    _ = walked(walk)
+
+
+@shows("X4")
+def test_what_another_instrument_holds_is_not_beside_it() -> None:
+    """Two positions, each alone in its instrument, and one was left since the picture: nothing is beside the other."""
+
+    async def walk(desk: Stage) -> None:
+        (own,) = await adopted(desk, ADOPT)
+        other = await desk.enter()
+        await desk.tick(5)
+        await looked(desk)
+        assert desk.state(other) is State.MANAGED
+        shown = desk.engine.link.snapshot
+        assert await answered(desk, Close(other, WORDS)) == ()
+        assert desk.state(other) is State.CLOSED
+        world = changed(desk.engine.world(), snapshot=shown)
+        assert beside(desk.desk, own, world) == beside(desk.desk, own, changed(world, snapshot=None)) == 0
+
+    _ = walked(walk)
+
+
+@shows("X1")
+def test_what_was_told_late_has_an_owner() -> None:
+    """A picture showed ten more than the book, which was told of them only then: they were its own."""
+
+    async def walk(desk: Stage) -> None:
+        desk.broker.script(Partial(Decimal("0.5")))
+        intent = await desk.enter(pair="AAPL", entry="190.22", stop="188.22", target="195.22")
+        await desk.tick(2)
+        (entry,) = (w for w in desk.broker.truth.book.values() if w.frame.line.role is Role.ENTRY)
+        desk.broker._execute(entry, Decimal(10), tell=False)
+        late = desk.broker.truth.executions.pop()
+        await looked(desk)
+        shown, before = desk.engine.link.snapshot, desk.desk.positions.net("AAPL")
+        assert shown is not None and shown.held("AAPL") == before + 10
+        desk.broker.tell(late)
+        await desk.tick(0.1)
+        desk.engine.link.snapshot = shown
+        assert desk.desk.positions.net("AAPL") == before + 10
+        again = desk.engine.recorder.act(carried(desk, ADOPT))
+        assert again.failure().reasons == (Reason.EXIT_TOO_LARGE,) and desk.state(intent) is not State.CLOSED
+
+    _ = walked(walk)
+
+
+@shows("X4")
+def test_two_that_stand_against_each_other_can_both_be_left() -> None:
+    """Long ten, and a hand sold fifteen, which were adopted: five short are shown, and each may leave what it holds."""
+
+    async def walk(desk: Stage) -> None:
+        long, short = await adopted(desk, ADOPT, changed(SHORT, quantity=Quantity(Decimal(15))))
+        assert desk.broker.truth.held["AAPL"] == -5
+        for position in (short, long):
+            assert await answered(desk, Close(position.position_id, WORDS)) == ()
+            await looked(desk)
+            assert desk.state(position.intent_id) is State.CLOSED
+        assert desk.broker.truth.held["AAPL"] == 0
+
+    _ = walked(walk)
