@@ -9,6 +9,7 @@ from typing import Final
 from phoenix_cli.wiring.sim.scenes import CORNER_SCENES, MEETINGS
 from tests.chaos.crashes.night import PAIRED, SCENARIOS
 from tests.chaos.judge_plants import JUDGE_PLANTS
+from tests.chaos.model.hands import OPENINGS
 from tests.chaos.more_plants import MORE_PLANTS
 from tests.chaos.parsers import PARSERS
 from tests.chaos.parties.scripts import SCRIPTS
@@ -17,6 +18,8 @@ from tests.chaos.scene_plants import SCENE_PLANTS
 from tests.chaos.test_model_again import BROKEN_DESKS as BROKEN_AGAIN
 from tests.chaos.test_model_again import WORLDS as WORLDS_AGAIN
 from tests.chaos.test_model_by_lots import BROKEN_DESKS
+from tests.chaos.test_model_hands import BROKEN_DESKS as BROKEN_HANDS
+from tests.chaos.test_model_hands import WORLDS as WORLDS_HANDS
 from tests.chaos.test_model_leaving import BROKEN_DESKS as BROKEN_LEAVING
 from tests.chaos.test_model_leaving import WORLDS as WORLDS_LEAVING
 from tests.chaos.test_model_nights import BROKEN_DESKS as BROKEN_NIGHTS
@@ -71,5 +74,7 @@ def test_the_figures_of_the_page_are_those_of_the_code() -> None:
         f"{WORLDS_PARTING:,} worlds and ",
         f"{len(BROKEN_NIGHTS)} bugs of one line differ, of nights",
         f"{WORLDS_NIGHTS:,} worlds and ",
+        f"{WORLDS_HANDS:,} worlds from each of {len(OPENINGS)} openings",
+        f"Of it, {len(BROKEN_HANDS)} bugs of one line break a promise",
     ):
         assert words in said, words
