@@ -61,3 +61,8 @@ class World:
     margin_used: Money | None = None
     verified: Mapping[int, Checked] = {}  # signatures that this run checked again, by their place in the log
     roots: Mapping[int, str] = {}  # by the same place: this log's root at the size that the statement co-signs
+
+    @property
+    def currency(self) -> str:
+        """What the account is kept in by the last complete picture; empty while there is none that says."""
+        return "" if self.snapshot is None else self.snapshot.currency

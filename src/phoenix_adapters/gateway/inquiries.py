@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Final
 
 from phoenix_adapters.gateway import records
-from phoenix_adapters.gateway.accounts import cents
+from phoenix_adapters.gateway.accounts import BASE, cents
 from phoenix_adapters.gateway.checks import NO_DEFINITION, No
 from phoenix_adapters.gateway.desk import Desk, Handler, error, send_all
 from phoenix_adapters.gateway.instruments import Listing, find
@@ -66,8 +66,15 @@ def _updates_multi(desk: Desk, session: Session, record: Record) -> None:
         return
     session.multi[record["reqId"]] = account.name
     figures = records.ledger if record["ledgerAndNLV"] in ("1", "True") else records.account_values
+    kept_in = desk.faults.argument("kept_in") or BASE
     rows: Iterable[Record] = (
-        {"reqId": record["reqId"], "account": account.name, "key": key, "value": value, "currency": currency}
+        {
+            "reqId": record["reqId"],
+            "account": account.name,
+            "key": key,
+            "value": value,
+            "currency": kept_in if currency == BASE else currency,
+        }
         for key, value, currency in figures(account, desk.venue.market, desk.venue.now)
     )
     send_all(desk, session, "account", "accountUpdateMulti", rows, "accountUpdateMultiEnd", reqId=record["reqId"])

@@ -201,7 +201,7 @@ def entry_lights(desk: Desk, position: Open, world: World, spent: bool) -> Light
     status = None if instrument is None else market_status(instrument, world.now.wall, world.hours.get(signal.pair))
     link, shut = world.link, kept_shut(desk, signal.strategy, signal.pair, world)
     return Lights(
-        account=guards.account_light(genesis.mode, Account(genesis.account, genesis.account_mask), world.accounts),
+        account=_account_light(desk, world),
         port=guards.port_light(genesis.mode, world.port),
         mode=_mode_light(desk, signal.strategy, world, shut),
         lease=guards.lease_light(world.run.epoch, -1 if desk.tenure.released else desk.tenure.epoch),
@@ -220,6 +220,12 @@ def entry_lights(desk: Desk, position: Open, world: World, spent: bool) -> Light
         token=_token_light(desk, position, shown, world, spent),
         pacing=guards.pacing_light(world.entry_budget - _queued(desk, spent), len(shown.evidence.lines)),
     )
+
+
+def _account_light(desk: Desk, world: World) -> Refusal | None:
+    genesis = desk.genesis
+    said = guards.account_light(genesis.mode, Account(genesis.account, genesis.account_mask), world.accounts)
+    return merged((said, guards.currency_light(genesis.currency, world.currency)))
 
 
 def _drift_light(desk: Desk, pair: str) -> Refusal | None:

@@ -18,6 +18,7 @@ from phoenix_core.beads import PositionEvent, Proof, ProofKind, QuoteSeen, Signa
 from phoenix_core.desk import Desk
 from phoenix_core.gate.approvals import REMEMBERED
 from phoenix_core.gate.evidence import EVIDENCE_LIFE, Circumstances, Shown, assemble
+from phoenix_core.gate.guards import currency_light
 from phoenix_core.gate.screen import match_words
 from phoenix_core.gate.signals import Incoming, Seen, judge_signal, proposal_expires_at, seen
 from phoenix_core.gate.sizing import LASTING, size, stated_refusal
@@ -171,6 +172,9 @@ def _assemble(desk: Desk, command: Assemble, world: World) -> Ruling:
         return denied(refusal(Reason.UNKNOWN_INTENT, detail=command.intent_id))
     if position.state is not State.PROPOSED:  # a new version voids the signature on the old one
         return denied(refusal(Reason.WRONG_STATE, detail=f"{position.state} is decided already"))
+    elsewhere = currency_light(desk.genesis.currency, world.currency)
+    if elsewhere is not None:  # a size by an equity in other money is no size
+        return denied(elsewhere)
     signal = proposal.signal
     policy, instrument = policy_of(desk), world.instruments.get(signal.pair)
     quote = world.quotes.get(signal.pair)

@@ -13,11 +13,13 @@ from functools import partial
 from attrs import frozen
 
 from phoenix_core.acts.lights import last_rate
-from phoenix_core.beads import Body, Draft, PositionEvent, Proof, ProofKind, Settlement, Settles
+from phoenix_core.beads import Alert, Body, Draft, PositionEvent, Proof, ProofKind, Settlement, Settles
 from phoenix_core.desk import Desk
 from phoenix_core.effects import Reconcile
 from phoenix_core.facts import BrokerStatus, ExecutionSaid, Snapshot
+from phoenix_core.gate.guards import currency_light
 from phoenix_core.orders import parsed_ref
+from phoenix_core.refusals import Reason
 from phoenix_core.rulings import Ruling, granted, settling
 from phoenix_core.trade.answers import entry_answer, entry_proven
 from phoenix_core.trade.fills import Answer
@@ -30,7 +32,7 @@ from phoenix_core.watch.codes import Code, alert, drift_alert
 from phoenix_core.watch.compare import MOTION_AFTER_MAX, UNKNOWN_MAX, Agreement, Book, Made, OrderRow, compare
 from phoenix_core.watch.drift import news
 from phoenix_core.watch.market_hours import Zone, calendar_day, fx_day, in_one_day
-from phoenix_core.watch.observations import snapshot_seen, suspects_of
+from phoenix_core.watch.observations import is_reconciled, snapshot_seen, suspects_of
 from phoenix_core.world import World
 
 Beads = list[Body | Draft | None]
@@ -65,8 +67,19 @@ def reconciled(desk: Desk, snapshot: Snapshot, world: World, key: str) -> Ruling
             bodies.append(alert(Code.RECONCILIATION_UNKNOWN, "reconciliation", key) if told else None)
         return granted("reconciliation", *bodies)
     bodies.append(resolved(desk.alerts, Code.RECONCILIATION_UNKNOWN, "reconciliation", "broker"))
+    bodies.append(_in_other_money(desk, snapshot, key))
     bodies.extend(_ended_unfilled(desk, snapshot))
     return _settled(desk, granted("reconciliation", *bodies), snapshot)
+
+
+def _in_other_money(desk: Desk, snapshot: Snapshot, key: str) -> Alert | None:
+    """An account that is kept in another currency than the desk counts in: every size and limit would be of other
+    money. Nothing is entered, and a human hears why with the first whole picture of each session."""
+    told = is_reconciled(desk.observations, desk.sessions.session, desk.sessions.connected_seq)
+    if told or currency_light(desk.genesis.currency, snapshot.currency) is None:
+        return None
+    named = {"desk": desk.genesis.currency, "account": snapshot.currency}
+    return alert(Code.GUARD_VIOLATION, "currency", key, reason=Reason.ACCOUNT_MISMATCH.value, **named)
 
 
 def _settled(desk: Desk, ruling: Ruling, snapshot: Snapshot) -> Ruling:

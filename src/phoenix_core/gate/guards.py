@@ -117,6 +117,13 @@ def account_light(mode: Mode, expected: Account, reported: tuple[Account, ...]) 
     return None
 
 
+def currency_light(desk: str, account: str) -> Refusal | None:
+    """The account is kept in the currency that the desk counts in; empty: the broker has not said which one it is."""
+    if account in ("", desk):
+        return None
+    return refusal(Reason.ACCOUNT_MISMATCH, detail=f"the desk counts in {desk}, the account is kept in {account}")
+
+
 def port_light(mode: Mode, port: int) -> Refusal | None:
     """The port that the session stands on is the one of the mode."""
     if port == PORTS[mode]:

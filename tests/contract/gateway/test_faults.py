@@ -450,6 +450,12 @@ def _rollback(stage: Stage, client: Client) -> None:
     assert stage.connect().last("nextValidId")["orderId"] == "1"
 
 
+def _kept_in(stage: Stage, client: Client) -> None:
+    stage.fault("kept_in=CHF")
+    client.ask("reqAccountUpdatesMulti", reqId=4)
+    assert client.last("accountUpdateMulti", key="NetLiquidation")["currency"] == "CHF"
+
+
 def _snapshots(kept: Callable[[int], int], ends: bool) -> Check:
     """What of two orders and one position the requests show, and whether they end."""
 
@@ -638,6 +644,7 @@ CHECKS: dict[str, Check] = {
     "newest_first": _newest_first,
     "omit_flat_positions": _omit_flat,
     "position_lag": _position_lag,
+    "kept_in": _kept_in,
     "pacing_ignores": _pacing,
     "no_market_data": _no_data,
     "delayed_data": _delayed,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from phoenix_adapters.gateway import GatewayServer, Setup
 from phoenix_adapters.gateway.instruments import BY_NAME
+from phoenix_cli.wiring.round_trip import drop_signal
 from phoenix_cli.wiring.simulator import WallOf
 from phoenix_core.beads import Observation
 from phoenix_core.gate.statements import Close
@@ -54,6 +55,24 @@ async def test_a_desk_beside_another_account_trades_its_own_and_leaves_the_other
         other = scene.server.core.venue.accounts[OTHER]
         assert other.position(BY_NAME[SYMBOL]) == -40_000
         assert [(one.account.name, one.quantity) for one in desk.working()] == [(OTHER, Decimal(40_000))]
+
+
+async def test_an_account_that_is_kept_in_yen_gets_no_order_of_dollars(tmp_path: Path) -> None:
+    """The desk was founded in dollars, as it is when nobody says otherwise: a hundred thousand yen are no hundred
+    thousand dollars. No screen, no frame, and a human hears it with the first whole picture; once it is told in the
+    desk's own money, the same intent is sized and shown."""
+    scene = Scene(Setup(volatility=0.0, cash=CASH))
+    scene.server.fault("kept_in=JPY")
+    await scene.server.start()
+    async with at_work(tmp_path, scene) as desk:
+        await desk.until(lambda: desk.alerted(Code.GUARD_VIOLATION))
+        intent = drop_signal(desk.stage)
+        await desk.leap(30)
+        await desk.leap(30)
+        assert not desk.stage.displays(intent) and not desk.placed()
+        scene.server.clear("kept_in")
+        await desk.leap(301)
+        await desk.until(lambda: desk.stage.displays(intent))
 
 
 @shows("F52", "I15", "I16")

@@ -293,6 +293,22 @@ class TestShown:
 
         _ = walked(walk)
 
+    @pytest.mark.parametrize(("kept_in", "said"), [("JPY", (Reason.ACCOUNT_MISMATCH,)), ("USD", ()), ("", ())])
+    def test_an_equity_in_other_money_sizes_nothing(self, kept_in: str, said: tuple[Reason, ...]) -> None:
+        """A million yen taken for a million dollars is a position of a hundred times the size: nobody sees it. A broker
+        that has not said what the account is kept in hinders nobody."""
+
+        async def walk(desk: Stage) -> None:
+            intent = await desk.propose()
+            world = desk.engine.world()
+            assert world.snapshot is not None
+            world = changed(world, snapshot=changed(world.snapshot, currency=kept_in))
+            ruling = decide(desk.desk, Assemble(CommandId("a"), intent), world)
+            refused = () if is_successful(ruling.result) else ruling.result.failure().reasons
+            assert (refused, bool(ruling.drafts)) == (said, not said)
+
+        _ = walked(walk)
+
     @pytest.mark.parametrize("change", [{"quantity": "25000.5"}, {"quantity": "5"}, {"stop": "1.08201"}])
     @shows("F77", "S32-EVD-01")
     def test_what_no_waiting_mends_is_taken_back_at_once(self, change: dict[str, str]) -> None:
@@ -554,6 +570,25 @@ class TestRedAtSubmit:
                     "GUARD_VIOLATION",
                     "CRITICAL",
                 )
+
+        _ = walked(walk)
+
+    def test_an_account_in_other_money_is_another_account(self) -> None:
+        """The broker keeps it in another currency since it was approved: withdrawn, and a human hears both names."""
+
+        async def walk(desk: Stage) -> None:
+            intent = await approved(desk)
+            world = desk.engine.world()
+            assert world.snapshot is not None
+            ruling = decide(
+                desk.desk,
+                Submit(CommandId("s"), intent),
+                changed(world, snapshot=changed(world.snapshot, currency="JPY")),
+            )
+            no = ruling.result.failure()
+            assert no.reasons == (Reason.ACCOUNT_MISMATCH,)
+            assert no.detail == "the desk counts in USD, the account is kept in JPY"
+            assert [draft.body.code for draft in ruling.drafts if isinstance(draft.body, Alert)] == ["GUARD_VIOLATION"]
 
         _ = walked(walk)
 

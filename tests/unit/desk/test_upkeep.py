@@ -313,6 +313,27 @@ class TestLink:
 
         _ = walked(walk)
 
+    def test_an_account_in_other_money_is_told_once_in_each_session(self) -> None:
+        """CRITICAL with the first whole picture, and not with each of those that follow every five minutes."""
+
+        async def walk(desk: Stage) -> None:
+            seen = desk.engine.world().snapshot
+            assert seen is not None
+            connected = desk.desk.sessions.connected_seq
+
+            def told(currency: str) -> list[str]:
+                drafts = decide(desk.desk, Said(KEY, changed(seen, currency=currency)), desk.engine.world()).drafts
+                return [d.body.text for d in drafts if isinstance(d.body, Alert) and d.body.subject == "currency"]
+
+            assert not told("JPY")
+            desk.desk.sessions.connected_seq = desk.desk.head.size
+            (text,) = told("JPY")
+            assert "desk USD, account JPY" in text and "ACCOUNT_MISMATCH" in text
+            assert not told("USD") and not told("")
+            desk.desk.sessions.connected_seq = connected
+
+        _ = walked(walk)
+
     @shows("F42")
     def test_clocks_that_differ_are_told_until_they_agree(self) -> None:
         """More than five seconds either way, once; agreeing again ends it, and only a synchronised link can say so."""

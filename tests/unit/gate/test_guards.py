@@ -15,6 +15,7 @@ from phoenix_core.gate.guards import (
     Guard,
     Lights,
     account_light,
+    currency_light,
     drift_light,
     headline,
     lease_light,
@@ -190,6 +191,14 @@ class TestAccount:
             }
         )
         assert reasons(verdict(lights)) == (Reason.ACCOUNT_MISMATCH, Reason.PORT_MISMATCH, Reason.TOKEN_MISSING)
+
+
+def test_a_desk_counts_in_what_its_account_is_kept_in() -> None:
+    """Red exactly where the broker names another currency; not yet knowing it is none."""
+    for desk, account in product(("USD", "EUR", "JPY"), ("USD", "EUR", "JPY", "")):
+        assert reasons(currency_light(desk, account)) == (
+            (Reason.ACCOUNT_MISMATCH,) if account not in ("", desk) else ()
+        )
 
 
 @shows("S33-GRD-04", "S33-GRD-05", "S32-CON-07")
