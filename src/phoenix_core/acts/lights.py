@@ -15,7 +15,7 @@ from phoenix_core.acts.vouching import kept_shut
 from phoenix_core.beads import CanonicalSignal, Policy, Sizing
 from phoenix_core.desk import Desk
 from phoenix_core.effects import SendOrder
-from phoenix_core.facts import Quote
+from phoenix_core.facts import CASH_UNEXPLAINED_MAX, Quote
 from phoenix_core.gate import evidence, guards, kill_flags, stale_gate, tokens
 from phoenix_core.gate.evidence import Shown
 from phoenix_core.gate.guards import Lights
@@ -39,6 +39,7 @@ from phoenix_core.values import (
     Money,
     Price,
     Quantity,
+    SecType,
     State,
     divide,
     times,
@@ -151,13 +152,16 @@ def traded_on(desk: Desk, day: str) -> tuple[int, Money]:
 
 
 def foreign_of(desk: Desk, world: World) -> tuple[str, ...]:
-    """Instruments where the last complete picture shows a holding or an order on our account that is not ours."""
+    """Instruments where the last complete picture shows a holding or an order on our account that is not ours. In a
+    pair of currencies a little is what a conversion left, here as where pictures are compared."""
     seen = world.snapshot
     if seen is None:
         return ()
     found: dict[str, bool] = {}
     for one in seen.positions:
-        if one.quantity and seen.is_own(one.account) and not desk.positions.by_pair.get(one.symbol):
+        card = world.instruments.get(one.symbol)
+        little = CASH_UNEXPLAINED_MAX if card is not None and card.sec_type is SecType.CASH else ZERO
+        if abs(one.quantity) > little and seen.is_own(one.account) and not desk.positions.by_pair.get(one.symbol):
             found[one.symbol] = True
     for order in seen.orders:
         if order.instrument is not None and seen.is_own(order.account) and not parsed_ref(order.ref):
@@ -167,9 +171,7 @@ def foreign_of(desk: Desk, world: World) -> tuple[str, ...]:
 
 def entry_lights_before(desk: Desk, world: World, intent_id: str) -> Refusal | None:
     """What forbids approving an intent already: a strategy that has not earned it, a kill, a stale context, a limit.
-
-    The rest is the engine's.
-    """
+    The rest is the engine's."""
     proposal, shown = desk.signals.proposal(intent_id), desk.evidence.latest(intent_id)
     assert proposal is not None and shown is not None, "what a human may decide on has its signal and its evidence"
     signal = proposal.signal

@@ -228,6 +228,28 @@ async def test_an_order_by_hand_of_a_kind_that_we_never_send_keeps_entries_out(t
         assert [said.echo for said in snapshot.orders] == [None] and not desk.placed()
 
 
+def shown(desk: Desk) -> Decimal:
+    """What the last whole picture shows of the pair."""
+    seen = desk.stage.engine.world().snapshot
+    return Decimal(0) if seen is None else seen.held("EURUSD")
+
+
+async def test_a_conversion_at_the_broker_keeps_nobody_out_of_the_pair(tmp_path: Path) -> None:
+    """Somebody turns 150 euros of what was earned into dollars at TWS: the virtual position of the pair shows them for
+    ever, and no order is small enough to take them away. The desk goes on trading it, in and out."""
+    async with at_work(tmp_path) as desk:
+        desk.scene.server.act("manual_place", symbol="EURUSD", action="SELL", quantity=150)
+        await desk.until(lambda: desk.at_broker() == -150)
+        await desk.leap(301)
+        await desk.until(lambda: shown(desk) == -150)
+        assert not desk.stage.desk.drifts.open
+        await managed(desk)
+        await desk.leap(301)
+        desk.sign(Close(desk.stake.position.position_id, WORDS))
+        await desk.reaches(State.CLOSED)
+        assert desk.at_broker() == -150 and not desk.stage.desk.drifts.open
+
+
 @shows("S33-CON-06")
 async def test_a_broker_that_is_away_all_night_is_told_once(tmp_path: Path) -> None:
     """A gateway says 1100 every few seconds until it is back: one alert, one observation, and one when it is back."""

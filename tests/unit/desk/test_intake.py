@@ -573,6 +573,26 @@ class TestRedAtSubmit:
 
         _ = walked(walk)
 
+    @pytest.mark.parametrize("left", ["0.15", "-37", "1000", "-1000"])
+    def test_what_a_conversion_left_in_a_pair_is_nobodys_position(self, left: str) -> None:
+        """The broker's position in a pair is virtual, and goes along with conversions: so little of it opens no drift,
+        and would else keep entries out for ever, with nothing that a human could answer. One of shares is a share."""
+
+        async def walk(desk: Stage) -> None:
+            world = desk.engine.world()
+            seen = world.snapshot
+            assert seen is not None
+
+            def foreign(symbol: str, quantity: str) -> tuple[str, ...]:
+                there = changed(seen, positions=(Held(symbol, Decimal(quantity)),))
+                return foreign_of(desk.desk, changed(world, snapshot=there))
+
+            assert foreign("EURUSD", left) == ()
+            assert foreign("EURUSD", left + "1") == (("EURUSD",) if left.endswith("1000") else ())
+            assert foreign("AAPL", left) == ("AAPL",) and foreign("STRANGE", left) == ("STRANGE",)
+
+        _ = walked(walk)
+
     def test_an_account_in_other_money_is_another_account(self) -> None:
         """The broker keeps it in another currency since it was approved: withdrawn, and a human hears both names."""
 
@@ -613,10 +633,10 @@ class TestRedAtSubmit:
             intent = await approved(desk)
             world = desk.engine.world()
             assert world.snapshot is not None
-            foreign = changed(world.snapshot, positions=(Held("EURUSD", Decimal(5)),))
+            foreign = changed(world.snapshot, positions=(Held("EURUSD", Decimal(1_001)),))
             reasons, _ = bodies_of(desk, intent, changed(world, snapshot=foreign))
             assert reasons == (Reason.INSTRUMENT_BUSY,)
-            theirs = changed(foreign, account="mine", positions=(Held("EURUSD", Decimal(5), account="theirs"),))
+            theirs = changed(foreign, account="mine", positions=(Held("EURUSD", Decimal(1_001), account="theirs"),))
             assert foreign_of(desk.desk, changed(world, snapshot=theirs)) == ()
             assert foreign_of(desk.desk, changed(world, snapshot=changed(theirs, account="theirs"))) == ("EURUSD",)
             trailing = OrderSaid(
