@@ -116,6 +116,7 @@ OF_THE_GATEWAY: Final[Mapping[str, Fault]] = {
     "no_market_data": Fault("354: market data is not subscribed"),
     "delayed_data": Fault("market data is marked as delayed"),
     "quotes_frozen": Fault("ticks stop"),
+    "card_without_tick": Fault("contract details say 0 where the price increment stands"),
     "time_format": Fault("execution times are written as zone, dash, naive or epoch", "dash"),
     "time_zone": Fault("execution times carry this zone name", "JST"),
     # the link between gateway and IB

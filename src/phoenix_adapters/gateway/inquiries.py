@@ -138,7 +138,8 @@ def _contract_details(desk: Desk, session: Session, record: Record) -> None:
     if not found:
         error(desk, session, record["reqId"], NO_DEFINITION)
         return
-    rows = ({**records.contract_details(one, desk.venue.now), "reqId": record["reqId"]} for one in found)
+    own = {"reqId": record["reqId"], **({"minTick": "0"} if desk.faults.takes("card_without_tick") else {})}
+    rows = ({**records.contract_details(one, desk.venue.now), **own} for one in found)
     send_all(desk, session, "contracts", "contractDetails", rows, "contractDetailsEnd", reqId=record["reqId"])
 
 

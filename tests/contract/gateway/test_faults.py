@@ -450,6 +450,11 @@ def _rollback(stage: Stage, client: Client) -> None:
     assert stage.connect().last("nextValidId")["orderId"] == "1"
 
 
+def _card(stage: Stage, client: Client) -> None:
+    client.ask("reqContractDetails", reqId=4, symbol="EUR", secType="CASH", currency="USD", exchange="IDEALPRO")
+    assert client.last("contractDetails", reqId=4)["minTick"] == "0"
+
+
 def _kept_in(stage: Stage, client: Client) -> None:
     stage.fault("kept_in=CHF")
     client.ask("reqAccountUpdatesMulti", reqId=4)
@@ -649,6 +654,7 @@ CHECKS: dict[str, Check] = {
     "no_market_data": _no_data,
     "delayed_data": _delayed,
     "quotes_frozen": _frozen,
+    "card_without_tick": _card,
     "time_format": _time_format,
     "time_zone": _time_zone,
     "1100_1102": _link("1102"),

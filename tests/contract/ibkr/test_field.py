@@ -228,6 +228,22 @@ async def test_an_order_by_hand_of_a_kind_that_we_never_send_keeps_entries_out(t
         assert [said.echo for said in snapshot.orders] == [None] and not desk.placed()
 
 
+async def test_a_contract_card_that_cannot_be_read_is_told_and_stops_nothing(tmp_path: Path) -> None:
+    """Six hours later the card is asked for anew, and says 0 where its price increment stands: the older one stays, a
+    human hears of it, and the position is closed as ever."""
+    async with at_work(tmp_path) as desk:
+        await managed(desk)
+        desk.scene.server.fault("card_without_tick")
+        asked = len(desk.scene.sent("reqContractDetails"))
+        await desk.leap(6 * 3_600 + 1)
+        await desk.leap(301)
+        await desk.until(lambda: desk.alerted(Code.BROKER_WARNING))
+        assert len(desk.scene.sent("reqContractDetails")) > asked
+        desk.sign(Close(desk.stake.position.position_id, WORDS))
+        await desk.reaches(State.CLOSED)
+        assert desk.at_broker() == 0
+
+
 def shown(desk: Desk) -> Decimal:
     """What the last whole picture shows of the pair."""
     seen = desk.stage.engine.world().snapshot

@@ -275,6 +275,30 @@ async def test_a_line_of_quotes_that_ended_is_subscribed_again() -> None:
         assert len({one["reqId"] for one in scene.sent("reqMktData")}) == 2
 
 
+async def test_a_line_of_quotes_that_was_refused_is_asked_for_again_an_hour_later() -> None:
+    """354 as long as nobody pays for the data: with each picture it would be one more alert, and never again would
+    blind the desk until somebody starts it anew. A new session asks at once."""
+    async with played(Setup(volatility=0.0, faults=("no_market_data",))) as scene:
+        assert await scene.broker.connect()
+        for leap in (0, 301, 3_200):
+            scene.clock.leap(leap)
+            assert (await scene.broker.snapshot()).complete
+            await scene.until(lambda: 354 in {one.code for one in of(scene, ErrorSaid)})
+            assert len(scene.sent("reqMktData")) == 1 and not scene.broker.quotes()
+        scene.clock.leap(200)
+        scene.server.clear("no_market_data")
+        assert (await scene.broker.snapshot()).complete
+        await scene.until(scene.broker.quotes)
+        assert len(scene.sent("reqMktData")) == 2
+        scene.server.fault("no_market_data*1")
+        for asked in (3, 4):
+            assert await scene.broker.connect()
+            assert (await scene.broker.snapshot()).complete
+            assert await scene.broker.round_trip()
+            assert len(scene.sent("reqMktData")) == asked
+        await scene.until(scene.broker.quotes)
+
+
 @shows("F45")
 async def test_what_the_library_would_ask_by_itself_never_leaves() -> None:
     """On each 1102 it would ask for a summary of the account that nobody ends, and get a 322 for the third: nothing

@@ -233,6 +233,24 @@ class TestQuotes:
             made.heard("tickPrice", said(reqId=1, tickType=2, price="1.0852"))
             assert made.quotes["EURUSD"].delayed is delayed
 
+    @pytest.mark.parametrize("kind", ["2", "3", "4"])
+    @shows("F42")
+    def test_what_a_line_carries_outlives_a_lost_farm(self, kind: str) -> None:
+        """A gateway says it once, when the line is subscribed: a farm that was away for a second makes no frozen price
+        a live one. A line of another session says its own."""
+        made = board(manual_clock(NOON))
+        made.heard("marketDataType", said(reqId=1, marketDataType=kind))
+        made.forget_quotes()
+        assert made.quotes == {}
+        for tick, price in ((1, "1.0849"), (2, "1.0852")):
+            made.heard("tickPrice", said(reqId=1, tickType=tick, price=price))
+        assert made.quotes["EURUSD"].delayed
+        made.unsubscribed()
+        made.lines["2"] = "EURUSD"
+        for tick, price in ((1, "1.0849"), (2, "1.0852")):
+            made.heard("tickPrice", said(reqId=2, tickType=tick, price=price))
+        assert not made.quotes["EURUSD"].delayed
+
     @shows("F42")
     def test_a_delayed_tick_marks_the_line(self) -> None:
         """Ticks of the delayed kind are delayed, and so is a size of the live kind behind them."""

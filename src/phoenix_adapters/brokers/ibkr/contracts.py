@@ -39,6 +39,8 @@ IDEALPRO_MIN: Final[Mapping[str, int]] = {
 }
 # A card tells the hours of the next few days only, and those may change: it is asked for anew while a desk runs on.
 CARD_FOR: Final = timedelta(hours=6)
+# A line that was refused is asked for again, for whoever buys the data, or leaves another session, meanwhile.
+LINE_AGAIN: Final = timedelta(hours=1)
 # Live gateways tell a cent of EUR.USD and a ten-thousandth of a share as the least size and step. Through the API they
 # take no part of a share (10243): this desk trades whole units.
 WHOLE: Final = Decimal(1)
@@ -103,6 +105,7 @@ class Board:
     lines: dict[str, str] = Factory(dict)  # request id -> symbol
     _sides: dict[str, _Side] = Factory(dict)
     _taken: dict[str, Moment] = Factory(dict)  # when each card was told
+    _refused: dict[str, Moment] = Factory(dict)  # when a line of each was refused last, in this session
 
     def needs_card(self, symbol: str) -> bool:
         """Whether an instrument's card is not known, or was told too long ago."""
@@ -117,21 +120,36 @@ class Board:
         self._taken[card.symbol] = self.clock.now()
         return card
 
+    def needs_line(self, symbol: str) -> bool:
+        """Whether an instrument has no line of quotes, and none was refused lately."""
+        at = self._refused.get(symbol)
+        return symbol not in self.lines.values() and (at is None or is_over(at, self.clock.now(), LINE_AGAIN))
+
     def forget_quotes(self) -> None:
-        """No quote is known any more: the link or the data behind it is gone."""
+        """No quote is known any more: the link or the data behind it is gone. What kind of data a line carries is said
+        once, when it is subscribed, and stands with it."""
         self.quotes.clear()
-        self._sides.clear()
+        for side in self._sides.values():
+            side.bid = side.ask = None
 
     def unsubscribed(self) -> None:
         """No line stands any more."""
-        self.lines.clear()
-        self.forget_quotes()
+        self.quotes.clear()
+        for known in (self.lines, self._sides, self._refused):
+            known.clear()
 
     def line_gone(self, req_id: str) -> None:
         """A line has ended, and its quote with it."""
         symbol = self.lines.pop(req_id, "")
         _ = self.quotes.pop(symbol, None)
         _ = self._sides.pop(symbol, None)
+
+    def line_refused(self, req_id: str) -> None:
+        """A line that was asked for does not stand."""
+        symbol = self.lines.get(req_id)
+        if symbol is not None:
+            self._refused[symbol] = self.clock.now()
+        self.line_gone(req_id)
 
     def heard(self, name: str, record: Record) -> None:
         """A tick, or what kind of data a line carries."""

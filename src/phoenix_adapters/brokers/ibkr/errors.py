@@ -26,6 +26,7 @@ class Action(Enum):
     ID_TAKEN = "another session holds our client id: CLIENT_ID_TAKEN, and never another id"
     DATA_GONE = "quotes may have stopped: forget them until new ones come"
     LINE_GONE = "this line of quotes has ended: forget it, and subscribe again with the next picture"
+    LINE_REFUSED = "this line of quotes does not stand: forget it, and subscribe again in an hour"
     SMALL_TALK = "a farm that is well, or asleep: pass it on"
     TOO_FAST = "our own pacing failed: pass it on"
 
@@ -41,8 +42,9 @@ _ROWS: Final[tuple[tuple[Action, tuple[int, ...]], ...]] = (
     (_A.LINK_RESTORED, (1102,)),
     (_A.LINK_RESTORED_BARE, (1101,)),
     (_A.ID_TAKEN, (326,)),
-    (_A.DATA_GONE, (354, 2103, 2105, 2157, 10197)),
+    (_A.DATA_GONE, (2103, 2105, 2157, 10197)),
     (_A.LINE_GONE, (10182,)),
+    (_A.LINE_REFUSED, (101, 354, 10089, 10168, 10186)),
     (_A.SMALL_TALK, (2104, 2106, 2107, 2108, 2119, 2158)),
     (_A.TOO_FAST, (100,)),
 )

@@ -163,6 +163,8 @@ class Hearing:
                 self.board.forget_quotes()
             case Action.LINE_GONE:
                 self.board.line_gone(message.record["id"])
+            case Action.LINE_REFUSED:
+                self.board.line_refused(message.record["id"])
             case Action.RENUMBER:
                 self.renumber()
             case _:

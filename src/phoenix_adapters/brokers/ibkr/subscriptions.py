@@ -4,29 +4,33 @@ from __future__ import annotations
 
 from phoenix_adapters.brokers.ibkr.contracts import Board, contract_of
 from phoenix_adapters.brokers.ibkr.session import Session
+from phoenix_adapters.wire import WireError
 from phoenix_core.values import SecType
 
 
 async def furnish(session: Session, board: Board, symbols: tuple[str, ...], within_s: float) -> None:
-    """Whatever card or line is missing, or too old. What cannot be had now is asked for again with the next picture."""
-    watched = set(board.lines.values())
+    """Whatever card or line is missing, or too old. What cannot be had now is asked for again with the next picture; a
+    line that was refused, an hour later: a human hears of each refusal."""
     for symbol in symbols:
-        if symbol not in watched or board.needs_card(symbol):
+        if board.needs_line(symbol) or board.needs_card(symbol):
             await subscribe(session, board, symbol, within_s)
 
 
 async def subscribe(session: Session, board: Board, symbol: str, within_s: float) -> None:
     """The card, then the line; a symbol with no card, or with several, is not traded. An older card stands until a
-    newer one is told."""
+    newer one is told; one that cannot be read is said, and is none."""
     asked = contract_of(symbol)
     if board.needs_card(symbol):
         rows = await session.ask(
             "reqContractDetails", ("contractDetails",), "contractDetailsEnd", within_s, True, **asked
         )
         if rows is not None and len(rows) == 1:
-            _ = board.take_card(rows[0], str(asked["exchange"]))
+            try:
+                _ = board.take_card(rows[0], str(asked["exchange"]))
+            except WireError as error:
+                session.unreadable(str(error))
     card = board.cards.get(symbol)
-    if card is None or symbol in board.lines.values() or not session.up:
+    if card is None or not board.needs_line(symbol) or not session.up:
         return
     req_id = session.next_id()
     board.lines[str(req_id)] = symbol
