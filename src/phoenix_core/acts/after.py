@@ -83,7 +83,8 @@ def after_order(
         return [terms, *_after_entry(desk, stake, known, body, message, world, key)]
     after = applied(known, body, world.now.wall)
     answered = resolved(desk.alerts, Code.EXIT_UNKNOWN, known.ref, "broker") if after.answered else None
-    return [terms, answered, *_moved(desk, stake, message, world, key)]
+    held = alert(Code.ORDER_HELD, known.ref, key) if body.event is OrderEvent.HELD else None
+    return [terms, answered, held, *_moved(desk, stake, message, world, key)]
 
 
 def _on_other_terms(desk: Desk, known: Known, after: Known, key: str) -> Alert | None:

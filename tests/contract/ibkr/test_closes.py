@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from phoenix_adapters.wire import CLIENT
-from phoenix_core.beads import Execution, ExecutionEvent, Limits, Observation, Order, OrderEvent, Policy
+from phoenix_core.beads import Alert, Execution, ExecutionEvent, Limits, Observation, Order, OrderEvent, Policy
 from phoenix_core.gate.statements import Close, SetPolicy, policy_hash
 from phoenix_core.trade.protection import Protection
 from phoenix_core.values import Quantity, Role, State
@@ -51,6 +51,22 @@ async def test_a_close_and_the_stop_at_once_leave_once(winner: str, broker: str,
                 if one.event is ExecutionEvent.FILL and one.role is not Role.ENTRY
             )
             assert exited is (Role.STOP if winner == "stop" else Role.CLOSE)
+
+
+async def test_a_close_that_the_broker_holds_back_is_told(tmp_path: Path) -> None:
+    """Its protection has ended by then, and nothing leaves before the market opens: whoever signed it hears that the
+    broker holds it, once, and not only that the position is bare."""
+    async with at_work(tmp_path) as desk:
+        await managed(desk)
+        desk.scene.server.fault("held_399")
+        desk.sign(Close(desk.stake.position.position_id, WORDS))
+        await desk.until(lambda: desk.alerted(Code.ORDER_HELD))
+        (close,) = (order for order in desk.stake.exits if order.role is Role.CLOSE)
+        await desk.leap(30)
+        told = [one.subject for one in desk.bodies(Alert) if one.code == Code.ORDER_HELD.value]
+        assert told == [close.ref] and desk.at_broker() == APPROVED
+        desk.scene.server.clear("held_399")
+        await desk.reaches(State.CLOSED)
 
 
 @shows("X1", "X4")

@@ -549,6 +549,21 @@ def test_a_held_entry_is_cancelled_once(code: int) -> None:
     _ = walked(walk)
 
 
+@pytest.mark.parametrize("code", [399, 404])
+def test_a_held_exit_is_told_and_goes_on(code: int) -> None:
+    """An exit that the broker holds is what there is between the position and the market: nobody asks for its end, and
+    a human hears of it, also where it is a close that leaves only when the market opens."""
+
+    async def walk(desk: Stage) -> None:
+        intent = await desk.enter()
+        stop = exit_ref(ref_of(desk, intent), Role.STOP, 1)
+        bodies = left(desk, ErrorSaid("m", desk.broker.session(), code, "held", stop))
+        assert [body.event for body in bodies if isinstance(body, Order)] == [OrderEvent.HELD]
+        assert [(body.code, body.subject) for body in bodies if isinstance(body, Alert)] == [("ORDER_HELD", stop)]
+
+    _ = walked(walk)
+
+
 @shows("F14")
 def test_an_odd_lot_is_not_held() -> None:
     """The same code, and words that say that the order works: kept, and nothing is asked to end."""
