@@ -110,6 +110,7 @@ OF_THE_GATEWAY: Final[Mapping[str, Fault]] = {
     "newest_first": Fault("past executions are told from the newest to the oldest"),
     "omit_flat_positions": Fault("a position that became flat is no longer mentioned"),
     "position_lag": Fault("positions are this many seconds behind executions", "5"),
+    "account_not_ready": Fault("AccountReady says false, as during a reset, and every amount of the account is halved"),
     "kept_in": Fault("the account says that it is kept in this currency: its figures carry it", "JPY"),
     "pacing_ignores": Fault("messages beyond the limit are taken without a word"),
     # data

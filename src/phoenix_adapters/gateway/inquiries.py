@@ -67,17 +67,28 @@ def _updates_multi(desk: Desk, session: Session, record: Record) -> None:
     session.multi[record["reqId"]] = account.name
     figures = records.ledger if record["ledgerAndNLV"] in ("1", "True") else records.account_values
     kept_in = desk.faults.argument("kept_in") or BASE
+    shown = _halved if desk.faults.has("account_not_ready") else _as_it_is
     rows: Iterable[Record] = (
         {
             "reqId": record["reqId"],
             "account": account.name,
             "key": key,
-            "value": value,
+            "value": shown(key, value, currency),
             "currency": kept_in if currency == BASE else currency,
         }
         for key, value, currency in figures(account, desk.venue.market, desk.venue.now)
     )
     send_all(desk, session, "account", "accountUpdateMulti", rows, "accountUpdateMultiEnd", reqId=record["reqId"])
+
+
+def _as_it_is(key: str, value: str, currency: str) -> str:
+    return value
+
+
+def _halved(key: str, value: str, currency: str) -> str:
+    if key == "AccountReady":
+        return "false"
+    return f"{Decimal(value) / 2:f}" if currency and key != "Currency" else value
 
 
 def _cancel_updates_multi(desk: Desk, session: Session, record: Record) -> None:

@@ -455,6 +455,13 @@ def _card(stage: Stage, client: Client) -> None:
     assert client.last("contractDetails", reqId=4)["minTick"] == "0"
 
 
+def _not_ready(stage: Stage, client: Client) -> None:
+    client.ask("reqAccountUpdatesMulti", reqId=4)
+    told = client.got("accountUpdateMulti")
+    assert {one["value"] for one in told if one["key"] == "AccountReady"} == {"false"}
+    assert client.last("accountUpdateMulti", key="NetLiquidation")["value"] == "500000.00"
+
+
 def _kept_in(stage: Stage, client: Client) -> None:
     stage.fault("kept_in=CHF")
     client.ask("reqAccountUpdatesMulti", reqId=4)
@@ -649,6 +656,7 @@ CHECKS: dict[str, Check] = {
     "newest_first": _newest_first,
     "omit_flat_positions": _omit_flat,
     "position_lag": _position_lag,
+    "account_not_ready": _not_ready,
     "kept_in": _kept_in,
     "pacing_ignores": _pacing,
     "no_market_data": _no_data,

@@ -17,7 +17,7 @@ from phoenix_core.watch.codes import Code
 from tests.contract.broker.orders import NUMBER
 from tests.contract.broker.suite import SYMBOL
 from tests.contract.ibkr.desk import RECONNECTED_S, Desk, at_work
-from tests.contract.ibkr.scene import Scene
+from tests.contract.ibkr.scene import Scene, played
 from tests.contract.ibkr.test_exits import APPROVED, WORDS, managed
 from tests.contract.ibkr.test_field import killed
 from tests.showing import shows
@@ -55,6 +55,20 @@ async def test_a_desk_beside_another_account_trades_its_own_and_leaves_the_other
         other = scene.server.core.venue.accounts[OTHER]
         assert other.position(BY_NAME[SYMBOL]) == -40_000
         assert [(one.account.name, one.quantity) for one in desk.working()] == [(OTHER, Decimal(40_000))]
+
+
+async def test_an_account_that_is_not_ready_has_no_worth() -> None:
+    """Its servers are reset, and half of what it has is all that is told: a picture is whole all the same, and no size
+    comes of those figures. What is held and what works is no figure."""
+    async with played(Setup(volatility=0.0)) as scene:
+        assert await scene.broker.connect()
+        scene.server.fault("account_not_ready")
+        seen = await scene.broker.snapshot()
+        assert seen.complete
+        assert (seen.equity, seen.currency, seen.realized, seen.margin_used) == (None, "", None, None)
+        scene.server.clear("account_not_ready")
+        seen = await scene.broker.snapshot()
+        assert (seen.equity, seen.currency, seen.realized) == (Decimal(1_000_000), "USD", Decimal(0))
 
 
 async def test_an_account_that_is_kept_in_yen_gets_no_order_of_dollars(tmp_path: Path) -> None:

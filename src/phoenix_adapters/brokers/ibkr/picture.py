@@ -124,7 +124,8 @@ def _figures(picture: Picture, rows: list[Record]) -> None:
         # Newer gateways write the ledger's keys with a prefix.
         table.by_key.setdefault(row["key"].removeprefix("$LEDGER-"), {})[row["currency"]] = row["value"]
     stated = [one for one in table.by_key.get("NetLiquidation", {}) if one not in ("", "BASE")]
-    if not stated:
+    # While the broker's servers are reset the account is not ready: what is told of it then may be old or wrong.
+    if not stated or "false" in table.by_key.get("AccountReady", {}).values():
         return
     picture.currency = stated[0]
     picture.equity = table.value("NetLiquidation", picture.currency)
