@@ -78,6 +78,21 @@ TOO_FAST: Final = 100
 # says so every few seconds, for as long as a nightly reset lasts.
 AWAY: Final = frozenset({1100, 2110})
 BACK: Final = frozenset({1101, 1102})
+# What a human who reads the number alone would have to look up: in our words, for no alert holds a stranger's.
+_NO_DATA: Final = "market data that nobody subscribed to"
+_FARM: Final = "a data farm that is away"
+ABOUT: Final[Mapping[int, str]] = {
+    0: "a message that cannot be read",
+    101: "market data: too many lines",
+    320: "a request of ours that it could not read",
+    321: "a request that it refused: is its API read-only?",
+    **dict.fromkeys((354, 10089, 10168, 10186), _NO_DATA),
+    1300: "its port, which was changed",
+    **dict.fromkeys((2103, 2105, 2157), _FARM),
+    2148: "margin, or another word to the account's holder: read it in TWS",
+    10182: "a line of market data that ended",
+    10197: "market data, which another session of this login takes",
+}
 
 
 def _said(desk: Desk, command: Said, world: World) -> Ruling:
@@ -213,7 +228,8 @@ def _session_error(desk: Desk, command: Said, said: ErrorSaid, world: World) -> 
         known = said.code in AWAY and desk.sessions.degraded
         return granted(subject, None if known else kept)
     code = Code.PACING_VIOLATION if said.code == TOO_FAST else Code.BROKER_WARNING  # neither is ever held back
-    return granted(subject, kept, alert(code, subject, command.command_id))
+    about = {"about": ABOUT[said.code]} if said.code in ABOUT else {}
+    return granted(subject, kept, alert(code, subject, command.command_id, **about))
 
 
 # --- frames -----------------------------------------------------------------------------------------------------------

@@ -317,9 +317,14 @@ class TestWhose:
             assert [d.body for d in drafts] == [
                 Observation(About.UNKNOWN_CODE, strange.ref, {"code": "10349", "message": "m"})
             ]
-            for code, alert in ((100, "PACING_VIOLATION"), (1300, "BROKER_WARNING")):
+            for code, alert, about in (
+                (100, "PACING_VIOLATION", "code 100"),
+                (2148, "BROKER_WARNING", "code 2148 (about margin, "),
+                (10999, "BROKER_WARNING", "code 10999"),
+            ):
                 told = decide(desk.desk, Said(CommandId("x"), ErrorSaid("m", session, code, "")), world).drafts[1].body
                 assert isinstance(told, Alert) and told.code == alert
+                assert told.text.partition(": ")[2].startswith(about) and ("(" in told.text) is ("(" in about)
 
         _ = walked(walk)
 
