@@ -29,12 +29,14 @@ from phoenix_core.beads import (
 from phoenix_core.desk import Desk
 from phoenix_core.gate import kill_flags
 from phoenix_core.gate import statements as says
+from phoenix_core.gate.signals import off_grid
 from phoenix_core.gate.stale_gate import EVERY
 from phoenix_core.orders import Frame, Line, entry_ref, exit_ref, group_of, order_hash
-from phoenix_core.refusals import Reason, Refusal, refusal
+from phoenix_core.refusals import Reason, Refusal, merged, refusal
 from phoenix_core.rulings import Ruling, denied, granted
 from phoenix_core.trade import protection
 from phoenix_core.trade.births import adopted
+from phoenix_core.trade.exits import Stake
 from phoenix_core.trade.fills import stated
 from phoenix_core.trade.order_life import Known
 from phoenix_core.trade.positions import Ended, Open, changed
@@ -47,8 +49,10 @@ from phoenix_core.values import (
     Moment,
     OrderRef,
     OrderType,
+    Price,
     Quantity,
     Role,
+    Side,
     State,
     Tif,
     plain,
@@ -100,9 +104,9 @@ def adopt(desk: Desk, said: says.Adopt, signed: Signed, world: World) -> Ruling:
         return denied(refusal(Reason.SIGNAL_GEOMETRY, detail="stop, price and target are not in order"))
     if said.linked_to is not None and not isinstance(desk.positions.find(said.linked_to), Ended):
         return denied(refusal(Reason.UNKNOWN_POSITION, detail=f"{said.linked_to} is no position that has ended"))
-    owned = _owned(desk, said, world)
-    if owned is not None:
-        return denied(owned)
+    no = merged((_owned(desk, said, world), _never_stands(said.side, said.symbol, said.stop, said.target, world)))
+    if no is not None:
+        return denied(no)
     recorded = desk.approvals.recent[signed.seq]
     ref = entry_ref(recorded.signed.statement.encode())
     body = adopted(
@@ -143,6 +147,28 @@ def adopt(desk: Desk, said: says.Adopt, signed: Signed, world: World) -> Ruling:
         world.now.wall,
     )
     return granted(body.intent_id, body, booked, _protection(body, ref, line, said, world.now))
+
+
+def protect_refusal(said: says.Protect, position: Open, stake: Stake, world: World) -> Refusal | None:
+    """Why protection is not placed as a human asks for it: some works still, or what was typed would not stand."""
+    if stake.exits:
+        return refusal(Reason.PROTECTION_STILL_WORKS, detail="exits work: it mends what is gone, and moves nothing")
+    stop, target = said.stop or position.stop_price, said.target or position.target_price
+    if times(ARITHMETIC.subtract(target, stop), Decimal(position.side.sign)) <= 0:
+        return refusal(Reason.SIGNAL_GEOMETRY, detail=f"stop {plain(stop)} and target {plain(target)} are not in order")
+    return _never_stands(position.side, position.pair, said.stop, said.target, world)
+
+
+def _never_stands(side: Side, symbol: str, stop: Price | None, target: Price | None, world: World) -> Refusal | None:
+    """Prices that a human typed, at which no order would stand: the broker refuses what is between its steps, and what
+    is held would be bare; a stop beyond the market leaves at once, which is a close that nobody signed."""
+    card, quote = world.instruments.get(symbol), world.quotes.get(symbol)
+    typed = {name: price for name, price in (("stop", stop), ("target", target)) if price is not None}
+    grid = None if card is None else off_grid(typed, card)
+    if stop is None or quote is None or (quote.bid > stop if side is Side.BUY else quote.ask < stop):
+        return grid
+    beyond = refusal(Reason.STOP_ON_WRONG_SIDE, detail=f"the market is at or beyond the stop {plain(stop)}: close it")
+    return merged((grid, beyond))
 
 
 def _owned(desk: Desk, said: says.Adopt, world: World) -> Refusal | None:

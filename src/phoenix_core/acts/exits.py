@@ -252,10 +252,8 @@ def _protect(desk: Desk, said: says.Protect, signed: carry.Signed, world: World)
         return denied(position)
     stake = exits.stake_of(position, desk.orders, desk.fills)
     entry = exits.entry_line(stake)
-    if stake.exits:
-        return denied(
-            refusal(Reason.PROTECTION_STILL_WORKS, detail="exits work: it mends what is gone, and moves nothing")
-        )
+    if (no := carry.protect_refusal(said, position, stake, world)) is not None:
+        return denied(no)
     if entry is None:
         return denied(refusal(Reason.UNKNOWN_POSITION, detail="its orders are not known"))
     stop = said.stop if said.stop is not None else position.stop_price

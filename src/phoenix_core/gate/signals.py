@@ -15,7 +15,7 @@ from attrs import Factory, define, frozen
 from phoenix_core.beads import Bead, CanonicalSignal, Signal, SignalEvent
 from phoenix_core.refusals import Reason, Refusal, merged, refusal
 from phoenix_core.spelling import writer
-from phoenix_core.values import Instrument, Moment, Named, OrderType, instant, on_grid, plain
+from phoenix_core.values import Instrument, Moment, Named, OrderType, Price, instant, on_grid, plain
 
 READY: Final = "READY"
 
@@ -205,7 +205,11 @@ def _order_type_refusal(asked: str, enabled: tuple[OrderType, ...]) -> Refusal |
 def grid_refusal(signal: CanonicalSignal, instrument: Instrument) -> Refusal | None:
     """Prices off the tick grid of the contract card: refused, never rounded."""
     assert instrument.symbol == signal.pair, "a signal is judged against its own contract card"
-    prices = {"entry": signal.entry, "stop": signal.stop, "target": signal.target}
+    return off_grid({"entry": signal.entry, "stop": signal.stop, "target": signal.target}, instrument)
+
+
+def off_grid(prices: Mapping[str, Price], instrument: Instrument) -> Refusal | None:
+    """Which of these prices the broker would refuse, each by its name: no multiple of what the contract card says."""
     off = [f"{name} {plain(price)}" for name, price in prices.items() if not on_grid(price, instrument.tick)]
     if not off:
         return None

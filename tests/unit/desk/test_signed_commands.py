@@ -13,7 +13,7 @@ from returns.pipeline import is_successful
 from phoenix_adapters.brokers.mock.broker import MockBroker
 from phoenix_adapters.brokers.mock.chaos import Silence
 from phoenix_cli.wiring.bunny.stage import soft_pen
-from phoenix_core.acts.carry import ABSENT_FOR
+from phoenix_core.acts.carry import ABSENT_FOR, protect_refusal
 from phoenix_core.acts.exits import Carry
 from phoenix_core.acts.operate import RaiseKill, ReleaseLease
 from phoenix_core.beads import (
@@ -56,9 +56,11 @@ from phoenix_core.gate.statements import (
 from phoenix_core.kernel import decide
 from phoenix_core.orders import exit_ref
 from phoenix_core.refusals import Reason
+from phoenix_core.trade.exits import stake_of
 from phoenix_core.trade.positions import Open
 from phoenix_core.values import CommandId, Price, Quantity, Regime, Role, Side, State
 from phoenix_core.watch.codes import Code
+from phoenix_core.world import World
 from tests.keyring import hardware_pen
 from tests.showing import shows
 from tests.stage import Stage
@@ -224,10 +226,12 @@ class TestAdopt:
             (changed(ADOPT, stop=Price(Decimal("191"))), Reason.SIGNAL_GEOMETRY),
             (changed(ADOPT, side=Side.SELL), Reason.SIGNAL_GEOMETRY),
             (changed(ADOPT, linked_to="ghost"), Reason.UNKNOWN_POSITION),
+            (changed(ADOPT, stop=Price(Decimal("188.005"))), Reason.PRICE_OFF_GRID),
+            (changed(ADOPT, target=Price(Decimal("195.005"))), Reason.PRICE_OFF_GRID),
         ],
     )
     def test_what_cannot_be_protected_is_not_adopted(self, says: Adopt, reason: Reason) -> None:
-        """No card, prices out of order, a predecessor that never was."""
+        """No card, prices out of order or between the broker's steps, a predecessor that never was."""
 
         async def walk(desk: Stage) -> None:
             assert reason in await answered(desk, says)
@@ -303,6 +307,47 @@ class TestProtect:
             assert await answered(desk, Protect(intent, stop=Price(Decimal("1.08")))) == ()
             stops = [f.line.trigger for o in desk.bodies(Order) for f in o.frames if f.line.role is Role.STOP]
             assert stops[-1] == Decimal("1.08") and len(stops) == 3
+
+        _ = walked(walk)
+
+    @pytest.mark.parametrize("side", Side)
+    def test_prices_at_which_nothing_would_stand_are_not_placed(self, side: Side) -> None:
+        """EUR.USD goes by half pips, and people type five decimals: the broker would refuse both orders, and what is
+        held would stay bare. A stop beyond the market, or beyond the target, is a slip, or a close that nobody signed.
+        What the mandate says itself is placed as it stands, and where nobody knows card or quote nobody judges."""
+
+        async def walk(desk: Stage) -> None:
+            long = side is Side.BUY
+            intent = await (desk.enter() if long else desk.enter(side="SELL", stop="1.0880", target="1.0790"))
+            ref = ref_of(desk, intent)
+            for generation in (1, 2):
+                for role in (Role.STOP, Role.TARGET):
+                    desk.broker._end(
+                        desk.broker.truth.book[exit_ref(ref, role, generation)], BrokerStatus.CANCELLED, ""
+                    )
+                for _ in range(3):
+                    await desk.tick(20)
+            world, decided = desk.engine.world(), len(desk.bodies(Order))
+
+            def refused(stop: str = "", target: str = "", world: World = world) -> tuple[Reason, ...]:
+                prices = [Price(Decimal(text)) if text else None for text in (stop, target)]
+                said, held = Protect(intent, *prices), desk.desk.positions.find(intent)
+                assert isinstance(held, Open)
+                no = protect_refusal(said, held, stake_of(held, desk.desk.orders, desk.desk.fills), world)
+                return () if no is None else no.reasons
+
+            off, good, past = ("1.08203", "1.0820", "1.0860") if long else ("1.08803", "1.0880", "1.0840")
+            over, beyond = ("1.0920", "1.09103") if long else ("1.0780", "1.07903")
+            assert refused() == refused(good) == ()
+            assert refused(off) == refused(target=beyond) == (Reason.PRICE_OFF_GRID,)
+            assert refused(over) == (Reason.SIGNAL_GEOMETRY,)
+            assert refused(past) == (Reason.STOP_ON_WRONG_SIDE,)
+            assert refused(past[:-1] + "01") == (Reason.STOP_ON_WRONG_SIDE, Reason.PRICE_OFF_GRID)
+            blind = changed(world, instruments={}, quotes={})
+            assert refused(past, world=blind) == refused(off, world=blind) == ()
+            assert await answered(desk, Protect(intent, stop=Price(Decimal(off)))) == (Reason.PRICE_OFF_GRID,)
+            assert len(desk.bodies(Order)) == decided
+            assert await answered(desk, Protect(intent, stop=Price(Decimal(good)))) == ()
 
         _ = walked(walk)
 
