@@ -15,7 +15,7 @@ from returns.pipeline import is_successful
 from returns.result import Result
 
 from phoenix_core.beads import CanonicalSignal, Sizing
-from phoenix_core.gate.sizing import increment_of, size
+from phoenix_core.gate.sizing import LASTING, increment_of, size, stated_refusal
 from phoenix_core.records import of_json, to_json
 from phoenix_core.refusals import Reason, Refusal
 from phoenix_core.values import Instrument, Money, Price, Quantity
@@ -133,6 +133,28 @@ class TestStated:
         no = sized(evolve(STOCK, quantity=Quantity(D("0.5")))).failure()
         assert no.reasons == (Reason.QUANTITY_OFF_GRID, Reason.QUANTITY_BELOW_MINIMUM)
 
+    @pytest.mark.parametrize(
+        ("quantity", "odd_lots", "reasons"),
+        [
+            (None, False, ()),
+            ("20000", False, ()),
+            ("19999", False, (Reason.QUANTITY_BELOW_MINIMUM,)),
+            ("19999", True, ()),
+            ("0.5", True, (Reason.QUANTITY_OFF_GRID,)),
+            ("20000.5", False, (Reason.QUANTITY_OFF_GRID,)),
+            ("0.5", False, (Reason.QUANTITY_OFF_GRID, Reason.QUANTITY_BELOW_MINIMUM)),
+        ],
+    )
+    def test_it_is_judged_before_the_equity_is_known(
+        self, quantity: str | None, odd_lots: bool, reasons: tuple[Reason, ...]
+    ) -> None:
+        """At the door, by the contract card alone, as `size` judges it later; what nobody stated waits for that."""
+        proposed = signal(quantity=quantity)
+        no = stated_refusal(proposed, EURUSD, odd_lots)
+        assert (no.reasons if no is not None else ()) == reasons
+        later = sized(proposed, EURUSD, odd_lots=odd_lots, equity="99999999")
+        assert (() if is_successful(later) else later.failure().reasons) == reasons
+
 
 class TestCurrencies:
     """FX: whole base units, at least the venue's minimum unless odd lots are named."""
@@ -200,6 +222,19 @@ class TestUnknown:
         assert sized(signal(pair="AAPL", entry="190.255", stop="187", target="196")).failure().reasons == (
             Reason.PRICE_OFF_GRID,
         )
+
+    def test_what_waiting_may_mend_is_waited_for(self) -> None:
+        """Equity and rate may still be told. The grid, the lot and the least quantity stay what they are: an intent
+        that breaks one of these never gets a size, and its proposer hears so at once."""
+        off_grid = signal(pair="AAPL", entry="190.255", stop="187", target="196")
+        never = (
+            sized(off_grid),
+            sized(evolve(STOCK, quantity=Quantity(D("100.5")))),
+            sized(signal(), EURUSD, equity="100"),
+        )
+        assert [LASTING.isdisjoint(each.failure().reasons) for each in never] == [False, False, False]
+        later = (sized(STOCK, equity=None), sized(STOCK, rate=None))
+        assert [LASTING.isdisjoint(each.failure().reasons) for each in later] == [True, True]
 
     def test_a_stop_at_the_entry_is_our_bug(self) -> None:
         """No canonical signal has one: its geometry was judged where it was read."""
