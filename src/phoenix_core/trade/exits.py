@@ -332,8 +332,7 @@ def close_plan(
     one = len(groups) == 1 and all(order.echo is None or order.echo_group in groups for order in stake.pair)
     if not groups or (shares_group and one):
         return Success(ClosePlan(Step.SEND, quantity, stake.pair[0].group if groups else "", rest))
-    step = None if part is None else _shrinking(stake, part, now)
-    if part is not None and step is not None:
+    if part is not None and (step := _shrinking(stake, part, now)) is not None:
         keeps = Quantity(ARITHMETIC.subtract(stake.held, part.quantity))
         return Success(ClosePlan(step, quantity, cancels=rest, keeps=keeps))
     unasked = tuple(order.ref for order in stake.pair if not order.is_asked_to_end(since))

@@ -279,9 +279,7 @@ def _answered(known: Known) -> Known:
     asked, echo = known.frames[-1], known.echo
     first = asked.revision == 1 and (known.acknowledged or known.end is not None)
     answered = first or (echo is not None and _same_terms(echo, asked.line))
-    if answered and (not known.answered or len(known.frames) > 1):
-        return evolve(known, frames=(asked,), answered=True)
-    return known
+    return evolve(known, frames=(asked,), answered=True) if answered else known
 
 
 def _as_it_stands(known: Known) -> Known:

@@ -16,6 +16,7 @@ from phoenix_core.orders import Frame, Line, exit_ref, group_of
 from phoenix_core.refusals import Reason, Refusal, refusal
 from phoenix_core.trade.births import adopted
 from phoenix_core.trade.exits import (
+    ENDS_FOR,
     HOLDINGS_LAG,
     PROTECTION_ENDS_WITHIN,
     SHRINKS_WITHIN,
@@ -87,6 +88,14 @@ def sold(log: Log, size: int, ref: str = STOP_REF, role: Role = Role.STOP, name:
     """An execution of an exit."""
     side = log.position.side.other
     fill(log, execution(executed(f"{name}.01", size, ref=ref, side=side), Answer.NEW, log.position.position_id, role))
+
+
+def by_hand(log: Log, size: int, role: Role, ref: str = "") -> None:
+    """What a human stated from the broker's papers: of one order, or of none that anybody could name."""
+    side = log.position.side.other if role.is_exit else log.position.side
+    name = f"H{len(log.beads)}.01"
+    at = (log.position.position_id, ref, role, "EURUSD", side, quantity(size), price("1.09"), log.now)
+    fill(log, stated(name, *at))
 
 
 def tell(
@@ -458,6 +467,23 @@ class TestX4:
         sold(log, 1, TARGET_REF, Role.TARGET, "Y")
         assert log.stake.unbooked() == 0 and self.sizes(log, 6, None, role=Role.STOP)
 
+        entry = held(filled=4)
+        tell(entry, REF, filled=9)
+        assert entry.stake.unbooked() == 0
+
+    def test_what_a_human_stated_is_told(self) -> None:
+        """The stop says that 6 left. Four that a human stated of no order are of these six; four stated of the stop
+        itself are counted once; what was stated of the entry has nothing to do with what left."""
+        log = held(filled=9)
+        tell(log, STOP_REF, filled=6)
+        named, entered = log.twin(), log.twin()
+        by_hand(log, 4, Role.CLOSE)
+        assert log.stake.held == 5 and log.stake.unbooked() == 2
+        by_hand(named, 4, Role.STOP, STOP_REF)
+        assert named.stake.held == 5 and named.stake.unbooked() == 2
+        by_hand(entered, 1, Role.ENTRY)
+        assert entered.stake.held == 10 and entered.stake.unbooked() == 6
+
     def test_no_exit_stands_beside_others_for_what_one_says_that_it_sold(self) -> None:
         """A close of a part said that it is filled; another one beside the pair would be one too many (X1), until the
         execution is told, or a picture of well after it showed that all is held."""
@@ -473,14 +499,6 @@ class TestX4:
         no = x1_refusal(log.stake, (second,))
         assert no is not None and no.reasons == (Reason.EXIT_TOO_LARGE,)
         assert x1_refusal(log.stake, (second,), ended + HOLDINGS_LAG) is None
-
-    def test_an_order_that_is_full_executed_all_of_it(self) -> None:
-        """A completed order says no quantity. As the broker had it last, or as it was asked for."""
-        log = held()
-        stop = log.order(STOP_REF)
-        assert evolve(stop, end=End.FILLED).told == 10 and evolve(stop, end=End.FILLED, filled=quantity(4)).told == 4
-        assert evolve(stop, end=End.FILLED, echo=evolve(stop.line, quantity=quantity(7))).told == 7
-        assert evolve(stop, end=End.FILLED, echo=None).told == 10 and evolve(stop, end=End.CANCELLED).told == 0
 
     def test_a_picture_of_well_after_it_says_what_an_order_left_behind(self) -> None:
         """Of one that works nobody can tell; of one that ended, a picture knows two seconds later, and not before."""
@@ -621,6 +639,15 @@ class TestThePicture:
         log.wait(SECOND)
         assert pictured(log.stake, picture(log, 7), 1) == 7
 
+    def test_what_a_human_stated_was_there_before(self) -> None:
+        """Written down after the picture, and no execution since: what the picture shows is not changed by it."""
+        log = submitted()
+        bought(log, 4)
+        log.wait(SECOND)
+        shot = picture(log, 10)
+        by_hand(log, 6, Role.ENTRY, REF)
+        assert log.stake.held == pictured(log.stake, shot, 1) == 10
+
     def test_a_short_position_is_held_the_other_way(self) -> None:
         """Minus ten shown is ten held by a seller, and ten shown is minus ten."""
         log = held(side=Side.SELL)
@@ -756,6 +783,15 @@ class TestAClose:
         tell(log, TARGET_REF, B.CANCELLED)
         assert ended_late(log.stake)
 
+    def test_only_protection_that_was_asked_to_end_is_late(self) -> None:
+        """An entry that took its time over its end kept no close waiting; for what ended by itself nobody waited."""
+        log = held(filled=4)
+        tell(log, STOP_REF, B.CANCELLED)
+        log.append(order_bead(log.order(REF), E.CANCEL_REQUESTED))
+        log.wait(PROTECTION_ENDS_WITHIN)
+        tell(log, REF, B.CANCELLED, 4)
+        assert not ended_late(log.stake)
+
     def test_else_the_protection_ends_first(self) -> None:
         """Asked, awaited, confirmed; only then is anything sent, and only what is left by then."""
         log = held()
@@ -859,10 +895,18 @@ class TestAClose:
         plan = close_plan(log.stake, False, log.moment, part).unwrap()
         assert plan == ClosePlan(Step.CANCEL_FIRST, quantity(10), cancels=(STOP_REF, TARGET_REF))
 
-    @pytest.mark.parametrize("why", ["all", "more", "native", "twice", "ending"])
+    @pytest.mark.parametrize("why", ["all", "more", "native", "half native", "twice", "ending", "refused"])
     def test_what_cannot_shrink_ends_first(self, why: str) -> None:
-        """All of it; a native pair whose entry may still fill; more than a pair; what is asked to end."""
-        log = held(filled=4) if why == "native" else held()
+        """All of it; a native pair, or one of it, whose entry may still fill by one unit; more than a pair; what is
+        asked to end; an order of which the broker refused another size before."""
+        log = held(filled=9) if "native" in why else held()
+        if why == "half native":
+            tell(log, TARGET_REF, B.CANCELLED)
+            record(log, frame(exit_ref(REF, Role.TARGET, 2), exit_lines(9)[1]), mandate=MANDATE)
+            tell(log, exit_ref(REF, Role.TARGET, 2), size=9)
+        if why == "refused":
+            for ref in record(log, resized(log.order(STOP_REF), quantity(9)), mandate=MANDATE):
+                log.append(order_bead(log.order(ref), E.CHANGE_REFUSED))
         if why == "twice":
             record(log, frame(exit_ref(REF, Role.STOP, 2), exit_lines()[0]), mandate=MANDATE)
         if why == "ending":
@@ -870,6 +914,49 @@ class TestAClose:
         size = {"all": 10, "more": 11, "native": 3}.get(why, 4)
         plan = close_plan(log.stake, False, log.moment, a_part(log, size)).unwrap()
         assert plan.step is Step.CANCEL_FIRST
+
+    def test_of_all_but_one_unit_the_protection_of_that_one_stands(self) -> None:
+        """The least that a part leaves is one, and one is protected."""
+        log = held()
+        plan = close_plan(log.stake, False, log.moment, a_part(log, 9)).unwrap()
+        assert plan == ClosePlan(Step.SHRINK_FIRST, quantity(10), keeps=quantity(1))
+
+    def test_protection_of_its_own_shrinks_while_the_entry_may_fill(self) -> None:
+        """Only a native child keeps its parent's size: what was placed again hangs on nothing."""
+        log = held(filled=4)
+        for ref in (STOP_REF, TARGET_REF):
+            tell(log, ref, B.CANCELLED)
+        lines = zip((Role.STOP, Role.TARGET), exit_lines(4), strict=True)
+        for each in record(log, *(frame(exit_ref(REF, role, 2), line) for role, line in lines), mandate=MANDATE):
+            tell(log, each, size=4)
+        plan = close_plan(log.stake, False, log.moment, a_part(log, 1)).unwrap()
+        assert plan == ClosePlan(Step.SHRINK_FIRST, quantity(4), cancels=(REF,), keeps=quantity(3))
+
+    def test_both_have_to_be_small_enough(self) -> None:
+        """A stop that makes room is not enough while the target may still execute all: it is asked for its size; and
+        once a size was asked for since the command, and did not leave, for none again."""
+        log = held()
+        record(log, resized(log.order(STOP_REF), quantity(6)), mandate=MANDATE)
+        tell(log, STOP_REF, size=6)
+        part = a_part(log, 4)
+        assert close_plan(log.stake, False, log.moment, part).unwrap().step is Step.SHRINK_FIRST
+        (frame_of_target,) = sized(log.stake, quantity(6))
+        (ref,) = record(log, frame_of_target, mandate=MANDATE)
+        log.append(order_bead(log.order(ref), E.DROPPED))
+        plan = close_plan(log.stake, False, log.moment, part).unwrap()
+        assert plan == ClosePlan(Step.CANCEL_FIRST, quantity(10), cancels=(STOP_REF, TARGET_REF))
+
+    def test_the_first_size_without_an_answer_counts(self) -> None:
+        """Of two that were asked for one after the other the older one's time is over first, and that is enough."""
+        log = held()
+        part = a_part(log, 4)
+        record(log, resized(log.order(STOP_REF), quantity(6)), mandate=MANDATE)
+        asked = log.moment
+        log.wait(SECOND)
+        record(log, resized(log.order(TARGET_REF), quantity(6)), mandate=MANDATE)
+        last = asked.plus(SHRINKS_WITHIN - timedelta(microseconds=1))
+        assert close_plan(log.stake, False, last, part).unwrap().step is Step.WAIT
+        assert close_plan(log.stake, False, asked.plus(SHRINKS_WITHIN), part).unwrap().step is Step.CANCEL_FIRST
 
     @pytest.mark.parametrize("gone", [STOP_REF, TARGET_REF])
     def test_the_one_that_is_left_of_a_pair_shrinks_for_a_part(self, gone: str) -> None:
@@ -979,8 +1066,10 @@ def test_what_never_filled_has_no_time_exit() -> None:
 
 
 def test_the_limits_are_as_decided() -> None:
-    """A signed exit lives 60 s, a wall clock may step back 2 s, protection has 3 s to end."""
+    """A signed exit lives 60 s, a wall clock may step back 2 s, protection has 3 s to end, and a signature that has no
+    such 3 s left does not ask for that; a new size has a second and a half; holdings lag by 2 s at most."""
     assert (SIGNED_FOR, WALL_BACK_MAX, PROTECTION_ENDS_WITHIN) == (60 * SECOND, 2 * SECOND, 3 * SECOND)
+    assert (ENDS_FOR, SHRINKS_WITHIN, HOLDINGS_LAG) == (57 * SECOND, 1.5 * SECOND, 2 * SECOND)
 
 
 def test_a_stake_is_what_the_slices_have() -> None:

@@ -213,7 +213,8 @@ def test_of_two_orders_under_one_reference_each_ends_for_itself(order_of_ends: t
     assert news(one, order_said(REF, B.CANCELLED, perm_id=first)) == ()
     assert news(one, order_said(REF, perm_id=last)) == ()
     for perm_id in (last, 0):
-        assert after(one, order_said(REF, B.CANCELLED, perm_id=perm_id)).end is End.CANCELLED
+        over_both = after(one, order_said(REF, B.CANCELLED, perm_id=perm_id))
+        assert (over_both.end, over_both.over_ids) == (End.CANCELLED, (first,))
 
 
 @shows("F20")
@@ -454,7 +455,7 @@ def test_what_is_recorded() -> None:
         assert (order.standing, order.revision, order.group) == (Standing.RECORDED, 1, group_of(REF, 1))
         assert (order.mandate, order.recorded_seq) == (f"evidence:{EVIDENCE}", 0)
         assert (order.sent, order.acknowledged, order.answered, order.end) == (None, False, False, None)
-        assert (order.order_id, order.session, order.perm_ids, order.code) == (0, 0, (), 0)
+        assert (order.order_id, order.session, order.asked_in, order.perm_ids, order.code) == (0, 0, 0, (), 0)
         assert (order.cancel_requested, order.cancel_sent_at, order.cancel_refused) == (None, None, False)
         assert (order.filled, order.echo, order.echo_group, order.reason, order.message) == (
             quantity(0),
@@ -715,6 +716,16 @@ class TestAChange:
         assert (stop.revision, stop.line.quantity, stop.answered) == (3, quantity(8), True)
         assert len(stop.frames) == 1
 
+    def test_an_end_in_another_session_tells_no_size(self) -> None:
+        """What has ended stands in none: of a change without an answer both sizes stay written down."""
+        log = tell(submitted(), order_said(STOP_REF, echo=exit_lines()[0], group="77"))
+        log.append(evolve(revision(log, STOP_REF, 4), session=1))
+        ended = order_said(STOP_REF, B.CANCELLED, echo=exit_lines(0)[0], group="77", completed=True)
+        tell(log, evolve(ended, session=2))
+        stop = log.order(STOP_REF)
+        assert (stop.end, stop.answered, stop.rest) == (End.CANCELLED, False, Decimal(0))
+        assert [each.line.quantity for each in stop.frames] == [10, 4]
+
     def test_an_order_of_which_no_change_was_recorded_waits_for_no_answer(self) -> None:
         """A first revision is answered by any word, of whichever session."""
         assert not is_later_word(evolve(sent(), asked_in=1), 2)
@@ -774,6 +785,17 @@ def test_rest_and_end() -> None:
         Decimal(0),
     )
     assert after(known, order_said(REF, B.CANCELLED, 4)).rest == 0
+
+
+def test_an_order_that_is_full_executed_all_of_it() -> None:
+    """A completed order says no quantity: as the broker had it last, or as it was asked for. Where one is said, and of
+    what works or was cancelled, it is the one that is said."""
+    stop = submitted().order(STOP_REF)
+    full, shown = evolve(stop, end=End.FILLED), evolve(stop.line, quantity=quantity(7))
+    assert (full.echo, full.told, evolve(full, echo=shown).told) == (None, quantity(10), quantity(7))
+    assert [evolve(full, filled=quantity(said)).told for said in (1, 4)] == [1, 4]
+    assert [evolve(stop, end=end, echo=shown).told for end in (None, End.CANCELLED)] == [0, 0]
+    assert evolve(stop, end=End.CANCELLED, filled=quantity(4), echo=shown).told == 4
 
 
 @shows("F18")
