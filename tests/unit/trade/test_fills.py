@@ -397,6 +397,20 @@ def test_a_statement_gives_way_only_to_its_own_order() -> None:
     assert dict(log.fills.executed(HERE)) == {REF: 14, STOP_REF: 7}
 
 
+def test_only_what_was_stated_without_an_id_gives_way() -> None:
+    """What a human stated under the broker's own id is that execution, and none that comes later; and an execution that
+    the broker told stays, whatever its id begins with."""
+    log = Told()
+    log.record(word("X.01", 4))
+    log.tell(executed("Y.01", 3))
+    assert log.totals.entered == 7
+    log.tell(executed("stated.9.01", 2))
+    log.tell(executed("Z.01", 1))
+    assert log.totals.entered == 10
+    log.tell(executed("X.02", 5))
+    assert log.totals.entered == 11
+
+
 def test_two_statements_add_up() -> None:
     """A statement replaces no other; only its own later revision replaces it."""
     log = Told()
@@ -429,6 +443,17 @@ def test_an_execution_of_no_order_of_ours_is_known_again() -> None:
     log.record(evolve(word("M.01", 4), ref=None))
     assert log.totals.entered == 4
     assert log.fills.answer(executed("M.01", 4, ref="")) is Answer.KNOWN
+
+
+def test_a_correction_that_came_after_the_end_is_known() -> None:
+    """It is booked as nobody's, beside what it corrects: the higher of the two revisions is the one that is known,
+    whichever of the two books has it."""
+    log = told(executed("A.01", 4))
+    log.record(execution(executed("A.02", 3), Answer.CORRECTION, None, Role.ENTRY))
+    answers = [log.fills.answer(executed(f"A.0{n}", 3)) for n in (1, 2, 3)]
+    assert answers == [Answer.KNOWN, Answer.KNOWN, Answer.CORRECTION]
+    log.record(execution(executed("A.03", 3), Answer.CORRECTION, HERE, Role.ENTRY))
+    assert log.fills.answer(executed("A.03", 3)) is Answer.KNOWN
 
 
 def test_strays_are_let_go_oldest_first() -> None:
