@@ -99,7 +99,6 @@ class Finding:
 # These are contradictions in what the broker says, or broken promises; no fact on its way can explain them.
 _AT_ONCE: Final = frozenset({Cause.TWO_PERM_IDS, Cause.OVERFILL, Cause.UNRESOLVED_REFERENCE})
 _HOLDING: Final = frozenset({Cause.COUNT, Cause.SIZE, Cause.SIGN, Cause.FOREIGN_HOLDING})
-_VIRTUAL: Final = _HOLDING | {Cause.ORPHAN_EXIT}
 
 
 def compare(
@@ -166,15 +165,13 @@ def next_look(since: datetime, looks: int) -> datetime:
 
 
 def _changed(before: Snapshot, snapshot: Snapshot) -> Iterator[str]:
-    """Symbols and references of all rows that are not, place by place, the rows of the earlier picture."""
+    """Symbols of holdings and references of orders that are not, place by place, those of the earlier picture."""
     for old, new in zip_longest(before.positions, snapshot.positions):
         if old is not new and old != new:
             yield from (held.symbol for held in (old, new) if held is not None)
     for was, said in zip_longest(before.orders, snapshot.orders):
         if was is not said and was != said:
-            for order in (was, said):
-                if order is not None:
-                    yield from (order.ref, *(() if order.instrument is None else (order.instrument,)))
+            yield from (order.ref for order in (was, said) if order is not None)
 
 
 def _judged(
@@ -188,7 +185,7 @@ def _judged(
             standing.append(divergence)
             continue
         moving = _in_motion(book, snapshot, divergence)
-        virtual = divergence.cause in _VIRTUAL and divergence.subject in book.cash
+        virtual = divergence.subject in book.cash  # its holding, or its exits beside that: nothing else has its name
         if not (moving or virtual or divergence.identity in suspects):
             standing.append(divergence)
             continue
@@ -299,7 +296,7 @@ def _order(row: OrderRow, said: OrderSaid) -> Iterator[Divergence]:
         ours, theirs = {"filled": plain(row.filled)}, {"filled": plain(said.filled)}
         yield Divergence(Cause.FILLS, row.ref, ours, theirs, row.symbol, (row.ref,))
     standing = _standing(said.status)
-    if standing and standing != (_standing(row.status) or "unacknowledged"):
+    if standing and standing != _standing(row.status):
         mine, word = {"status": row.status.value}, {"status": said.status.value}
         yield Divergence(Cause.ORDER_STATUS, row.ref, mine, word, row.symbol, (row.ref,))
 

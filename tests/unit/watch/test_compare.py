@@ -17,7 +17,7 @@ from phoenix_core.facts import BrokerStatus, Held, Snapshot
 from phoenix_core.orders import entry_ref, exit_ref
 from phoenix_core.values import Money, OrderRef, Quantity, Role, Severity, Side
 from phoenix_core.watch import compare as compare_module
-from phoenix_core.watch.compare import Agreement, Book, Finding, Made, compare, next_look, why_unknown
+from phoenix_core.watch.compare import Agreement, Book, Finding, Made, OrderRow, compare, next_look, why_unknown
 from phoenix_core.watch.drift import Cause, Divergence, Drifts, news
 from tests.showing import shows
 from tests.unit.watch.made import (
@@ -42,6 +42,7 @@ FOREIGN: Final = OrderRef("")
 OTHER: Final = entry_ref(b"another statement")
 SYMBOLS: Final = ("AAPL", "EURUSD", "MSFT", "TSLA")
 PAIRS: Final = frozenset({"EURUSD"})
+SENT: Final = BrokerStatus.SUBMITTED
 
 
 def found(finding: Finding) -> list[tuple[Cause, str]]:
@@ -191,7 +192,7 @@ class TestOrders:
         """A drift, and named among the absent; where its instrument's holding differs too, absence proves nothing."""
         finding = once(book(row(ENTRY)), snapshot())
         assert found(finding) == [(Cause.ORDER_MISSING, ENTRY)]
-        assert finding.absent == (ENTRY,)
+        assert (finding.absent, finding.unexplained) == ((ENTRY,), ())
         assert only(finding).phoenix == {"status": "SUBMITTED", "filled": "0"}
         assert only(finding).broker == {"status": "absent"}
         left = once(book(row(ENTRY)), snapshot(positions=held(AAPL=1)))
@@ -224,7 +225,8 @@ class TestOrders:
         one = only(once(book(), theirs))
         assert (one.cause, one.subject, one.severity) == (Cause.UNRESOLVED_REFERENCE, OTHER, Severity.CRITICAL)
         executed_only = only(once(book(), snapshot(executions=(executed(OTHER), executed("theirs")))))
-        assert (executed_only.cause, executed_only.instrument) == (Cause.UNRESOLVED_REFERENCE, "AAPL")
+        assert (executed_only.cause, executed_only.subject) == (Cause.UNRESOLVED_REFERENCE, OTHER)
+        assert executed_only.instrument == "AAPL"
         known = snapshot(executions=(executed(OTHER), executed(ENTRY)), positions=())
         resolved = once(book(row(ENTRY), ended=frozenset({OTHER})), known)
         assert (found(resolved), resolved.absent) == ([(Cause.ORDER_MISSING, ENTRY)], (ENTRY,))
@@ -238,6 +240,9 @@ class TestOrders:
         assert (only(moved).cause, only(moved).phoenix) == (Cause.TWO_PERM_IDS, {"perm_id": "5"})
         unknown = once(book(), snapshot(said(OTHER, perm_id=7), said(OTHER, perm_id=9)))
         assert found(unknown) == [(Cause.TWO_PERM_IDS, OTHER), (Cause.UNRESOLVED_REFERENCE, OTHER)]
+        assert unknown.found[0].phoenix == {"perm_id": "0"}
+        mute = [evolve(said(ENTRY, perm_id=n), echo=None) for n in (7, 9)]
+        assert only(once(book(row(ENTRY)), snapshot(*mute))).instrument == "AAPL"
         assert once(book(row(ENTRY, perm_id=7)), snapshot(said(ENTRY, perm_id=0))).agreement is Agreement.AGREES
 
     @shows("F50")
@@ -262,6 +267,8 @@ class TestOrders:
         assert found(once(book(ended=ended), snapshot(said(ENTRY)))) == [(Cause.FACT_AFTER_END, ENTRY)]
         over = (said(ENTRY, BrokerStatus.CANCELLED), evolve(said(ENTRY), completed=True))
         assert once(book(ended=ended), snapshot(*over)).agreement is Agreement.AGREES
+        one = only(once(book(ended=ended), snapshot(*over, said(ENTRY))))
+        assert (one.cause, one.broker) == (Cause.FACT_AFTER_END, {"status": "SUBMITTED"})
 
     @pytest.mark.parametrize("status", [s for s in BrokerStatus if s.value not in ("FILLED", "CANCELLED")])
     @shows("L4", "F50", "I10")
@@ -282,6 +289,12 @@ class TestOrders:
         """A word that carries no terms is held against the row that we know."""
         bare = evolve(said(OTHER), echo=None)
         assert only(once(book(), snapshot(bare))).instrument is None
+        assert only(once(book(), snapshot(bare, said(OTHER)))).instrument == "AAPL"
+
+    def test_a_row_of_which_no_permanent_id_is_known(self) -> None:
+        """Left unsaid, there is none: whichever the broker names is the first."""
+        mine = OrderRow(ENTRY, "AAPL", Role.ENTRY, Side.BUY, Quantity(Decimal(100)), Quantity(Decimal(0)), SENT)
+        assert once(book(mine), snapshot(said(ENTRY, perm_id=7))).agreement is Agreement.AGREES
 
 
 class TestOrphans:
@@ -310,7 +323,7 @@ class TestOrphans:
         if orphaned:
             one = only(finding)
             assert one.severity is Severity.CRITICAL
-            assert one.refs == (STOP, TARGET)
+            assert (one.refs, finding.unexplained) == ((STOP, TARGET), ())
             assert one.broker["exits"] == "100"
             assert one.broker["allowed"] == str(max(position, 0) + rest)
 
@@ -379,7 +392,9 @@ class TestOrphans:
 
     def test_exit_of_unknown_terms_is_not_guessed(self) -> None:
         """Without terms and without a row its side is unknown: the unresolved reference says it all; with a row, its
-        terms count."""
+        terms count. The broker's own terms are enough, whether or not the log knows the order."""
+        unknown = [(Cause.ORPHAN_EXIT, "AAPL"), (Cause.UNRESOLVED_REFERENCE, STOP)]
+        assert found(once(book(), snapshot(said(STOP)))) == unknown
         bare = evolve(said(STOP), echo=None)
         assert found(once(book(), snapshot(bare))) == [(Cause.UNRESOLVED_REFERENCE, STOP)]
         assert found(once(book(row(STOP)), snapshot(bare))) == [(Cause.ORPHAN_EXIT, "AAPL")]
@@ -472,6 +487,13 @@ class TestMotion:
         mine = book(row(STOP), touched={STOP: 99})
         assert once(mine, snapshot(said(STOP))).agreement is Agreement.MOVING
         assert once(book(row(STOP), touched={STOP: 99}), snapshot()).agreement is Agreement.MOVING
+
+    def test_nothing_moves_because_something_else_does(self) -> None:
+        """A touch of another instrument, or of an order that is not the one that differs, keeps nothing back."""
+        busy = {"MSFT": 99.0, str(ENTRY): 99.0}
+        assert found(once(book(holdings={"AAPL": 1}, touched=busy), snapshot())) == [(Cause.COUNT, "AAPL")]
+        missing = once(book(row(STOP), touched=busy), snapshot())
+        assert (missing.agreement, missing.absent) == (Agreement.DIFFERS, (STOP,))
 
     def test_suspect_needs_two_quiet_pictures(self) -> None:
         """Moving, quiet, quiet: a drift; touched again in between, it starts over; explained, it is forgotten."""
@@ -642,13 +664,32 @@ class TestDirtyRows:
         fell = compare(hanging, snapshot(ended, said(STOP)), {}, snapshot(parent, said(STOP)))
         assert (Cause.ORPHAN_EXIT, "AAPL") in found(fell)
 
+    def test_an_exit_that_stood_still_is_an_orphan_once_less_is_held(self) -> None:
+        """Nothing of the exit changed; what it would close did, at the broker and in the book alike."""
+        before = snapshot(said(STOP), positions=held(AAPL=100))
+        after = snapshot(said(STOP), positions=held(AAPL=60))
+        mine = book(row(STOP), holdings={"AAPL": 60})
+        assert found(compare(mine, after, {}, before, ("AAPL",))) == [(Cause.ORPHAN_EXIT, "AAPL")]
+        assert found(compare(mine, after, {}, before)) == [(Cause.ORPHAN_EXIT, "AAPL")]
+
+    def test_a_row_that_stood_still_hides_none_behind_it(self) -> None:
+        """Of two orders, and of the exits of two instruments, the first changed in nothing."""
+        other = exit_ref(OTHER, Role.STOP, 1)
+        holding = held(MSFT=100, AAPL=100)
+        before = snapshot(said(STOP, symbol="MSFT"), said(other), positions=holding)
+        after = snapshot(said(STOP, symbol="MSFT"), said(other, quantity=101, filled=1), positions=holding)
+        mine = book(row(STOP, symbol="MSFT"), row(other, quantity=101), holdings={"MSFT": 100, "AAPL": 100})
+        assert found(compare(mine, after, {}, before)) == [(Cause.FILLS, other)]
+        more = snapshot(said(STOP, symbol="MSFT"), said(other, quantity=101), positions=holding)
+        assert found(compare(mine, more, {}, before)) == [(Cause.ORPHAN_EXIT, "AAPL")]
+
     def test_untouched_rows_are_not_looked_at(self) -> None:
         """What stood still since it agreed is not compared: the proof that the fast path is one."""
-        picture = snapshot(said(ENTRY), said(STOP), positions=held(AAPL=5, MSFT=7))
+        picture, before = (snapshot(said(ENTRY), said(STOP), positions=held(AAPL=5, MSFT=7)) for _ in range(2))
         elsewhere = book(row(ENTRY, filled=9), row(STOP), holdings={"AAPL": 4, "MSFT": 7})
         assert once(elsewhere, picture).found != ()
-        assert compare(elsewhere, picture, {}, picture).agreement is Agreement.AGREES
-        assert found(compare(elsewhere, picture, {}, picture, ("AAPL",))) != []
+        assert compare(elsewhere, picture, {}, before).agreement is Agreement.AGREES
+        assert found(compare(elsewhere, picture, {}, before, ("AAPL",))) != []
 
     def test_hundred_thousand_positions_stay_cheap(self) -> None:
         """Over 100,000 holdings one touched row costs a small part of a full run, and a full run well under 5 s."""
@@ -670,4 +711,4 @@ def test_account_is_part_of_the_book() -> None:
     """The builders of these tests speak of one account: a guard against tests that compare nothing."""
     assert book().account == ACCOUNT == snapshot().account
     assert at(0) == NOON
-    assert compare_module.QUIET_NEEDED == 2
+    assert (compare_module.QUIET_NEEDED, compare_module.UNKNOWN_MAX) == (2, 3)
