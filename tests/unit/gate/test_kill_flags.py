@@ -26,6 +26,7 @@ from phoenix_core.gate.kill_flags import (
     scope_of,
     strategy_scope,
 )
+from phoenix_core.records import of_json, to_json
 from phoenix_core.refusals import Reason, Refusal
 from phoenix_core.values import BadInput, Moment, Regime
 from tests.showing import shows
@@ -332,6 +333,12 @@ class TestLowered:
         one, other = (raised(name, KillKind.DRIFT, "desk", "d") for name in ("k1", "k2"))
         flags = self.lowered((one, MINUTE), (other, 0 * MINUTE))
         assert [(name, low.flag.flag) for name, low in flags.answered.items()] == [("d", "k2")]
+
+    def test_a_flag_that_names_no_drift_is_kept_as_well(self) -> None:
+        """Under no name, which a snapshot can say and gives back."""
+        flags = self.lowered((raised("k1", KillKind.DRIFT, "desk"), MINUTE))
+        assert [(name, low.flag.flag) for name, low in flags.answered.items()] == [("", "k1")]
+        assert of_json(KillFlags, to_json(flags)) == flags
 
     @pytest.mark.parametrize("kind", KillKind)
     def test_what_is_up_again_is_kept_no_more(self, kind: KillKind) -> None:
