@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from hashlib import sha256
 from itertools import product
 from typing import Final
 
@@ -38,6 +40,7 @@ from phoenix_core.gate.approvals import (
     judge_decision,
     judge_operator,
     judge_statement,
+    odd_key,
     signed_of,
 )
 from phoenix_core.gate.screen import Live
@@ -494,6 +497,15 @@ class TestReplay:
         assert reasons(checked(case, key=ALICE_TOO).judged(approvals)) == (Reason.STATEMENT_REPLAYED,)
         assert reasons(framed(case, session="aa" * 16).judged(approvals)) == ()
 
+    def test_a_row_that_says_the_same_again_is_marked(self) -> None:
+        """No command leaves one: somebody wrote it into the log past every rule. The first one is not its copy."""
+        approvals, case = a_desk(), evolve(HONEST, says=ValidatePaper("1", "r"))
+        approvals.fold(case.bead(SIZE))
+        approvals.fold(framed(case, session="aa" * 16).bead(SIZE + 1))
+        assert approvals.replayed == []
+        approvals.fold(case.bead(SIZE + 2))
+        assert approvals.replayed == [SIZE + 2]
+
     def test_a_forgotten_nonce_does_not_come_back(self) -> None:
         """Nonces are kept for the last 256 signatures; whatever co-signs an older history is a replay by that alone."""
         approvals = a_desk()
@@ -571,6 +583,12 @@ class TestAgain:
         elsewhere = (Reason.SIGNATURE_WRONG, Reason.SAME_PERSON_TWICE, Reason.DECIDED_ALREADY)
         assert reasons(known(case, recorded=SIZE + 1).judged(approvals)) == elsewhere
 
+    def test_what_the_desk_forgot_is_read_in_its_place(self) -> None:
+        """It remembers the last decisions only; an older one is no other than the log has for whoever looked there."""
+        case = known(HONEST, size=SIZE + 300, recorded=SIZE)
+        assert reasons(case.judged(a_desk())) == (Reason.SIGNATURE_WRONG,)
+        assert reasons(known(case, remembered=False).judged(a_desk())) == ()
+
     def test_a_key_counts_as_of_then(self) -> None:
         """Revoked after the decision it still counts for it, and for nothing new."""
         approvals, case = self.recorded()
@@ -636,6 +654,14 @@ class TestCommands:
         assert approvals.validated == {"1.2.3": SIZE}
 
 
+def public_key(kind: str, assurance: str) -> Enrol:
+    """The enrolment of a key of this kind, as a public key file spells it."""
+    parts = (kind.encode(), b"k" * 32, b"ssh:")
+    blob = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
+    fingerprint = "SHA256:" + b64encode(sha256(blob).digest()).decode().rstrip("=")
+    return Enrol(fingerprint, f"{kind} {b64encode(blob).decode()}", "carol", assurance)
+
+
 class TestKeys:
     """Keys come by a key that was there before, and go for good."""
 
@@ -663,7 +689,35 @@ class TestKeys:
         approvals.fold(bead(15, Operator(OperatorEvent.REVOKED, ALICE, "", "alice", "hardware")))
         assert reasons(HONEST.judged(approvals)) == (Reason.KEY_REVOKED,)
         assert reasons(checked(HONEST, key=ALICE_TOO).judged(approvals)) == ()
-        assert approvals.keys[ALICE] == Key(ALICE, f"public of {ALICE}", "alice", "hardware", 1, revoked=15)
+        once = Key(ALICE, f"public of {ALICE}", "alice", "hardware", 1, revoked=15)
+        assert approvals.keys[ALICE] == once
+        approvals.fold(bead(18, Operator(OperatorEvent.REVOKED, ALICE, "", "alice", "hardware")))
+        assert approvals.keys[ALICE] == once, "said again it went no later"
+
+    @pytest.mark.parametrize(
+        ("kind", "assurance"), [("ssh-ed25519", "software"), ("sk-ssh-ed25519@openssh.com", "hardware")]
+    )
+    def test_what_is_enrolled_is_one_key(self, kind: str, assurance: str) -> None:
+        """Fingerprint, assurance and kind are those of the public key that people compare, in its one spelling."""
+        own = public_key(kind, assurance)
+        other = public_key("ssh-ed25519" if assurance == "hardware" else "sk-ssh-ed25519@openssh.com", "software")
+        assert odd_key(own) is None
+        text = own.public.partition(" ")[2]
+        assert text.endswith("=") and not text.endswith("==")
+        loose = text[:-2] + chr(ord(text[-2]) + 1) + "="  # the last letter has bits that no byte needs
+        for odd in (
+            evolve(own, key=MALLORY),
+            evolve(own, key=other.key),
+            evolve(own, assurance="software" if assurance == "hardware" else "hardware"),
+            evolve(own, public=f"{kind} {other.public.partition(' ')[2]}", key=other.key),
+            evolve(own, public=f"ssh-rsa {text}"),
+            evolve(own, public=f"{kind} {loose}"),
+            evolve(own, public=f"{kind} {text} alice@desk"),
+            evolve(own, public=f"{kind} not base64"),
+            evolve(own, public=kind),
+        ):
+            no = odd_key(odd)
+            assert no is not None and no.reasons == (Reason.STATEMENT_MALFORMED,)
 
     def test_who_may_come_and_who_may_go(self) -> None:
         """A known key does not come again, a stranger does not go, and nobody goes twice or comes back."""
