@@ -43,7 +43,6 @@ from phoenix_core.trade.exits import (
     x4_refusal,
 )
 from phoenix_core.trade.fills import Answer, execution, stated
-from phoenix_core.trade.order_life import End
 from phoenix_core.trade.order_words import news
 from phoenix_core.trade.protection import makes_way, resized, sized
 from phoenix_core.values import WALL_BACK_MAX, Moment, OrderType, Role, SecType, Side, Tif
