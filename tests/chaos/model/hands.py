@@ -1,9 +1,10 @@
 """The seventh walk: somebody trades past the desk, in the instrument that it holds, and answers what it tells.
 
-Two lots are held and protected. A hand sells or buys a lot in the broker's own window, once or twice; stop and target
-execute, and say so before, after or without their executions. Whole pictures show what is held. A human states from
-the broker's papers what the hand did, acknowledges the difference, gives what was bought an owner, has orphans
-cancelled, protection placed again, closes one position or all, in whole or in part; and signs some of it twice.
+Two lots are held and protected, or one, while the entry may fill another. A hand sells or buys a lot in the broker's
+own window, once or twice; stop and target execute, and say so before, after or without their executions; another
+session begins. Whole pictures show what is held. A human states from the broker's papers what the hand did,
+acknowledges the difference, gives what was bought an owner, has orphans cancelled, protection placed again, closes one
+position or all, in whole or in part; and signs some of it twice.
 
 No rule of the desk is spelt here a second time: the production desk itself is walked, and judged by what is true at
 the broker alone. Between a record and its frame nothing happens here; that is what the walks before are about.
@@ -31,7 +32,17 @@ from phoenix_core.acts.reconcile import unheard
 from phoenix_core.acts.timed import ObserveQuotes, Repeat
 from phoenix_core.beads import Resolution
 from phoenix_core.effects import CancelOrder, CarryOut, SendOrder
-from phoenix_core.facts import BrokerStatus, CancelSaid, ExecutionSaid, FrameSaid, Held, OrderSaid, Snapshot
+from phoenix_core.facts import (
+    BrokerStatus,
+    CancelSaid,
+    ExecutionSaid,
+    FrameSaid,
+    Held,
+    LinkEvent,
+    LinkSaid,
+    OrderSaid,
+    Snapshot,
+)
 from phoenix_core.gate.statements import Adopt, CancelOrphans, Close, Protect, ResolveDrift, Says
 from phoenix_core.kernel import clear
 from phoenix_core.trade.order_life import Known
@@ -52,11 +63,11 @@ A_WHILE: Final = timedelta(seconds=4)  # past the three seconds that an exit's e
 HOLDING: Final = (Cause.SIZE.value, Cause.COUNT.value, Cause.SIGN.value)
 CALM: Final = Command("calm")
 # How often each may be done: for the walk's sake.
-HANDS_MAX, ANSWERS_MAX, ADOPTED_MAX, CLOSES_MAX, WAITS_MAX = 2, 2, 2, 2, 1
+HANDS_MAX, ANSWERS_MAX, ADOPTED_MAX, CLOSES_MAX, WAITS_MAX, SESSIONS_MAX = 2, 2, 2, 2, 1, 1
 
 
 class At(NamedTuple):
-    """One exit at the broker."""
+    """One order at the broker."""
 
     ref: str
     group: str
@@ -64,6 +75,7 @@ class At(NamedTuple):
     did: int = 0
     works: bool = True
     ends: bool = False  # its end was asked for
+    buys: bool = False  # it is the entry, which may still fill
 
     @property
     def rest(self) -> int:
@@ -84,14 +96,17 @@ class Truth(NamedTuple):
     answers: int = 0  # of other kinds
     closes: int = 0
     waits: int = 0
+    sessions: int = 0
 
     @property
     def beyond(self) -> int:
-        """How much exits may sell beyond what is held: of each group the largest."""
+        """How much exits may sell beyond what is held, or may still be: of each group the largest."""
         largest: dict[str, int] = {}
         for at in self.orders:
-            largest[at.group] = max(largest.get(at.group, 0), at.rest)
-        return max(0, sum(largest.values()) - max(0, self.held))
+            if not at.buys:
+                largest[at.group] = max(largest.get(at.group, 0), at.rest)
+        more = sum(at.rest for at in self.orders if at.buys)
+        return max(0, sum(largest.values()) - max(0, self.held) - more)
 
 
 @define
@@ -273,11 +288,24 @@ def steps(here: Here) -> Iterator[tuple[str, Act]]:
     yield from _people(here)
     if here.truth.waits < WAITS_MAX:
         yield "a while passes", _waits
+    if here.truth.sessions < SESSIONS_MAX:
+        yield "another session", _connects
 
 
 def _waits(here: Here) -> None:
     here.desk.at += A_WHILE
     here.truth = here.truth._replace(waits=here.truth.waits + 1)
+
+
+def _connects(here: Here) -> None:
+    """The engine died, or its link; another session begins, and shows nothing yet."""
+    p = here.desk
+    p.at += TURN
+    _does(here, operate.TakeLease(p.fresh("lease"), "boot", "run"))
+    p.session += 1
+    _does(here, p.say(LinkSaid(LinkEvent.CONNECTED, p.session, (ACCOUNT,))))
+    _does(here, p.say(LinkSaid(LinkEvent.SYNCHRONISED, p.session, (ACCOUNT,))))
+    here.truth = here.truth._replace(sessions=here.truth.sessions + 1)
 
 
 def _broker(here: Here) -> Iterator[tuple[str, Act]]:
@@ -287,7 +315,9 @@ def _broker(here: Here) -> Iterator[tuple[str, Act]]:
             yield "a hand sells", partial(_by_hand, lots=-1)
         yield "a hand buys", partial(_by_hand, lots=1)
     for n, at in enumerate(truth.orders):
-        if at.rest and truth.held > 0:
+        if at.rest and at.buys:
+            yield "a lot fills", partial(_executes, n=n)
+        elif at.rest and truth.held > 0:
             yield f"a lot leaves at {name_of(here, at.ref)}", partial(_executes, n=n)
         if at.works and at.ends:
             yield f"{name_of(here, at.ref)} ends", partial(_ends, ref=at.ref)
@@ -300,17 +330,18 @@ def _by_hand(here: Here, lots: int) -> None:
 
 
 def _executes(here: Here, n: int) -> None:
-    """A lot leaves; the broker takes it from the others of the group."""
+    """A lot leaves, and the broker takes it from the others of the group; or one more is bought."""
     here.desk.at += MOMENT
     one = here.truth.orders[n]
     orders = []
     for m, at in enumerate(here.truth.orders):
         if m == n:
             at = at._replace(did=at.did + 1)
-        elif at.group == one.group and at.works:
+        elif at.group == one.group and at.works and not one.buys:
             at = at._replace(total=at.total - 1)
         orders.append(at._replace(works=at.works and at.total > at.did))
-    here.truth = here.truth._replace(held=here.truth.held - 1, orders=tuple(orders))
+    held = here.truth.held + (1 if one.buys else -1)
+    here.truth = here.truth._replace(held=held, orders=tuple(orders))
 
 
 def _ends(here: Here, ref: str) -> None:
@@ -514,10 +545,10 @@ def _is_stuck(here: Here) -> str:
         for n, at in enumerate(here.truth.orders):
             for _ in range(at.rest if known_role(here, at) is Role.CLOSE else 0):
                 _executes(here, n)
-        for _, act in list(_words(here)):
-            act(here)
-        for _, act in list(_words(here)):
-            act(here)
+        for _ in range(2):  # a word, and then its execution
+            for _, act in list(_words(here)):
+                act(here)
+        here.desk.at += A_WHILE
     if here.broken:
         return here.broken
     return "D6 what is held can not be left" if here.truth.held or here.positions else ""
@@ -614,7 +645,7 @@ class Walk:
         return tuple(reversed([label for label in told if label]))
 
 
-def beginning(*labels: str, groups: bool = False) -> Here:
+def beginning(*labels: str, groups: bool = False, part: bool = False) -> Here:
     """Two lots are held, protected and seen; and the world at the end of these steps."""
     p = founded()
     desk = Traded(p.desk, p.verified, p.screens, p.count, p.session, groups=groups)
@@ -627,11 +658,13 @@ def beginning(*labels: str, groups: bool = False) -> Here:
         assert not desk.play(0, Command(name)), name
     entry = desk.order(0, Role.ENTRY)
     assert entry is not None
-    _does(here, desk.execution(entry, "whole", Quantity(Decimal(LOTS * LOT))))
-    word = desk._word(entry, BrokerStatus.FILLED)
-    _does(here, desk.say(evolve(word, filled=entry.line.quantity)))
+    got = LOTS - part
+    for n in range(got):
+        _does(here, desk.execution(entry, f"lot{n}", Quantity(Decimal(LOT))))
     pair = (desk.order(0, Role.STOP), desk.order(0, Role.TARGET))
-    here.truth = Truth(orders=tuple(At(known.ref, known.group, LOTS) for known in pair if known is not None))
+    own = At(entry.ref, "", LOTS, got, got < LOTS, buys=True)
+    exits = tuple(At(known.ref, known.group, LOTS) for known in pair if known is not None)
+    here.truth = Truth(held=got, orders=(own, *exits))
     for at in here.truth.orders:
         _tells(here, at.ref)
     _looks(here)
@@ -646,21 +679,28 @@ def beginning(*labels: str, groups: bool = False) -> Here:
 _ADOPTED: Final = ("a hand buys", "pictures", "signs adopt", "turn", "the adopted .S1 says", "the adopted .T1 says")
 _STATED: Final = ("a hand sells", "pictures", "signs states", "turn", "its own .S1 says", "its own .T1 says")
 _ENDED: Final = ("its own .S1 ends", "its own .T1 ends", "its own .S1 says", "its own .T1 says", "turn")
-# Where walks begin, and whether the broker holds groups.
-OPENINGS: Final[tuple[tuple[tuple[str, ...], bool], ...]] = (
-    ((), False),
-    ((), True),
-    (("a hand sells", "pictures"), False),
-    (("a hand sells", "a hand sells", "pictures"), False),
-    (_STATED, False),
-    ((*_STATED, "a lot leaves at its own .S1", "its own .S1 says"), True),
-    (("a hand sells", "pictures", "signs knows size", "turn", "a lot leaves at its own .S1"), False),
-    (("a hand sells", "pictures", "signs cancel orphans", "turn"), True),
-    (_ADOPTED, False),
-    ((*_ADOPTED, "turn", "a hand sells", "pictures"), False),
-    ((*_ADOPTED, "turn", "a hand sells", "pictures"), True),
-    ((*_ADOPTED, "turn", "a lot leaves at its own .S1"), False),
-    ((*_ADOPTED, "turn", "signs close of both", "turn"), False),
-    (("signs close all", "turn", *_ENDED, "a hand buys"), False),
-    (("signs close 1", "turn", "a hand sells"), False),
+# Where walks begin, whether the broker holds groups, and whether the entry may still fill.
+OPENINGS: Final[tuple[tuple[tuple[str, ...], bool, bool], ...]] = (
+    ((), False, False),
+    ((), True, False),
+    (("a hand sells", "pictures"), False, False),
+    (("a hand sells", "a hand sells", "pictures"), False, False),
+    (_STATED, False, False),
+    ((*_STATED, "a lot leaves at its own .S1", "its own .S1 says"), True, False),
+    (("a hand sells", "pictures", "signs knows size", "turn", "a lot leaves at its own .S1"), False, False),
+    (("a hand sells", "pictures", "signs cancel orphans", "turn"), True, False),
+    (_ADOPTED, False, False),
+    ((*_ADOPTED, "turn", "a hand sells", "pictures"), False, False),
+    ((*_ADOPTED, "turn", "a hand sells", "pictures"), True, False),
+    ((*_ADOPTED, "turn", "a lot leaves at its own .S1"), False, False),
+    ((*_ADOPTED, "turn", "signs close of both", "turn"), False, False),
+    (("signs close all", "turn", *_ENDED, "a hand buys"), False, False),
+    (("signs close 1", "turn", "a hand sells"), False, False),
+    ((), False, True),
+    (("a hand sells", "pictures"), False, True),
+    (("a lot leaves at its own .S1", "its own .S1 fills", "turn"), True, True),
+    (("a hand buys", "pictures"), True, True),
+    (("a hand sells", "another session"), False, False),
+    ((*_STATED, "another session"), False, False),
+    (("signs close all", "turn", "another session"), False, False),
 )
