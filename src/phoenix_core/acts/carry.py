@@ -30,6 +30,7 @@ from phoenix_core.desk import Desk
 from phoenix_core.gate import kill_flags
 from phoenix_core.gate import statements as says
 from phoenix_core.gate.signals import off_grid
+from phoenix_core.gate.sizing import increment_of
 from phoenix_core.gate.stale_gate import EVERY
 from phoenix_core.orders import Frame, Line, entry_ref, exit_ref, group_of, order_hash
 from phoenix_core.refusals import Reason, Refusal, merged, refusal
@@ -46,6 +47,7 @@ from phoenix_core.values import (
     ZERO,
     Account,
     CommandId,
+    Instrument,
     Moment,
     OrderRef,
     OrderType,
@@ -55,6 +57,7 @@ from phoenix_core.values import (
     Side,
     State,
     Tif,
+    on_grid,
     plain,
     times,
 )
@@ -104,7 +107,13 @@ def adopt(desk: Desk, said: says.Adopt, signed: Signed, world: World) -> Ruling:
         return denied(refusal(Reason.SIGNAL_GEOMETRY, detail="stop, price and target are not in order"))
     if said.linked_to is not None and not isinstance(desk.positions.find(said.linked_to), Ended):
         return denied(refusal(Reason.UNKNOWN_POSITION, detail=f"{said.linked_to} is no position that has ended"))
-    no = merged((_owned(desk, said, world), _never_stands(said.side, said.symbol, said.stop, said.target, world)))
+    no = merged(
+        (
+            _owned(desk, said, world),
+            _part_of_one(said, card),
+            _never_stands(said.side, said.symbol, said.stop, said.target, world),
+        )
+    )
     if no is not None:
         return denied(no)
     recorded = desk.approvals.recent[signed.seq]
@@ -147,6 +156,15 @@ def adopt(desk: Desk, said: says.Adopt, signed: Signed, world: World) -> Ruling:
         world.now.wall,
     )
     return granted(body.intent_id, body, booked, _protection(body, ref, line, said, world.now))
+
+
+def _part_of_one(said: says.Adopt, card: Instrument) -> Refusal | None:
+    """A dividend leaves a part of a share, and a conversion one of a euro: no order of such a size is taken."""
+    step = increment_of(card)
+    if on_grid(said.quantity, step):
+        return None
+    detail = f"{plain(said.quantity)} is no multiple of {plain(step)}: adopt what can be protected"
+    return refusal(Reason.QUANTITY_OFF_GRID, detail=detail)
 
 
 def protect_refusal(said: says.Protect, position: Open, stake: Stake, world: World) -> Refusal | None:

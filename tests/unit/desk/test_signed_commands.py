@@ -226,12 +226,13 @@ class TestAdopt:
             (changed(ADOPT, stop=Price(Decimal("191"))), Reason.SIGNAL_GEOMETRY),
             (changed(ADOPT, side=Side.SELL), Reason.SIGNAL_GEOMETRY),
             (changed(ADOPT, linked_to="ghost"), Reason.UNKNOWN_POSITION),
+            (changed(ADOPT, quantity=Quantity(Decimal("10.5"))), Reason.QUANTITY_OFF_GRID),
             (changed(ADOPT, stop=Price(Decimal("188.005"))), Reason.PRICE_OFF_GRID),
             (changed(ADOPT, target=Price(Decimal("195.005"))), Reason.PRICE_OFF_GRID),
         ],
     )
     def test_what_cannot_be_protected_is_not_adopted(self, says: Adopt, reason: Reason) -> None:
-        """No card, prices out of order or between the broker's steps, a predecessor that never was."""
+        """No card, prices out of order or between the steps, a part of a share, a predecessor that never was."""
 
         async def walk(desk: Stage) -> None:
             assert reason in await answered(desk, says)
