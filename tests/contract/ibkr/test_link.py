@@ -15,7 +15,7 @@ from phoenix_adapters.brokers.ibkr.pacing import Pacer
 from phoenix_adapters.brokers.ibkr.session import Session
 from phoenix_adapters.brokers.ibkr.times import hours, instant, zone_of, zone_said
 from phoenix_adapters.gateway import Setup
-from phoenix_adapters.wire import frame, hello, to_server
+from phoenix_adapters.wire import frame, hello, to_client, to_server
 from phoenix_adapters.wire.framing import LENGTH_BYTES, PREFIX
 from phoenix_core.facts import (
     BrokerStatus,
@@ -297,6 +297,38 @@ async def test_a_line_of_quotes_that_was_refused_is_asked_for_again_an_hour_late
             assert await scene.broker.round_trip()
             assert len(scene.sent("reqMktData")) == asked
         await scene.until(scene.broker.quotes)
+
+
+async def test_a_line_of_quotes_that_names_nothing_is_no_line() -> None:
+    """200 for a request of data, as for an order: no line stands, whatever an order of ours has to do with it."""
+    async with played(Setup(volatility=0.0)) as scene:
+        await ready(scene)
+        await scene.until(scene.broker.quotes)
+        (line,) = [one["reqId"] for one in scene.sent("reqMktData")]
+        scene.server.fault("quotes_frozen")
+        scene.server.act("error", code=200, id=line, text="No security definition has been found for the request")
+        await scene.until(lambda: not scene.broker.quotes())
+        scene.server.clear("quotes_frozen")
+        scene.clock.leap(3_601)
+        assert (await scene.broker.snapshot()).complete
+        await scene.until(scene.broker.quotes)
+
+
+@pytest.mark.parametrize("client", [17, 0, 5])
+async def test_an_order_without_an_id_takes_none_from_those_that_come(client: int) -> None:
+    """TWS writes 2147483647 where an order has no id, and reads no number above it: whosever order it was, each of ours
+    would be lost after it."""
+    async with played() as scene:
+        await ready(scene)
+        assert scene.broker.line is not None
+        contract = {"symbol": "EUR", "secType": "CASH", "currency": "USD", "exchange": "IDEALPRO", "conId": 12087792}
+        terms = {"action": "BUY", "totalQuantity": 20_000, "orderType": "LMT", "lmtPrice": "1.01", "account": NUMBER}
+        ids = {"orderId": 2_147_483_647, "clientId": client, "permId": 77, "status": "Submitted", "orderRef": "by hand"}
+        fields = to_client("openOrder", scene.broker.line.version, None, **contract, **terms, **ids)
+        scene.server.act("frame", fields="|".join(fields))
+        await scene.until(lambda: any(said.perm_id == 77 for said in of(scene, OrderSaid)))
+        _ = await enter(scene)
+        assert {said.order_id for said in of(scene, FrameSaid)} < set(range(1, 1_000))
 
 
 @shows("F45")

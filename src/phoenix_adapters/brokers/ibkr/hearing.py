@@ -163,7 +163,7 @@ class Hearing:
                 self.board.forget_quotes()
             case Action.LINE_GONE:
                 self.board.line_gone(message.record["id"])
-            case Action.LINE_REFUSED:
+            case Action.LINE_REFUSED | Action.REFUSED:  # what ends an order that never was ends a line, too
                 self.board.line_refused(message.record["id"])
             case Action.RENUMBER:
                 self.renumber()

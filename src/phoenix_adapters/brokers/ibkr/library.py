@@ -12,10 +12,12 @@ import importlib.util
 import logging
 import warnings
 from collections.abc import Callable
+from functools import partial
 from types import ModuleType
 from typing import Final, Protocol, cast
 
 LIBRARIES: Final = ("ib_insync", "ib_async")
+ID_MAX: Final = 2**31 - 1  # the greatest that TWS reads, and its word for "unset" (IBC#214)
 
 
 class Event(Protocol):
@@ -131,4 +133,12 @@ def new_client(client_id: int) -> IB:
     made = cast(IB, _silent(load())())
     made.client.MaxRequests = 0
     made.wrapper.clientId = client_id
+    setattr(made.client, "updateReqId", partial(_raised, made.client.updateReqId))  # noqa: B010 -- it is a method
     return made
+
+
+def _raised(raise_to: Callable[[int], None], least: int) -> None:
+    """Go on above an id that was met, where TWS still reads what comes then: the library does so for everybody's
+    orders, and above TWS's word for an order that has no id every order and question of ours would be lost."""
+    if least <= ID_MAX:
+        raise_to(least)
