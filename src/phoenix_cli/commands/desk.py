@@ -16,6 +16,7 @@ from phoenix_cli.output import emit, refuse
 if TYPE_CHECKING:
     from phoenix_core.beads import Genesis
 
+_LETTERS = 3  # of a currency
 HOW = {"InProcess": "from its file", "ThroughAgent": "through the agent", "ThroughKeygen": "through ssh-keygen"}
 
 
@@ -52,6 +53,9 @@ def init_command(ctx: click.Context, mode: str, account: str, key: Path | None, 
     number = account or ("MOCK" if wanted is Mode.MOCK else "")
     if not number.startswith(PREFIXES[wanted]):
         raise BadInput("--account", number, f"a {mode} desk needs an account that begins with {PREFIXES[wanted]}")
+    money = currency.upper()
+    if not (len(money) == _LETTERS and money.isascii() and money.isalpha()):
+        raise BadInput("--currency", currency, "write what the account is kept in, in three letters: EUR")
     if _is_founded(home):
         refuse(ctx, ("DESK_EXISTS_ALREADY",), f"there is a desk in {home.path} already")
     own = "" if key is None else str(key.absolute())
@@ -59,7 +63,7 @@ def init_command(ctx: click.Context, mode: str, account: str, key: Path | None, 
         mode=mode,
         account=number,
         port=PORTS[wanted],
-        currency=currency,
+        currency=money,
         operator_key=own,
         order_types=load_settings(home).order_types,
     )

@@ -110,6 +110,18 @@ def test_what_comes_next_is_said_as_it_can_be_typed(tmp_path: Path, named: bool,
     assert said.stdout.splitlines()[-1] == "next: {0}doctor, then {0}run".format(this.format(home=home))
 
 
+def test_a_desk_counts_in_a_currency(tmp_path: Path) -> None:
+    """It is the desk's for ever, and nothing is entered where the broker names another one: `eur` is EUR, and what is
+    no currency founds nothing."""
+    seat, init = Seat(tmp_path / "home"), ("init", "--mode", "paper", "--account", "DU1234567", "--currency")
+    for typed in ("", "euro", "E1R", "\u20acUR"):
+        with pytest.raises(BadInput, match="--currency"):
+            _ = seat.json(*init, typed)
+    assert not (seat.home / "phoenix.toml").exists()
+    assert seat.json(*init, "eur").code == 0
+    assert seat.json("report").document["currency"] == "EUR"
+
+
 def test_a_second_init_changes_nothing(seat: Seat) -> None:
     """Refused with its reason, and settings, roots, keys and log are what they were: a desk does not change its mode
     because somebody typed a command twice."""
