@@ -50,7 +50,7 @@ from tests.unit.trade.samples import (
     quantity,
     submitted,
 )
-from tests.unit.trade.test_exits import MANDATE, bought, held, picture, record, sold, tell
+from tests.unit.trade.test_exits import MANDATE, bought, by_hand, held, picture, record, sold, tell
 
 B, E, P = BrokerStatus, OrderEvent, Protection
 
@@ -232,10 +232,11 @@ def test_with_nothing_held_every_exit_is_too_much(exited: int, expected: Protect
     assert protection(log) is P.NONE
 
 
-def test_with_nothing_held_a_single_exit_is_too_much() -> None:
-    """It needs no pair to open the reverse."""
+@pytest.mark.parametrize("exited", [10, 11])
+def test_with_nothing_held_a_single_exit_is_too_much(exited: int) -> None:
+    """It needs no pair to open the reverse, or to make one larger that is open by now."""
     log = held()
-    sold(log, 10)
+    sold(log, exited)
     tell(log, TARGET_REF, B.CANCELLED)
     assert protection(log) is P.EXCESS
 
@@ -273,6 +274,30 @@ def test_what_makes_way_for_a_close_is_pending_until_the_close_had_its_time() ->
     assert protection(log) is P.PENDING
     log.wait(timedelta(microseconds=2))
     assert protection(log) is P.NONE
+
+
+def test_one_that_is_asked_to_end_makes_way_for_both() -> None:
+    """The other is asked next. The entry's rest makes no way: what ends there protected nothing."""
+    log = held(filled=4)
+    log.append(order_bead(log.order(REF), OrderEvent.CANCEL_REQUESTED))
+    assert protection(log) is P.FULL
+    log.append(order_bead(log.order(STOP_REF), OrderEvent.CANCEL_REQUESTED))
+    assert protection(log) is P.PENDING
+
+
+def test_what_makes_room_for_a_close_is_pending_until_the_close_had_its_time() -> None:
+    """Made smaller by us, if only one of the two yet: for three seconds what it no longer covers is no loss; then it
+    is. What the broker itself made smaller is short at once."""
+    log = held()
+    taken = log.twin()
+    record(log, resized(log.order(STOP_REF), quantity(6)), group=group_of(REF, 1), mandate=MANDATE)
+    tell(log, STOP_REF, size=6)
+    log.wait(PROTECTION_ENDS_WITHIN - timedelta(microseconds=1))
+    assert protection(log) is P.PENDING
+    log.wait(timedelta(microseconds=1))
+    assert protection(log) is P.SHORT
+    tell(taken, STOP_REF, size=6)
+    assert protection(taken) is P.SHORT
 
 
 def test_the_limit_is_as_decided() -> None:
@@ -433,6 +458,23 @@ class TestPlacingAgain:
         log.wait(SECOND)
         assert said_no(log, picture(log, 10)) == ()
 
+    @pytest.mark.parametrize("moved", [("1.07", "1.10"), ("1.08", "1.11"), ("1.07", "1.11")])
+    def test_not_where_a_human_moved_it(self, moved: tuple[str, str]) -> None:
+        """Stop, target or both stood elsewhere by a signature: at the mandate's prices nobody wants it any more. An
+        order of which no byte left never stood anywhere."""
+        log = lost()
+        lines = protection_lines(entry_line(), quantity(10), price(moved[0]), price(moved[1]))
+        frames = [frame(exit_ref(REF, line.role, 2), line) for line in lines]
+        refs = record(log, *frames, mandate="decision:9")
+        never = log.twin()
+        for ref in refs:
+            tell(log, ref, B.CANCELLED)
+            never.append(order_bead(never.order(ref), E.DROPPED))
+        for each in (log, never):
+            each.wait(SECOND)
+        assert said_no(log, picture(log, 10)) == (Reason.EXIT_WITHOUT_MANDATE,)
+        assert said_no(never, picture(never, 10)) == ()
+
     def test_not_beside_what_works(self) -> None:
         """One of the pair, or a close: placing a pair would add to it."""
         log = held()
@@ -550,6 +592,11 @@ class TestResizing:
         assert refused(evolve(now, session=2))
         assert refused(now, {str(TARGET_REF): log.now + SECOND})
         assert not refused(now, {str(STOP_REF): log.now + SECOND})  # another order
+        both = (*frames, frame(STOP_REF, exit_lines()[0], 2))
+        tell(log, STOP_REF, size=6)
+        assert growing_refusal(log.stake, both, now, 1, touched.get) is None
+        later = {**touched, str(STOP_REF): log.now + SECOND}
+        assert growing_refusal(log.stake, both, now, 1, later.get) is not None, "one of the two is enough"
         smaller = (frame(TARGET_REF, exit_lines(5)[1], 2),)
         assert growing_refusal(log.stake, smaller, None, 1, touched.get) is None
         assert growing_refusal(held().stake, (frame(TARGET_REF, exit_lines(12)[1], 2),), None, 1, touched.get) is None
@@ -572,6 +619,27 @@ class TestResizing:
         assert resizes(log.stake) == () and protection(log) is P.FULL
         sold(log, 1, ref=TARGET_REF)
         assert ahead(log.stake, log.order(TARGET_REF)) == 3
+
+    def test_what_an_exit_says_is_its_own_execution_where_nobody_stated_one(self) -> None:
+        """The target's word comes before its execution now and then. Only what a human stated of an exit, and of no
+        order, can be that execution already: not the entry's, nor what has its order."""
+        log = held(filled=9)
+        tell(log, TARGET_REF, filled=2)
+        nothing, of_the_entry, of_the_stop = log.twin(), log.twin(), log.twin()
+        by_hand(of_the_entry, 1, Role.ENTRY)
+        by_hand(of_the_stop, 2, Role.STOP, STOP_REF)
+        for each in (nothing, of_the_entry, of_the_stop):
+            assert ahead(each.stake, each.order(TARGET_REF)) == 0
+        by_hand(log, 2, Role.CLOSE)
+        assert ahead(log.stake, log.order(TARGET_REF)) == 2
+
+    def test_not_where_the_broker_refused_another_size(self) -> None:
+        """Why, only a human can find: neither of the two is asked for again."""
+        log = held(filled=4)
+        tell(log, REF, B.CANCELLED, 4)
+        record(log, resized(log.order(STOP_REF), quantity(4)), group=group_of(REF, 1), mandate=MANDATE)
+        log.append(order_bead(log.order(STOP_REF), OrderEvent.CHANGE_REFUSED))
+        assert log.order(STOP_REF).answered and resizes(log.stake) == ()
 
     def test_not_of_what_was_asked_to_end(self) -> None:
         """A revision that crosses a cancel would give back what was to end; once the cancel is refused, it follows."""
