@@ -62,6 +62,9 @@ def context_of(signal: CanonicalSignal, taken: Moment | None = None) -> stale_ga
     return stale_gate.Context(signal.strategy, signal.state_hash, signal.created_at, taken)
 
 
+# --- rates and exposure -----------------------------------------------------------------------------------------------
+
+
 def rate_of(desk: Desk, world: World, instrument: Instrument) -> Decimal | None:
     """Account currency per unit of the instrument's currency; None where no quote says."""
     return _rate_by(desk.genesis.currency, instrument.currency, world.quotes)
@@ -167,6 +170,9 @@ def foreign_of(desk: Desk, world: World) -> tuple[str, ...]:
         if order.instrument is not None and seen.is_own(order.account) and not parsed_ref(order.ref):
             found[order.instrument] = True
     return tuple(found)
+
+
+# --- lights -----------------------------------------------------------------------------------------------------------
 
 
 def entry_lights_before(desk: Desk, world: World, intent_id: str) -> Refusal | None:

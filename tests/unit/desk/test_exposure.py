@@ -16,7 +16,9 @@ from phoenix_adapters.brokers.mock.chaos import Partial
 from phoenix_core.acts.broker_said import Said
 from phoenix_core.acts.lights import entry_lights, exposure_of
 from phoenix_core.beads import Evidence
+from phoenix_core.facts import Held
 from phoenix_core.gate.limits import Exposure
+from phoenix_core.gate.sizing import at_stake
 from phoenix_core.gate.statements import Close
 from phoenix_core.orders import exit_ref
 from phoenix_core.records import evolve
@@ -85,6 +87,41 @@ def test_the_rest_of_an_entry_is_reserved_for_as_long_as_it_may_fill() -> None:
     played(walk)
 
 
+def test_every_position_that_was_approved_counts_and_no_other() -> None:
+    """One held, one approved and not sent yet, one proposed: two are open, their instruments have an owner, and what
+    is not filled yet is valued at its plan. Each is judged beside the other, wherever it stands."""
+
+    async def walk(desk: Stage) -> None:
+        held = await desk.enter(**STOCK)
+        _ = await desk.propose(pair="GBPUSD", entry="1.2700", stop="1.2670", target="1.2760")
+        approved = await desk.propose()
+        _ = desk.approve(approved).unwrap()
+        _ = desk.engine.recorder.catch_up()
+        first, second = opened(desk, held), opened(desk, approved)
+        assert second.state is State.APPROVED and first.average_entry is not None and second.last.average_entry is None
+        both = exposed(desk)
+        assert (both.open_positions, set(both.busy)) == (2, {"AAPL", "EURUSD"})
+        worth = first.held * first.average_entry + second.requested_quantity * second.last.entry_price
+        assert both.gross == at_stake(worth)
+        for own, other in ((held, second), (approved, first)):
+            assert (exposed(desk, own).open_positions, exposed(desk, own).busy) == (1, (other.pair,))
+
+    played(walk)
+
+
+def test_an_entry_of_another_day_is_none_of_today() -> None:
+    """Held overnight: it was yesterday's entry, and judged beside itself it takes nothing from today's."""
+
+    async def walk(desk: Stage) -> None:
+        intent = await desk.enter()
+        assert exposed(desk).entries_today == 1 and exposed(desk, intent).entries_today == 0
+        await desk.watch(6 * 3_600, 3_600)
+        assert opened(desk, intent).held > 0
+        assert exposed(desk).entries_today == exposed(desk, intent).entries_today == 0
+
+    played(walk)
+
+
 def test_gains_and_losses_of_a_day_are_one_sum() -> None:
     """What was lost counts as lost, less what was won beside it; on the next trading day nothing is left of it."""
 
@@ -114,6 +151,11 @@ def test_what_is_not_ours_has_its_instrument() -> None:
         desk.broker.trade_by_hand("AAPL", Side.BUY, Quantity(Decimal(5)))
         await desk.watch(310, 10)
         assert exposed(desk).foreign == ("AAPL",)
+        world = desk.engine.world()
+        assert world.snapshot is not None
+        others = (Held("GBPUSD", Decimal(0)), Held("EURUSD", Decimal(5), account="b" * 64))
+        seen = evolve(world.snapshot, positions=(*world.snapshot.positions, *others))
+        assert exposure_of(desk.desk, evolve(world, snapshot=seen), "").foreign == ("AAPL",), "nothing, or another's"
 
     played(walk)
 
@@ -132,7 +174,9 @@ def test_an_order_placed_by_hand_has_its_instrument_too() -> None:
         echo = evolve(ours.echo, symbol="GBPUSD")
         by_hand = evolve(ours, ref="", perm_id=99, echo=echo)
         other = evolve(by_hand, account="b" * 64, perm_id=100, echo=evolve(echo, symbol="EURUSD"))
-        seen = evolve(world.snapshot, orders=(*world.snapshot.orders, by_hand, other))
+        unread = evolve(by_hand, perm_id=101, echo=None, symbol="")
+        assert unread.instrument is None
+        seen = evolve(world.snapshot, orders=(*world.snapshot.orders, by_hand, other, unread))
         assert exposure_of(desk.desk, evolve(world, snapshot=seen), "").foreign == ("GBPUSD",)
 
     played(walk)
@@ -155,6 +199,10 @@ def test_money_of_another_currency_is_in_cents_and_never_less() -> None:
         assert held.average_entry is not None
         exact = Fraction(held.held) * Fraction(held.average_entry) / Fraction("0.87655")
         assert 0 <= Fraction(gross) - exact < Fraction(1, 100) and len(spelt(gross)) <= 12
+        direct = evolve(quote, symbol="CHFUSD", bid=Price(Decimal("1.14")), ask=Price(Decimal("1.16")))
+        world = evolve(world, quotes={"USDCHF": quote, "CHFUSD": direct})
+        worth = at_stake(held.held * held.average_entry * Decimal("1.15"))
+        assert exposure_of(desk.desk, world, "").gross == worth, "a quote of this very rate goes before its inverse"
 
     played(walk)
 
@@ -190,6 +238,34 @@ def test_yen_are_not_dollars_for_want_of_a_quote(log: bool) -> None:
         assert position.average_entry is not None and abs(known - position.held) < position.held / 100
         with quoteless(desk, log):
             assert abs(exposed(desk).gross - known) < 2 and exposed(desk).unvalued == ()
+
+    played(walk)
+
+
+@shows("I8")
+@pytest.mark.parametrize("sent", [True, False])
+def test_the_logs_last_quote_goes_before_what_an_entry_was_sized_with(sent: bool) -> None:
+    """The yen fell since: what is held, or approved and not sent yet, is worth what the log's last quote says; where
+    the evidence is kept no more, what is held is known by its order, if only by one."""
+
+    async def walk(desk: Stage) -> None:
+        desk.broker.set_quote("USDJPY", Price(Decimal("149.995")), Price(Decimal("150.005")))
+        plan = {"pair": "USDJPY", "entry": "150.00", "stop": "149.60", "target": "150.80"}
+        intent = await (desk.enter(**plan) if sent else desk.propose(**plan))
+        if not sent:
+            _ = desk.approve(intent).unwrap()
+            _ = desk.engine.recorder.catch_up()
+        position, quotes = opened(desk, intent), desk.desk.observations.quotes
+        quotes["USDJPY"] = evolve(quotes["USDJPY"], bid=Price(Decimal(200)), ask=Price(Decimal(200)))
+        price = position.average_entry if position.average_entry is not None else position.last.entry_price
+        worth = (position.held if sent else position.requested_quantity) * price / 200
+        with quoteless(desk):
+            assert abs(exposed(desk).gross - worth) < 1
+        of = type(desk.desk.orders).of
+        first = mock.patch.object(type(desk.desk.orders), "of", lambda orders, name: of(orders, name)[:1])
+        with quoteless(desk, thesis=True), first:
+            assert exposed(desk).unvalued == (() if sent else ("USDJPY",))
+            assert abs(exposed(desk).gross - (worth if sent else 0)) < 1
 
     played(walk)
 
