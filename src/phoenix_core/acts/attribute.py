@@ -16,7 +16,7 @@ from phoenix_core.acts.after import after_execution
 from phoenix_core.acts.last_look import baseline_of
 from phoenix_core.beads import Body, Draft, Proof, ProofKind
 from phoenix_core.desk import Desk
-from phoenix_core.facts import ExecutionSaid
+from phoenix_core.facts import ExecutionSaid, Snapshot
 from phoenix_core.gate.statements import ResolveDrift
 from phoenix_core.orders import parsed_ref
 from phoenix_core.refusals import Reason, Refusal, refusal
@@ -108,22 +108,23 @@ def _at_holding(desk: Desk, drift: OpenDrift, world: World) -> _Place | Refusal:
     position = owners[0]
     entered = (gap > 0) == (position.side is Side.BUY)
     most = gap.copy_abs()
-    order = _ahead(desk, position, entered, most)
+    order = _ahead(desk, position, entered, most, world.snapshot)
     if order is not None:
         return _Place(position, order.ref, order.role, most)
     return _Place(position, "", Role.ENTRY if entered else Role.CLOSE, most)
 
 
-def _ahead(desk: Desk, position: Open, entered: bool, gap: Decimal) -> Known | None:
+def _ahead(desk: Desk, position: Open, entered: bool, gap: Decimal, picture: Snapshot) -> Known | None:
     """The one order by whose own word all that the picture lacks was its own: an execution that is booked as nobody's
-    would leave it with more to execute than it has. None where something of nobody's stands already: it may be that."""
+    would leave it with more to execute than it has. None where something of nobody's stands already: it may be that;
+    and what an order said after the picture began is not what that lacks."""
     if any(fill.stated and not fill.ref for fill in desk.fills.of(position.position_id)):
         return None
-    executed = desk.fills.executed(position.position_id)
+    executed, began = desk.fills.executed(position.position_id), picture.began.wall
     lacks = {
         order.ref: ARITHMETIC.subtract(order.filled, executed.get(order.ref, ZERO))
         for order in desk.orders.of(position.position_id)
-        if order.role.is_exit is not entered
+        if order.role.is_exit is not entered and (order.told_at or began) <= began
     }
     ahead = [ref for ref, lack in lacks.items() if lack > 0]
     return desk.orders.find(ahead[0]) if len(ahead) == 1 and lacks[ahead[0]] == gap else None

@@ -12,7 +12,6 @@ from returns.pipeline import is_successful
 from phoenix_core.acts.after import HELD_STATES, after_order, cancel_request
 from phoenix_core.acts.approve import kill_over
 from phoenix_core.acts.attribute import attributed
-from phoenix_core.acts.last_look import booked_at
 from phoenix_core.beads import (
     Body,
     Draft,
@@ -27,6 +26,7 @@ from phoenix_core.beads import (
     StateAnchor,
 )
 from phoenix_core.desk import Desk
+from phoenix_core.effects import Reconcile
 from phoenix_core.gate import kill_flags
 from phoenix_core.gate import statements as says
 from phoenix_core.gate.signals import off_grid
@@ -35,7 +35,7 @@ from phoenix_core.gate.stale_gate import EVERY
 from phoenix_core.orders import Frame, Line, entry_ref, exit_ref, group_of, order_hash
 from phoenix_core.refusals import Reason, Refusal, merged, refusal
 from phoenix_core.rulings import Ruling, denied, granted
-from phoenix_core.trade import protection
+from phoenix_core.trade import exits, protection
 from phoenix_core.trade.births import adopted
 from phoenix_core.trade.exits import Stake
 from phoenix_core.trade.fills import stated
@@ -196,12 +196,19 @@ def _owned(desk: Desk, said: says.Adopt, world: World) -> Refusal | None:
     """
     if world.snapshot is None:
         return refusal(Reason.SNAPSHOTS_MISSING, detail="no complete picture of the broker's shows what to adopt")
-    shown, net = world.snapshot.held(said.symbol), desk.positions.net(said.symbol)
-    booked = (net, booked_at(desk, said.symbol, world.snapshot))  # what left since is no owner less of what is shown
-    ownerless = min(times(ARITHMETIC.subtract(shown, ours), Decimal(said.side.sign)) for ours in booked)
-    if ownerless >= said.quantity:
+    if any(look.since > world.snapshot.began.wall for look in desk.owed.of(Reconcile).values()):
+        detail = "something was executed, or ended, since the last picture: what is left there, the next one shows"
+        return refusal(Reason.SNAPSHOTS_MISSING, detail=detail)
+    owners = (desk.positions.open[name] for name in desk.positions.by_pair.get(said.symbol, ()))
+    stakes = (exits.stake_of(owner, desk.orders, desk.fills) for owner in owners)
+    if any(exits.working_exits(stake) > max(ZERO, exits.exits_allowed(stake)) for stake in stakes):
+        detail = "exits of another position work there for more than it holds: they may leave with what is adopted"
+        return refusal(Reason.PROTECTION_STILL_WORKS, detail=detail)
+    shown = world.snapshot.held(said.symbol)
+    ownerless = ARITHMETIC.subtract(shown, desk.positions.net(said.symbol))
+    if times(ownerless, Decimal(said.side.sign)) >= said.quantity:
         return None
-    detail = f"{plain(max(ownerless, ZERO))} of {plain(shown)} {said.symbol} shown has no owner; reconcile first"
+    detail = f"{plain(ownerless)} of {plain(shown)} {said.symbol} shown has no owner; reconcile for a new picture"
     return refusal(Reason.EXIT_TOO_LARGE, detail=detail)
 
 

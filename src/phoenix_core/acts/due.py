@@ -164,14 +164,13 @@ def _due_to_entries(desk: Desk, now: Moment) -> Iterator[Due]:
         old = is_over(order.recorded, now, WORKING_LIFE)
         if order.role is Role.ENTRY and old and order.cancel_requested is None:
             yield CancelRest(_id("rest", order.ref), order.position_id)
-    for position in desk.positions.in_state(State.FILLED):
-        yield from _due_to_protection(desk, position, now)
-    for position in desk.positions.in_state(State.MANAGED):
+    held = (*desk.positions.in_state(State.FILLED), *desk.positions.in_state(State.MANAGED))
+    for position in held:
         if not position.closing:
             yield from _due_to_protection(desk, position, now)
         if position.closing and left_over(desk, position, now):
             yield ClearAway(_id("clear", position.position_id, str(desk.head.size)), position.position_id)
-    for position in (*desk.positions.in_state(State.FILLED), *desk.positions.in_state(State.MANAGED)):
+    for position in held:
         if leaves_on_time(desk, position, now):
             yield LeaveOnTime(_id("time-exit", position.position_id, str(desk.head.size)), position.position_id)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -9,6 +10,7 @@ from attrs import evolve as changed
 from returns.pipeline import is_successful
 
 from phoenix_adapters.brokers.mock.chaos import Partial
+from phoenix_core.acts.broker_said import Said
 from phoenix_core.acts.operate import Observe
 from phoenix_core.beads import (
     About,
@@ -24,10 +26,11 @@ from phoenix_core.beads import (
 from phoenix_core.facts import BrokerStatus
 from phoenix_core.gate.statements import Close, ResolveDrift
 from phoenix_core.kernel import decide
+from phoenix_core.orders import exit_ref
 from phoenix_core.refusals import Reason
 from phoenix_core.trade.executions import family_of
 from phoenix_core.trade.positions import Open
-from phoenix_core.values import Quantity, Role, Side, State
+from phoenix_core.values import OrderRef, Quantity, Role, Side, State
 from tests.showing import shows
 from tests.stage import Stage
 from tests.unit.desk.test_mending import HELD, PRICE, drifting, lacking
@@ -279,3 +282,20 @@ class TestOrder:
             assert "adopt" in ruling.result.failure().detail
 
         _ = walked(walk)
+
+
+def test_what_an_order_says_after_the_picture_is_not_what_that_lacks() -> None:
+    """A hand sold seven, as a picture shows, and the stop said since that it sold seven. These are not those: what a
+    human states of the picture is nobody's, and the stop's own are still to come."""
+
+    async def walk(desk: Stage) -> None:
+        drift = await missing(desk)
+        stop = desk.broker.truth.book[exit_ref(OrderRef(the_position(desk).order_ref or ""), Role.STOP, 1)]
+        said = changed(desk.broker._order_said(stop), filled=Quantity(Decimal(7)))
+        desk.clock.advance(timedelta(seconds=1))
+        _ = desk.engine.recorder.act(Said(desk.fresh(), said)).unwrap()
+        _ = desk.engine.recorder.act(carried(desk, states(drift, "7"))).unwrap()
+        booked = desk.bodies(Execution)[-1]
+        assert (booked.event, booked.ref, booked.role) == (ExecutionEvent.STATED, None, Role.CLOSE)
+
+    _ = walked(walk)

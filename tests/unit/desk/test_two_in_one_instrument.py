@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
+from unittest import mock
 
 from attrs import evolve as changed
 
-from phoenix_adapters.brokers.mock.chaos import Partial
+from phoenix_core.acts.broker_said import Said
 from phoenix_core.acts.last_look import beside
 from phoenix_core.acts.operate import Observe
 from phoenix_core.beads import About, Position, PositionEvent
 from phoenix_core.gate.statements import Adopt, Close
+from phoenix_core.orders import exit_ref
 from phoenix_core.refusals import Reason
 from phoenix_core.trade.positions import Open
-from phoenix_core.values import Price, Quantity, Role, Side, State
+from phoenix_core.values import OrderRef, Price, Quantity, Role, Side, State
 from tests.showing import shows
 from tests.stage import Stage
 from tests.unit.desk.test_signed_commands import ADOPT, answered, carried
-from tests.unit.desk.walks import WORDS, walked
+from tests.unit.desk.walks import WORDS, filled, walked
 
 TEN = Quantity(Decimal(10))
 SHORT = changed(ADOPT, side=Side.SELL, stop=Price(Decimal(195)), target=Price(Decimal(188)))
@@ -69,14 +72,35 @@ def test_what_left_since_the_picture_is_not_there_to_be_adopted() -> None:
         desk.broker.trade_by_hand("AAPL", Side.BUY, TEN)
         await looked(desk)
         assert await answered(desk, ADOPT) == ()
-        shown = desk.engine.link.snapshot
-        assert await answered(desk, Close(own.position_id, WORDS)) == ()
-        assert desk.state(own.intent_id) is State.CLOSED and desk.broker.truth.held["AAPL"] == 10
-        desk.engine.link.snapshot = shown  # the next picture is still on its way
+        stop = exit_ref(OrderRef(own.order_ref or ""), Role.STOP, 1)
+        out = changed(filled(desk, stop, "10", Side.SELL), symbol="AAPL")
+        desk.clock.advance(timedelta(seconds=1))
+        _ = desk.engine.recorder.act(Said(desk.fresh(), out)).unwrap()  # the next picture is still on its way
+        assert desk.desk.positions.net("AAPL") == 10
         again = desk.engine.recorder.act(carried(desk, ADOPT))
-        assert again.failure().reasons == (Reason.EXIT_TOO_LARGE,)
+        assert again.failure().reasons == (Reason.SNAPSHOTS_MISSING,)
         births = [p for p in desk.bodies(Position) if p.event is PositionEvent.ADOPTED]
         assert len(births) == 2
+
+    _ = walked(walk)
+
+
+@shows("X1")
+def test_nothing_is_adopted_beside_exits_that_still_work_for_nothing() -> None:
+    """Ten left at a stop, and the target did not end with it. What a hand buys now could leave with that: the adoption
+    waits until it has ended."""
+
+    async def walk(desk: Stage) -> None:
+        (own,) = await adopted(desk, ADOPT)
+        stop = exit_ref(OrderRef(own.order_ref or ""), Role.STOP, 1)
+        working = desk.broker.truth.book[stop]
+        with mock.patch.object(type(desk.broker), "cancel"), mock.patch.object(type(desk.broker), "_end"):
+            desk.broker._execute(working, TEN)
+            desk.broker.trade_by_hand("AAPL", Side.BUY, TEN)
+            await looked(desk)
+            (over,) = desk.desk.positions.open.values()
+            assert over.closing and desk.broker.truth.held["AAPL"] == 10
+            assert await answered(desk, ADOPT) == (Reason.PROTECTION_STILL_WORKS,)
 
     _ = walked(walk)
 
@@ -116,30 +140,6 @@ def test_what_another_instrument_holds_is_not_beside_it() -> None:
         assert desk.state(other) is State.CLOSED
         world = changed(desk.engine.world(), snapshot=shown)
         assert beside(desk.desk, own, world) == beside(desk.desk, own, changed(world, snapshot=None)) == 0
-
-    _ = walked(walk)
-
-
-@shows("X1")
-def test_what_was_told_late_has_an_owner() -> None:
-    """A picture showed ten more than the book, which was told of them only then: they were its own."""
-
-    async def walk(desk: Stage) -> None:
-        desk.broker.script(Partial(Decimal("0.5")))
-        intent = await desk.enter(pair="AAPL", entry="190.22", stop="188.22", target="195.22")
-        await desk.tick(2)
-        (entry,) = (w for w in desk.broker.truth.book.values() if w.frame.line.role is Role.ENTRY)
-        desk.broker._execute(entry, Decimal(10), tell=False)
-        late = desk.broker.truth.executions.pop()
-        await looked(desk)
-        shown, before = desk.engine.link.snapshot, desk.desk.positions.net("AAPL")
-        assert shown is not None and shown.held("AAPL") == before + 10
-        desk.broker.tell(late)
-        await desk.tick(0.1)
-        desk.engine.link.snapshot = shown
-        assert desk.desk.positions.net("AAPL") == before + 10
-        again = desk.engine.recorder.act(carried(desk, ADOPT))
-        assert again.failure().reasons == (Reason.EXIT_TOO_LARGE,) and desk.state(intent) is not State.CLOSED
 
     _ = walked(walk)
 

@@ -59,14 +59,14 @@ from phoenix_core.orders import exit_ref
 from phoenix_core.records import to_json
 from phoenix_core.refusals import Reason
 from phoenix_core.trade.positions import Open
-from phoenix_core.values import Account, CommandId, Money, Regime, Role, Severity, Side, State
+from phoenix_core.values import Account, CommandId, Money, OrderRef, Quantity, Regime, Role, Severity, Side, State
 from phoenix_core.watch.alerts import Message, OpenAlert
 from phoenix_core.watch.codes import Code
 from phoenix_core.watch.health import Earned, Signs
 from phoenix_core.world import World
 from tests.showing import shows
 from tests.stage import PAIR, Stage, first, stage
-from tests.unit.desk.test_signed_commands import answered
+from tests.unit.desk.test_signed_commands import ADOPT, answered, carried
 from tests.unit.desk.walks import a_day, filled, ref_of, walked
 
 KEY = CommandId("key")
@@ -638,6 +638,26 @@ class TestTimers:
             assert asked == [stop, target], "of either, no word has said that it ended"
             _ = desk.engine.recorder.act(command)
             assert refused(desk, changed(command, command_id=CommandId("again"))) == (Reason.NOTHING_TO_DO,)
+
+        _ = walked(walk)
+
+    @shows("X1")
+    def test_what_works_beside_nothing_is_cleared_away_also_where_it_was_never_managed(self) -> None:
+        """It left through its stop before any word said that its protection stands: FILLED, and nothing is held."""
+
+        async def walk(desk: Stage) -> None:
+            desk.broker.trade_by_hand("AAPL", Side.BUY, Quantity(Decimal(10)))
+            await desk.tick(301)
+            _ = desk.engine.recorder.act(carried(desk, ADOPT)).unwrap()
+            (position,) = desk.desk.positions.in_state(State.FILLED)
+            stop = exit_ref(OrderRef(position.order_ref or ""), Role.STOP, 1)
+            out = changed(filled(desk, stop, "10", Side.SELL), symbol="AAPL")
+            _ = desk.engine.recorder.act(Said(CommandId("out"), out))
+            (over,) = desk.desk.positions.in_state(State.FILLED)
+            assert over.closing and desk.desk.orders.exits_of(over.position_id)
+            desk.clock.advance(timedelta(seconds=2))
+            (command,) = (c for c in due(desk.desk, desk.clock.now()) if isinstance(c, ClearAway))
+            assert is_successful(decide(desk.desk, command, desk.engine.world()).result)
 
         _ = walked(walk)
 
