@@ -17,12 +17,13 @@ from phoenix_core.acts import exits as carrying
 from phoenix_core.trade import exits
 from phoenix_core.values import State
 from phoenix_core.watch import compare, drift
-from tests.chaos.model.hands import OPENINGS, Walk, beginning
+from tests.chaos.model.hands import OPENINGS, Walk, beginning, drawn
 from tests.chaos.model.walking import reworded
 from tests.showing import shows
 
 WORLDS: Final = 200  # from each opening
 CALMS: Final = 4  # of so many worlds one is looked at in calm
+DRAWN: Final = 200  # longer ways
 ENOUGH: Final = 400  # worlds within which a bug must show, from near where it does
 
 pytestmark = pytest.mark.timeout(300)
@@ -61,6 +62,13 @@ def test_the_walk_has_been_everywhere(walks: list[Walk]) -> None:
     assert {state for _, states, _ in met for state in states} == {State.FILLED, State.MANAGED}
     assert {cause for _, _, causes in met for cause in causes} >= {"size", "count", "orphan_exit"}
     assert {truth.held for truth, _, _ in met} >= {0, 1, 2, 3}
+
+
+@shows("X1", "X4", "I8")
+def test_no_longer_way_that_is_drawn_breaks_a_promise() -> None:
+    """Deeper than any walk of every world comes: some hundreds of ways, of up to thirty steps."""
+    begins = [beginning(groups=groups, part=part) for groups in (False, True) for part in (False, True)]
+    assert [one for one in (drawn(seed, begins) for seed in range(DRAWN)) if one[0]] == []
 
 
 # --- a desk whose rules are broken ------------------------------------------------------------------------------------

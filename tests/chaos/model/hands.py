@@ -12,8 +12,9 @@ the broker alone. Between a record and its frame nothing happens here; that is w
 
 from __future__ import annotations
 
+import random
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from decimal import Decimal
 from functools import partial
@@ -250,7 +251,9 @@ def _placed(truth: Truth, ref: str, group: str, total: int) -> Truth:
     if any(at.ref == ref for at in truth.orders):
         works = next(at for at in truth.orders if at.ref == ref)
         return _changed(truth, ref, total=total, works=total > works.did) if works.works else truth
-    return truth._replace(orders=(*truth.orders, At(ref, group, total)))
+    members = [at for at in truth.orders if at.group == group]
+    spent = bool(members) and not any(at.works for at in members)  # a group that is over takes nobody in
+    return truth._replace(orders=(*truth.orders, At(ref, group, total, works=not spent)))
 
 
 def _changed(truth: Truth, ref: str, **change: object) -> Truth:
@@ -271,7 +274,9 @@ def _is_typed(here: Here, send: SendOrder) -> bool:
     """Whether a human typed this size while nobody knew better: then it is theirs."""
     recorded = signed_exit(here.desk.desk, send.mandate)
     says = None if recorded is None else recorded[1].says
-    return isinstance(says, Close) and says.quantity is not None and bool(blocking(here.desk.desk.drifts, PAIR))
+    unseen = here.desk.shown is None or here.desk.shown.session != here.desk.session
+    doubtful = unseen or bool(blocking(here.desk.desk.drifts, PAIR))
+    return isinstance(says, Close) and says.quantity is not None and doubtful
 
 
 # --- the steps --------------------------------------------------------------------------------------------------------
@@ -305,7 +310,8 @@ def _connects(here: Here) -> None:
     p.session += 1
     _does(here, p.say(LinkSaid(LinkEvent.CONNECTED, p.session, (ACCOUNT,))))
     _does(here, p.say(LinkSaid(LinkEvent.SYNCHRONISED, p.session, (ACCOUNT,))))
-    here.truth = here.truth._replace(sessions=here.truth.sessions + 1)
+    by_hand = here.truth.sold + here.truth.bought > 0  # what a picture of the last one showed counts for nothing now
+    here.truth = here.truth._replace(sessions=here.truth.sessions + 1, unseen=by_hand)
 
 
 def _broker(here: Here) -> Iterator[tuple[str, Act]]:
@@ -500,7 +506,7 @@ def _is_silent(here: Here) -> str:
     if truth.beyond and Cause.ORPHAN_EXIT.value not in open_:
         return "D7 exits for more than is held, and nobody is asked"
     for position in here.positions:
-        if position.held <= 0 and any(at.works and not at.ends for at in _of(here, position)):
+        if position.held == 0 and any(at.works and not at.ends for at in _of(here, position)):
             return "B8 what works beside nothing is not asked to end"
         mine = [at for at in _of(here, position) if at.works]
         pair = [at.rest * LOT for at in mine if known_role(here, at) in (Role.STOP, Role.TARGET)]
@@ -674,6 +680,21 @@ def beginning(*labels: str, groups: bool = False, part: bool = False) -> Here:
         act(here)
         assert not here.broken, here.broken
     return here
+
+
+def drawn(seed: int, begins: Sequence[Here]) -> tuple[str, tuple[str, ...]]:
+    """A longer way through this world, drawn: the promise that breaks on it or in calm at its end, and the way. Nothing
+    is adopted on it: what is adopted while exits executed more than was held is still sold twice now and then."""
+    draw = random.Random(seed)
+    here, told = draw.choice(begins).copied(), []
+    for _ in range(draw.randrange(6, 30)):
+        may = [(label, act) for label, act in steps(here) if label != "signs adopt"]
+        label, act = draw.choice([*may, ("turn", turn), ("turn", turn)])
+        told.append(label)
+        act(here)
+        if broken := broken_by(here):
+            return broken, tuple(told)
+    return calm(here), (*told, "calm")
 
 
 _ADOPTED: Final = ("a hand buys", "pictures", "signs adopt", "turn", "the adopted .S1 says", "the adopted .T1 says")
