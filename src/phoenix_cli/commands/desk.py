@@ -34,8 +34,13 @@ def home_of(ctx: click.Context) -> Home:
     help="Enrol and sign with this OpenSSH key (or its .pub, held by an agent).",
 )
 @click.option("--currency", default="USD", help="The account's base currency.")
+@click.option(
+    "--holds", multiple=True, metavar="SYMBOL=QUANTITY", help="What the account holds already, and others trade."
+)
 @click.pass_context
-def init_command(ctx: click.Context, mode: str, account: str, key: Path | None, currency: str) -> None:
+def init_command(
+    ctx: click.Context, mode: str, account: str, key: Path | None, currency: str, holds: tuple[str, ...]
+) -> None:
     """Make a home: folders, configuration, keys, the first bead.
 
     Example: phoenix --home ~/desk init --mode paper --account DU1234567
@@ -43,7 +48,7 @@ def init_command(ctx: click.Context, mode: str, account: str, key: Path | None, 
     from returns.pipeline import is_successful
 
     from phoenix_cli.wiring.edges import SqliteStore, write_whole
-    from phoenix_cli.wiring.founding import found, make_keys, roots_text
+    from phoenix_cli.wiring.founding import found, holding_of, make_keys, roots_text
     from phoenix_cli.wiring.opening import clock_of
     from phoenix_core.gate.guards import PORTS, PREFIXES
     from phoenix_core.values import BadInput, Mode
@@ -56,6 +61,7 @@ def init_command(ctx: click.Context, mode: str, account: str, key: Path | None, 
     money = currency.upper()
     if not (len(money) == _LETTERS and money.isascii() and money.isalpha()):
         raise BadInput("--currency", currency, "write what the account is kept in, in three letters: EUR")
+    baseline = tuple(holding_of(typed) for typed in holds)
     if _is_founded(home):
         refuse(ctx, ("DESK_EXISTS_ALREADY",), f"there is a desk in {home.path} already")
     own = "" if key is None else str(key.absolute())
@@ -71,7 +77,7 @@ def init_command(ctx: click.Context, mode: str, account: str, key: Path | None, 
     write_whole(home.config, settings_text(settings), durable=True)
     write_whole(home.path / "roots.json", roots_text(keys, wanted), durable=True)
     with SqliteStore(home.log) as store:
-        said = found(store, keys, settings, clock_of(settings, home))
+        said = found(store, keys, settings, clock_of(settings, home), baseline)
     if not is_successful(said):
         refuse(ctx, tuple(r.value for r in said.failure().reasons), said.failure().detail)
     document = {

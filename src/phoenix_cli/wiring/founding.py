@@ -31,12 +31,23 @@ from phoenix_adapters.keys import (
 from phoenix_cli.home import Home, Settings, mode_of, order_types_of
 from phoenix_cli.wiring.opening import DESK_KEY_BYTES, Session, account_of
 from phoenix_core.acts.operate import Initialise
-from phoenix_core.beads import Genesis, Limits, Operator, OperatorEvent, Policy
+from phoenix_core.beads import Genesis, Holding, Limits, Operator, OperatorEvent, Policy
 from phoenix_core.gate.guards import PORTS
 from phoenix_core.ports import BeadStore, Clock
 from phoenix_core.refusals import Refusal
 from phoenix_core.rulings import Accepted
-from phoenix_core.values import Account, CommandId, Mode, Money, OrderType, Quantity, derived_id, text_hash
+from phoenix_core.values import (
+    Account,
+    CommandId,
+    Mode,
+    Money,
+    OrderType,
+    Quantity,
+    derived_id,
+    number,
+    text_hash,
+    word,
+)
 from phoenix_core.world import Run, World
 
 # What a new desk allows until its owner signs something else: enough to try everything, little enough to lose nothing.
@@ -77,8 +88,10 @@ def desk_key(home: Home) -> bytes:
     return load_secret(home.desk_key, DESK_KEY_BYTES)
 
 
-def first_beads(keys: Keys, mode: Mode, currency: str, order_types: tuple[OrderType, ...]) -> Initialise:
-    """Genesis, the first operator and the first policy, as one command."""
+def first_beads(
+    keys: Keys, mode: Mode, currency: str, order_types: tuple[OrderType, ...], baseline: tuple[Holding, ...] = ()
+) -> Initialise:
+    """Genesis, the first operator and the first policy, as one command. `baseline` is what is held by then."""
     origin = f"phoenix.local/{keys.account.tag[:16]}"
     genesis = Genesis(
         origin=origin,
@@ -89,6 +102,7 @@ def first_beads(keys: Keys, mode: Mode, currency: str, order_types: tuple[OrderT
         desk_key_hash=text_hash(keys.account.tag),
         log_key=keys.log.public_text,
         currency=currency,
+        baseline=baseline,
     )
     public = keys.operator
     operator = Operator(OperatorEvent.ENROLLED, public.fingerprint, public.line, "operator", public.type.assurance)
@@ -110,11 +124,19 @@ def roots_text(keys: Keys, mode: Mode) -> str:
     return json.dumps(roots, indent=1) + "\n"
 
 
-def found(store: BeadStore, keys: Keys, settings: Settings, clock: Clock) -> Result[Accepted, Refusal]:
+def holding_of(typed: str) -> Holding:
+    """A holding as it is typed, `AAPL=100`; a minus sign before the quantity says that it was sold short."""
+    symbol, _, quantity = typed.partition("=")
+    return Holding(word(symbol, "--holds"), number(quantity, "--holds"))
+
+
+def found(
+    store: BeadStore, keys: Keys, settings: Settings, clock: Clock, baseline: tuple[Holding, ...] = ()
+) -> Result[Accepted, Refusal]:
     """Write the first beads of a log."""
     mode = mode_of(settings)
     recorder = Recorder(store, lambda desk: World(clock.now(), Run(mode=mode)))
-    return recorder.act(first_beads(keys, mode, settings.currency, order_types_of(settings)))
+    return recorder.act(first_beads(keys, mode, settings.currency, order_types_of(settings), baseline))
 
 
 def operator_of(home: Home) -> InProcess:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,9 @@ from phoenix_adapters.beads.sqlite import SqliteStore
 from phoenix_cli.__main__ import cli
 from phoenix_cli.home import FOLDERS, Home, home_at, load_settings
 from phoenix_cli.wiring.founding import desk_key, make_keys
+from phoenix_core.beads import Genesis, Holding
 from phoenix_core.chain import Fault, StoreFault
+from phoenix_core.kernel import bead_of
 from phoenix_core.values import BadInput
 from tests.contract.cli.operator import AFTERNOON, Seat, founded
 from tests.contract.cli.test_refusals import tamper
@@ -120,6 +123,21 @@ def test_a_desk_counts_in_a_currency(tmp_path: Path) -> None:
     assert not (seat.home / "phoenix.toml").exists()
     assert seat.json(*init, "eur").code == 0
     assert seat.json("report").document["currency"] == "EUR"
+
+
+def test_what_an_account_holds_already_is_said_once(tmp_path: Path) -> None:
+    """Shares that others trade are no disagreement of this desk's: `init` takes them down with the sign that they have.
+    What is no holding founds nothing."""
+    seat, init = Seat(tmp_path / "home"), ("init", "--mode", "paper", "--account", "DU1234567")
+    for typed in ("AAPL", "=5", "AAPL=", "AAPL=ten", "AAPL=--5", "AAPL=-"):
+        with pytest.raises(BadInput, match="--holds"):
+            _ = seat.json(*init, "--holds", typed)
+    assert not (seat.home / "phoenix.toml").exists()
+    assert seat.json(*init, "--holds", "AAPL=100", "--holds", "EURUSD=-10000.15").code == 0
+    with SqliteStore(seat.home / "beads.db") as store:
+        genesis = bead_of(next(iter(store.read(0)))).body
+    assert isinstance(genesis, Genesis)
+    assert genesis.baseline == (Holding("AAPL", Decimal(100)), Holding("EURUSD", Decimal("-10000.15")))
 
 
 def test_a_second_init_changes_nothing(seat: Seat) -> None:

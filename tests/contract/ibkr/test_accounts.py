@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
+
+import pytest
 
 from phoenix_adapters.gateway import GatewayServer, Setup
 from phoenix_adapters.gateway.instruments import BY_NAME
+from phoenix_cli.wiring.founding import found
 from phoenix_cli.wiring.round_trip import drop_signal
 from phoenix_cli.wiring.simulator import WallOf
-from phoenix_core.beads import Observation
+from phoenix_core.beads import Holding, Observation, ReconciliationDrift
 from phoenix_core.gate.statements import Close
 from phoenix_core.refusals import Reason
-from phoenix_core.values import State
+from phoenix_core.values import Severity, State
 from phoenix_core.watch.codes import Code
 from tests.contract.broker.orders import NUMBER
 from tests.contract.broker.suite import SYMBOL
@@ -87,6 +91,32 @@ async def test_an_account_that_is_kept_in_yen_gets_no_order_of_dollars(tmp_path:
         scene.server.clear("kept_in")
         await desk.leap(301)
         await desk.until(lambda: desk.stage.displays(intent))
+
+
+async def test_what_others_hold_in_the_account_is_known_from_the_first_bead_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hundred shares that were there before, and were said at `init`: no disagreement, in no session. What changes of
+    them is told as a WARNING, and the pair goes on trading."""
+    baseline = (Holding("AAPL", Decimal(100)),)
+    monkeypatch.setattr("phoenix_cli.wiring.round_trip.found", partial(found, baseline=baseline))
+    scene = Scene(Setup(volatility=0.0, cash=CASH))
+    await scene.server.start()
+    scene.server.act("transfer", symbol="AAPL", quantity=100)
+    async with at_work(tmp_path, scene) as desk:
+        await managed(desk)
+        scene.cut()
+        await desk.until(lambda: not desk.stage.engine.link.up)
+        scene.clock.leap(5)
+        await desk.until(desk.is_fresh, RECONNECTED_S)
+        await desk.leap(301)
+        assert not desk.bodies(ReconciliationDrift)
+        scene.server.act("transfer", symbol="AAPL", quantity=5)
+        await desk.leap(301)
+        await desk.until(lambda: bool(desk.bodies(ReconciliationDrift)))
+        (drift,) = desk.bodies(ReconciliationDrift)
+        assert (drift.cause, drift.severity, drift.subject) == ("foreign_holding", Severity.WARNING, "AAPL")
+        assert not desk.stage.desk.kill_flags.standing
 
 
 @shows("F52", "I15", "I16")
