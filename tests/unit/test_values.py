@@ -16,6 +16,10 @@ from phoenix_core.records import to_json
 from phoenix_core.spelling import writer
 from phoenix_core.values import (
     DIGITS_MAX,
+    NO_QUANTITY,
+    WALL_BACK_MAX,
+    WORD_MAX,
+    ZERO,
     Account,
     BadInput,
     Moment,
@@ -23,8 +27,11 @@ from phoenix_core.values import (
     Side,
     derived_id,
     divide,
+    elapsed,
     exact,
     floor_to,
+    instant,
+    is_over,
     number,
     on_grid,
     plain,
@@ -33,6 +40,7 @@ from phoenix_core.values import (
     times,
     utc_of,
     utc_text,
+    word,
 )
 from tests.showing import shows
 
@@ -91,11 +99,34 @@ class TestNumber:
         with pytest.raises(BadInput, match="at most 38"):
             _ = number("9" * 31 + "." + "9" * 8, "x")
 
+    def test_a_value_is_shown_as_it_came(self) -> None:
+        """Text as it is, everything else as a program spells it."""
+        for value, shown in (("1,000", "1,000"), (None, "None"), (1.5, "1.5")):
+            with pytest.raises(BadInput) as refused:
+                _ = number(value, "x")
+            assert refused.value.value == shown
+
     def test_a_long_value_is_shown_short(self) -> None:
         """A refusal does not carry a megabyte of somebody's bytes."""
         with pytest.raises(BadInput) as refused:
             _ = number("x" * 10_000, "x")
         assert len(refused.value.value) == 120
+
+
+class TestWord:
+    """A name that stands in the log and on the screen of whoever approves."""
+
+    @pytest.mark.parametrize("text", ["x", "EURUSD", "a name", "é", "w" * WORD_MAX])
+    def test_what_is_a_name(self, text: str) -> None:
+        """One printable character at least, eighty at most; a space is one."""
+        assert word(text, "name") == text
+
+    @pytest.mark.parametrize("text", ["", "w" * 81, "a\nb", "\x1b[2J", "\u202e", None, 7, b"x"])
+    def test_what_is_none(self, text: object) -> None:
+        """Nothing, too much, what moves a cursor or turns a line round, what is no text."""
+        with pytest.raises(BadInput, match="write 1 to 80 printable characters") as refused:
+            _ = word(text, "name")
+        assert refused.value.field == "name"
 
 
 class TestExact:
@@ -119,6 +150,15 @@ class TestExact:
     def test_the_canonical_ones_pass(self, text: str) -> None:
         """One part in ten to the nineteenth, and thirty-eight digits, are exact."""
         assert plain(exact(text, "x")) == text
+
+    def test_thirty_eight_digits_with_a_sign_and_a_point(self) -> None:
+        """Forty characters are read and written; one more is neither."""
+        text = "-" + "9" * 30 + "." + "9" * 8
+        assert spelt(exact(text, "x")) == text and len(text) == DIGITS_MAX + 2
+        with pytest.raises(BadInput, match="canonical decimal"):
+            _ = exact(text + "9", "x")
+        with pytest.raises(AssertionError, match="more digits"):
+            _ = spelt(Decimal(text + "9"))
 
     def test_what_is_no_number_is_a_bug_of_ours(self) -> None:
         """NaN and infinity are refused where they enter; met here they are an assertion."""
@@ -163,9 +203,14 @@ class TestArithmetic:
             assert times(a, b) == wanted
 
     def test_division_by_zero_is_loud(self) -> None:
-        """No silent infinity."""
+        """No silent infinity, by whatever way, and no silent nothing."""
+        assert ZERO == NO_QUANTITY == Decimal(0)
         with pytest.raises(decimal.DivisionByZero):
-            _ = divide(Decimal(1), Decimal(0))
+            _ = divide(Decimal(1), ZERO)
+        with pytest.raises(decimal.InvalidOperation):
+            _ = divide(ZERO, ZERO)
+        with pytest.raises(decimal.Overflow):
+            _ = times(Decimal("1E+999999"), Decimal(10))
 
     @given(DECIMALS, st.decimals(min_value=Decimal("0.00001"), max_value=1000, places=5))
     def test_floor_is_the_largest_multiple_not_above(self, value: Decimal, increment: Decimal) -> None:
@@ -230,6 +275,55 @@ class TestTime:
             timedelta(seconds=5),
             "boot",
         )
+
+
+SINCE = Moment(datetime(2026, 11, 18, 12, tzinfo=UTC), timedelta(hours=1), "boot")
+TICK = timedelta(microseconds=1)
+
+
+def on_both(wall: float, ticks: float, boot: str = "boot") -> Moment:
+    """So many seconds later, by each clock."""
+    return Moment(SINCE.wall + timedelta(seconds=wall), SINCE.ticks + timedelta(seconds=ticks), boot)
+
+
+class TestSpans:
+    """How long ago, and whether that is over: two clocks, and not knowing is over."""
+
+    @pytest.mark.parametrize(
+        ("now", "seconds"),
+        [
+            (on_both(5, 3), 5.0),  # the wall says more
+            (on_both(3, 5), 5.0),  # the ticks do: the machine slept, or the wall was set back a little
+            (on_both(0, 0), 0.0),
+            (on_both(-2, 1), 1.0),
+            (on_both(-2.000001, 1), None),  # the wall was set back
+            (on_both(5, -0.000001), None),  # ticks never go back: it is another boot that has the same name
+            (on_both(5, 5, "another"), None),
+        ],
+    )
+    def test_elapsed_by_the_clock_that_says_more(self, now: Moment, seconds: float | None) -> None:
+        """None where the clocks cannot say."""
+        assert elapsed(SINCE, now) == (None if seconds is None else timedelta(seconds=seconds))
+
+    @pytest.mark.parametrize(("wall", "seconds"), [(5, 5.0), (-2, -2.0), (-2.000001, None)])
+    def test_an_instant_without_a_boot_has_the_wall_alone(self, wall: float, seconds: float | None) -> None:
+        """It was written down before beads carried the second clock."""
+        bare = instant(SINCE.wall, None, None)
+        assert bare == Moment(SINCE.wall, timedelta(0), "")
+        assert elapsed(bare, on_both(wall, -3_000)) == (None if seconds is None else timedelta(seconds=seconds))
+
+    def test_an_instant_of_a_bead_has_both_clocks_where_it_says_both(self) -> None:
+        """The stamp, the reading of the second clock, and the boot that read it."""
+        assert instant(SINCE.wall, SINCE.ticks, SINCE.boot) == SINCE
+
+    def test_a_span_is_over_at_its_end_and_where_nobody_knows(self) -> None:
+        """Not a microsecond earlier, by neither clock; after a reboot, and once the wall was set back, at once."""
+        span = timedelta(seconds=10)
+        for late, early in ((on_both(10, 0), on_both(9.999999, 0)), (on_both(0, 10), on_both(0, 9.999999))):
+            assert is_over(SINCE, late, span) and not is_over(SINCE, early, span)
+        assert is_over(SINCE, on_both(1, 1, "another"), span)
+        assert is_over(SINCE, SINCE.plus(-WALL_BACK_MAX - TICK), span)
+        assert timedelta(seconds=2) == WALL_BACK_MAX
 
 
 def test_sides_and_roles() -> None:
