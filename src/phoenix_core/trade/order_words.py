@@ -130,9 +130,9 @@ def error_news(known: Known, said: ErrorSaid) -> tuple[Order, ...]:
 
 def _refuses_cancel(known: Known, code: int) -> bool:
     """Whether a code answers the cancel that is out: one of those that only a cancel gets, or a request that was not
-    valid while no other one is out."""
+    valid while no other one is out. That of an order which was never acknowledged has ended it before."""
     out = known.cancel_requested is not None and not known.cancel_refused
-    only = code == NOT_VALID and known.acknowledged and len(known.frames) == 1
+    only = code == NOT_VALID and len(known.frames) == 1
     return out and (code in NOT_CANCELLED_CODES or only)
 
 

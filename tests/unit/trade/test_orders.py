@@ -22,6 +22,7 @@ from phoenix_core.trade.order_words import (
     HOLDING_CODES,
     NOT_CANCELLED_CODES,
     NOT_CHANGED_CODES,
+    NOT_HELD,
     WORDS_MAX,
     coded,
     contradicts,
@@ -281,6 +282,21 @@ class TestCodesEndOnlyWhatWasNeverAcknowledged:
         assert error_news(log.order(), error(404)) == ()
         log.append(order_bead(log.order(), E.CANCEL_REQUESTED))
         assert error_news(log.order(), error(10349)) == ()
+
+    def test_a_warning_of_an_odd_lot_holds_nothing(self) -> None:
+        """One code is for every warning: too small for the venue, the order is routed elsewhere, and works."""
+        known = after(sent(), order_said(REF))
+        odd = evolve(
+            error(399), text=f"Warning: Your order size is below the minimum. It will be routed as {NOT_HELD}."
+        )
+        assert error_news(known, odd) == () != error_news(known, error(399))
+
+    def test_of_an_order_that_was_never_acknowledged_a_request_that_is_not_taken_is_the_order(self) -> None:
+        """Its end was asked for before anything was heard of it: 321 says that there is no order to end."""
+        log = submitted()
+        log.append(order_bead(log.order(), E.CANCEL_REQUESTED))
+        (body,) = error_news(log.order(), error(321))
+        assert (body.event, body.status) == (E.ENDED, "REJECTED")
 
     def test_a_fill_after_a_refusal_is_a_fill(self) -> None:
         """The code was wrong, or of something else: what filled has filled."""
