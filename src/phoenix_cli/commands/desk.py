@@ -48,7 +48,7 @@ def init_command(
     from returns.pipeline import is_successful
 
     from phoenix_cli.wiring.edges import SqliteStore, write_whole
-    from phoenix_cli.wiring.founding import found, holding_of, make_keys, roots_text
+    from phoenix_cli.wiring.founding import found, holdings_of, make_keys, roots_text
     from phoenix_cli.wiring.opening import clock_of
     from phoenix_core.gate.guards import PORTS, PREFIXES
     from phoenix_core.values import BadInput, Mode
@@ -61,7 +61,7 @@ def init_command(
     money = currency.upper()
     if not (len(money) == _LETTERS and money.isascii() and money.isalpha()):
         raise BadInput("--currency", currency, "write what the account is kept in, in three letters: EUR")
-    baseline = tuple(holding_of(typed) for typed in holds)
+    baseline = holdings_of(holds)
     if _is_founded(home):
         refuse(ctx, ("DESK_EXISTS_ALREADY",), f"there is a desk in {home.path} already")
     own = "" if key is None else str(key.absolute())

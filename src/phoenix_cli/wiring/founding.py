@@ -38,6 +38,7 @@ from phoenix_core.refusals import Refusal
 from phoenix_core.rulings import Accepted
 from phoenix_core.values import (
     Account,
+    BadInput,
     CommandId,
     Mode,
     Money,
@@ -124,10 +125,15 @@ def roots_text(keys: Keys, mode: Mode) -> str:
     return json.dumps(roots, indent=1) + "\n"
 
 
-def holding_of(typed: str) -> Holding:
-    """A holding as it is typed, `AAPL=100`; a minus sign before the quantity says that it was sold short."""
-    symbol, _, quantity = typed.partition("=")
-    return Holding(word(symbol, "--holds"), number(quantity, "--holds"))
+def holdings_of(holds: tuple[str, ...]) -> tuple[Holding, ...]:
+    """Holdings as they are typed, `AAPL=100`, each instrument once; a minus sign says that it was sold short."""
+    found: dict[str, Holding] = {}
+    for typed in holds:
+        symbol, _, quantity = typed.partition("=")
+        if symbol in found:
+            raise BadInput("--holds", typed, f"name {symbol} once, with all that is held of it")
+        found[symbol] = Holding(word(symbol, "--holds"), number(quantity, "--holds"))
+    return tuple(found.values())
 
 
 def found(

@@ -12,6 +12,7 @@ from returns.pipeline import is_successful
 from phoenix_core.acts.after import HELD_STATES, after_order, cancel_request
 from phoenix_core.acts.approve import kill_over
 from phoenix_core.acts.attribute import attributed
+from phoenix_core.acts.last_look import baseline_of
 from phoenix_core.beads import (
     Body,
     Draft,
@@ -204,7 +205,7 @@ def _owned(desk: Desk, said: says.Adopt, world: World) -> Refusal | None:
     if any(exits.working_exits(stake) > max(ZERO, exits.exits_allowed(stake)) for stake in stakes):
         detail = "exits of another position work there for more than it holds: they may leave with what is adopted"
         return refusal(Reason.PROTECTION_STILL_WORKS, detail=detail)
-    shown = world.snapshot.held(said.symbol)
+    shown = ARITHMETIC.subtract(world.snapshot.held(said.symbol), baseline_of(desk, said.symbol))
     ownerless = ARITHMETIC.subtract(shown, desk.positions.net(said.symbol))
     if times(ownerless, Decimal(said.side.sign)) >= said.quantity:
         return None

@@ -132,6 +132,8 @@ def test_what_an_account_holds_already_is_said_once(tmp_path: Path) -> None:
     for typed in ("AAPL", "=5", "AAPL=", "AAPL=ten", "AAPL=--5", "AAPL=-"):
         with pytest.raises(BadInput, match="--holds"):
             _ = seat.json(*init, "--holds", typed)
+    with pytest.raises(BadInput, match="once"):
+        _ = seat.json(*init, "--holds", "AAPL=100", "--holds", "AAPL=5")
     assert not (seat.home / "phoenix.toml").exists()
     assert seat.json(*init, "--holds", "AAPL=100", "--holds", "EURUSD=-10000.15").code == 0
     with SqliteStore(seat.home / "beads.db") as store:

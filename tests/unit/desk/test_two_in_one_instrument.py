@@ -7,16 +7,22 @@ from decimal import Decimal
 from unittest import mock
 
 from attrs import evolve as changed
+from returns.pipeline import is_successful
 
+from phoenix_adapters.beads.memory import MemoryStore
+from phoenix_adapters.clock import manual_clock
+from phoenix_adapters.engine.recorder import Recorder
+from phoenix_cli.wiring.bunny.stage import START, first, soft_pen, stage
 from phoenix_core.acts.broker_said import Said
 from phoenix_core.acts.last_look import beside
 from phoenix_core.acts.operate import Observe
-from phoenix_core.beads import About, Position, PositionEvent
+from phoenix_core.beads import About, Holding, Position, PositionEvent
 from phoenix_core.gate.statements import Adopt, Close
 from phoenix_core.orders import exit_ref
 from phoenix_core.refusals import Reason
 from phoenix_core.trade.positions import Open
 from phoenix_core.values import OrderRef, Price, Quantity, Role, Side, State
+from phoenix_core.world import Run, World
 from tests.showing import shows
 from tests.stage import Stage
 from tests.unit.desk.test_signed_commands import ADOPT, answered, carried
@@ -83,6 +89,30 @@ def test_what_left_since_the_picture_is_not_there_to_be_adopted() -> None:
         assert len(births) == 2
 
     _ = walked(walk)
+
+
+@shows("X1", "X4")
+def test_what_was_held_before_phoenix_was_is_nobodys_to_adopt() -> None:
+    """Ten that the founder named are known, and stay: an owner for them could never sell. What comes on top is free."""
+    store = MemoryStore()
+    founded = first(soft_pen("operator"))
+    held = changed(founded, genesis=changed(founded.genesis, baseline=(Holding("AAPL", TEN),)))
+    recorder = Recorder(store, lambda _: World(manual_clock(START).now(), Run()))
+    assert is_successful(recorder.act(held))
+
+    async def walk(desk: Stage) -> None:
+        await looked(desk)
+        assert not desk.desk.drifts.open
+        assert await answered(desk, ADOPT) == (Reason.EXIT_TOO_LARGE,)
+        (own,) = await adopted(desk, ADOPT)
+        assert await answered(desk, ADOPT) == (Reason.EXIT_TOO_LARGE,)
+        assert await answered(desk, Close(own.position_id, WORDS)) == ()
+        await looked(desk)
+        assert desk.state(own.intent_id) is State.CLOSED and desk.broker.truth.held["AAPL"] == 10
+
+    made = stage(store)
+    made.broker.truth.held["AAPL"] = TEN
+    _ = walked(walk, made)
 
 
 @shows("X1")
