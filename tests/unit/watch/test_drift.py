@@ -21,6 +21,8 @@ from phoenix_core.beads import (
     ReconciliationDrift,
     ReconciliationResolution,
     Resolution,
+    Settlement,
+    Settles,
 )
 from phoenix_core.refusals import Reason
 from phoenix_core.values import Quantity, Severity
@@ -113,6 +115,7 @@ class TestWeights:
             {"perm_id": "7"},
             (ENTRY,),
         )
+        assert drift.two_perm_ids(ENTRY, (7, 9)).phoenix == {"perm_id": "0"}, "left unsaid, none was known"
         over = drift.overfilled(ENTRY, Quantity(Decimal(100)), Quantity(Decimal(101)), "AAPL")
         assert (over.cause, over.phoenix, over.broker) == (Cause.OVERFILL, {"quantity": "100"}, {"filled": "101"})
         late = drift.fact_after_end(STOP, "CANCELLED", {"status": "FILLED"}, None)
@@ -213,6 +216,29 @@ class TestReconcileAudit2:
         else:
             assert is_successful(unnamed)
 
+    def test_an_answer_says_which_command_it_carries_out(self) -> None:
+        """The place of the signed command; of an answer that names none, none. What a picture then proves, and what an
+        attribution ends, is kept with the command that asked for it, until the same opens again."""
+        drifts = opened(divergence(), divergence(subject="AAPL"))
+        one, other = drifts.open.values()
+        assert (one.answered_seq, one.decision) == (0, -1)
+        signed = bead(20, drift.resolution_bead(one, Resolution.BROKER_CORRECTED, "ada", "n"))
+        drifts.fold(evolve(signed, settles=(Settles(17, 0, Settlement.DONE),)))
+        assert (one.answered_seq, one.decision) == (20, 17)
+        (proof,) = drift.proven(drifts, (), 21)
+        drifts.fold(bead(22, proof))
+        ended = drifts.ended[one.identity]
+        assert (ended.decision, ended.seq, ended.opened, ended.resolution) == (17, 22, 10, Resolution.BROKER_CORRECTED)
+        attributed = bead(23, drift.resolution_bead(other, Resolution.PHOENIX_CORRECTED, "ada", "n"))
+        drifts.fold(evolve(attributed, settles=(Settles(18, 0, Settlement.DONE),)))
+        assert drifts.ended[other.identity].decision == 18
+        drifts.fold(bead(24, drift.drift_bead(divergence(), 3)))
+        assert list(drifts.ended) == [other.identity]
+        (again,) = drifts.open.values()
+        again.decision = 17
+        drifts.fold(bead(25, drift.resolution_bead(again, Resolution.ACKNOWLEDGED, "ada", "n")))
+        assert again.decision == -1
+
     def test_broker_corrected_ends_with_the_next_complete_picture(self) -> None:
         """Proven by a picture recorded after the answer that no longer shows it, in the name of whoever answered."""
         drifts = opened(divergence())
@@ -304,11 +330,23 @@ class TestBlocking:
         assert drift.is_news(drifts, found, connected_seq=21)
         other = divergence(said="13000")
         assert drift.is_news(drifts, other, connected_seq=19)
+        assert drift.is_news(drifts, evolve(found, phoenix={"quantity": "9000"}), connected_seq=19)
         drifts.fold(bead(30, drift.drift_bead(other, 3)))
         (again,) = drifts.open.values()
         assert again.bead_id == "bead-30"
         assert drift.blocking(drifts, "EURUSD") == (again,)
         assert drifts.by_bead == {"bead-30": again.identity}
+
+    @pytest.mark.parametrize("cause", Cause)
+    def test_what_a_lost_word_of_the_broker_looks_like(self, cause: Cause) -> None:
+        """Other fills, another standing, an order that is not shown: asked for again it may come. One among others is
+        enough; what a human has acknowledged is waited for no more."""
+        drifts = opened(divergence(), divergence(cause, str(ENTRY)))
+        lost = cause in (Cause.FILLS, Cause.ORDER_STATUS, Cause.ORDER_MISSING)
+        assert drift.lacks_word_of_an_order(drifts) is lost
+        for one in tuple(drifts.open.values()):
+            drifts.fold(bead(20, drift.resolution_bead(one, Resolution.ACKNOWLEDGED, "ada", "n")))
+        assert not drift.lacks_word_of_an_order(drifts)
 
     def test_acknowledged_desk_wide_drift_does_not_block(self) -> None:
         """The same for a CRITICAL drift that names no instrument."""
