@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal
+from functools import reduce
 from typing import Final
 
 from attrs import frozen
@@ -38,7 +39,6 @@ from phoenix_core.refusals import Reason, Refusal, merged, refusal
 from phoenix_core.rulings import Ruling, denied, granted
 from phoenix_core.trade import exits, protection
 from phoenix_core.trade.births import adopted
-from phoenix_core.trade.exits import Stake
 from phoenix_core.trade.fills import stated
 from phoenix_core.trade.order_life import Known
 from phoenix_core.trade.positions import Ended, Open, changed
@@ -168,7 +168,7 @@ def _part_of_one(said: says.Adopt, card: Instrument) -> Refusal | None:
     return refusal(Reason.QUANTITY_OFF_GRID, detail=detail)
 
 
-def protect_refusal(said: says.Protect, position: Open, stake: Stake, world: World) -> Refusal | None:
+def protect_refusal(said: says.Protect, position: Open, stake: exits.Stake, world: World) -> Refusal | None:
     """Why protection is not placed as a human asks for it: some works still, or what was typed would not stand."""
     if stake.exits:
         return refusal(Reason.PROTECTION_STILL_WORKS, detail="exits work: it mends what is gone, and moves nothing")
@@ -201,16 +201,23 @@ def _owned(desk: Desk, said: says.Adopt, world: World) -> Refusal | None:
         detail = "something was executed, or ended, since the last picture: what is left there, the next one shows"
         return refusal(Reason.SNAPSHOTS_MISSING, detail=detail)
     owners = (desk.positions.open[name] for name in desk.positions.by_pair.get(said.symbol, ()))
-    stakes = (exits.stake_of(owner, desk.orders, desk.fills) for owner in owners)
-    if any(exits.working_exits(stake) > max(ZERO, exits.exits_allowed(stake)) for stake in stakes):
+    stakes = [exits.stake_of(owner, desk.orders, desk.fills) for owner in owners]
+    if any(exits.working_exits(stake) > max(ZERO, stake.held) for stake in stakes):
         detail = "exits of another position work there for more than it holds: they may leave with what is adopted"
         return refusal(Reason.PROTECTION_STILL_WORKS, detail=detail)
     shown = ARITHMETIC.subtract(world.snapshot.held(said.symbol), baseline_of(desk, said.symbol))
-    ownerless = ARITHMETIC.subtract(shown, desk.positions.net(said.symbol))
-    if times(ownerless, Decimal(said.side.sign)) >= said.quantity:
+    there = times(shown, Decimal(said.side.sign))
+    ownerless = reduce(ARITHMETIC.subtract, (_claim(stake, said.side) for stake in stakes), there)
+    if ownerless >= said.quantity:
         return None
     detail = f"{plain(ownerless)} of {plain(shown)} {said.symbol} shown has no owner; reconcile for a new picture"
     return refusal(Reason.EXIT_TOO_LARGE, detail=detail)
+
+
+def _claim(stake: exits.Stake, side: Side) -> Decimal:
+    """What a position holds on a side. What exits took beyond what it held is gone, and nobody's to adopt."""
+    held = times(Decimal(side.sign * stake.position.side.sign), stake.held)
+    return max(ZERO, held) if stake.held < 0 else held
 
 
 def _protection(body: Position, ref: OrderRef, line: Line, said: says.Adopt, now: Moment) -> Order:

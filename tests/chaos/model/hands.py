@@ -683,13 +683,11 @@ def beginning(*labels: str, groups: bool = False, part: bool = False) -> Here:
 
 
 def drawn(seed: int, begins: Sequence[Here]) -> tuple[str, tuple[str, ...]]:
-    """A longer way through this world, drawn: the promise that breaks on it or in calm at its end, and the way. Nothing
-    is adopted on it: what is adopted while exits executed more than was held is still sold twice now and then."""
+    """A longer way through this world, drawn: the promise that breaks on it or in calm at its end, and the way."""
     draw = random.Random(seed)
     here, told = draw.choice(begins).copied(), []
     for _ in range(draw.randrange(6, 30)):
-        may = [(label, act) for label, act in steps(here) if label != "signs adopt"]
-        label, act = draw.choice([*may, ("turn", turn), ("turn", turn)])
+        label, act = draw.choice([*steps(here), ("turn", turn), ("turn", turn)])
         told.append(label)
         act(here)
         if broken := broken_by(here):

@@ -10,6 +10,7 @@ from attrs import evolve as changed
 from returns.pipeline import is_successful
 
 from phoenix_adapters.beads.memory import MemoryStore
+from phoenix_adapters.brokers.mock.chaos import Partial
 from phoenix_adapters.clock import manual_clock
 from phoenix_adapters.engine.recorder import Recorder
 from phoenix_cli.wiring.bunny.stage import START, first, soft_pen, stage
@@ -29,6 +30,7 @@ from tests.unit.desk.test_signed_commands import ADOPT, answered, carried
 from tests.unit.desk.walks import WORDS, filled, walked
 
 TEN = Quantity(Decimal(10))
+PRICES = (Price(Decimal("1.0850")), Price(Decimal("1.0800")), Price(Decimal("1.0950")))
 SHORT = changed(ADOPT, side=Side.SELL, stop=Price(Decimal(195)), target=Price(Decimal(188)))
 
 
@@ -131,6 +133,49 @@ def test_nothing_is_adopted_beside_exits_that_still_work_for_nothing() -> None:
             (over,) = desk.desk.positions.open.values()
             assert over.closing and desk.broker.truth.held["AAPL"] == 10
             assert await answered(desk, ADOPT) == (Reason.PROTECTION_STILL_WORKS,)
+
+    _ = walked(walk)
+
+
+@shows("X1")
+def test_what_exits_took_beyond_what_was_held_is_nobodys_to_adopt() -> None:
+    """Stop and target both executed, and a hand bought back what was sold too much: nothing is there, though the book
+    of the one lacks as much as the other would hold."""
+
+    async def walk(desk: Stage) -> None:
+        (own,) = await adopted(desk, ADOPT)
+        pair = [exit_ref(OrderRef(own.order_ref or ""), role, 1) for role in (Role.STOP, Role.TARGET)]
+        orders = [desk.broker.truth.book[ref] for ref in pair]
+        with mock.patch.object(type(desk.broker), "cancel"), mock.patch.object(type(desk.broker), "_end"):
+            for order in orders:
+                desk.broker._execute(order, TEN)
+        await looked(desk)
+        desk.broker.trade_by_hand("AAPL", Side.BUY, TEN)
+        await looked(desk)
+        assert desk.broker.truth.held["AAPL"] == 0 and desk.desk.positions.net("AAPL") == -10
+        assert await answered(desk, ADOPT) == (Reason.EXIT_TOO_LARGE,)
+
+    _ = walked(walk)
+
+
+@shows("X1")
+def test_nothing_is_adopted_beside_exits_of_an_entry_that_still_works() -> None:
+    """Half of an entry executed, and its exits work for the whole: what a hand buys beside it waits until they are as
+    large as what they protect."""
+
+    async def walk(desk: Stage) -> None:
+        desk.broker.script(Partial(Decimal("0.5")))
+        intent = await desk.enter()
+        half = desk.broker.truth.held["EURUSD"]
+        desk.broker.trade_by_hand("EURUSD", Side.BUY, Quantity(Decimal(20_000)))
+        await looked(desk)
+        says = Adopt("EURUSD", Side.BUY, Quantity(Decimal(20_000)), *PRICES, "trend", WORDS)
+        assert await answered(desk, says) == (Reason.PROTECTION_STILL_WORKS,)
+        await desk.tick(120)  # the rest of the entry was asked to end, and what protects it shrinks
+        await looked(desk)
+        position = desk.position(intent)
+        assert isinstance(position, Open) and position.held == half
+        assert await answered(desk, says) == ()
 
     _ = walked(walk)
 
