@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from phoenix_core.beads import KillFlag, Observation, Order, OrderEvent, ReconciliationDrift
+from phoenix_core.effects import Reconcile
 from phoenix_core.gate.statements import Adopt, CancelOrphans, Close
 from phoenix_core.kernel import bead_of
 from phoenix_core.trade.protection import Protection, protection_of
@@ -312,6 +313,7 @@ async def test_a_late_remainder_after_the_close_is_told_stops_entries_and_gets_a
         assert drift_of(desk, Cause.FACT_AFTER_END).instrument == "EURUSD" and desk.is_owned()
         assert desk.stands(State.CLOSED) and len(desk.placed()) == 4
         await desk.until(lambda: (seen := desk.stage.engine.link.snapshot) is not None and seen.held("EURUSD") == HALF)
+        await desk.until(lambda: not desk.stage.desk.owed.of(Reconcile))  # by a picture of before nothing is adopted
         price, stop, target = (Price(Decimal(text)) for text in ("1.085", "1.082", "1.091"))
         desk.sign(Adopt("EURUSD", Side.BUY, Quantity(HALF), price, stop, target, "demo", WORDS, ended))
         await desk.until(lambda: [one.state for one in desk.positions] == [State.MANAGED, State.CLOSED])
