@@ -314,8 +314,8 @@ async def test_a_line_of_quotes_that_names_nothing_is_no_line() -> None:
         await scene.until(scene.broker.quotes)
 
 
-@pytest.mark.parametrize("client", [17, 0, 5])
-async def test_an_order_without_an_id_takes_none_from_those_that_come(client: int) -> None:
+@pytest.mark.parametrize(("client", "number"), [(17, 2**31 - 1), (0, 2**31 - 1), (5, 2**31 - 1), (17, 2**31 - 2)])
+async def test_an_order_without_an_id_takes_none_from_those_that_come(client: int, number: int) -> None:
     """TWS writes 2147483647 where an order has no id, and reads no number above it: whosever order it was, each of ours
     would be lost after it."""
     async with played() as scene:
@@ -323,7 +323,7 @@ async def test_an_order_without_an_id_takes_none_from_those_that_come(client: in
         assert scene.broker.line is not None
         contract = {"symbol": "EUR", "secType": "CASH", "currency": "USD", "exchange": "IDEALPRO", "conId": 12087792}
         terms = {"action": "BUY", "totalQuantity": 20_000, "orderType": "LMT", "lmtPrice": "1.01", "account": NUMBER}
-        ids = {"orderId": 2_147_483_647, "clientId": client, "permId": 77, "status": "Submitted", "orderRef": "by hand"}
+        ids = {"orderId": number, "clientId": client, "permId": 77, "status": "Submitted", "orderRef": "by hand"}
         fields = to_client("openOrder", scene.broker.line.version, None, **contract, **terms, **ids)
         scene.server.act("frame", fields="|".join(fields))
         await scene.until(lambda: any(said.perm_id == 77 for said in of(scene, OrderSaid)))

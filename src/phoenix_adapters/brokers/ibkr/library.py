@@ -140,5 +140,5 @@ def new_client(client_id: int) -> IB:
 def _raised(raise_to: Callable[[int], None], least: int) -> None:
     """Go on above an id that was met, where TWS still reads what comes then: the library does so for everybody's
     orders, and above TWS's word for an order that has no id every order and question of ours would be lost."""
-    if least <= ID_MAX:
+    if least < ID_MAX:
         raise_to(least)
