@@ -116,7 +116,7 @@ async def test_a_close_waits_for_both_of_two_orders_under_one_reference(by_hand:
         desk.scene.server.fault("change_doubles@STP*1")
         _ = await desk.enter()
         await desk.until(lambda: desk.alerted(Code.DRIFT_CRITICAL, Code.KILL_RAISED))
-        assert protection(desk) is Protection.EXCESS and len(desk.working()) == 3
+        await desk.until(lambda: protection(desk) is Protection.EXCESS and len(desk.working()) == 3)
         position = desk.stake.position.position_id
         desk.sign(Close(position, WORDS))
         await desk.until(lambda: len(desk.working()) == 1)
