@@ -196,11 +196,15 @@ BROKEN_DESKS: Final[dict[str, Broken]] = {
     "a part is sent before its protection is smaller": (
         exits._shrinking, "all(stake.rest_of(order) <= keeps for order in pair)", "True", ("carry",)),
     "protection shrinks to what is closed": (
-        exits.close_plan, "ARITHMETIC.subtract(stake.held, part.quantity)", "part.quantity", ("carry",)),
+        exits.close_plan, "Quantity(part.keeps(stake.held))", "part.quantity", ("carry",)),
     "a part closes all": (carrying._size, "said.quantity if said.quantity is not None else ", "", ("carry",)),
     "a part may be more than is held": (carrying._no_close, "size > most and", "False and", ("carry",)),
     "a part joins a group that does not hold": (
-        exits.close_plan, "(shares_group and one)", "one", ("carry",)),
+        exits.close_plan, "(shares_group and one and not short)", "one", ("carry",)),
+    "what no picture shows is left protected": (
+        last_look.part_of, "None if shown is None else", "None if True else", ("carry",)),
+    "what an exit took makes room twice": (
+        last_look.part_of, "ARITHMETIC.add(shown, stake.unbooked())", "shown", ("carry",)),
     "protection grows back while a part waits": (
         due._due_to_protection, " and not _is_being_left(desk, position)", "", ("turn",)),
     "protection that made room is lost at once": (

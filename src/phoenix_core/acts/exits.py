@@ -15,7 +15,7 @@ from returns.pipeline import is_successful
 
 from phoenix_core.acts import carry
 from phoenix_core.acts.after import cancel_request
-from phoenix_core.acts.last_look import beside, placeable, shown_of, signed_moment
+from phoenix_core.acts.last_look import beside, part_of, placeable, shown_of, signed_moment
 from phoenix_core.acts.signatures import command_refusal
 from phoenix_core.acts.submit import exit_frames
 from phoenix_core.beads import About, Decision, Draft, Observation, Order, OrderEvent, Settlement, Settles
@@ -112,7 +112,7 @@ def _waiting(desk: Desk, said: says.Close, signed: carry.Signed, world: World) -
 
     A young session shows no picture yet to size it by; or its protection has to end first.
     """
-    way = _way_out(desk, said.position, world, _part(said, signed), signed.at)
+    way = _way_out(desk, said.position, world, said.quantity, signed)
     if isinstance(way, Refusal):
         return None
     waits = way.stake.unbooked() > 0 or (said.quantity is None and shown_of(desk, way.stake, world) is None)
@@ -155,18 +155,16 @@ class WayOut:
     entry: Line
 
 
-def _part(said: says.Close, signed: carry.Signed) -> exits.Part | None:
-    return None if said.quantity is None else exits.Part(said.quantity, signed.seq)
-
-
 def _way_out(
-    desk: Desk, name: str, world: World, part: exits.Part | None = None, since: Moment | None = None
+    desk: Desk, name: str, world: World, typed: Quantity | None = None, signed: carry.Signed | None = None
 ) -> WayOut | Refusal:
     """A close joins the group of its protection where the broker holds such groups; else that ends or shrinks first."""
     position = carry.held_position(desk, name)
     if isinstance(position, Refusal):
         return position
     stake = exits.stake_of(position, desk.orders, desk.fills)
+    part = None if signed is None or typed is None else part_of(desk, stake, world, typed, signed.seq)
+    since = None if signed is None else signed.at
     planned, entry = exits.close_plan(stake, world.groups_hold, world.now, part, since), exits.entry_line(stake)
     if entry is None:
         return refusal(Reason.UNKNOWN_POSITION, detail="its orders are not known")
@@ -174,7 +172,7 @@ def _way_out(
 
 
 def _close(desk: Desk, said: says.Close, signed: carry.Signed, world: World) -> Ruling:
-    way = _way_out(desk, said.position, world, _part(said, signed), signed.at)
+    way = _way_out(desk, said.position, world, said.quantity, signed)
     if isinstance(way, Refusal):
         return denied(way)
     no = _no_close(desk, said, signed, way, world)

@@ -26,7 +26,7 @@ from phoenix_core.refusals import Reason, Refusal, merged, refusal
 from phoenix_core.trade import exits
 from phoenix_core.trade.exits import Stake
 from phoenix_core.trade.positions import Open
-from phoenix_core.values import ARITHMETIC, ZERO, Account, Moment, State, instant, times
+from phoenix_core.values import ARITHMETIC, ZERO, Account, Moment, Quantity, State, instant, times
 from phoenix_core.watch.drift import blocking
 from phoenix_core.world import World
 
@@ -98,6 +98,12 @@ def placeable(desk: Desk, stake: Stake, frames: tuple[Frame, ...], world: World,
 def shown_of(desk: Desk, stake: Stake, world: World) -> Decimal | None:
     """What this session's last whole picture shows of a position; None while there is none."""
     return exits.pictured(stake, world.snapshot, world.link.session, beside(desk, stake.position, world))
+
+
+def part_of(desk: Desk, stake: exits.Stake, world: World, size: Quantity, seq: int) -> exits.Part:
+    """A close of a typed size beside what the picture shows; what exits took and did not tell is of their own sizes."""
+    shown = shown_of(desk, stake, world)
+    return exits.Part(size, seq, None if shown is None else ARITHMETIC.add(shown, stake.unbooked()))
 
 
 def _exit_refusal(desk: Desk, position: Open, send: SendOrder, world: World) -> Refusal | None:

@@ -306,10 +306,15 @@ class ClosePlan:
 
 @frozen
 class Part:
-    """A close of less than is held, and the place of the command that asked for it in the log."""
+    """A close of a typed size, the place of its command in the log, and what a picture shows of its position."""
 
     quantity: Quantity
     seq: int
+    there: Decimal | None = None
+
+    def keeps(self, held: Decimal) -> Decimal:
+        """What is left to be protected behind it: of what is held, what is there."""
+        return ARITHMETIC.subtract(held if self.there is None else min(held, self.there), self.quantity)
 
 
 def close_plan(
@@ -330,11 +335,11 @@ def close_plan(
     rest = entry_to_cancel(stake)
     groups = {order.group for order in stake.pair}
     one = len(groups) == 1 and all(order.echo is None or order.echo_group in groups for order in stake.pair)
-    if not groups or (shares_group and one):
+    short = part is not None and part.there is not None and part.there < stake.held
+    if not groups or (shares_group and one and not short):
         return Success(ClosePlan(Step.SEND, quantity, stake.pair[0].group if groups else "", rest))
     if part is not None and (step := _shrinking(stake, part, now)) is not None:
-        keeps = Quantity(ARITHMETIC.subtract(stake.held, part.quantity))
-        return Success(ClosePlan(step, quantity, cancels=rest, keeps=keeps))
+        return Success(ClosePlan(step, quantity, cancels=rest, keeps=Quantity(part.keeps(stake.held))))
     unasked = tuple(order.ref for order in stake.pair if not order.is_asked_to_end(since))
     if unasked:
         return Success(ClosePlan(Step.CANCEL_FIRST, quantity, cancels=(*rest, *unasked)))
@@ -350,7 +355,7 @@ def _shrinking(stake: Stake, part: Part, now: Moment) -> Step | None:
     size is asked for once, and not of an order of which the broker refused one; what has no answer yet, whoever asked
     for it, is waited for as long. Of a pair of which one is gone, the one that is left shrinks.
     """
-    pair, keeps = stake.pair, ARITHMETIC.subtract(stake.held, part.quantity)
+    pair, keeps = stake.pair, part.keeps(stake.held)
     hangs = any(order.native for order in pair) and stake.entry_rest > 0
     ends = any(order.cancel_requested is not None or order.change_refused for order in pair)
     if keeps <= 0 or hangs or ends or len({order.role for order in pair}) < len(pair):

@@ -113,7 +113,7 @@ def _close(shared: Shared, it: Parting, c: Command) -> Verdict[Parting]:
 
 def _carry(shared: Shared, it: Parting, c: Command) -> Verdict[Parting]:
     """D6 and 0020: for what was signed, or all. A part waits until what will be left is what stop and target are for;
-    where that can not be had in time, and for all of it, they end first."""
+    where that can not be had in time, and for all of it, they end first. What a picture does not show is not left."""
     if c.version >= len(it.wishes):
         return no("STATE", shared, it)
     wish = it.wishes[c.version]
@@ -126,13 +126,14 @@ def _carry(shared: Shared, it: Parting, c: Command) -> Verdict[Parting]:
     waits = unbooked(it) or (not wish.lots and c.picture == "NONE")
     if waits and c.link and c.slow < wish.at - 1 + SIZE_STEPS:
         return no("PICTURE", shared, it)
-    left = it.held - lots
+    left, shown = it.held - lots, 0 if c.picture == "LESS" else it.held
     beside = any(x.works for x in it.pair)
-    if left > 0 and beside and not c.groups:
+    joins = beside and c.groups and not (wish.lots and shown < it.held)
+    if shown > lots and beside and not joins:
         fits = all(x.way == "WORKS" and not x.frame and not x.ends and x.rest <= left for x in it.pair if x.works)
         if not fits:
             return _gets_smaller(shared, it, c, wish, spent, left)
-    elif beside and not c.groups:
+    elif beside and not joins:
         return _makes_way(shared, it, c, wish, spent)
     if left < 0 and c.picture != "NONE":
         return no("EXIT", shared, it, wishes=spent)
@@ -140,8 +141,7 @@ def _carry(shared: Shared, it: Parting, c: Command) -> Verdict[Parting]:
     it = it._replace(gone=gone)
     close = Exit("MINE", lots, lots)
     entry = "ENDING" if it.entry else ""
-    joined = beside and c.groups
-    change = {"joined": joined, "typed": bool(wish.lots), "wishes": spent, "entry": entry, "closes": it.closes + 1}
+    change = {"joined": joins, "typed": bool(wish.lots), "wishes": spent, "entry": entry, "closes": it.closes + 1}
     return yes(shared, it, close=close, **change)
 
 

@@ -298,6 +298,7 @@ def test_a_second_close_asks_again_what_the_first_waited_for_in_vain() -> None:
 # --- a part is closed: protection shrinks and goes on standing --------------------------------------------------------
 
 PART = Quantity(Decimal(40_000))
+LOT = Decimal(20_000)
 
 
 def pair_of(desk: Stage, intent: str) -> dict[Role, Known]:
@@ -340,6 +341,31 @@ def test_protection_shrinks_before_a_part_is_closed_and_never_ends() -> None:
         await desk.watch(30, 5)
         assert len(sizes(desk)) == 5, "nothing else was asked"
         assert not {"PROTECTION_LOST", "CLOSE_NOT_SENT"} & set(alerts(desk))
+
+    _ = walked(walk)
+
+
+@pytest.mark.parametrize("groups_hold", [False, True])
+@pytest.mark.parametrize("left", [0, 1])
+@shows("X1", "X4")
+def test_no_protection_stays_for_what_a_picture_does_not_show(left: int, groups_hold: bool) -> None:
+    """Somebody sold a part at TWS. A human closes the rest, or all of it but one lot, by its size: what stays is for
+    that lot and for nothing that is not there, though the book has more, and the market may come at once."""
+
+    async def walk(desk: Stage) -> None:
+        intent = await held(desk)
+        desk.broker.groups_hold = groups_hold
+        there = held_by(desk, intent) - PART
+        desk.broker.truth.held["EURUSD"] = there
+        await desk.watch(400, 20)
+        assert {drift.instrument for drift in desk.desk.drifts.open.values()} == {"EURUSD"}
+        assert {order.rest for order in pair_of(desk, intent).values()} == {there + PART}
+        rest = LOT * left
+        assert await answered(desk, Close(intent, WORDS, Quantity(there - rest))) == ()
+        await desk.tick(1)
+        await desk.tick(1)
+        assert desk.broker.truth.held["EURUSD"] == rest
+        assert {order.rest for order in pair_of(desk, intent).values()} == ({rest} if left else set())
 
     _ = walked(walk)
 
