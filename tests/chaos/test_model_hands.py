@@ -66,8 +66,9 @@ def test_the_walk_has_been_everywhere(walks: list[Walk]) -> None:
 
 @shows("X1", "X4", "I8")
 def test_no_longer_way_that_is_drawn_breaks_a_promise() -> None:
-    """Deeper than any walk of every world comes: some hundreds of ways, of up to thirty steps."""
-    begins = [beginning(groups=groups, part=part) for groups in (False, True) for part in (False, True)]
+    """Deeper than any walk of every world comes: some hundreds of ways, of up to thirty steps, of what
+    was bought and of what was sold."""
+    begins = [beginning(groups=g, part=p, sign=s) for g in (False, True) for p in (False, True) for s in (1, -1)]
     assert [one for one in (drawn(seed, begins) for seed in range(DRAWN)) if one[0]] == []
 
 

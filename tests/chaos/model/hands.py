@@ -52,7 +52,7 @@ from phoenix_core.values import Money, Price, Quantity, Role, Side, State, plain
 from phoenix_core.watch.drift import Cause, OpenDrift, blocking
 from phoenix_core.world import World
 from tests.chaos.model.leaving_played import NAME
-from tests.chaos.model.played import ACCOUNT, LOT, NOW, PAIRS, SIGNALS, WORDS, Played, founded
+from tests.chaos.model.played import ACCOUNT, LOT, NOW, PAIRS, SIGN, WORDS, Played, founded, signal_of
 from tests.chaos.model.rules import Command
 
 PAIR: Final = PAIRS[0]
@@ -98,6 +98,12 @@ class Truth(NamedTuple):
     closes: int = 0
     waits: int = 0
     sessions: int = 0
+    sign: int = SIGN  # 1 where what is held was bought; where it was sold, hands buy what "sells" says, too
+
+    @property
+    def net(self) -> int:
+        """What the broker shows."""
+        return self.sign * self.held
 
     @property
     def beyond(self) -> int:
@@ -199,7 +205,7 @@ def _looks(here: Here) -> None:
         desk = here.desk
         desk.at += LOOK
         words = [(at, known) for at in here.truth.orders if at.works and (known := _known(here, at.ref)) is not None]
-        held = (Held(PAIR, Decimal(here.truth.held * LOT)),) if here.truth.held else ()
+        held = (Held(PAIR, Decimal(here.truth.net * LOT)),) if here.truth.held else ()
         moment, equity = NOW.plus(desk.at), Money(Decimal(100_000))
         orders = tuple(_word(here, at, known) for at, known in words)
         picture = Snapshot(
@@ -450,8 +456,9 @@ def _cancels(here: Here, drift: OpenDrift) -> None:
 
 def _adopts(here: Here) -> None:
     mid = MIDS[PAIR]
-    stop, target = Price(mid - Decimal("0.003")), Price(mid + Decimal("0.006"))
-    signs(here, Adopt(PAIR, Side.BUY, Quantity(Decimal(LOT)), Price(mid), stop, target, "trend", WORDS))
+    sign, away = here.truth.sign, Decimal("0.003") * here.truth.sign
+    side, stop, target = Side.BUY if sign > 0 else Side.SELL, Price(mid - away), Price(mid + 2 * away)
+    signs(here, Adopt(PAIR, side, Quantity(Decimal(LOT)), Price(mid), stop, target, "trend", WORDS))
     here.truth = here.truth._replace(adopted=here.truth.adopted + 1)
 
 
@@ -499,9 +506,9 @@ def _is_silent(here: Here) -> str:
     open_ = {drift.cause for drift in desk.drifts.open.values() if drift.instrument == PAIR}
     if desk.owed.of(CarryOut):
         return "D6 what a human signed waits for ever"
-    held = plain(Decimal(truth.held * LOT))
+    held = plain(Decimal(truth.net * LOT))
     told = [d for d in _holdings(here) if not d.acknowledged or d.told.broker_state["quantity"] == held]
-    if _lots(desk.positions.net(PAIR)) != truth.held and not told:
+    if _lots(desk.positions.net(PAIR)) != truth.net and not told:
         return "B4 the book is not what is held, and nobody is asked"
     if truth.beyond and Cause.ORPHAN_EXIT.value not in open_:
         return "D7 exits for more than is held, and nobody is asked"
@@ -651,13 +658,13 @@ class Walk:
         return tuple(reversed([label for label in told if label]))
 
 
-def beginning(*labels: str, groups: bool = False, part: bool = False) -> Here:
+def beginning(*labels: str, groups: bool = False, part: bool = False, sign: int = SIGN) -> Here:
     """Two lots are held, protected and seen; and the world at the end of these steps."""
     p = founded()
     desk = Traded(p.desk, p.verified, p.screens, p.count, p.session, groups=groups)
-    here = Here(desk, Truth(held=0))
+    here = Here(desk, Truth(held=0, sign=sign))
     _does(here, operate.TakeLease(desk.fresh("lease"), "boot", "run"))
-    _does(here, proposal_of("", SIGNALS[0] + f"quantity: '{LOTS * LOT}'\n".encode(), "bot"))
+    _does(here, proposal_of("", signal_of(0, sign) + f"quantity: '{LOTS * LOT}'\n".encode(), "bot"))
     for name in ("assemble", "approve"):
         assert not desk.play(0, Command(name, version=1 if name == "approve" else 0)), name
     for name in ("submit", "frame_sent", "ack"):
@@ -670,7 +677,7 @@ def beginning(*labels: str, groups: bool = False, part: bool = False) -> Here:
     pair = (desk.order(0, Role.STOP), desk.order(0, Role.TARGET))
     own = At(entry.ref, "", LOTS, got, got < LOTS, buys=True)
     exits = tuple(At(known.ref, known.group, LOTS) for known in pair if known is not None)
-    here.truth = Truth(held=got, orders=(own, *exits))
+    here.truth = Truth(held=got, orders=(own, *exits), sign=sign)
     for at in here.truth.orders:
         _tells(here, at.ref)
     _looks(here)

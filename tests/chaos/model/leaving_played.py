@@ -31,6 +31,7 @@ from tests.chaos.model.played import (
     LOT,
     NOW,
     PAIRS,
+    SIGN,
     SIGNALS,
     SLOW,
     WORDS,
@@ -61,7 +62,7 @@ def _word(p: Played, name: str, status: BrokerStatus, lots: int, total: int, mov
     echo = evolve(known.line, quantity=_quantity(total))
     if moved:
         assert echo.trigger is not None, "the stop alone is moved here"
-        echo = evolve(echo, trigger=Price(echo.trigger - Decimal("0.001")))
+        echo = evolve(echo, trigger=Price(echo.trigger - Decimal("0.001") * SIGN))
     return p.say(evolve(p._word(known, status), filled=_quantity(lots), echo=echo))
 
 

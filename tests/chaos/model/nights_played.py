@@ -24,7 +24,7 @@ from phoenix_core.world import World
 from tests.chaos.model import played
 from tests.chaos.model.leaving_played import NAME
 from tests.chaos.model.nights import Night
-from tests.chaos.model.played import ACCOUNT, PAIRS, SECOND, WORDS, Asks, Play, Played
+from tests.chaos.model.played import ACCOUNT, PAIRS, SECOND, SIGN, WORDS, Asks, Play, Played
 from tests.chaos.model.rules import Command
 
 NIGHT: Final = timedelta(hours=20)  # past any midnight
@@ -101,7 +101,7 @@ def _seen(p: Played, c: Command) -> Asked:
     """A whole picture: what is held, what works, and what of the entry was executed today."""
     shows, lots, _ = c.picture.split()
     at = p.world(c).now
-    held = (Held(PAIRS[0], p.lot(0) * c.lots),) if c.lots else ()
+    held = (Held(PAIRS[0], SIGN * p.lot(0) * c.lots),) if c.lots else ()
     orders = tuple(_status(p, ROLES[name], BrokerStatus.SUBMITTED) for name in shows if name in ROLES)
     first, last = map(int, lots.split("-"))
     told = (_lot(p, n) for n in range(first, last))

@@ -21,7 +21,7 @@ from tests.chaos.model import leaving_played
 from tests.chaos.model.exits import Exit, Wish
 from tests.chaos.model.leaving_played import NAME, ROLES, _lots, _quantity, closes_signed, exit_of, position_of
 from tests.chaos.model.parting import Parting
-from tests.chaos.model.played import CLOSE_OVER, NOW, PAIRS, SECOND, WORDS, Asks, Play, Played, answered
+from tests.chaos.model.played import CLOSE_OVER, NOW, PAIRS, SECOND, SIGN, WORDS, Asks, Play, Played, answered
 from tests.chaos.model.rules import Command
 
 STEP: Final = timedelta(seconds=2)
@@ -43,7 +43,7 @@ class InTime(Played):
         fills = (fill for fill in self.desk.fills.of(NAME) if fill.at < at.wall)
         held = sum((fill.quantity for fill in fills), Decimal(0))
         shown = self.picture()
-        return evolve(shown, began=at, ended=at, positions=(Held(PAIRS[0], held),))
+        return evolve(shown, began=at, ended=at, positions=(Held(PAIRS[0], SIGN * held),))
 
     def copied(self) -> InTime:
         """The same desk apart."""

@@ -7,6 +7,7 @@ still, but for commands that come late: these come when the life of what they ac
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from decimal import Decimal
@@ -82,6 +83,8 @@ ACCOUNT: Final = Account("a" * 64, "MOCK")
 ROOT: Final = "A" * 43 + "="
 KEY: Final = "SHA256:operator"
 PAIRS: Final = ("EURUSD", "GBPUSD")
+# What is bought in a walk is sold in its mirror: PHOENIX_MODEL_SIGN=-1 plays any of them there.
+SIGN: Final = int(os.environ.get("PHOENIX_MODEL_SIGN", "1"))
 INTENTS: Final = tuple(derived_id("model", pair) for pair in PAIRS)
 WORDS: Final = text_hash("because")
 # The contract's own hours, as they make the market what a command says it is; the FX week is open on this Wednesday.
@@ -172,7 +175,7 @@ class Played:
         if kind == "LESS":
             held = ()
         if kind == "LOT":  # so many less
-            held = (Held(PAIRS[0], desk.positions.net(PAIRS[0]) - lots * LOT), *held[1:])
+            held = (Held(PAIRS[0], desk.positions.net(PAIRS[0]) - SIGN * lots * LOT), *held[1:])
         if kind == "PAIR":
             shown += [k for role in (Role.STOP, Role.TARGET) if (k := self.order(0, role)) is not None and k.end]
         orders = tuple(self._word(known, BrokerStatus.SUBMITTED) for known in shown)
@@ -335,18 +338,19 @@ def _propose(p: Played, i: int, c: Command) -> Asks:
     return [proposal_of("", SIGNALS[i], "bot")]
 
 
-def _signal(i: int) -> bytes:
-    mid = MIDS[PAIRS[i]]
+def signal_of(i: int, sign: int) -> bytes:
+    """What a bot proposes in one of the instruments: 1 to buy, -1 to sell."""
+    mid, stop = MIDS[PAIRS[i]], Decimal("0.003") * sign
     fields = {
         "schema": "cse/1", "signal_id": f"s-{i}", "intent_id": INTENTS[i], "signal": "READY", "pair": PAIRS[i],
-        "setup_type": "FVG_ENTRY", "confidence": "0.85", "entry": f"{mid:.4f}", "stop": f"{mid - Decimal('0.003'):.4f}",
-        "target": f"{mid + Decimal('0.006'):.4f}", "state_hash": "4f1d", "strategy": "trend",
+        "setup_type": "FVG_ENTRY", "confidence": "0.85", "entry": f"{mid:.4f}", "stop": f"{mid - stop:.4f}",
+        "target": f"{mid + 2 * stop:.4f}", "state_hash": "4f1d", "strategy": "trend",
         "created_at": utc_text(NOW.wall),
     }  # fmt: skip
     return "".join(f"{key}: '{value}'\n" for key, value in fields.items()).encode()
 
 
-SIGNALS: Final = tuple(map(_signal, range(len(PAIRS))))
+SIGNALS: Final = tuple(signal_of(i, SIGN) for i in range(len(PAIRS)))
 
 
 def _assemble(p: Played, i: int, c: Command) -> Asks:
