@@ -6,7 +6,7 @@ Facts are inputs. They become beads only through a ruling; a fact that says noth
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import reduce
 from typing import Final
@@ -161,6 +161,9 @@ class LinkSaid:
 # A currency pair's position is virtual at the broker: a cross-check of our executions, no book. Less than this in base
 # units is interest, fees and conversions; more is explained by nobody.
 CASH_UNEXPLAINED_MAX: Final = Decimal(1000)
+# The parts of a picture that took longer are of two moments: the machine slept in the middle of it. What was touched
+# between them is forgotten by then, and an order that ended since would contradict the picture.
+PICTURE_TAKES_MAX: Final = timedelta(minutes=1)
 
 
 @frozen
@@ -196,6 +199,12 @@ class Snapshot:
         """Whether a row is of this picture's account, and not of another one of the same login. A row that names none
         can only be of the one that is open."""
         return not self.account or account in ("", self.account)
+
+    @property
+    def is_of_one_moment(self) -> bool:
+        """Whether it was gathered in one go, by both clocks: one of them stands still while a machine sleeps."""
+        spans = self.ended.wall - self.began.wall, self.ended.ticks - self.began.ticks
+        return max(spans) <= PICTURE_TAKES_MAX
 
     def held(self, symbol: str) -> Decimal:
         """What this picture's account holds of an instrument."""

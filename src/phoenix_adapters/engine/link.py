@@ -184,6 +184,8 @@ class LinkKeeper:
         self._looking, self._looked_at = True, self.clock.now().ticks
         try:
             snapshot = await self.broker.snapshot()
+            if not snapshot.is_of_one_moment:
+                snapshot = await self.broker.snapshot()
             for fact in self.broker.drain():
                 self.hear(fact)
             if snapshot.complete:

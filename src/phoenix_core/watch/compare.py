@@ -17,7 +17,7 @@ from typing import Final
 
 from attrs import frozen
 
-from phoenix_core.facts import CASH_UNEXPLAINED_MAX, BrokerStatus, OrderSaid, Snapshot
+from phoenix_core.facts import CASH_UNEXPLAINED_MAX, PICTURE_TAKES_MAX, BrokerStatus, OrderSaid, Snapshot
 from phoenix_core.orders import parsed_ref
 from phoenix_core.values import ARITHMETIC, ZERO, Money, Named, OrderRef, Quantity, Role, Side, plain, times
 from phoenix_core.watch.drift import Cause, Divergence, overfilled, two_perm_ids, unresolved
@@ -154,7 +154,7 @@ def why_unknown(book: Book, snapshot: Snapshot) -> str:
         return "begun and ended on clocks that cannot be compared"
     if snapshot.account not in ("", book.account):
         return "of another account"
-    return ""
+    return "" if snapshot.is_of_one_moment else f"begun over {PICTURE_TAKES_MAX.seconds} s before it ended"
 
 
 def next_look(since: datetime, looks: int) -> datetime:

@@ -31,6 +31,7 @@ from phoenix_core.gate.statements import Close
 from phoenix_core.values import Money, Severity, State, plain
 from tests.showing import shows
 from tests.stage import Stage, stage
+from tests.unit.desk.test_leaving_in_parts import protected
 from tests.unit.desk.walks import WORDS, ref_of, said_of, walked
 
 
@@ -46,6 +47,38 @@ async def rested(desk: Stage) -> int:
     await desk.watch(2, 1)
     assert pictures(desk) == before, "nothing happened, and the desk looked"
     return before
+
+
+@pytest.mark.parametrize("again", [True, False])
+@shows("S32-REC-06", "INV-RECONCILE-READONLY-1")
+def test_a_picture_that_the_machine_slept_through_is_none(again: bool) -> None:
+    """The machine slept while a picture was gathered. It shows a stop that ended before that, and nobody knows
+    any more when that was touched: no drift, no kill. It is asked for once more at once; what took as long says
+    nothing."""
+    whole, slept = MockBroker.snapshot, timedelta(minutes=5)
+
+    async def walk(desk: Stage) -> None:
+        _, stop, target = await protected(desk)
+        before = await desk.broker.snapshot()
+        stop.ends, stop.status = True, BrokerStatus.CANCELLED
+        desk.broker.tell(desk.broker._order_said(stop))
+        await desk.tick(1)
+        desk.clock.advance(slept)
+        desk.broker.tell(desk.broker._order_said(target))
+        await desk.tick(0.1)
+        given = [changed(before, ended=desk.clock.now()) for _ in range(1 if again else 9)]
+
+        async def told(broker: MockBroker) -> Snapshot:
+            return given.pop() if given else await whole(broker)
+
+        with mock.patch.object(MockBroker, "snapshot", told):
+            await desk.engine.link._look()
+            await desk.tick(0.1)
+        assert not desk.bodies(ReconciliationDrift)
+        seen = desk.bodies(Observation)[-1]
+        assert (seen.facts["agreement"] == "UNKNOWN") is not again
+
+    _ = walked(walk)
 
 
 async def fill(desk: Stage) -> None:

@@ -568,6 +568,13 @@ class TestHonestSnapshot:
         assert "clocks that cannot be compared" in why_unknown(book(), backwards)
         wall_set_back = evolve(whole, ended=evolve(whole.ended, wall=whole.began.wall - timedelta(minutes=1)))
         assert why_unknown(book(), wall_set_back) == ""
+        for wall, ticks, one in ((60, 60, True), (61, 0, False), (0, 61, False), (-3600, 61, False)):
+            ended = evolve(
+                whole.began,
+                wall=whole.began.wall + timedelta(seconds=wall),
+                ticks=whole.began.ticks + timedelta(seconds=ticks),
+            )
+            assert (why_unknown(book(), evolve(whole, ended=ended)) == "") is one
         assert why_unknown(book(), evolve(whole, account="somebody else's")) == "of another account"
 
 
