@@ -176,7 +176,7 @@ BROKEN_DESKS: Final[dict[str, Broken]] = {
         exits.close_plan, "order.is_asked_to_end(since)", "order.is_asked_to_end(None)", ("carry",)),
     "no picture is waited for": (leaving._waiting, "if waits and", "if False and", ("carry",)),
     "exits beside nothing have no time of their own": (
-        leaving.left_over, "or now.wall - last < GROUP_ENDS_WITHIN", "", ("clear_away",)),
+        leaving.left_over, "or not has_passed(last, now.wall, GROUP_ENDS_WITHIN)", "", ("clear_away",)),
     "placed again at other prices": (
         leaving._restore, "position.stop_price, position.target_price", "position.target_price, position.stop_price",
         ("restore",)),

@@ -69,6 +69,7 @@ from phoenix_core.watch.alerts import follow_ups
 from phoenix_core.watch.drift import critical, kill_scope, proven
 from phoenix_core.watch.market_hours import fx_day
 from phoenix_core.watch.observations import proof_of_absence
+from phoenix_core.watch.pacing import has_passed
 
 # The human cites a quote that the log holds; older than this the screen would cite another market.
 QUOTES_EVERY: Final = timedelta(seconds=5)
@@ -236,7 +237,7 @@ def _question(desk: Desk, proposal: Proposal, now: Moment) -> Assemble | Announc
 
 def _quote_is_old(desk: Desk, symbol: str, now: Moment, every: timedelta) -> bool:
     last = desk.observations.quotes.get(symbol)
-    return last is None or now.wall - last.at >= every
+    return last is None or has_passed(last.at, now.wall, every)
 
 
 def _due_to_watch(desk: Desk, now: Moment) -> Iterator[Due]:

@@ -32,6 +32,7 @@ from phoenix_core.trade.positions import Open
 from phoenix_core.values import CommandId, Moment, OrderRef, Price, Quantity, Role, is_over, on_grid, plain
 from phoenix_core.watch.codes import Code, alert
 from phoenix_core.watch.drift import blocking
+from phoenix_core.watch.pacing import has_passed
 from phoenix_core.world import World
 
 
@@ -361,7 +362,7 @@ def left_over(desk: Desk, position: Open, now: Moment) -> tuple[Known, ...]:
         return ()
     stake = exits.stake_of(position, desk.orders, desk.fills)
     last = max((fill.at for fill in stake.fills), default=now.wall)
-    if stake.held != 0 or now.wall - last < GROUP_ENDS_WITHIN:
+    if stake.held != 0 or not has_passed(last, now.wall, GROUP_ENDS_WITHIN):
         return ()
     return tuple(order for order in stake.exits if order.cancel_requested is None)
 

@@ -37,7 +37,7 @@ from phoenix_core.trade.exits import Stake, stake_of
 from phoenix_core.trade.order_life import Known, Standing
 from phoenix_core.trade.positions import changed
 from phoenix_core.trade.protection import Protection, is_unanswered, protection_of
-from phoenix_core.values import CommandId, Moment, Role, State, derived_id
+from phoenix_core.values import WALL_BACK_MAX, CommandId, Moment, Role, State, derived_id
 from phoenix_core.watch.alerts import drift_answered, follow_ups, may_raise, resolved
 from phoenix_core.watch.codes import Code, alert
 from phoenix_core.watch.drift import proven
@@ -376,8 +376,10 @@ def _observe_quotes(desk: Desk, command: ObserveQuotes, world: World) -> Ruling:
 
 
 def _is_newer(desk: Desk, symbol: str, world: World) -> bool:
-    last = desk.observations.quotes.get(symbol)
-    return last is None or world.quotes[symbol].at.wall > last.at
+    """Whether a quote says more than the log's last one. That one counts no more once the wall was set back behind it:
+    until the wall had caught up, nobody could sign by another, and what is held would be worth what it was then."""
+    last, at = desk.observations.quotes.get(symbol), world.quotes[symbol].at.wall
+    return last is None or at > last.at or last.at - world.now.wall > WALL_BACK_MAX >= at - world.now.wall
 
 
 HANDLERS: Final[Mapping[type, Callable[[Desk, Any, World], Ruling]]] = {

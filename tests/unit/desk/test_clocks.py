@@ -10,18 +10,20 @@ from attrs import evolve as changed
 from returns.pipeline import is_successful
 
 from phoenix_adapters.brokers.mock.chaos import Silence
-from phoenix_core.acts.exits import Carry
+from phoenix_core.acts.broker_said import Said
+from phoenix_core.acts.exits import Carry, ClearAway
 from phoenix_core.acts.timed import CancelRest, Doubt, Stall
-from phoenix_core.beads import Order, OrderEvent
+from phoenix_core.beads import About, Observation, Order, OrderEvent
 from phoenix_core.effects import CarryOut
 from phoenix_core.gate.statements import Close
 from phoenix_core.kernel import decide, due
 from phoenix_core.orders import exit_ref
 from phoenix_core.refusals import Reason
-from phoenix_core.values import CommandId, Moment, Role, State, elapsed, instant, is_over
+from phoenix_core.trade.positions import Open
+from phoenix_core.values import CommandId, Moment, Role, Side, State, elapsed, instant, is_over
 from tests.showing import shows
-from tests.stage import START, Stage
-from tests.unit.desk.walks import WORDS, ref_of, walked
+from tests.stage import PAIR, START, Stage
+from tests.unit.desk.walks import WORDS, filled, ref_of, walked
 
 SECOND = timedelta(seconds=1)
 NOW = Moment(START.astimezone(UTC), 9 * SECOND, "b")
@@ -102,6 +104,57 @@ class TestDesk:
             assert all(o.ticks is not None and o.boot == desk.clock.now().boot for o in waited)
             stop = desk.desk.orders.find(exit_ref(ref_of(desk, intent), Role.STOP, 1))
             assert stop is not None and stop.asked == stop.sent and stop.asked.boot == desk.clock.now().boot
+
+        _ = walked(walk)
+
+
+@shows("I17")
+class TestAheadAndSetRight:
+    """A host whose wall runs hours ahead for a while, as one that keeps local time at its boot, and is set right."""
+
+    def test_the_quotes_that_a_human_signs_by_go_on(self) -> None:
+        """The log's newest quote is of hours to come. Until the wall had caught up no other was kept: nobody could
+        approve (STATEMENT_OTHER_QUOTE), and what is held was worth what it had been then, by a quote "0 s" old."""
+
+        async def walk(desk: Stage) -> None:
+            held = await desk.enter()
+            desk.clock.step_wall(timedelta(hours=5))
+            await desk.tick(31)
+            desk.clock.step_wall(timedelta(hours=-5))
+            ahead = desk.desk.observations.quotes[PAIR].at
+            assert ahead > desk.clock.now().wall and desk.state(held) is State.MANAGED
+            for _ in range(5):
+                await desk.tick(1, quote=False)
+            assert desk.desk.observations.quotes[PAIR].at == ahead, "it is the broker's last one, and kept already"
+            kept = len(desk.bodies(Observation))
+            await desk.tick(1)
+            assert desk.desk.observations.quotes[PAIR].at == desk.clock.now().wall
+            for _ in range(20):
+                await desk.tick(1)
+            quotes = [one for one in desk.bodies(Observation)[kept:] if one.about is About.QUOTE]
+            assert len(quotes) == 1, "and then as often as ever"
+            intent = await desk.propose(pair="GBPUSD", entry="1.2700", stop="1.2740", target="1.2600")
+            _ = desk.approve(intent).unwrap()
+            await desk.tick()
+            assert desk.state(intent) is State.MANAGED
+
+        _ = walked(walk)
+
+    @shows("X1")
+    def test_what_works_beside_nothing_is_cleared_away_in_time(self) -> None:
+        """It was entered at an hour to come, and left through its stop by the right clock: what the broker leaves
+        standing of its protection is asked to end after two seconds, not after five hours."""
+
+        async def walk(desk: Stage) -> None:
+            intent = await desk.enter()
+            position = desk.position(intent)
+            assert isinstance(position, Open)
+            desk.broker.truth.book.clear()
+            stop = exit_ref(ref_of(desk, intent), Role.STOP, 1)
+            desk.clock.step_wall(timedelta(hours=5))
+            _ = desk.engine.recorder.act(Said(CommandId("out"), filled(desk, stop, str(position.held), Side.SELL)))
+            desk.clock.step_wall(timedelta(hours=-5))
+            assert [c for c in due(desk.desk, desk.clock.now()) if isinstance(c, ClearAway)]
 
         _ = walked(walk)
 
