@@ -118,6 +118,7 @@ OF_THE_GATEWAY: Final[Mapping[str, Fault]] = {
     "delayed_data": Fault("market data is marked as delayed"),
     "quotes_frozen": Fault("ticks stop"),
     "card_without_tick": Fault("contract details say 0 where the price increment stands"),
+    "card_of_pennies": Fault("contract details say 0.0001, the increment below a dollar; orders above it take cents"),
     "time_format": Fault("execution times are written as zone, dash, naive or epoch", "dash"),
     "time_zone": Fault("execution times carry this zone name", "JST"),
     # the link between gateway and IB

@@ -149,7 +149,9 @@ def _contract_details(desk: Desk, session: Session, record: Record) -> None:
     if not found:
         error(desk, session, record["reqId"], NO_DEFINITION)
         return
-    own = {"reqId": record["reqId"], **({"minTick": "0"} if desk.faults.takes("card_without_tick") else {})}
+    faults = {"card_without_tick": "0", "card_of_pennies": "0.0001"}
+    ticks = (tick for fault, tick in faults.items() if desk.faults.takes(fault))
+    own = {"reqId": record["reqId"], **({"minTick": tick} if (tick := next(ticks, "")) else {})}
     rows = ({**records.contract_details(one, desk.venue.now), **own} for one in found)
     send_all(desk, session, "contracts", "contractDetails", rows, "contractDetailsEnd", reqId=record["reqId"])
 

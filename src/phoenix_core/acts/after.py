@@ -26,7 +26,7 @@ from phoenix_core.records import evolve
 from phoenix_core.trade.answers import EntrySaid, entry_answer, entry_said
 from phoenix_core.trade.autopsy import Life, autopsy, outcome_of
 from phoenix_core.trade.executions import Totals
-from phoenix_core.trade.exits import Stake, stake_of
+from phoenix_core.trade.exits import PAIR, Stake, stake_of
 from phoenix_core.trade.fills import Answer, execution, fill_of, stated
 from phoenix_core.trade.order_life import End, Known, altered, applied, terms_of
 from phoenix_core.trade.positions import Open, changed
@@ -84,7 +84,24 @@ def after_order(
     after = applied(known, body, world.now.wall)
     answered = resolved(desk.alerts, Code.EXIT_UNKNOWN, known.ref, "broker") if after.answered else None
     held = alert(Code.ORDER_HELD, known.ref, key) if body.event is OrderEvent.HELD else None
-    return [terms, answered, held, *_moved(desk, stake, message, world, key)]
+    bare = _bare_entry(stake, known, body, key, world.now)
+    return [terms, answered, held, *bare, *_moved(desk, stake, message, world, key)]
+
+
+def _bare_entry(stake: Stake, known: Known, body: Order, key: str, now: Moment) -> Beads:
+    """A stop or target was refused while its entry may still fill: what was signed is the three of them, and what the
+    broker makes of the rest would be held without. The entry is asked to end, and a human hears why."""
+    refused = known.role in PAIR and body.event is OrderEvent.ENDED and body.status == End.REJECTED.value
+    entry = stake.entry
+    if not refused or entry is None or entry.end is not None or entry.cancel_requested is not None:
+        return []
+    return [cancel_request(entry, "its protection was refused", now), _rejected(known, body, key)]
+
+
+def _rejected(known: Known, body: Order, key: str) -> Alert:
+    """What a human hears of an order that the broker refused."""
+    code = body.code or known.code
+    return alert(Code.ORDER_REJECTED, known.ref, key, **({"reason": f"code {code}"} if code else {}))
 
 
 def _on_other_terms(desk: Desk, known: Known, after: Known, key: str) -> Alert | None:
@@ -130,8 +147,7 @@ def _after_entry(desk: Desk, stake: Stake, known: Known, body: Order, message: P
         rest = changed(position, None, message, entry_working=False) if position.entry_working else None
         bodies.extend(over or [rest, *_shrunk_to_nothing(stake, world.now)])
     if body.event is OrderEvent.ENDED and body.status == End.REJECTED.value:
-        code = body.code or known.code
-        bodies.append(alert(Code.ORDER_REJECTED, known.ref, key, **({"reason": f"code {code}"} if code else {})))
+        bodies.append(_rejected(known, body, key))
     return bodies
 
 

@@ -15,7 +15,7 @@ from returns.pipeline import is_successful
 
 from phoenix_core.acts import carry
 from phoenix_core.acts.after import cancel_request
-from phoenix_core.acts.last_look import beside, part_of, placeable, shown_of, signed_moment
+from phoenix_core.acts.last_look import beside, part_of, placeable, restorable, shown_of, signed_moment
 from phoenix_core.acts.signatures import command_refusal
 from phoenix_core.acts.submit import exit_frames
 from phoenix_core.beads import About, Decision, Draft, Observation, Order, OrderEvent, Settlement, Settles
@@ -321,8 +321,7 @@ def _restore(desk: Desk, command: Restore, world: World) -> Ruling:
     if position is None:
         return denied(refusal(Reason.NOTHING_TO_DO))
     stake = exits.stake_of(position, desk.orders, desk.fills)
-    no = protection.placing_refusal(stake, world.snapshot, world.link.session, beside(desk, position, world))
-    entry = exits.entry_line(stake)
+    no, entry = restorable(desk, stake, world), exits.entry_line(stake)
     if no is not None or entry is None:
         return denied(no if no is not None else refusal(Reason.UNKNOWN_POSITION))
     held, stop, target = Quantity(stake.held), position.stop_price, position.target_price

@@ -23,11 +23,12 @@ from phoenix_core.gate.guards import verdict
 from phoenix_core.gate.statements import Close, Statement, read_statement
 from phoenix_core.orders import Frame, order_hash
 from phoenix_core.refusals import Reason, Refusal, merged, refusal
-from phoenix_core.trade import exits
+from phoenix_core.trade import exits, protection
 from phoenix_core.trade.exits import Stake
 from phoenix_core.trade.positions import Open
-from phoenix_core.values import ARITHMETIC, ZERO, Account, Moment, Quantity, State, instant, times
+from phoenix_core.values import ARITHMETIC, ZERO, Account, Moment, Quantity, SecType, State, instant, times
 from phoenix_core.watch.drift import blocking
+from phoenix_core.watch.market_hours import MarketStatus, market_status, session_refusal
 from phoenix_core.world import World
 
 _SEAL: Final = object()
@@ -93,6 +94,24 @@ def placeable(desk: Desk, stake: Stake, frames: tuple[Frame, ...], world: World,
     typed = typed and (there is None or bool(blocking(desk.drifts, stake.position.pair)))
     judged = (*exit_lights(desk, world), exits.x4_refusal(stake, frames, there, typed))
     return merged(judged)
+
+
+def restorable(desk: Desk, stake: Stake, world: World) -> Refusal | None:
+    """Why the protection of the mandate is not placed now, as far as nobody signs for it.
+
+    Of a stock, what the broker ended by itself waits for the market to open: it could execute no sooner, and a split or
+    an exchange of shares ends orders at night, before the account shows what they became.
+    """
+    others = beside(desk, stake.position, world)
+    no = protection.placing_refusal(stake, world.snapshot, world.link.session, others)
+    if no is not None or not protection.was_ended_unasked(stake):
+        return no
+    pair = stake.position.pair
+    card = world.instruments.get(pair)
+    if card is None or card.sec_type is not SecType.STOCK:
+        return None
+    closed = market_status(card, world.now.wall, world.hours.get(pair)) is MarketStatus.CLOSED
+    return session_refusal(MarketStatus.CLOSED) if closed else None
 
 
 def shown_of(desk: Desk, stake: Stake, world: World) -> Decimal | None:

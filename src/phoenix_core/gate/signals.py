@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Final
 
 from attrs import Factory, define, frozen
@@ -15,7 +16,7 @@ from attrs import Factory, define, frozen
 from phoenix_core.beads import Bead, CanonicalSignal, Signal, SignalEvent
 from phoenix_core.refusals import Reason, Refusal, merged, refusal
 from phoenix_core.spelling import writer
-from phoenix_core.values import Instrument, Moment, Named, OrderType, Price, instant, on_grid, plain
+from phoenix_core.values import Instrument, Moment, Named, OrderType, Price, SecType, instant, on_grid, plain
 
 READY: Final = "READY"
 
@@ -29,6 +30,9 @@ PROPOSAL_LIFE: Final = timedelta(minutes=30)
 RETIRED_AFTER: Final = timedelta(minutes=15)
 # Past this age the bytes of a refused input would be refused again for their age alone.
 HEARD_FOR: Final = timedelta(hours=1)
+# Stocks trade in cents from a dollar on (Rule 612 of Regulation NMS), whatever else a card says.
+DOLLAR: Final = Price(Decimal(1))
+CENT: Final = Price(Decimal("0.01"))
 
 
 @frozen
@@ -209,11 +213,20 @@ def grid_refusal(signal: CanonicalSignal, instrument: Instrument) -> Refusal | N
 
 
 def off_grid(prices: Mapping[str, Price], instrument: Instrument) -> Refusal | None:
-    """Which of these prices the broker would refuse, each by its name: no multiple of what the contract card says."""
-    off = [f"{name} {plain(price)}" for name, price in prices.items() if not on_grid(price, instrument.tick)]
+    """Which of these prices the broker would refuse, each by its name and with the step that it is no multiple of."""
+    steps = ((name, price, step_at(instrument, price)) for name, price in prices.items())
+    off = [(f"{name} {plain(price)}", step) for name, price, step in steps if not on_grid(price, step)]
     if not off:
         return None
-    return refusal(Reason.PRICE_OFF_GRID, detail=f"{', '.join(off)}: not a multiple of {plain(instrument.tick)}")
+    names, widest = ", ".join(name for name, _ in off), max(step for _, step in off)
+    return refusal(Reason.PRICE_OFF_GRID, detail=f"{names}: not a multiple of {plain(widest)}")
+
+
+def step_at(instrument: Instrument, price: Price) -> Price:
+    """The step between prices, where this one stands. A card says the smallest of an instrument's steps: of most stocks
+    a hundredth of a cent, in which prices below a dollar go. From a dollar on no exchange takes less than a cent."""
+    whole = instrument.sec_type is SecType.STOCK and price >= DOLLAR
+    return max(instrument.tick, CENT) if whole else instrument.tick
 
 
 def proposal_expires_at(now: Moment) -> datetime:

@@ -149,6 +149,12 @@ def placing_refusal(stake: Stake, snapshot: Snapshot | None, session: int, basel
     return None
 
 
+def was_ended_unasked(stake: Stake) -> bool:
+    """Whether the broker ended a stop or target that nothing executed and that we never asked to end."""
+    ended = (order for order in stake.orders if order.role in PAIR and order.end is End.CANCELLED)
+    return any(order.cancel_requested is None for order in ended)
+
+
 def _is_moved(stake: Stake) -> bool:
     """Whether stop or target stood last where the mandate does not have it: a human signed for that, and wants it there
     no more. An order of which no byte left never stood."""

@@ -455,6 +455,11 @@ def _card(stage: Stage, client: Client) -> None:
     assert client.last("contractDetails", reqId=4)["minTick"] == "0"
 
 
+def _pennies(stage: Stage, client: Client) -> None:
+    client.ask("reqContractDetails", reqId=4, symbol="AAPL", secType="STK", currency="USD", exchange="SMART")
+    assert client.last("contractDetails", reqId=4)["minTick"] == "0.0001"
+
+
 def _not_ready(stage: Stage, client: Client) -> None:
     client.ask("reqAccountUpdatesMulti", reqId=4)
     told = client.got("accountUpdateMulti")
@@ -663,6 +668,7 @@ CHECKS: dict[str, Check] = {
     "delayed_data": _delayed,
     "quotes_frozen": _frozen,
     "card_without_tick": _card,
+    "card_of_pennies": _pennies,
     "time_format": _time_format,
     "time_zone": _time_zone,
     "1100_1102": _link("1102"),

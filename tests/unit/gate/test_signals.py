@@ -24,12 +24,13 @@ from phoenix_core.gate.signals import (
     Signals,
     grid_refusal,
     judge_signal,
+    off_grid,
     proposal_expires_at,
     seen,
 )
 from phoenix_core.records import of_json, to_json
 from phoenix_core.refusals import Reason
-from phoenix_core.values import BadInput, OrderType, Price, Quantity, Side, text_hash
+from phoenix_core.values import BadInput, OrderType, Price, Quantity, SecType, Side, text_hash
 from tests.showing import shows
 from tests.unit.gate.samples import EURUSD, NOW, WALL, accepted, bead, document, intent, signal
 
@@ -396,6 +397,27 @@ class TestJudgement:
         assert no is not None
         assert no.detail.startswith(f"{field} {off}:")
         assert grid_refusal(signal(), EURUSD) is None
+
+    @pytest.mark.parametrize(
+        ("price", "tick", "kind", "stands"),
+        [
+            ("0.9999", "0.0001", SecType.STOCK, True),
+            ("1.0000", "0.0001", SecType.STOCK, True),
+            ("1.0001", "0.0001", SecType.STOCK, False),
+            ("189.2250", "0.0001", SecType.STOCK, False),
+            ("189.22", "0.0001", SecType.STOCK, True),
+            ("189.22", "0.05", SecType.STOCK, False),
+            ("1.0850", "0.0001", SecType.CASH, True),
+            ("1.0851", "0.0001", SecType.CASH, True),
+        ],
+    )
+    def test_a_stock_goes_in_cents_from_a_dollar_on(self, price: str, tick: str, kind: SecType, stands: bool) -> None:
+        """A card says the smallest step of all: what it says of most stocks is a hundredth of a cent, which no exchange
+        takes from a dollar on. A wider step stays what it is, and a pair has the card's own."""
+        card = evolve(EURUSD, sec_type=kind, tick=Price(Decimal(tick)))
+        no = off_grid({"stop": Price(Decimal(price))}, card)
+        assert (no is None) is stands
+        assert stands or (no is not None and no.detail.endswith(f"not a multiple of {max(tick, '0.01')}"))
 
     def test_a_signal_is_judged_against_its_own_contract(self) -> None:
         """Another instrument's card is a bug of ours."""
