@@ -8,7 +8,7 @@ from typing import Final
 import pytest
 
 from phoenix_adapters.beads.memory import MemoryStore
-from phoenix_adapters.brokers.ibkr.translate import Accounts, Names, Translator
+from phoenix_adapters.brokers.ibkr.translate import Accounts, Names, Translator, symbol_of
 from phoenix_adapters.gateway import Step
 from phoenix_adapters.wire import from_server, to_client
 from phoenix_cli.wiring.bunny.live import LiveStage, live_stage
@@ -76,6 +76,22 @@ def test_a_position_in_something_else_is_not_one_in_the_stock(kind: str, currenc
     ]
     assert [one.quantity for one in read] == [Decimal(2)] * 2
     assert read[0].symbol == "AAPL" != read[1].symbol
+
+
+@pytest.mark.parametrize(
+    ("symbol", "kind", "name"),
+    [
+        ("A\x1b[2JB", "STK", "A\\u{1b}[2JB"),
+        ("A\nWARNING all is well", "STK", "A\\u{a}WARNING all is well"),
+        ("A\u202eB", "OPT", "A\\u{202e}B.OPT"),
+        ("BRK B", "STK", "BRK B"),
+        ("X" * 5000, "STK", "X" * 80),
+    ],
+)
+def test_no_name_of_an_instrument_moves_a_cursor_or_begins_a_line(symbol: str, kind: str, name: str) -> None:
+    """The symbol of a holding that is not ours stands in alerts, tables and on terminals as the gateway wrote it: what
+    is not plainly visible is escaped, and what is longer than any symbol is cut."""
+    assert symbol_of({"symbol": symbol, "secType": kind, "currency": "USD"}) == name
 
 
 @shows("F40", "S32-REC-06")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, tzinfo
 from decimal import Decimal
+from functools import lru_cache
 from typing import Final
 
 from attrs import Factory, define, evolve
@@ -16,8 +17,9 @@ from attrs import Factory, define, evolve
 from phoenix_adapters.brokers.ibkr.times import USUAL, instant
 from phoenix_adapters.wire import Record, WireError, number, whole
 from phoenix_core.facts import BrokerStatus, CommissionSaid, ErrorSaid, ExecutionSaid, Held, OrderSaid
+from phoenix_core.gate.screen import sanitised
 from phoenix_core.orders import Line, parsed_ref
-from phoenix_core.values import Account, Money, OrderType, Price, Quantity, Role, SecType, Side, Tif
+from phoenix_core.values import WORD_MAX, Account, Money, OrderType, Price, Quantity, Role, SecType, Side, Tif
 
 STATUSES: Final[Mapping[str, BrokerStatus]] = {
     "PendingSubmit": BrokerStatus.PENDING,
@@ -264,10 +266,16 @@ def symbol_of(record: Mapping[str, str]) -> str:
     named apart, by its kind or its currency: an option on a stock, or a combination, is not more of the stock."""
     symbol, currency, kind = record["symbol"], record["currency"], record["secType"]
     if kind == SecType.CASH.value:
-        return symbol + currency
+        return _plain(symbol + currency)
     if kind == SecType.STOCK.value:
-        return symbol if currency == "USD" else f"{symbol}.{currency}"
-    return f"{symbol}.{kind}"
+        return _plain(symbol if currency == "USD" else f"{symbol}.{currency}")
+    return _plain(f"{symbol}.{kind}")
+
+
+@lru_cache(1024)
+def _plain(name: str) -> str:
+    """A name as alerts, tables and terminals may carry it: no gateway moves a cursor with it, or begins a line."""
+    return sanitised(name)[:WORD_MAX]
 
 
 def line_of(record: Mapping[str, str], account: str) -> Line | None:
