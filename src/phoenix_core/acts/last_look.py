@@ -6,6 +6,7 @@ For an entry all thirteen lights are read again; for an exit X1 to X4. What it c
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 from functools import reduce
 from typing import Final
@@ -22,11 +23,23 @@ from phoenix_core.gate import guards
 from phoenix_core.gate.guards import verdict
 from phoenix_core.gate.statements import Close, Statement, read_statement
 from phoenix_core.orders import Frame, order_hash
+from phoenix_core.records import evolve
 from phoenix_core.refusals import Reason, Refusal, merged, refusal
 from phoenix_core.trade import exits, protection
 from phoenix_core.trade.exits import Stake
 from phoenix_core.trade.positions import Open
-from phoenix_core.values import ARITHMETIC, ZERO, Account, Moment, Quantity, SecType, State, instant, times
+from phoenix_core.values import (
+    ARITHMETIC,
+    WALL_BACK_MAX,
+    ZERO,
+    Account,
+    Moment,
+    Quantity,
+    SecType,
+    State,
+    instant,
+    times,
+)
 from phoenix_core.watch.drift import blocking
 from phoenix_core.watch.market_hours import MarketStatus, market_status, session_refusal
 from phoenix_core.world import World
@@ -103,7 +116,7 @@ def restorable(desk: Desk, stake: Stake, world: World) -> Refusal | None:
     an exchange of shares ends orders at night, before the account shows what they became.
     """
     others = beside(desk, stake.position, world)
-    no = protection.placing_refusal(stake, world.snapshot, world.link.session, others)
+    no = protection.placing_refusal(compared(stake, world), world.snapshot, world.link.session, others)
     if no is not None or not protection.was_ended_unasked(stake):
         return no
     pair = stake.position.pair
@@ -116,7 +129,22 @@ def restorable(desk: Desk, stake: Stake, world: World) -> Refusal | None:
 
 def shown_of(desk: Desk, stake: Stake, world: World) -> Decimal | None:
     """What this session's last whole picture shows of a position; None while there is none."""
-    return exits.pictured(stake, world.snapshot, world.link.session, beside(desk, stake.position, world))
+    others = beside(desk, stake.position, world)
+    return exits.pictured(compared(stake, world), world.snapshot, world.link.session, others)
+
+
+def compared(stake: Stake, world: World) -> Stake:
+    """A stake as the last picture can be held against it. What bears the stamp of an hour to come was before that: the
+    wall ran ahead then, and was set right since. It would else count as executed, or ended, since every picture, until
+    the wall had caught up: no close of what is left could leave for as long, nor lost protection be placed again."""
+    latest = world.now.wall + WALL_BACK_MAX
+    if world.snapshot is None or world.snapshot.began.wall > latest:
+        return stake
+    before = world.snapshot.began.wall - timedelta(microseconds=1)
+    fills = tuple(evolve(fill, at=before) if fill.at > latest else fill for fill in stake.fills)
+    ended = ((order, order.ended_at) for order in stake.orders)
+    orders = tuple(evolve(order, ended_at=before) if at is not None and at > latest else order for order, at in ended)
+    return evolve(stake, fills=fills, orders=orders)
 
 
 def part_of(desk: Desk, stake: exits.Stake, world: World, size: Quantity, seq: int) -> exits.Part:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, timedelta
+from decimal import Decimal
 
 import pytest
 from attrs import evolve as changed
@@ -12,18 +13,21 @@ from returns.pipeline import is_successful
 from phoenix_adapters.brokers.mock.chaos import Silence
 from phoenix_core.acts.broker_said import Said
 from phoenix_core.acts.exits import Carry, ClearAway
+from phoenix_core.acts.last_look import compared, shown_of
 from phoenix_core.acts.timed import CancelRest, Doubt, Stall
 from phoenix_core.beads import About, Observation, Order, OrderEvent
 from phoenix_core.effects import CarryOut
+from phoenix_core.facts import BrokerStatus
 from phoenix_core.gate.statements import Close
 from phoenix_core.kernel import decide, due
 from phoenix_core.orders import exit_ref
 from phoenix_core.refusals import Reason
+from phoenix_core.trade.exits import stake_of
 from phoenix_core.trade.positions import Open
-from phoenix_core.values import CommandId, Moment, Role, Side, State, elapsed, instant, is_over
+from phoenix_core.values import CommandId, Moment, Quantity, Role, Side, State, elapsed, instant, is_over
 from tests.showing import shows
 from tests.stage import PAIR, START, Stage
-from tests.unit.desk.walks import WORDS, filled, ref_of, walked
+from tests.unit.desk.walks import WORDS, filled, ref_of, said_of, walked
 
 SECOND = timedelta(seconds=1)
 NOW = Moment(START.astimezone(UTC), 9 * SECOND, "b")
@@ -137,6 +141,60 @@ class TestAheadAndSetRight:
             _ = desk.approve(intent).unwrap()
             await desk.tick()
             assert desk.state(intent) is State.MANAGED
+
+        _ = walked(walk)
+
+    @shows("X4")
+    def test_what_is_left_can_be_closed(self) -> None:
+        """A third of it was closed at an hour to come. By its stamp that was after every picture of now, and counted as
+        gone a second time: a close of the rest was refused for as long (EXIT_WRONG_SIZE)."""
+
+        async def walk(desk: Stage) -> None:
+            intent = await desk.enter()
+            position = desk.position(intent)
+            await desk.tick(60)
+            desk.clock.step_wall(timedelta(hours=5))
+            _ = desk.sign(Close(intent, WORDS, Quantity(Decimal(40_000)))).unwrap()
+            await desk.tick(2)
+            await desk.tick(2)
+            position = desk.position(intent)
+            assert isinstance(position, Open) and position.exited_quantity == 40_000
+            picture = desk.engine.world()
+            desk.clock.step_wall(timedelta(hours=-5))
+            stake = stake_of(position, desk.desk.orders, desk.desk.fills)
+            moved = changed(picture, now=desk.clock.now())
+            assert compared(stake, moved) is stake, "the picture is of hours to come itself: they are in order"
+            await desk.tick(310)
+            world = desk.engine.world()
+            assert world.snapshot is not None and world.snapshot.began.wall <= desk.clock.now().wall
+            assert shown_of(desk.desk, stake, world) == stake.held
+            _ = desk.sign(Close(intent, WORDS)).unwrap()
+            await desk.tick(2)
+            await desk.tick(2)
+            assert desk.state(intent) is State.CLOSED
+
+        _ = walked(walk)
+
+    @shows("X4")
+    def test_what_was_lost_is_placed_again(self) -> None:
+        """Its protection ended at an hour to come: a picture of now began after that all the same."""
+
+        async def walk(desk: Stage) -> None:
+            intent = await desk.enter()
+            await desk.tick(60)
+            desk.clock.step_wall(timedelta(hours=5))
+            desk.broker.cut()
+            for role in (Role.STOP, Role.TARGET):
+                working = desk.broker.truth.book[exit_ref(ref_of(desk, intent), role, 1)]
+                desk.broker._end(working, BrokerStatus.CANCELLED, "by hand")
+            _ = desk.engine.recorder.act(Said(CommandId("s"), said_of(desk, working.frame.ref, BrokerStatus.CANCELLED)))
+            stop = exit_ref(ref_of(desk, intent), Role.STOP, 1)
+            _ = desk.engine.recorder.act(Said(CommandId("t"), said_of(desk, stop, BrokerStatus.CANCELLED)))
+            desk.clock.step_wall(timedelta(hours=-5))
+            for _ in range(5):
+                await desk.tick(3)
+            again = desk.desk.orders.find(exit_ref(ref_of(desk, intent), Role.STOP, 2))
+            assert again is not None and desk.state(intent) is State.MANAGED
 
         _ = walked(walk)
 
