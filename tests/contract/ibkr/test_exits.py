@@ -127,8 +127,9 @@ async def test_a_crash_between_fill_and_protection_leaves_the_fill_protected(los
         await desk.until(lambda: desk.held() == APPROVED)
         if lost:
             await desk.until(lambda: desk.alerted(Code.PROTECTION_LOST))
-        await desk.reaches(State.MANAGED)
-        assert protection(desk) is Protection.FULL and never_doubled(desk) and desk.is_owned()
+            await desk.until(lambda: len(desk.placed()) == 5)
+        await desk.until(lambda: desk.stands(State.MANAGED) and protection(desk) is Protection.FULL)
+        assert never_doubled(desk) and desk.is_owned()
         assert len(desk.placed()) == len(set(desk.placed())) == (5 if lost else 3)
         assert sorted(order.quantity for order in desk.working()) == [APPROVED, APPROVED]
 
