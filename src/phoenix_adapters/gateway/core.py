@@ -226,7 +226,8 @@ class Gateway:
             requests.answer(self.desk, session, message.name, message.record)
         else:
             requests.unknown(self.desk, session, fields)
-        self.heard(session, message.name)
+        if message.record.get("whatIf") != "1":  # a question about margin is no place frame, and not counted as one
+            self.heard(session, message.name)
 
     def _greet(self, session: Session, fields: tuple[str, ...]) -> None:
         if self.faults.has("no_login") or not self.logged_in:

@@ -15,6 +15,8 @@ from typing import Final, TypeAlias
 
 from attrs import define, field, frozen
 
+from phoenix_adapters.wire import UNSET_DOUBLE
+
 Sent: TypeAlias = Mapping[str, str] | None  # the fields of the order that a misfortune might befall
 
 
@@ -74,6 +76,11 @@ OF_ORDERS: Final[Mapping[str, Fault]] = {
     "broker_cancels": Fault("the broker cancels each order by itself after this many seconds", "1"),
     "change_kills": Fault("a change is taken, then not, and the order ends with it: Cancelled, 202, 201"),
     "change_doubles": Fault("a change becomes a second order under the same id; the first lives on, unchanged"),
+    # questions about margin
+    "margin_mute": Fault("a what-if has no answer"),
+    "margin_late": Fault("a what-if is answered after this many seconds", "3"),
+    "margin_says": Fault("a what-if is answered by this figure for the margin after it", UNSET_DOUBLE),
+    "margin_twice": Fault("a what-if is answered by a warning without figures, and then by the figures"),
     # cancels
     "cancel_refused": Fault("a cancel is answered with this code; the order lives on", "10147"),
     "pending_cancel_forever": Fault("PendingCancel, and then nothing"),

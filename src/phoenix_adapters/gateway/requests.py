@@ -39,11 +39,11 @@ def unknown(desk: Desk, session: Session, fields: tuple[str, ...]) -> None:
 
 def _place(desk: Desk, session: Session, record: Record) -> None:
     assert session.client_id is not None
-    if desk.faults.takes("drop_on_place"):
-        desk.board.close_all()
-        return
     if record["whatIf"] == "1":
         _what_if(desk, session, record)
+        return
+    if desk.faults.takes("drop_on_place"):
+        desk.board.close_all()
         return
     entries.place(desk.venue, session.client_id, record)
     if desk.faults.takes("drop_after_place"):
@@ -52,18 +52,30 @@ def _place(desk: Desk, session: Session, record: Record) -> None:
 
 def _what_if(desk: Desk, session: Session, record: Record) -> None:
     assert session.client_id is not None
-    answered = entries.what_if(desk.venue, session.client_id, record)
+    faults, venue = desk.faults, desk.venue
+    answered = READ_ONLY if faults.has("readonly", record) else entries.what_if(venue, session.client_id, record)
+    if faults.takes("margin_mute", record):
+        return
     if isinstance(answered, No):
         error(desk, session, record["orderId"], answered)
         return
     order, before, after = answered
-    fee = life.commission(desk.venue, order.listing, order.quantity, entries.reference_price(desk.venue, order))
+    fee = life.commission(venue, order.listing, order.quantity, entries.reference_price(venue, order))
     said = records.margins(
         (before.initial, before.maintenance, before.net_liquidation),
         (after.initial, after.maintenance, after.net_liquidation),
         fee,
     )
-    desk.board.send(session, "openOrder", {**records.open_order(order), **said, "permId": "0"})
+    told = {**records.open_order(order), "whatIf": "1", "permId": "0"}
+    if faults.takes("margin_twice", record):  # the layout's own words for no figure stand in the first
+        desk.board.send(session, "openOrder", {**told, "warningText": "The market is closed now."})
+    told |= said
+    if (figure := faults.take("margin_says", record)) is not None:
+        told["initMarginAfter"] = figure
+    if (late := faults.seconds("margin_late", record)) is None:
+        desk.board.send(session, "openOrder", told)
+    else:
+        venue.schedule.at(venue.now + late, lambda: desk.board.send(session, "openOrder", told))
 
 
 def _cancel(desk: Desk, session: Session, record: Record) -> None:

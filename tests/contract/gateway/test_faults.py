@@ -562,6 +562,36 @@ def _time_format(stage: Stage, client: Client) -> None:
     ]  # fmt: skip
 
 
+def _asked(client: Client) -> list[str]:
+    """The figures that were answered to a question about margin, in order."""
+    client.place(whatIf=1)
+    return [one["initMarginAfter"] for one in client.got("openOrder")]
+
+
+def _margin_mute(stage: Stage, client: Client) -> None:
+    assert _asked(client) == []
+    stage.wait(600)
+    assert not client.heard
+
+
+def _margin_late(stage: Stage, client: Client) -> None:
+    assert _asked(client) == []
+    stage.wait(3)
+    assert len(client.got("openOrder", whatIf="1")) == 1
+
+
+def _margin_says(stage: Stage, client: Client) -> None:
+    assert _asked(client) == [UNSET]
+    stage.fault("margin_says=1.2E4")
+    client.forget()
+    assert _asked(client) == ["1.2E4"]
+
+
+def _margin_twice(stage: Stage, client: Client) -> None:
+    unset, figure = _asked(client)
+    assert unset == UNSET and Decimal(figure) > 0
+
+
 def _time_zone(stage: Stage, client: Client) -> None:
     market(stage, client)
     assert client.last("execDetails")["time"] == "20261118 14:00:00 JST"
@@ -626,6 +656,10 @@ CHECKS: dict[str, Check] = {
     "odd_lot_399": _odd_lot,
     "unknown_code": lives_after("10999"),
     "readonly": _readonly,
+    "margin_mute": _margin_mute,
+    "margin_late": _margin_late,
+    "margin_says": _margin_says,
+    "margin_twice": _margin_twice,
     "broker_cancels": _broker_cancels,
     "cancel_refused": cancel_story("10147"),
     "pending_cancel_forever": _pending_for_ever,

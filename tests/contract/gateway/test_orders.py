@@ -266,6 +266,24 @@ def test_what_if_answers_with_margins_and_places_nothing() -> None:
     assert not client.got("openOrder")
 
 
+def test_what_if_is_no_place_frame_to_whatever_waits_for_one() -> None:
+    """A reset that comes with the next order, a script that counts them: neither meets a question. An API that may only
+    read refuses it as it refuses the order."""
+    stage = Stage.up(faults=("drop_on_place",))
+    counted: list[str] = []
+    stage.gateway.heard = lambda session, name: counted.append(name)
+    client = stage.connect()
+    question = client.place(whatIf=1)
+    assert client.got("openOrder", orderId=question) and not client.closed
+    assert "placeOrder" not in counted
+    stage.fault("readonly")
+    client.forget()
+    refused = client.place(whatIf=1)
+    assert client.last("error", id=refused)["code"] == "321" and not client.got("openOrder")
+    client.place()
+    assert client.closed and counted[-1] == "placeOrder"
+
+
 # brackets and one-cancels-all
 
 
