@@ -212,6 +212,15 @@ class Snapshot:
         return reduce(ARITHMETIC.add, own, ZERO)
 
 
+@frozen
+class Margin:
+    """What the broker said of the account's initial margin, before an order and after it. What it did not say is
+    None."""
+
+    before: Money | None = None
+    after: Money | None = None
+
+
 Fact = OrderSaid | ExecutionSaid | CommissionSaid | ErrorSaid | FrameSaid | CancelSaid | LinkSaid | Snapshot
 
 

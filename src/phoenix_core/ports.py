@@ -12,11 +12,11 @@ from returns.result import Result
 
 from phoenix_core.chain import Conflict, Head, Sealed, StateSnapshot
 from phoenix_core.checkpoint import Signer, Standing
-from phoenix_core.facts import Checked, Fact, Quote, Snapshot
+from phoenix_core.facts import Checked, Fact, Margin, Quote, Snapshot
 from phoenix_core.kernel import ClearedOrder
 from phoenix_core.orders import Line
 from phoenix_core.refusals import Refusal
-from phoenix_core.values import Account, Instrument, Moment, Money
+from phoenix_core.values import Account, Instrument, Moment
 from phoenix_core.watch.alerts import Message
 
 
@@ -200,8 +200,14 @@ class Broker(Protocol):
         """Hand a cancel to the transport, in front of everything else."""
         ...
 
-    async def margin(self, line: Line) -> Money | None:
-        """What the broker says an order of this line would cost in margin; None where it does not say."""
+    @property
+    def tells_margin(self) -> bool:
+        """Whether it is worth asking what an order would do to the margin: evidence waits a moment for the answer."""
+        ...
+
+    async def margin(self, line: Line) -> Margin | None:
+        """What the broker says of the account's initial margin, before an order of this line and after it, in the
+        currency that the account is kept in; None where it does not say. Nothing is placed by it, whatever happens."""
         ...
 
     def quotes(self) -> Mapping[str, Quote]:

@@ -24,10 +24,10 @@ from phoenix_adapters.brokers.mock.broker import MockBroker
 from phoenix_adapters.clock import ManualClock
 from phoenix_core.chain import Conflict, Head, Sealed, StateSnapshot
 from phoenix_core.checkpoint import Signer, Standing
-from phoenix_core.facts import Fact, FrameSaid, Quote, Snapshot
+from phoenix_core.facts import Fact, FrameSaid, Margin, Quote, Snapshot
 from phoenix_core.kernel import ClearedOrder
 from phoenix_core.orders import Line
-from phoenix_core.values import Account, Instrument, Money
+from phoenix_core.values import Account, Instrument
 from phoenix_core.watch.alerts import Message
 
 Spot = Callable[[str, str], None]
@@ -232,6 +232,11 @@ class Wire:
         """As the mock's do."""
         return self.broker.groups_hold
 
+    @property
+    def tells_margin(self) -> bool:
+        """As the mock does."""
+        return self.broker.tells_margin
+
     async def connect(self) -> bool:
         """Open a session."""
         self.spot("connect", "before")
@@ -290,7 +295,7 @@ class Wire:
         self.broker.cancel(ref)
         self.spot("cancel", "after")
 
-    async def margin(self, line: Line) -> Money | None:
+    async def margin(self, line: Line) -> Margin | None:
         """What the mock says, which is nothing."""
         return await self.broker.margin(line)
 

@@ -301,10 +301,13 @@ class BrokerContract:
         assert quote.at.ticks >= before.ticks
 
     async def test_b14_what_an_order_would_bind_is_a_question(self, stage: Stage) -> None:
-        """A number, or None; and nothing is placed."""
+        """What the account binds before and after it, from a broker that tells; and nothing is placed."""
         await ready(stage)
         margin = await stage.broker.margin(bracket(stage.broker.instruments()[SYMBOL], stage.account).frames[0].line)
-        assert margin is None or margin > 0
+        assert (margin is not None) == stage.broker.tells_margin
+        if margin is not None:
+            assert margin.before is not None and margin.after is not None
+            assert margin.after > margin.before >= 0
         picture = await stage.broker.snapshot()
         assert picture.orders == () and picture.positions == ()
 

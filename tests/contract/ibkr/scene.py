@@ -15,13 +15,25 @@ from phoenix_adapters.wire import CLIENT, VERSION_MAX, Record, from_client
 from phoenix_cli.wiring.bunny.live import LeapingClock
 from phoenix_cli.wiring.simulator import WallOf
 from phoenix_core.facts import Fact
+from phoenix_core.orders import parsed_ref
 from phoenix_core.values import Price, Quantity, Side
 from tests.contract.broker.orders import NUMBER, account_of
 from tests.contract.broker.suite import ABILITIES, PATIENCE_S, SYMBOL
 
 # A Wednesday, 14:00 in New York: every market is open.
 WEDNESDAY = datetime(2026, 11, 18, 19, 0, tzinfo=UTC)
+_PLACE = str(CLIENT["placeOrder"].id)
 _HOSTS: Iterator[int] = count(1)
+
+
+def is_question(fields: tuple[str, ...]) -> bool:
+    """Whether these are a question about margin: an order of a desk's has its reference."""
+    return fields[0] == _PLACE and not any(map(parsed_ref, fields))
+
+
+def is_order(frame: Frame) -> bool:
+    """Whether the gateway read an order in this frame."""
+    return frame.dir == "in" and frame.fields[0] == _PLACE and not is_question(frame.fields)
 
 
 class Scene:
@@ -86,7 +98,14 @@ class Scene:
                 await asyncio.sleep(0.002)
 
     def sent(self, name: str) -> list[Record]:
-        """Every request of a name that the gateway read, in order."""
+        """Every request of a name that the gateway read, in order; a question about margin is no order."""
+        return [one for one in self._records(name) if one.get("whatIf") != "1"]
+
+    def asked(self) -> list[Record]:
+        """Every question about margin, in order."""
+        return [one for one in self._records("placeOrder") if one["whatIf"] == "1"]
+
+    def _records(self, name: str) -> list[Record]:
         hello = next((one for one in self.frames if one.dir == "out"), None)
         version = VERSION_MAX if hello is None else int(hello.fields[0])
         return [from_client(one.fields, version).record for one in self._read(name)]

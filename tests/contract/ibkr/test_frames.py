@@ -15,11 +15,11 @@ from phoenix_adapters.brokers.ibkr.pacing import Pacer
 from phoenix_adapters.brokers.ibkr.session import Session
 from phoenix_adapters.brokers.mock.market import CARDS
 from phoenix_adapters.gateway import Setup
-from phoenix_adapters.wire import Unframer, frame, from_server, to_client, to_server
-from phoenix_core.facts import CancelSaid, ErrorSaid, FrameSaid, OrderSaid
+from phoenix_adapters.wire import Message, Unframer, frame, from_server, to_client, to_server
+from phoenix_core.facts import CancelSaid, ErrorSaid, FrameSaid, Margin, OrderSaid
 from phoenix_core.kernel import ClearedOrder
 from phoenix_core.orders import exit_ref
-from phoenix_core.values import OrderRef, Price, Quantity, Role
+from phoenix_core.values import Money, OrderRef, Price, Quantity, Role
 from tests.contract.broker.orders import LOTS, NUMBER, account_of, bracket, cleared, entry_line, framed, resized
 from tests.contract.broker.suite import SYMBOL, enter, filled, of, ready, words
 from tests.contract.ibkr.scene import Scene, played
@@ -343,16 +343,111 @@ async def test_without_room_an_entry_is_dropped_whole_and_an_exit_goes() -> None
 
 
 async def test_a_question_about_margin_says_so_on_the_bytes() -> None:
-    """whatIf is 1 on it, the answer is the change of initial margin, and no order exists afterwards."""
+    """whatIf is 1 on it, the answer is the initial margin before and after, and no order exists afterwards."""
     async with played() as scene:
         await ready(scene)
         margin = await scene.broker.margin(bracket(scene.broker.instruments()[SYMBOL], scene.account).frames[0].line)
-        (asked,) = scene.sent("placeOrder")
-        assert (asked["whatIf"], asked["orderRef"]) == ("1", "")
-        assert margin is not None and margin > 0
+        (asked,) = scene.asked()
+        assert (asked["whatIf"], asked["orderRef"]) == ("1", "") and not scene.sent("placeOrder")
+        assert margin == Margin(Money(Decimal(0)), Money(Decimal("651")))
         assert not scene.server.core.venue.book.live and (await scene.broker.snapshot()).orders == ()
         refused = bracket(scene.broker.instruments()[SYMBOL], scene.account, quantity=Quantity(Decimal("0.5")))
         assert await scene.broker.margin(refused.frames[0].line) is None
+
+
+@pytest.mark.parametrize(
+    ("fault", "after"),
+    [
+        ("margin_says", None),
+        ("margin_says=1.7976931348623157e+308", None),
+        ("margin_says=", None),
+        ("margin_says=nonsense", None),
+        ("margin_says=NaN", None),
+        ("margin_says=-1", None),
+        ("margin_says=1E13", None),
+        ("margin_says=1E-400", "0"),
+        ("margin_says=9.14025E3", "9140.25"),
+        ("margin_says=9140.250000000001", "9140.25"),
+        ("margin_twice", "651"),
+        ("margin_late=0.1", "651"),
+        ("margin_mute", None),
+        ("readonly", None),
+    ],
+)
+async def test_whatever_the_answer_about_margin_nobody_is_alarmed(fault: str, after: str | None) -> None:
+    """A figure in any of its spellings, none, two answers, a late one, no answer, a refusal: what is said is exact or
+    nothing, and no word of it is a fact."""
+    async with played() as scene:
+        await ready(scene)
+        scene.broker.answer_within_s = 0.6
+        scene.facts.clear()
+        scene.server.fault(fault)
+        said = await scene.broker.margin(bracket(scene.broker.instruments()[SYMBOL], scene.account).frames[0].line)
+        found = None if said is None or said.after is None else str(said.after.normalize() + 0)
+        assert found == after
+        assert not scene.facts and not scene.broker.drain() and not scene.broker.hearing.margins
+        scene.server.clear(fault.partition("=")[0])
+        order = await enter(scene)
+        assert [one["orderRef"] for one in scene.sent("placeOrder")] == [one.ref for one in order.frames]
+
+
+async def test_a_refusal_that_comes_when_nobody_waits_is_no_alarm() -> None:
+    """The question was given up; its error is still no word about the session, and the next id is another one."""
+    async with played() as scene:
+        await ready(scene)
+        scene.broker.answer_within_s = 0.05
+        line = bracket(scene.broker.instruments()[SYMBOL], scene.account).frames[0].line
+        scene.server.fault("margin_mute")
+        assert await scene.broker.margin(line) is None
+        (asked,) = scene.asked()
+        scene.facts.clear()
+        assert scene.broker.line is not None
+        scene.broker.hearing.hear(Message("error", {"id": asked["orderId"], "code": "201", "message": "no"}))
+        assert scene.broker.drain() == ()
+        order = await enter(scene)
+        assert int(scene.sent("placeOrder")[0]["orderId"]) > int(asked["orderId"])
+        assert order.frames
+
+
+async def test_a_question_about_margin_stands_behind_what_takes_risk_away() -> None:
+    """It is data: with the wire full it waits, while a cancel leaves at once; and it is counted as one message."""
+    async with played() as scene:
+        await ready(scene)
+        order = await enter(scene)
+        await scene.until(lambda: scene.broker.pacer.urgent_room() > 40)
+        scene.broker.pacer.took(30)
+        line = bracket(scene.broker.instruments()[SYMBOL], scene.account).frames[0].line
+        asking = asyncio.ensure_future(scene.broker.margin(line))
+        await asyncio.sleep(0)
+        scene.broker.cancel(order.frames[1].ref)
+        await scene.until(lambda: scene.sent("cancelOrder"))
+        assert not scene.asked() and not asking.done()
+        before = len(scene.broker.pacer.wire.orders)
+        assert await asking is not None
+        assert len(scene.asked()) == 1 and len(scene.broker.pacer.wire.orders) <= before
+
+
+@pytest.mark.parametrize("what", ["no session", "another session", "another account", "no room for it"])
+async def test_a_question_that_can_not_be_put_is_not(what: str) -> None:
+    """Without a link, over another session than it waited in, of an account that is not there: no byte of it leaves."""
+    async with played() as scene:
+        await ready(scene)
+        line = bracket(scene.broker.instruments()[SYMBOL], scene.account).frames[0].line
+        match what:
+            case "no session":
+                await scene.broker.disconnect()
+            case "another session":
+                scene.broker.pacer.took(30)
+            case "another account":
+                scene.broker.line.ib.client._accounts = ["DU0000000"]  # type: ignore[union-attr]  # as the library has it
+            case _:
+                line = evolve(line, quantity=Quantity(Decimal("1E-11")))
+        asking = asyncio.ensure_future(scene.broker.margin(line))
+        await asyncio.sleep(0)
+        if what == "another session":
+            assert await scene.broker.connect()
+        assert await asking is None
+        assert not scene.asked()
 
 
 async def test_what_must_never_be_sent_is_not_sent() -> None:

@@ -10,12 +10,13 @@ import pytest
 
 from phoenix_adapters.brokers.ibkr.contracts import Board, card_of
 from phoenix_adapters.brokers.ibkr.hearing import Hearing
-from phoenix_adapters.brokers.ibkr.picture import Picture, _figures
+from phoenix_adapters.brokers.ibkr.picture import Picture, _figures, _orders_of
 from phoenix_adapters.brokers.ibkr.times import hours
 from phoenix_adapters.brokers.ibkr.translate import Names, merged
 from phoenix_adapters.clock import ManualClock, manual_clock
 from phoenix_adapters.wire import Message
-from phoenix_core.facts import BrokerStatus, OrderSaid
+from phoenix_core.facts import BrokerStatus, ErrorSaid, Margin, OrderSaid
+from phoenix_core.values import Money
 from tests.contract.ibkr.single import NOON, OTHER, OURS, REF, UNSET, said, translator
 from tests.showing import shows
 
@@ -305,10 +306,34 @@ async def test_a_question_about_margin_is_no_order_and_is_answered_by_its_error(
     made = Hearing(clock, translator(), Board(clock), 4002, lambda: None)
     told, refused = (asyncio.get_running_loop().create_future() for _ in range(2))
     made.margins.update({8: told, 9: refused})
-    made.hear(Message("openOrder", said(orderId=8, whatIf=1, initMarginChange="12.5", orderRef=REF, clientId=OURS)))
-    assert told.result() == Decimal("12.5") and not made.inbox and made.translator.names.ids == {}
+    made.translator.names.questions.update({8, 9})
+    answer = {"orderId": 8, "whatIf": 1, "initMarginBefore": "2.5", "orderRef": REF, "clientId": OURS}
+    made.hear(Message("openOrder", said(**answer, initMarginAfter=UNSET)))
+    made.hear(Message("openOrder", said(**{**answer, "clientId": 18}, initMarginAfter="13")))
+    assert not told.done(), "no figure, or another client's under the same number"
+    made.hear(Message("openOrder", said(**answer, initMarginAfter="12.5")))
+    assert told.result() == Margin(Money(Decimal("2.5")), Money(Decimal("12.5")))
+    assert not made.inbox and made.translator.names.ids == {}
+    for warning in (399, 2109, 10167, 10349):
+        made.hear(Message("error", said(id=9, code=warning, message="be warned")))
+    assert not refused.done()
     made.hear(Message("error", said(id=9, code=201, message="no")))
     assert refused.done() and refused.result() is None
+    assert not made.inbox
+    made.hear(Message("error", said(id=9, code=100, message="Max rate of messages per second has been exceeded")))
+    assert [one.code for one in made.inbox if isinstance(one, ErrorSaid)] == [100]
+
+
+def test_a_status_under_the_id_of_a_question_is_no_order() -> None:
+    """A picture that begins meanwhile shows no foreign order, unless the broker has a number for it: then it is one."""
+    made = translator()
+    made.names.questions.add(8)
+    row = {"orderId": 8, "clientId": OURS, "status": "PreSubmitted", "whyHeld": "", "filled": 0, "remaining": 5}
+    assert _orders_of(made, [said(**row, permId=0)]) == ()
+    assert [one.perm_id for one in _orders_of(made, [said(**row, permId=77)])] == [77]
+    assert len(_orders_of(made, [said(**{**row, "clientId": 18}, permId=0)])) == 1
+    made.names.new_session()
+    assert len(_orders_of(made, [said(**row, permId=0)])) == 1
 
 
 @shows("I24")

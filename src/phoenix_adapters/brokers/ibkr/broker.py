@@ -24,11 +24,11 @@ from phoenix_adapters.brokers.ibkr.session import Session
 from phoenix_adapters.brokers.ibkr.subscriptions import furnish, subscribe
 from phoenix_adapters.brokers.ibkr.translate import Accounts, Names, Translator
 from phoenix_adapters.wire import Message
-from phoenix_core.facts import CancelSaid, Fact, FrameSaid, LinkEvent, Quote, Snapshot
+from phoenix_core.facts import CancelSaid, Fact, FrameSaid, LinkEvent, Margin, Quote, Snapshot
 from phoenix_core.kernel import ClearedOrder
 from phoenix_core.orders import Line
 from phoenix_core.ports import Clock
-from phoenix_core.values import Account, Instrument, Money, Role
+from phoenix_core.values import Account, Instrument, Role
 
 # Longer than any answer takes on a link that is worth having.
 GIVE_UP_AFTER_S: Final = 10.0
@@ -48,6 +48,7 @@ class IbkrBroker:
     connect_within_s: float = 8.0
     answer_within_s: float = 5.0
     round_trip_within_s: float = 2.0
+    tells_margin: bool = True
     groups_hold: bool = False  # TWS names the group of a bracket's children itself; nobody saw a close join a spent one
     pacer: Pacer = field(factory=Pacer)
     out_vs_in: OutVsIn = field(factory=OutVsIn)
@@ -217,17 +218,18 @@ class IbkrBroker:
         done, _ = await asyncio.wait({answer}, timeout=self.round_trip_within_s)
         return bool(done) and not answer.cancelled() and answer.result()
 
-    async def margin(self, line: Line) -> Money | None:
+    async def margin(self, line: Line) -> Margin | None:
         """What an order would bind, asked by one that says of itself that it is a question."""
         session = self.line
         if session is None or unsendable(line) or line.account != self._tag:
             return None
         await self.pacer.data_turn()
-        if not session.writable:
+        if session is not self.line or not session.writable or self.account_number not in session.accounts:
             return None
         order_id = session.next_id()
         question = self._forge(session).what_if(line, order_id)
-        waits: asyncio.Future[Money | None] = asyncio.get_running_loop().create_future()
+        waits: asyncio.Future[Margin | None] = asyncio.get_running_loop().create_future()
+        self.names.questions.add(order_id)
         self.hearing.margins[order_id] = waits
         session.write(question.data)
         try:

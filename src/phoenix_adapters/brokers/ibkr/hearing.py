@@ -14,12 +14,12 @@ from typing import Final
 from attrs import define, field
 
 from phoenix_adapters.brokers.ibkr.contracts import Board
-from phoenix_adapters.brokers.ibkr.errors import Action, action_of
-from phoenix_adapters.brokers.ibkr.translate import LIVE, Translator, in_order
-from phoenix_adapters.wire import Message, WireError, number, whole
-from phoenix_core.facts import ErrorSaid, ExecutionSaid, Fact, LinkEvent, LinkSaid
+from phoenix_adapters.brokers.ibkr.errors import NO_END_OF_REQUEST, Action, action_of
+from phoenix_adapters.brokers.ibkr.translate import LIVE, Translator, in_order, margin_said
+from phoenix_adapters.wire import Message, WireError, whole
+from phoenix_core.facts import ErrorSaid, ExecutionSaid, Fact, LinkEvent, LinkSaid, Margin
 from phoenix_core.ports import Clock
-from phoenix_core.values import Account, Money
+from phoenix_core.values import Account
 
 # currentTime counts whole seconds: on average it is half a second behind what it means.
 _HALF_SECOND: Final = timedelta(milliseconds=500)
@@ -47,7 +47,7 @@ class Hearing:
     accounts: tuple[Account, ...] = ()
     skew: timedelta = timedelta(0)
     probes: deque[asyncio.Future[bool]] = field(factory=deque)
-    margins: dict[int, asyncio.Future[Money | None]] = field(factory=dict)
+    margins: dict[int, asyncio.Future[Margin | None]] = field(factory=dict)
     _answers: dict[str, _Answer] = field(init=False, factory=dict)  # by the number of their question
 
     def hear(self, message: Message) -> None:
@@ -84,10 +84,16 @@ class Hearing:
         if message.record["whatIf"] != "1":
             self.inbox.append(self.translator.open_order(message.record))
             return
-        waits = self.margins.get(whole(message.record["orderId"]) or 0)
-        margin = number(message.record["initMarginChange"])
-        if waits is not None and not waits.done() and margin is not None:
-            waits.set_result(Money(margin))
+        # TWS may answer twice: at once, with a warning and without figures, and then with them (ib_insync#380).
+        margin, ours = margin_said(message.record), str(self.translator.names.client_id)
+        if margin.after is not None and message.record["clientId"] == ours:
+            self._reply(message.record["orderId"], margin)
+
+    def _reply(self, order_id: str, margin: Margin | None) -> None:
+        """What was asked under this id is answered."""
+        waits = self.margins.get(whole(order_id) or 0)
+        if waits is not None and not waits.done():
+            waits.set_result(margin)
 
     def _order_status(self, message: Message) -> None:
         self.inbox.append(self.translator.order_status(message.record))
@@ -146,11 +152,13 @@ class Hearing:
 
     def _error(self, message: Message) -> None:
         said = self.translator.error(message.record)
-        self.inbox.append(said)
-        waits = self.margins.get(whole(message.record["id"]) or 0)
-        if waits is not None and not waits.done():
-            waits.set_result(None)
-        match action_of(said.code):
+        action = action_of(said.code)
+        asked = (whole(message.record["id"]) or 0) in self.translator.names.questions
+        if not asked or action is Action.TOO_FAST:
+            self.inbox.append(said)  # that a question was refused concerns nobody: no order hangs on it
+        if action not in (Action.HELD, Action.LIVES) and said.code not in NO_END_OF_REQUEST:
+            self._reply(message.record["id"], None)
+        match action:
             case Action.LINK_DEGRADED:
                 self.board.forget_quotes()
                 self.say_link(LinkEvent.DEGRADED, str(said.code))

@@ -100,7 +100,8 @@ def _orders_of(translator: Translator, rows: list[Record]) -> tuple[OrderSaid, .
     for row in rows:
         # Only an openOrder carries terms; a question about margin passing by is no order.
         if "whyHeld" in row:
-            merged(orders, translator.order_status(row))
+            if not translator.names.is_question(row):
+                merged(orders, translator.order_status(row))
         elif row.get("whatIf") != "1":
             merged(orders, translator.open_order(row))
     return tuple(orders.values())

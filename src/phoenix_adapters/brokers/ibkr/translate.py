@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, tzinfo
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 from functools import lru_cache
 from typing import Final
 
@@ -16,10 +16,22 @@ from attrs import Factory, define, evolve
 
 from phoenix_adapters.brokers.ibkr.times import USUAL, instant
 from phoenix_adapters.wire import Record, WireError, number, whole
-from phoenix_core.facts import BrokerStatus, CommissionSaid, ErrorSaid, ExecutionSaid, Held, OrderSaid
+from phoenix_core.facts import BrokerStatus, CommissionSaid, ErrorSaid, ExecutionSaid, Held, Margin, OrderSaid
 from phoenix_core.gate.screen import sanitised
 from phoenix_core.orders import Line, parsed_ref
-from phoenix_core.values import WORD_MAX, Account, Money, OrderType, Price, Quantity, Role, SecType, Side, Tif
+from phoenix_core.values import (
+    ARITHMETIC,
+    WORD_MAX,
+    Account,
+    Money,
+    OrderType,
+    Price,
+    Quantity,
+    Role,
+    SecType,
+    Side,
+    Tif,
+)
 
 STATUSES: Final[Mapping[str, BrokerStatus]] = {
     "PendingSubmit": BrokerStatus.PENDING,
@@ -42,6 +54,9 @@ _TIFS: Final = {one.value: one for one in Tif}
 # A commission that TWS does not know yet. The first amount that is said of an execution is the one that counts.
 PENDING: Final = Decimal(-1)
 LIVE: Final = "-1"  # the number of a question, where an execution answers none
+CENT: Final = Decimal("0.01")
+# More than any account of this desk's has in any currency: a figure beyond it is a figure gone wrong.
+BOUND_MAX: Final = Decimal(10) ** 12
 _NOTHING: Final = Quantity(Decimal(0))
 
 
@@ -79,12 +94,14 @@ class Names:
     groups: dict[str, str] = Factory(dict)  # reference -> the name that the broker gives its one-cancels-all group
     perms: dict[int, str] = Factory(dict)  # permanent id -> reference, for as long as this process lives
     filled: dict[int, Quantity] = Factory(dict)  # permanent id -> what its last status said
+    questions: set[int] = Factory(set)  # ids of this session under which margin was asked for, and no order placed
 
     def new_session(self) -> None:
         """Order ids of an earlier session may name other orders by now."""
         self.orders.clear()
         self.ids.clear()
         self.groups.clear()
+        self.questions.clear()
 
     def bind(self, order_id: int, ref: str, group: str = "") -> None:
         """An order id of this client and session is this reference's."""
@@ -95,6 +112,11 @@ class Names:
         if perm_id in self.perms:
             return self.perms[perm_id]
         return self.orders.get(order_id, "") if client in (None, self.client_id) else ""
+
+    def is_question(self, record: Record) -> bool:
+        """Whether an orderStatus is about a question: under its id, and no order that the broker has a number for."""
+        client, order_id, perm_id, _ = _ids(record)
+        return client == self.client_id and order_id in self.questions and not perm_id
 
 
 @define
@@ -302,6 +324,24 @@ def line_of(record: Mapping[str, str], account: str) -> Line | None:
         exchange=record["exchange"],
         limit=_price(record["lmtPrice"]) if kind is OrderType.LIMIT else None,
         trigger=_price(record["auxPrice"]) if kind is OrderType.STOP else None,
+    )
+
+
+def margin_said(record: Mapping[str, str]) -> Margin:
+    """The account's initial margin before an order that was only asked about, and after it, to the cent. A figure that
+    is none, or beyond what an account can bind, says nothing: no order hangs on it, and nobody is alarmed."""
+    return Margin(_bound(record["initMarginBefore"]), _bound(record["initMarginAfter"]))
+
+
+def _bound(written: str) -> Money | None:
+    try:
+        amount = number(written)
+    except WireError:
+        return None
+    return (
+        Money(amount.quantize(CENT, ROUND_HALF_EVEN, ARITHMETIC))
+        if amount is not None and 0 <= amount <= BOUND_MAX
+        else None
     )
 
 

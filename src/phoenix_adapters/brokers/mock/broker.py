@@ -28,6 +28,7 @@ from phoenix_core.facts import (
     Held,
     LinkEvent,
     LinkSaid,
+    Margin,
     OrderSaid,
     Quote,
     Snapshot,
@@ -56,6 +57,7 @@ class MockBroker:
     truth: Truth = Factory(Truth)
     remember: Callable[[Truth], None] = lambda truth: None
     groups_hold: bool = True
+    tells_margin: bool = False
     _up: bool = False
     _messages: int = 0
     _inbox: deque[Fact] = Factory(deque)
@@ -252,7 +254,7 @@ class MockBroker:
                 for child in self.truth.children(working):
                     self._end(child, BrokerStatus.CANCELLED, "parent cancelled")
 
-    async def margin(self, line: Line) -> Money | None:
+    async def margin(self, line: Line) -> Margin | None:
         """The mock does not say."""
         return None
 
