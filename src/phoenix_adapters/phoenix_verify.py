@@ -829,7 +829,8 @@ SHAPES: Final[dict[str, str]] = {
     "state_age:whole state_limit:whole lines:[Line] order_hash sizing:Sizing signal_created_at:instant "
     "signal_entry:decimal stop:decimal target:decimal reward_risk:decimal quote:QuoteSeen drift_bps_max:whole "
     "position_before:decimal gross_before:decimal daily_loss:decimal flags:[text] expires_at:instant time_exit?:whole "
-    "quality?:decimal htf? ltf? red_checks?:whole daily_loss_max?:decimal margin_used?:decimal note? instrument_name",
+    "quality?:decimal htf? ltf? red_checks?:whole daily_loss_max?:decimal margin_used?:decimal note? instrument_name "
+    "margin?:Margin",
     "DECISION": "type subject signed:Signed verdict?:approve|reject note? ticks?:whole boot?",
     "T2_TOKEN": "event:ISSUED|USED|EXPIRED|REJECTED id intent_id timestamp:instant expires_at:instant used:flag "
     "evidence_hash order_hash order_ref account mode:Mode boot ticks:whole epoch:whole final:flag reasons:[text]",
@@ -883,6 +884,7 @@ SHAPES: Final[dict[str, str]] = {
     "Line": "role:Role side:Side quantity:decimal order_type:OrderType tif:DAY|GTC outside_hours:flag account symbol "
     "con_id:whole sec_type:CASH|STK currency exchange limit?:decimal trigger?:decimal",
     "Live": "bid:decimal ask:decimal age_ms:whole",
+    "Margin": "before?:decimal after?:decimal",
     "Proof": "type:BROKER_MESSAGE|OPERATOR_DECISION|WITHHELD|RULE id",
     "QuoteSeen": "bid:decimal ask:decimal at:instant delayed:flag",
     "Render": "id sha256",

@@ -221,6 +221,15 @@ class Margin:
     after: Money | None = None
 
 
+@frozen
+class Weighed:
+    """An answer to the question what an order would do to the margin: which order, and when it was asked."""
+
+    entry: Line
+    at: Moment
+    margin: Margin
+
+
 Fact = OrderSaid | ExecutionSaid | CommissionSaid | ErrorSaid | FrameSaid | CancelSaid | LinkSaid | Snapshot
 
 

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from attrs import frozen
 
-from phoenix_core.facts import Checked, Quote, Snapshot
+from phoenix_core.facts import Checked, Quote, Snapshot, Weighed
 from phoenix_core.values import Account, Instrument, Mode, Moment, Money, OrderType
 
 
@@ -59,6 +59,7 @@ class World:
     groups_hold: bool = False  # whether the broker ends a close with the group that it joins, however late it joins
     equity: Money | None = None
     margin_used: Money | None = None
+    weighed: Mapping[str, Weighed] = {}  # by intent: what its order would do to the margin, where the broker was asked
     verified: Mapping[int, Checked] = {}  # signatures that this run checked again, by their place in the log
     roots: Mapping[int, str] = {}  # by the same place: this log's root at the size that the statement co-signs
 

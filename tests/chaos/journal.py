@@ -104,6 +104,7 @@ def _frame(frame: Frame) -> Json:
 # --- the gateway's record ---------------------------------------------------------------------------------------------
 
 PLACE: Final = "3"
+WHAT_IF: Final = slice(84, 86)  # its place depends on the version; its neighbour is empty
 EXECUTED: Final = "11"
 STATUS: Final = "3"
 
@@ -116,6 +117,8 @@ def of_gateway(lines: Iterable[str]) -> Iterator[Json]:
     for line in lines:
         told = json.loads(line)
         fields, inwards = told["fields"], told["dir"] == "in"
+        if inwards and fields[0] == PLACE and "1" in fields[WHAT_IF]:
+            continue  # a question about margin: no order, by the one field that says so
         if inwards and fields[0] == PLACE:
             refs[fields[1]] = fields[26]
             yield {

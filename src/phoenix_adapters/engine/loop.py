@@ -19,6 +19,7 @@ from returns.result import Result
 
 from phoenix_adapters.engine.folders import Folders
 from phoenix_adapters.engine.link import LinkKeeper
+from phoenix_adapters.engine.margins import Margins
 from phoenix_adapters.engine.recorder import Recorder
 from phoenix_adapters.engine.signatures import Signatures
 from phoenix_adapters.engine.telling import Teller, mark_of
@@ -86,6 +87,7 @@ class Engine:
     recorder: Recorder = field(init=False)
     teller: Teller = field(init=False)
     link: LinkKeeper = field(init=False)
+    margins: Margins = field(init=False)
     folders: Folders = field(init=False)
     signatures: Signatures = field(init=False)
     _disowned: set[int] = Factory(set)
@@ -109,6 +111,7 @@ class Engine:
         self.link = LinkKeeper(
             self.broker, self.clock, self._spawn, self._hear, self.restart_window, self.reconcile_every
         )
+        self.margins = Margins(self.broker, self.clock, self._spawn)
 
     # --- what the world looks like ---
 
@@ -129,6 +132,7 @@ class Engine:
             snapshot=snapshot,
             equity=snapshot.equity if snapshot is not None else None,
             margin_used=snapshot.margin_used if snapshot is not None else None,
+            weighed=self.margins.told,
             verified=self.signatures.verified,
             roots=self.signatures.roots(self.recorder.desk),
             entry_budget=self.broker.room(),
@@ -163,7 +167,8 @@ class Engine:
             before = self.recorder.desk.head.size
             # What time asks for is asked again when the log takes beads: until then only what was heard waits.
             for command in self._due() if not self._unrecorded else ():
-                self._act(command)
+                if not self.margins.holds(command, self.recorder.desk, self.world):
+                    self._act(command)
             self._perform()
             for fact in self.broker.drain():
                 self._hear(fact)

@@ -17,7 +17,15 @@ from phoenix_core.acts.lights import context_of, exposure_of, flags_for, is_over
 from phoenix_core.beads import PositionEvent, Proof, ProofKind, QuoteSeen, Signal, SignalEvent
 from phoenix_core.desk import Desk
 from phoenix_core.gate.approvals import REMEMBERED
-from phoenix_core.gate.evidence import EVIDENCE_LIFE, Circumstances, Shown, assemble
+from phoenix_core.gate.evidence import (
+    EVIDENCE_LIFE,
+    Circumstances,
+    Shown,
+    assemble,
+    bracket_of,
+    margin_lights,
+    margin_of,
+)
 from phoenix_core.gate.guards import currency_light
 from phoenix_core.gate.screen import match_words
 from phoenix_core.gate.signals import Incoming, Seen, judge_signal, proposal_expires_at, seen
@@ -196,6 +204,9 @@ def _assemble(desk: Desk, command: Assemble, world: World) -> Ruling:
     exposure = exposure_of(desk, world, command.intent_id)
     state_age = context_age(desk.anchors, context_of(signal, proposal.taken), world.now)
     state_limit = limit_for(desk.anchors, signal.strategy, policy.stale_after)
+    entry = bracket_of(signal, sizing, instrument, desk.genesis.account)[0]
+    margin = margin_of(world.weighed.get(signal.intent_id), entry, world.now)
+    lights = flags_for(desk, world, signal, sizing, instrument, policy)
     found = Circumstances(
         proposer=proposal.channel,
         state_age=state_limit if state_age is None else state_age,  # what nobody can tell is no younger than stale
@@ -204,9 +215,10 @@ def _assemble(desk: Desk, command: Assemble, world: World) -> Ruling:
         position_before=desk.positions.net(signal.pair),
         gross_before=exposure.gross,
         daily_loss=Money(max(exposure.loss_today, Money(exposure.loss_today * 0))),
-        flags=flags_for(desk, world, signal, sizing, instrument, policy),
+        flags=(*lights, *margin_lights(margin, sizing.equity)),
         expires_at=world.now.wall + EVIDENCE_LIFE,
         margin_used=world.margin_used,
+        margin=margin,
     )
     evidence = assemble(
         signal, sizing, instrument, desk.genesis.account, policy, desk.evidence.next_version(signal.intent_id), found

@@ -9,6 +9,7 @@ from typing import ClassVar
 from attrs import frozen
 
 from phoenix_core.bodies.kind import Kind, Signed
+from phoenix_core.facts import Margin
 from phoenix_core.orders import Line
 from phoenix_core.values import Mode, Money, Named, OrderType, Price, Quantity, Regime, Side
 
@@ -182,6 +183,7 @@ class Evidence:
     margin_used: Money | None = None
     note: str | None = None
     instrument_name: str = ""
+    margin: Margin | None = None  # None in the logs of releases that did not ask: there the screen says nothing of it
 
 
 class Verdict(Named):

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Final
+from typing import Final, TypeGuard
 
 from attrs import Factory, define, frozen
 
 from phoenix_core.beads import Bead, CanonicalSignal, Evidence, Policy, QuoteSeen, Sizing
 from phoenix_core.canonical import decode, encode
+from phoenix_core.facts import Margin, Weighed
 from phoenix_core.gate.price import mid
 from phoenix_core.orders import Line, order_hash
 from phoenix_core.records import evolve, of_json, to_json
@@ -21,6 +22,7 @@ from phoenix_core.values import (
     ARITHMETIC,
     NO_QUANTITY,
     Instrument,
+    Moment,
     Money,
     OrderType,
     Price,
@@ -30,6 +32,7 @@ from phoenix_core.values import (
     Tif,
     divide,
     floor_to,
+    is_over,
     times,
 )
 
@@ -38,6 +41,8 @@ EVIDENCE_LIFE: Final = timedelta(minutes=5)
 # A token from the evidence's last second lives five minutes, its order ninety seconds: 15 minutes are ample.
 RETIRED_AFTER: Final = timedelta(minutes=15)
 HUNDREDTH: Final = Decimal("0.01")
+# What the broker said of the margin holds for so long, and for a size that moved with a rate by no more than this.
+WEIGHED_FOR: Final = timedelta(seconds=30)
 
 
 @frozen
@@ -89,6 +94,7 @@ class Circumstances:
     flags: tuple[str, ...]  # made by `kill_flag`, `red`, `amber`, `info` below
     expires_at: datetime
     margin_used: Money | None = None
+    margin: Margin | None = None
 
 
 @frozen
@@ -267,6 +273,26 @@ def asks_for_instrument(evidence: Evidence) -> bool:
     return any(light.partition(" ")[0] == AMBER for light in evidence.flags)
 
 
+def is_weighed(weighed: Weighed | None, entry: Line, now: Moment) -> TypeGuard[Weighed]:
+    """Whether an answer about the margin is about this entry, and young enough to be shown beside it."""
+    if weighed is None or is_over(weighed.at, now, WEIGHED_FOR):
+        return False
+    asked = weighed.entry
+    moved = ARITHMETIC.subtract(asked.quantity, entry.quantity).copy_abs()
+    return evolve(asked, quantity=entry.quantity) == entry and times(moved, Decimal(100)) <= entry.quantity
+
+
+def margin_of(weighed: Weighed | None, entry: Line, now: Moment) -> Margin:
+    """What is known of the margin after an entry; without an answer that is about it, nothing."""
+    return weighed.margin if is_weighed(weighed, entry, now) else Margin()
+
+
+def margin_lights(margin: Margin, equity: Money) -> tuple[str, ...]:
+    """A margin that the equity does not exceed: the broker refuses such an order (201), and has the last word on it."""
+    short = margin.after is not None and margin.after >= equity
+    return (amber("equity not above the margin after it"),) if short else ()
+
+
 def bracket_of(
     signal: CanonicalSignal, sizing: Sizing, instrument: Instrument, account_tag: str
 ) -> tuple[Line, Line, Line]:
@@ -349,4 +375,5 @@ def assemble(
         margin_used=found.margin_used,
         note=signal.note,
         instrument_name=instrument.name,
+        margin=found.margin,
     )

@@ -145,14 +145,30 @@ def _after(evidence: Evidence) -> tuple[str, ...]:
     entry, equity, currency = evidence.lines[0], evidence.sizing.equity, _currency(evidence)
     position = ARITHMETIC.add(evidence.position_before, times(entry.quantity, Decimal(entry.side.sign)))
     gross = ARITHMETIC.add(evidence.gross_before, evidence.sizing.notional)
-    margin = "not known" if evidence.margin_used is None else f"used {_n(evidence.margin_used)} {currency}"
     limit = "no limit" if evidence.daily_loss_max is None else f"{_n(evidence.daily_loss_max)} {currency}"
     return (
         f"{sanitised(entry.symbol)} {_n(evidence.position_before)} -> {_n(position)}",
         f"gross {_percent(evidence.gross_before, equity)} -> {_percent(gross, equity)}",
-        f"margin {margin}",
+        f"margin {_margin(evidence)}",
         f"daily loss {_n(evidence.daily_loss)} of {limit}",
     )
+
+
+def _margin(evidence: Evidence) -> str:
+    """Before the order and after it, in whole units, and what share of the equity that is: three full figures would
+    cost the widest screen its last line. Evidence of a release that did not ask is shown as it was signed."""
+    said, used = evidence.margin, evidence.margin_used
+    if said is None:
+        return "not known" if used is None else f"used {_n(used)} {_currency(evidence)}"
+    used = said.before if said.before is not None else used
+    if said.after is None:
+        return f"{'not known' if used is None else f'used {_whole(used)}'}, after it: not known"
+    share = _percent(said.after, evidence.sizing.equity)
+    return f"{'not known' if used is None else _whole(used)} -> {_whole(said.after)} = {share}"
+
+
+def _whole(amount: Decimal) -> str:
+    return _n(_rounded(amount, "1"))
 
 
 def _exits(evidence: Evidence) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from phoenix_core.trade.protection import Protection
 from phoenix_core.values import Quantity, Role, State
 from phoenix_core.watch.codes import Code
 from tests.contract.ibkr.desk import RECONNECTED_S, STOPPED, at_work
+from tests.contract.ibkr.scene import is_order
 from tests.contract.ibkr.test_exits import APPROVED, HALF, WORDS, managed, protection
 from tests.showing import shows
 
@@ -78,7 +79,11 @@ async def test_a_close_waits_for_the_confirmed_ends_of_its_protection(tmp_path: 
         desk.sign(Close(desk.stake.position.position_id, WORDS))
         await desk.reaches(State.CLOSED)
         names = {str(CLIENT["cancelOrder"].id): "cancel", str(CLIENT["placeOrder"].id): "close"}
-        spoken = [names.get(one.fields[0]) for one in desk.scene.frames if one.dir == "in"]
+        spoken = [
+            names.get(one.fields[0])
+            for one in desk.scene.frames
+            if is_order(one) or (one.dir == "in" and names.get(one.fields[0]) == "cancel")
+        ]
         told = [one for one in desk.scene.frames if one.dir == "out" and "Cancelled" in one.fields]
         wire = [word for word in spoken if word][3:]
         assert wire == ["cancel", "cancel", "close"]

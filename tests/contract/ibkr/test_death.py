@@ -42,7 +42,7 @@ from phoenix_core.world import Run, World
 from tests.contract.broker.orders import ASK, BID, NUMBER
 from tests.contract.broker.suite import PATIENCE_S
 from tests.contract.ibkr.desk import Desk, at_work
-from tests.contract.ibkr.scene import WEDNESDAY, Scene
+from tests.contract.ibkr.scene import WEDNESDAY, Scene, is_order
 from tests.showing import shows
 
 _IN: Final = {str(CLIENT[name].id) for name in ("placeOrder", "cancelOrder")}
@@ -61,7 +61,7 @@ class Reaper:
 
     def __call__(self, frame: Frame) -> None:
         """One message: about to be heard, or about to be written."""
-        self.begun = self.begun or (frame.dir == "in" and frame.fields[0] in _IN)
+        self.begun = self.begun or is_order(frame)
         if self.begun and frame.fields[0] in (_IN if frame.dir == "in" else _OUT):
             self.seen += 1
             if self.seen == self.boundary:

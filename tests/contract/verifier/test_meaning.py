@@ -99,6 +99,19 @@ def test_each_attack_on_meaning_has_its_code(attack: MeaningAttack) -> None:
     assert verdict(*told(attack)) == attack.code
 
 
+@pytest.mark.parametrize("margin", [None, {}, {"before": "3100"}, {"after": "9100.25"}, {"before": "0", "after": "1"}])
+def test_evidence_with_and_without_a_margin_is_true(margin: Record | None) -> None:
+    """A log of a release that did not ask, and whatever a later one was told: both are read, and signed over."""
+
+    def more(drafts: list[tuple[str, Record]]) -> list[tuple[str, Record]]:
+        ((kind, body),) = drafts
+        return [(kind, body if margin is None else body | {"margin": margin})]
+
+    story = Story(edits={"evidence one": more}).told()
+    assert ("margin" in story.beads[story.places["evidence one"]].body) == (margin is not None)
+    assert verdict(story.export(), roots_of(story)) == "TRUE"
+
+
 def test_a_lie_has_its_place(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The number of the bead, and a sentence that a person understands."""
     story = next(attack for attack in MEANING_ATTACKS if attack.code == "TOKEN_CHANGED").tell()

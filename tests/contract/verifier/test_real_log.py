@@ -108,6 +108,9 @@ def first_line(body: dict[str, Json], **terms: Json) -> None:
     [
         (changed("EVIDENCE", None, lambda body: body.update(order_hash="0" * 64)), "EVIDENCE_ORDER"),
         (changed("EVIDENCE", None, lambda body: body.update(version=2)), "STATEMENT_OTHER_HISTORY"),
+        (changed("EVIDENCE", None, lambda body: body.update(margin={"after": "1"})), "STATEMENT_OTHER_HISTORY"),
+        (changed("EVIDENCE", None, lambda body: body.update(margin={"after": "1.0"})), "BAD_BODY"),
+        (changed("EVIDENCE", None, lambda body: body.__delitem__("margin")), "STATEMENT_OTHER_HISTORY"),
         (changed("SIGNAL", None, lambda body: body.update(channel="uid:root")), "STATEMENT_OTHER_HISTORY"),
         (changed("DECISION", None, lambda body: body.update(verdict="reject")), "DECISION_OTHERWISE"),
         (changed("T2_TOKEN", "ISSUED", lambda body: body.update(order_hash="0" * 64)), "TOKEN_OTHER_ORDER"),

@@ -12,8 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phoenix_core.beads import Evidence, Lease, LeaseEvent, Policy
+from phoenix_core.facts import Margin, Weighed
 from phoenix_core.gate.evidence import (
     RETIRED_AFTER,
+    WEIGHED_FOR,
     EvidenceBook,
     Shown,
     amber,
@@ -22,13 +24,16 @@ from phoenix_core.gate.evidence import (
     blocks,
     bracket_of,
     info,
+    is_weighed,
     kill_flag,
+    margin_lights,
+    margin_of,
     red,
 )
 from phoenix_core.gate.limits import BUILT_IN
 from phoenix_core.orders import Line, order_hash
 from phoenix_core.records import of_json, to_json
-from phoenix_core.values import OrderType, Price, Quantity, Role, SecType, Side, Tif
+from phoenix_core.values import Moment, Money, OrderType, Price, Quantity, Role, SecType, Side, Tif
 from tests.showing import shows
 from tests.unit.gate.samples import ACCOUNT, CIRCUMSTANCES, EURUSD, WALL, bead, changed, evidence, intent, signal, sized
 
@@ -273,3 +278,60 @@ class TestBook:
         book = EvidenceBook()
         book.fold(bead(1, Lease(event=LeaseEvent.TAKEN, boot="b", run="r", version="v")))
         assert book == EvidenceBook()
+
+
+class TestMargin:
+    """What the broker said of the margin is shown beside the order that it was asked about, while it is young."""
+
+    ASKED: Final = Moment(WALL, timedelta(seconds=100), "boot")
+    ENTRY: Final = evidence().lines[0]
+    SAID: Final = Margin(Money(Decimal(31)), Money(Decimal(91)))
+
+    @pytest.mark.parametrize(
+        ("spent", "boot", "young"),
+        [
+            (timedelta(0), "boot", True),
+            (WEIGHED_FOR - MICROSECOND, "boot", True),
+            (WEIGHED_FOR, "boot", False),
+            (timedelta(0), "another boot", False),
+            (timedelta(hours=-1), "boot", False),
+        ],
+    )
+    def test_it_is_good_for_half_a_minute(self, spent: timedelta, boot: str, young: bool) -> None:
+        """By either clock, and not where the clocks cannot say."""
+        now = Moment(self.ASKED.wall + spent, self.ASKED.ticks + spent, boot)
+        told = Weighed(self.ENTRY, self.ASKED, self.SAID)
+        assert is_weighed(told, self.ENTRY, now) is young
+        assert margin_of(told, self.ENTRY, now) == (self.SAID if young else Margin())
+
+    @pytest.mark.parametrize(
+        ("quantity", "same"),
+        [("108721", True), ("107634", True), ("109808", True), ("107633", False), ("109809", False)],
+    )
+    def test_a_size_that_moved_with_a_rate_is_the_same_order(self, quantity: str, same: bool) -> None:
+        """By a hundredth at most, either way."""
+        told = Weighed(evolve(self.ENTRY, quantity=Quantity(Decimal(quantity))), self.ASKED, self.SAID)
+        assert is_weighed(told, self.ENTRY, self.ASKED) is same
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"side": Side.SELL},
+            {"symbol": "GBPUSD"},
+            {"con_id": 1},
+            {"account": "another"},
+            {"order_type": OrderType.LIMIT, "limit": Price(Decimal("1.085"))},
+        ],
+    )
+    def test_another_order_is_another_order(self, change: dict[str, object]) -> None:
+        """Whatever of it differs but the size."""
+        told = Weighed(changed(self.ENTRY, **change), self.ASKED, self.SAID)
+        assert not is_weighed(told, self.ENTRY, self.ASKED)
+        assert not is_weighed(None, self.ENTRY, self.ASKED)
+
+    @pytest.mark.parametrize(("after", "lit"), [(None, False), ("99.99", False), ("100", True), ("100.01", True)])
+    def test_a_margin_that_the_equity_does_not_exceed_is_amber(self, after: str | None, lit: bool) -> None:
+        """A warning, and no refusal: the broker has the last word."""
+        said = Margin(after=None if after is None else Money(Decimal(after)))
+        lights = margin_lights(said, Money(Decimal(100)))
+        assert lights == ((amber("equity not above the margin after it"),) if lit else ())

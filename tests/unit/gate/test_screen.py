@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phoenix_core.beads import Evidence, QuoteSeen
+from phoenix_core.facts import Margin
 from phoenix_core.gate.evidence import amber, info, kill_flag, red
 from phoenix_core.gate.screen import (
     COLUMNS,
@@ -26,6 +27,7 @@ from phoenix_core.gate.screen import (
     sanitised,
 )
 from phoenix_core.gate.words import WORDS
+from phoenix_core.records import of_json, to_json
 from phoenix_core.values import Mode, Money, OrderType, Price, Quantity
 from tests.showing import shows
 from tests.unit.gate.samples import LEAF, WALL, changed, evidence, signal
@@ -33,6 +35,8 @@ from tests.unit.gate.samples import LEAF, WALL, changed, evidence, signal
 D: Final = Decimal
 LIVE: Final = Live(Price(D("1.08500")), Price(D("1.08510")), 200)
 MASK: Final = "DU...481"
+MOST: Final = Money(D("12345678.91"))
+MONEY: Final = st.none() | st.integers(0, 10**10).map(Decimal)
 
 # The whole block as a person sees it: changed only together with the renderer's id in the statement.
 GOLDEN: Final = """\
@@ -128,7 +132,16 @@ class TestFacts:
             ({"htf": None, "ltf": None}, "HTF not stated / LTF not stated"),
             ({"state_age": timedelta(minutes=15)}, "state STALE by 00:00 of 15:00"),
             ({"state_age": timedelta(minutes=16, seconds=5)}, "state STALE by 01:05 of 15:00"),
-            ({"margin_used": Money(D(9100))}, "margin used 9,100 EUR"),
+            ({"margin_used": Money(D(9100))}, "margin used 9,100 EUR  daily loss"),
+            ({"margin": Margin()}, "margin not known, after it: not known  daily loss"),
+            ({"margin": Margin(), "margin_used": Money(D(31))}, "margin used 31, after it: not known  daily loss"),
+            ({"margin": Margin(Money(D(32))), "margin_used": Money(D(31))}, "margin used 32, after it: not known"),
+            ({"margin": Margin(after=Money(D("9.51")))}, "margin not known -> 10 = 0.02 %  daily loss"),
+            ({"margin": Margin(after=Money(D(9100))), "margin_used": Money(D(31))}, "margin 31 -> 9,100 = 15.14 %"),
+            (
+                {"margin": Margin(Money(D(0)), Money(D(70_000))), "margin_used": Money(D(31))},
+                "margin 0 -> 70,000 = 116.45 %",
+            ),
             ({"daily_loss_max": None}, "daily loss 0 of no limit"),
             ({"daily_loss": Money(D("12.5"))}, "daily loss 12.5 of 50,000 EUR"),
             ({"time_exit": timedelta(hours=6)}, "time after 360:00"),
@@ -178,6 +191,30 @@ class TestSameForEver:
         with localcontext() as context:
             context.prec = 2
             assert block() == tuple(GOLDEN.splitlines())
+
+    def test_evidence_of_a_release_that_did_not_ask_is_shown_as_it_was_signed(self) -> None:
+        """A log holds hashes of what was shown then: of what an older release wrote not a letter is shown otherwise."""
+        old = of_json(Evidence, to_json(evidence()))
+        assert old.margin is None and "margin" not in to_json(old)
+        assert block(old) == tuple(GOLDEN.splitlines())
+        assert "margin used 31 EUR  daily loss" in facts(evolve(old, margin_used=Money(D(31))))
+
+    @given(before=MONEY, used=MONEY, after=MONEY)
+    def test_every_figure_of_the_margin_is_on_it(
+        self, before: Decimal | None, used: Decimal | None, after: Decimal | None
+    ) -> None:
+        """Each can be read off it to the unit, in its own place, or is said not to be known."""
+
+        def known(amount: Decimal | None) -> Money | None:
+            return None if amount is None else Money(amount)
+
+        shown = evolve(evidence(), margin=Margin(known(before), known(after)), margin_used=known(used))
+        now = before if before is not None else used
+        if after is None:
+            words = f"margin {'not known' if now is None else f'used {now:,f}'}, after it: not known"
+        else:
+            words = f"margin {'not known' if now is None else f'{now:,f}'} -> {after:,f} = "
+        assert f"  {words}" in facts(shown)
 
     @pytest.mark.parametrize(
         "live",
@@ -274,17 +311,19 @@ class TestNothingIsHidden:
         """Sanitising loses nothing: different texts stay different."""
         assert (sanitised(one) == sanitised(other)) == (one == other)
 
-    def test_the_widest_honest_facts_fit(self) -> None:
+    @pytest.mark.parametrize("margin", [None, Margin(), Margin(after=MOST), Margin(MOST, MOST)])
+    def test_the_widest_honest_facts_fit(self, margin: Margin | None) -> None:
         """Every name at its cap, a long company name, eight-digit money, two lines of lights: still one screen."""
         stranger = {"strategy": "s" * 32, "setup_type": "S" * 16, "htf": "h" * 10, "ltf": "l" * 10, "note": "n"}
         numbers = {"quality": "0.123456", "confidence": "0.123456", "red_checks": "99", "pair": "EURUSD"}
         shown = evidence(signal(**stranger, **numbers))
-        money, quantity = Money(D("12345678.91")), Quantity(D(98_765_432))
+        money, quantity = MOST, Quantity(D(98_765_432))
         wide = evolve(
             shown,
             proposer="uid 1000 " + "p" * 15,
             instrument_name="N" * 40,
             margin_used=money,
+            margin=margin,
             gross_before=money,
             position_before=-quantity,
             flags=(amber("a" * 30), amber("b" * 30), info("c" * 30), info("d" * 25)),

@@ -29,6 +29,7 @@ from phoenix_cli.wiring.gateway_stage import ACCOUNT, PATIENCE_S, started
 from phoenix_cli.wiring.opening import account_of
 from phoenix_cli.wiring.signing import Screen, screen_of
 from phoenix_cli.wiring.simulator import WallOf
+from phoenix_core.orders import parsed_ref
 from phoenix_core.ports import BeadStore
 from phoenix_core.values import Mode, Moment, State
 from phoenix_core.world import Run
@@ -123,8 +124,8 @@ class LiveStage(Floor[LeapingClock]):
         return sum(map(self.is_place, self.frames))
 
     def is_place(self, frame: Frame) -> bool:
-        """Whether the gateway read an order in this frame."""
-        return frame.dir == "in" and frame.fields[0] == PLACE
+        """Whether the gateway read an order in this frame: each has its reference, a question about margin has none."""
+        return frame.dir == "in" and frame.fields[0] == PLACE and any(map(parsed_ref, frame.fields))
 
     def price(self, bid: str, ask: str, symbol: str = PAIR) -> None:
         """Move the market, whether or not anybody listens."""
