@@ -42,7 +42,7 @@ class Carry:
 
     command_id: CommandId
     seq: int
-    index: int = 0
+    index: int
 
 
 @frozen

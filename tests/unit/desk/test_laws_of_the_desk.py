@@ -283,7 +283,7 @@ class TestDue:
             propose.LookAgain(key, "ghost"),
             propose.Announce(key, "ghost"),
             Submit(key, "ghost"),
-            exits.Carry(key, 0),
+            exits.Carry(key, 0, 0),
             exits.Resize(key, "ghost"),
             exits.Restore(key, "ghost"),
             exits.LeaveOnTime(key, "ghost"),
