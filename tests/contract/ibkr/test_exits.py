@@ -57,8 +57,8 @@ async def test_an_orphan_stop_after_a_manual_close_is_told_and_cancelled_by_one_
         desk.scene.server.act("manual_close", symbol="EURUSD")
         await desk.leap(301)
         await desk.leap(9)  # a virtual position counts when two pictures show it
-        await desk.until(lambda: desk.alerted(Code.ORPHAN_EXIT, Code.DRIFT_CRITICAL))
-        assert any("This order will OPEN a position" in line for line in desk.stage.tale.lines)
+        await desk.until(lambda: desk.alerted(Code.ORPHAN_EXIT, Code.DRIFT_CRITICAL, Code.KILL_RAISED))
+        await desk.until(lambda: any("This order will OPEN a position" in line for line in desk.stage.tale.lines))
         assert {flag.scope for flag in desk.bodies(KillFlag)} == {"instrument:EURUSD"}
         assert len(desk.placed()) == 3 and not desk.scene.sent("cancelOrder")
         refs = tuple(order.ref for order in desk.stake.exits)
