@@ -89,6 +89,10 @@ class CommissionSaid:
     realized: Money | None = None
 
 
+# No code of the broker's: an order stands under another client id than the session that was told of it.
+ELSEWHERE: Final = -1
+
+
 @frozen
 class ErrorSaid:
     """A code and its words, about one order (by reference) or about the session (no reference)."""

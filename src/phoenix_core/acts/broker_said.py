@@ -32,6 +32,7 @@ from phoenix_core.beads import (
 from phoenix_core.desk import Desk
 from phoenix_core.effects import CancelOrder, SendOrder
 from phoenix_core.facts import (
+    ELSEWHERE,
     CancelSaid,
     CommissionSaid,
     ErrorSaid,
@@ -82,6 +83,7 @@ BACK: Final = frozenset({1101, 1102})
 _NO_DATA: Final = "market data that nobody subscribed to"
 _FARM: Final = "a data farm that is away"
 ABOUT: Final[Mapping[int, str]] = {
+    ELSEWHERE: "orders of this desk under another client id: under this one none can be changed or ended",
     0: "a message that cannot be read",
     101: "market data: too many lines",
     320: "a request of ours that it could not read",
@@ -210,6 +212,10 @@ def _error(desk: Desk, command: Said, said: ErrorSaid, world: World) -> Ruling:
     if said.code in SMALL_TALK:
         return granted(said.message)
     known = desk.orders.find(said.ref) if said.ref else None
+    if said.code == ELSEWHERE:
+        told = f"{Code.BROKER_WARNING}|code {said.code}" in desk.alerts.by_subject
+        quiet = told or known is None or known.end is not None
+        return granted(said.ref) if quiet else _session_error(desk, command, said, world)
     if known is None:
         return _session_error(desk, command, said, world)
     bodies: Beads = list(error_news(known, said))

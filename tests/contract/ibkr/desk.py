@@ -178,12 +178,12 @@ class Desk:
             _ = task.cancel()
         self.stage.store.close()
 
-    async def revive(self) -> None:
-        """Another process over the same home."""
+    async def revive(self, client: int = 17) -> None:
+        """Another process over the same home, under this client id."""
         self.runs += 1
         before, scene = self.stage, self.scene
         known = scene.broker.accounts_known.account_of
-        scene.broker = scene.another()
+        scene.broker = scene.another(client=client)
         scene.broker.accounts_known.account_of = known
         store = SqliteStore(before.home.log)
         engine = Engine(

@@ -54,9 +54,9 @@ class Scene:
         self.broker: IbkrBroker = self.another(symbols, number)
         self.facts: list[Fact] = []
 
-    def another(self, symbols: tuple[str, ...] = (SYMBOL,), number: str = NUMBER) -> IbkrBroker:
+    def another(self, symbols: tuple[str, ...] = (SYMBOL,), number: str = NUMBER, client: int = 17) -> IbkrBroker:
         """One more adapter, as another process would be."""
-        made = build(self.host, 4002, 17, number, account_of, self.clock, symbols)
+        made = build(self.host, 4002, client, number, account_of, self.clock, symbols)
         made.answer_within_s, made.round_trip_within_s, made.connect_within_s = 3.0, 1.0, 5.0
         return made
 

@@ -307,3 +307,29 @@ async def test_a_part_is_closed_beside_protection_that_stands(broker: str, tmp_p
         assert desk.nets == [0, APPROVED, APPROVED - PART] and desk.is_owned()
         assert not desk.scene.sent("cancelOrder") and len(desk.placed()) == 6 and min(stops) == APPROVED - PART
         assert not desk.alerted(Code.PROTECTION_LOST) and not desk.alerted(Code.CLOSE_NOT_SENT)
+
+
+async def test_a_desk_under_another_client_id_says_why_it_can_close_nothing(tmp_path: Path) -> None:
+    """Somebody changed it: stop and target stand under the old one, where alone they can be ended. The session says so,
+    once, before anybody wants to leave; under the old one it says nothing, and the close goes."""
+    async with at_work(tmp_path) as desk:
+        await managed(desk)
+        desk.die()
+        await desk.revive(client=18)
+
+        def warned() -> list[str]:
+            return [one.text for one in desk.bodies(Alert) if one.code == Code.BROKER_WARNING.value and one.text]
+
+        await desk.until(desk.stage.is_ready)
+        await desk.until(lambda: bool(warned()))
+        await desk.leap(301)
+        assert len(warned()) == 1 and "under another client id" in warned()[0]
+        desk.sign(Close(desk.stake.position.position_id, WORDS))
+        await desk.until(lambda: desk.alerted(Code.CLOSE_NOT_SENT), 4)
+        assert len(desk.working()) == 2 and desk.at_broker() == APPROVED
+        desk.die()
+        await desk.revive()
+        await desk.until(desk.stage.is_ready)
+        desk.sign(Close(desk.stake.position.position_id, WORDS))
+        await desk.reaches(State.CLOSED)
+        assert desk.at_broker() == 0 and len(warned()) == 1

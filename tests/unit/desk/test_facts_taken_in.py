@@ -35,10 +35,10 @@ from phoenix_core.beads import (
     TokenEvent,
 )
 from phoenix_core.effects import CarryOut, Reconcile, SendOrder
-from phoenix_core.facts import BrokerStatus, ErrorSaid, Fact, FrameSaid, Held, LinkEvent, LinkSaid, OrderSaid
+from phoenix_core.facts import ELSEWHERE, BrokerStatus, ErrorSaid, Fact, FrameSaid, Held, LinkEvent, LinkSaid, OrderSaid
 from phoenix_core.gate.statements import Close, Protect
 from phoenix_core.kernel import decide, due
-from phoenix_core.orders import exit_ref
+from phoenix_core.orders import entry_ref, exit_ref
 from phoenix_core.trade import exits
 from phoenix_core.trade.positions import Open
 from phoenix_core.values import NO_QUANTITY, BadInput, CommandId, Price, Quantity, Role, Side, State, text_hash
@@ -300,6 +300,27 @@ class TestWhose:
             ruling = decide(desk.desk, Said(CommandId("x"), filled(desk, ref, "5")), desk.engine.world())
             kinds = [d.body.kind.value for d in ruling.drafts]
             assert kinds == ["EXECUTION", "RECONCILIATION_DRIFT", "ALERT"]
+
+        _ = walked(walk)
+
+    def test_an_order_under_another_client_id_is_told_once(self) -> None:
+        """Of an order of this desk that works, whichever is named first; not of what ended, nor of a neighbour's."""
+
+        async def walk(desk: Stage) -> None:
+            intent = await desk.enter()
+            session, entry = desk.broker.session(), ref_of(desk, intent)
+
+            def told(ref: str) -> list[str]:
+                said = Said(desk.fresh(), ErrorSaid("m", session, ELSEWHERE, "under client id 18", ref))
+                before = len(desk.bodies(Alert))
+                _ = desk.engine.recorder.act(said).unwrap()
+                return [one.text for one in desk.bodies(Alert)[before:]]
+
+            assert told(entry) == told(entry_ref(b"a neighbour's")) == [], "the one is filled, the other not ours"
+            stop, target = (exit_ref(entry, role, 1) for role in (Role.STOP, Role.TARGET))
+            (said,) = told(stop)
+            assert "code -1 (about orders of this desk under another client id" in said
+            assert told(stop) == told(target) == []
 
         _ = walked(walk)
 

@@ -17,7 +17,8 @@ from phoenix_adapters.brokers.ibkr.contracts import Board
 from phoenix_adapters.brokers.ibkr.errors import NO_END_OF_REQUEST, Action, action_of
 from phoenix_adapters.brokers.ibkr.translate import LIVE, Translator, in_order, margin_said
 from phoenix_adapters.wire import Message, WireError, whole
-from phoenix_core.facts import ErrorSaid, ExecutionSaid, Fact, LinkEvent, LinkSaid, Margin
+from phoenix_core.facts import ELSEWHERE, ErrorSaid, ExecutionSaid, Fact, LinkEvent, LinkSaid, Margin, OrderSaid
+from phoenix_core.orders import parsed_ref
 from phoenix_core.ports import Clock
 from phoenix_core.values import Account
 
@@ -49,6 +50,7 @@ class Hearing:
     probes: deque[asyncio.Future[bool]] = field(factory=deque)
     margins: dict[int, asyncio.Future[Margin | None]] = field(factory=dict)
     _answers: dict[str, _Answer] = field(init=False, factory=dict)  # by the number of their question
+    _elsewhere: set[str] = field(init=False, factory=set)  # what this session said to stand under another client id
 
     def hear(self, message: Message) -> None:
         """Take in one message; one that says nothing to us is passed over."""
@@ -70,6 +72,7 @@ class Hearing:
         """The session is over: nobody's answer comes any more, and no quote stands."""
         self.tell_answers(timedelta(0))
         self.accounts = ()
+        self._elsewhere.clear()
         self.board.unsubscribed()
         for probe in self.probes:
             _ = probe.cancel()
@@ -82,7 +85,9 @@ class Hearing:
 
     def _open_order(self, message: Message) -> None:
         if message.record["whatIf"] != "1":
-            self.inbox.append(self.translator.open_order(message.record))
+            said = self.translator.open_order(message.record)
+            self.inbox.append(said)
+            self._say_elsewhere(said, whole(message.record["clientId"]))
             return
         # TWS may answer twice: at once, with a warning and without figures, and then with them (ib_insync#380).
         margin, ours = margin_said(message.record), str(self.translator.names.client_id)
@@ -94,6 +99,16 @@ class Hearing:
         waits = self.margins.get(whole(order_id) or 0)
         if waits is not None and not waits.done():
             waits.set_result(margin)
+
+    def _say_elsewhere(self, said: OrderSaid, client: int | None) -> None:
+        """An order in a desk's name that another client id placed: it can be changed and ended under that one alone,
+        and no word of it comes but in pictures. Said once in a session; whether it is this desk's, its log knows."""
+        ours = self.translator.names.client_id
+        if said.ref in self._elsewhere or client in (None, ours) or parsed_ref(said.ref) is None:
+            return
+        self._elsewhere.add(said.ref)
+        text = f"placed under client id {client}, and this session's is {ours}"
+        self.inbox.append(ErrorSaid(self.translator.message(), self.translator.session, ELSEWHERE, text, said.ref))
 
     def _order_status(self, message: Message) -> None:
         self.inbox.append(self.translator.order_status(message.record))
