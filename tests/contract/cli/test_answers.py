@@ -184,7 +184,7 @@ def test_an_order_that_the_broker_refused_was_not_kept_back_here() -> None:
     outcome, words, reasons = _watch(context, session_of(made), intents[0])
     told = "REJECTED at the broker: code 201 no margin?[2J here"
     assert (outcome, words, reasons) == ("NOT_SENT", told, ("code 201",))
-    assert all("margin" not in record.data.decode() for record in made.store.read(0))
+    assert all("no margin" not in record.data.decode() for record in made.store.read(0))
     (over,) = made.desk.positions.ended.values()
     assert heard(session_of(made), over.reasons) == ("code 201 no margin?[2J here",)
     assert heard(session_of(made), ("PASSED", text_hash("of nobody"))) == ("PASSED", text_hash("of nobody"))

@@ -10,6 +10,8 @@ from decimal import Decimal
 import pytest
 from attrs import Factory, define
 from attrs import evolve as changed
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from phoenix_adapters.brokers.mock.broker import MockBroker
 from phoenix_adapters.engine.inputs import proposal_of
@@ -45,7 +47,7 @@ class Scales:
     asked: list[Line] = Factory(list)
     waiting: list[asyncio.Future[Margin | None]] = Factory(list)
 
-    async def margin(self, broker: MockBroker, line: Line) -> Margin | None:
+    async def margin(self, line: Line) -> Margin | None:
         """One question."""
         self.asked.append(line)
         if not self.silent:
@@ -64,11 +66,7 @@ class Scales:
 def scales(monkeypatch: pytest.MonkeyPatch) -> Scales:
     """A mock broker that tells of margin."""
     made = Scales()
-
-    async def margin(self: MockBroker, line: Line) -> Margin | None:
-        return await made.margin(self, line)
-
-    monkeypatch.setattr(MockBroker, "margin", margin)
+    monkeypatch.setattr(MockBroker, "margin", made.margin)
     return made
 
 
@@ -364,4 +362,37 @@ class TestUse:
             assert not [body for body in new if isinstance(body, Observation) and "margin" in str(body)]
             assert all("margin" not in body.text for body in new if isinstance(body, Alert))
 
+        _ = telling(walk)
+
+
+MOVES = st.lists(st.tuples(st.sampled_from(["hand in", "answer", "nothing"]), st.sampled_from([0, 0.4, 1, 1.9, 7, 31])))
+
+
+@given(moves=MOVES, says=st.sampled_from([SAID, Margin(), None]))
+@settings(max_examples=60, deadline=None)
+def test_whatever_is_answered_and_when_nobody_waits_for_longer(
+    moves: list[tuple[str, float]], says: Margin | None
+) -> None:
+    """Any intents, answers and silences, in any order: no more than four questions are open, each intent has its screen
+    two seconds after it came in, a screen says what was answered or nothing, and nothing is sent."""
+    scales, came = Scales(says, silent=True), dict[str, timedelta]()
+
+    async def walk(desk: Stage) -> None:
+        for n, (move, seconds) in enumerate([*moves, ("nothing", PATIENCE.total_seconds())]):
+            if move == "hand in":
+                came[hand_in(desk, entry=f"1.08{10 + n:02}", stop="1.0800", target="1.0999")] = desk.clock.now().ticks
+                await turns(desk)
+            elif move == "answer":
+                scales.answer()
+            await turns(desk, seconds)
+            shown = {one.intent_id: one for one in desk.bodies(Evidence)}
+            now = desk.clock.now().ticks
+            assert {intent for intent, since in came.items() if now - since >= PATIENCE} <= set(shown)
+            assert {one.margin for one in shown.values()} <= {Margin(), says or Margin()}
+            assert len(scales.waiting) <= AT_ONCE_MAX and desk.sent == 0
+        scales.answer()
+        await turns(desk)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(MockBroker, "margin", scales.margin)
         _ = telling(walk)
