@@ -364,11 +364,11 @@ def cancel_orphans(desk: Desk, said: says.CancelOrphans, signed: Signed, world: 
 
 
 def _is_gone(desk: Desk, order: Known) -> bool:
-    """Whether two pictures of this session, and all between, show nothing of an order. Of an entry of which nothing was
-    executed `resolve-stalled` decides."""
+    """Whether two pictures of this session, and all between, show nothing of an order. While nothing of its entry was
+    executed, and the position is open, `resolve-stalled` decides."""
     position = desk.positions.open.get(order.position_id)
-    held = position is not None and position.state in HELD_STATES
-    return held and is_absent(desk.observations, order.ref, desk.sessions.session, ABSENT_FOR)
+    left = position is None or position.state in HELD_STATES
+    return left and is_absent(desk.observations, order.ref, desk.sessions.session, ABSENT_FOR)
 
 
 def _end(order: Known, status: str, signed: Signed) -> Order:
