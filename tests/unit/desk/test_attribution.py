@@ -194,7 +194,8 @@ class TestHolding:
             assert await answered(desk, says) == ()
             position = the_position(desk)
             assert position.filled_quantity == position.requested_quantity
-            assert desk.bodies(Execution)[-1].role is Role.ENTRY
+            booked = desk.bodies(Execution)[-1]
+            assert (booked.role, booked.side) == (Role.ENTRY, position.side) == (Role.ENTRY, Side.BUY)
             await looked(desk)
             assert not desk.desk.drifts.open
 
@@ -297,5 +298,30 @@ def test_what_an_order_says_after_the_picture_is_not_what_that_lacks() -> None:
         _ = desk.engine.recorder.act(carried(desk, states(drift, "7"))).unwrap()
         booked = desk.bodies(Execution)[-1]
         assert (booked.event, booked.ref, booked.role) == (ExecutionEvent.STATED, None, Role.CLOSE)
+
+    _ = walked(walk)
+
+
+@pytest.mark.parametrize(("role", "says"), [(Role.STOP, "6"), (Role.ENTRY, "7")])
+def test_an_order_whose_word_explains_no_such_lack_is_not_booked(role: Role, says: str) -> None:
+    """Seven less are shown. A stop that sold six by its own word is not all of that, and an entry that bought seven
+    more by its own is none of it: what a human states is a sale, and nobody's."""
+
+    async def walk(desk: Stage) -> None:
+        _ = await desk.enter(**HELD)
+        position = the_position(desk)
+        entry = OrderRef(position.order_ref or "")
+        ref = entry if role is Role.ENTRY else exit_ref(entry, role, 1)
+        lot = Decimal(says) + (position.held if role is Role.ENTRY else 0)
+        orders = desk.desk.orders.open if ref in desk.desk.orders.open else desk.desk.orders.done
+        orders[ref] = changed(orders[ref], filled=Quantity(lot))
+        desk.broker.spoof("AAPL", desk.desk.positions.net("AAPL") - 7)
+        await looked(desk)
+        drift = next(d for d in desk.desk.drifts.open.values() if d.cause in ("size", "count"))
+        command = carried(desk, states(drift, "7"))  # type: ignore[arg-type]  # the same identity
+        _ = desk.engine.recorder.act(command).unwrap()
+        booked = desk.bodies(Execution)[-1]
+        assert (booked.event, booked.ref) == (ExecutionEvent.STATED, None)
+        assert (booked.role, booked.side) == (Role.CLOSE, Side.SELL)
 
     _ = walked(walk)
