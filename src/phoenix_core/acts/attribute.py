@@ -45,7 +45,8 @@ def attributed(
     desk: Desk, drift: OpenDrift, said: ResolveDrift, decision: int, key: str, world: World
 ) -> Beads | Refusal:
     """The beads that book what a statement attributes; none where the books hold it already."""
-    name = said.execution or ""
+    name = said.execution
+    assert name, "an attribution that names no execution is refused before"
     if family_of(name)[0] in desk.fills.owners:
         return []
     if name.startswith(STATED):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal
+from unittest import mock
 
 import pytest
 from attrs import evolve as changed
 from returns.pipeline import is_successful
 
 from phoenix_adapters.brokers.mock.chaos import Partial
+from phoenix_core.acts.attribute import attributed
 from phoenix_core.acts.broker_said import Said
 from phoenix_core.acts.operate import Observe
 from phoenix_core.beads import (
@@ -27,7 +29,7 @@ from phoenix_core.facts import BrokerStatus
 from phoenix_core.gate.statements import Close, ResolveDrift
 from phoenix_core.kernel import decide
 from phoenix_core.orders import exit_ref
-from phoenix_core.refusals import Reason
+from phoenix_core.refusals import Reason, Refusal
 from phoenix_core.trade.executions import family_of
 from phoenix_core.trade.positions import Open
 from phoenix_core.values import OrderRef, Quantity, Role, Side, State
@@ -323,5 +325,64 @@ def test_an_order_whose_word_explains_no_such_lack_is_not_booked(role: Role, say
         booked = desk.bodies(Execution)[-1]
         assert (booked.event, booked.ref) == (ExecutionEvent.STATED, None)
         assert (booked.role, booked.side) == (Role.CLOSE, Side.SELL)
+
+    _ = walked(walk)
+
+
+def test_one_share_more_is_one_share_bought() -> None:
+    """Half of the entry was told, and one share more is shown: it is the entry's, and one that the target's own word
+    says it sold is the target's."""
+
+    async def walk(desk: Stage) -> None:
+        drift, says = await lacking(desk)
+        picture, position = desk.engine.world().snapshot, the_position(desk)
+        assert picture is not None
+        rows = tuple(changed(row, quantity=position.held + 1) for row in picture.positions)
+        world = changed(desk.engine.world(), snapshot=changed(picture, positions=rows))
+        one = changed(says, quantity=Quantity(Decimal(1)))
+        (open_drift,) = desk.desk.drifts.open.values()
+        assert open_drift.identity == drift.identity
+        booked = attributed(desk.desk, open_drift, one, 1, "key", world)
+        assert isinstance(booked, list)
+        (bought,) = [body for body in booked if isinstance(body, Execution)]
+        assert (bought.role, bought.side, bought.quantity) == (Role.ENTRY, Side.BUY, Decimal(1))
+        target = exit_ref(OrderRef(position.order_ref or ""), Role.TARGET, 1)
+        order = desk.desk.orders.open[target]
+        desk.desk.orders.open[target] = changed(order, filled=Quantity(Decimal(1)), filled_at=picture.began.wall)
+        rows = tuple(changed(row, quantity=position.held - 1) for row in picture.positions)
+        booked = attributed(
+            desk.desk, open_drift, one, 1, "key", changed(world, snapshot=changed(picture, positions=rows))
+        )
+        assert isinstance(booked, list)
+        (sold,) = [body for body in booked if isinstance(body, Execution)]
+        assert (sold.ref, sold.role, sold.side) == (target, Role.TARGET, Side.SELL)
+        strange = changed(open_drift, refs=(f"{position.order_ref}.X9",))
+        assert isinstance(attributed(desk.desk, strange, one, 1, "key", world), Refusal), "no name that we gave"
+
+    _ = walked(walk)
+
+
+def test_what_was_stated_of_an_order_explains_nothing_of_another() -> None:
+    """Three that the stop sold were stated as its own. Seven that the target says it sold are the target's all the
+    same; beside three that were stated as nobody's they are nobody's."""
+
+    async def walk(desk: Stage) -> None:
+        drift = await missing(desk)
+        position = the_position(desk)
+        stop, target = (exit_ref(OrderRef(position.order_ref or ""), role, 1) for role in (Role.STOP, Role.TARGET))
+        order = desk.desk.orders.open[target]
+        desk.desk.orders.open[target] = changed(order, filled=Quantity(Decimal(7)))
+        (found,) = [one for one in desk.desk.drifts.open.values() if one.identity == drift.identity]
+        fills, world = desk.desk.fills, desk.engine.world()
+        rows = fills.of(position.position_id)
+        for ref, whose in ((stop, target), ("", None)):
+            three = changed(
+                rows[0], family="three", ref=ref, stated=True, role=Role.CLOSE, quantity=Quantity(Decimal(3))
+            )
+            with mock.patch.object(type(fills), "of", return_value=(*rows, three)):
+                booked = attributed(desk.desk, found, states(drift, "7"), 1, "key", world)
+            assert isinstance(booked, list)
+            (sold,) = [body for body in booked if isinstance(body, Execution)]
+            assert sold.ref == whose
 
     _ = walked(walk)
