@@ -330,3 +330,35 @@ class TestRecord:
         promotions = Promotions()
         promotions.fold(bead(1, seen(About.WARNING, "x")))
         assert promotions == Promotions()
+
+
+class TestInForce:
+    """Real money is for a strategy that was promoted as it runs now, and for no other."""
+
+    def test_only_what_was_promoted_and_not_changed_since_trades(self) -> None:
+        """Never promoted, another one's promotion, a parameter that is not revalidated, a restart: each is refused by
+        its own name."""
+        promotions = Promotions()
+        promotions.fold(bead(7, promotion.promote(Success(good()), good().hash, "token").unwrap()))
+
+        def no(strategy: str, *changed: str) -> Reason | None:
+            said = promotion.in_force(promotions, strategy, changed)
+            return None if said is None else said.headline
+
+        assert no("meanrev") is None and no("meanrev", "gate.gap") is Reason.REVALIDATION_OPEN
+        assert no("trend") is no("trend", "gate.gap") is Reason.STRATEGY_NOT_PROMOTED
+        promotions.fold(bead(8, Shadow(ShadowEvent.RESTARTED, "meanrev", "again")))
+        assert no("meanrev") is Reason.STRATEGY_NOT_PROMOTED
+
+    def test_one_session_is_a_record(self) -> None:
+        """Of a single day the worst day and the deepest drawdown are its own; what its autopsies found is counted."""
+        one = folded(session("d1", **FULL, findings=("by stop", "by stop", "by target")))
+        record = promotion.record_of(one, "meanrev")
+        assert (record.sessions, record.worst_day, record.max_drawdown) == (1, FULL["pnl"], FULL["drawdown"])
+        assert promotion.patterns(one, "meanrev") == "shadow 2 x by stop; shadow 1 x by target"
+        assert promotion.patterns(folded(session("d1", **FULL)), "meanrev") == ""
+        unnamed = (
+            Shadow(ShadowEvent.SESSION, "meanrev", "s-1", **FULL),
+            Shadow(ShadowEvent.SESSION, "meanrev", "s-2", **FULL),
+        )
+        assert promotion.record_of(folded(*unnamed), "meanrev").sessions == 2, "two sessions that name no day"
