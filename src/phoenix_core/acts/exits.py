@@ -15,7 +15,7 @@ from returns.pipeline import is_successful
 
 from phoenix_core.acts import carry
 from phoenix_core.acts.after import cancel_request
-from phoenix_core.acts.last_look import beside, compared, part_of, placeable, restorable, shown_of, signed_moment
+from phoenix_core.acts.last_look import beside, part_of, placeable, restorable, shown_of, signed_moment
 from phoenix_core.acts.signatures import command_refusal
 from phoenix_core.acts.submit import exit_frames
 from phoenix_core.beads import About, Decision, Draft, Observation, Order, OrderEvent, Settlement, Settles
@@ -297,9 +297,7 @@ def _resize(desk: Desk, command: Resize, world: World) -> Ruling:
 
 def _no_change(desk: Desk, stake: exits.Stake, frames: tuple[Frame, ...], world: World) -> Refusal | None:
     others, touched = beside(desk, stake.position, world), desk.orders.touched_by
-    grows = protection.growing_refusal(
-        compared(stake, world), frames, world.snapshot, world.link.session, touched, others
-    )
+    grows = protection.growing_refusal(stake, frames, world.snapshot, world.link.session, touched, others)
     return placeable(desk, stake, frames, world) or grows
 
 

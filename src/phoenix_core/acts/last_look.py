@@ -116,7 +116,7 @@ def restorable(desk: Desk, stake: Stake, world: World) -> Refusal | None:
     an exchange of shares ends orders at night, before the account shows what they became.
     """
     others = beside(desk, stake.position, world)
-    no = protection.placing_refusal(compared(stake, world), world.snapshot, world.link.session, others)
+    no = protection.placing_refusal(stake, world.snapshot, world.link.session, others)
     if no is not None or not protection.was_ended_unasked(stake):
         return no
     pair = stake.position.pair
@@ -134,17 +134,16 @@ def shown_of(desk: Desk, stake: Stake, world: World) -> Decimal | None:
 
 
 def compared(stake: Stake, world: World) -> Stake:
-    """A stake as the last picture can be held against it. What bears the stamp of an hour to come was before that: the
-    wall ran ahead then, and was set right since. It would else count as executed, or ended, since every picture, until
-    the wall had caught up: no close of what is left could leave for as long, nor lost protection be placed again."""
+    """A stake as the last picture can be held against it. What bears the stamp of an hour to come was executed before:
+    the wall ran ahead then, and was set right since. It would else count as executed since every picture, until the
+    wall had caught up, and no close of what is left could leave for as long. Of what ended then only a human decides
+    whether a picture is later: a wrong yes would place protection beside protection."""
     latest = world.now.wall + WALL_BACK_MAX
     if world.snapshot is None or world.snapshot.began.wall > latest:
         return stake
     before = world.snapshot.began.wall - timedelta(microseconds=1)
     fills = tuple(evolve(fill, at=before) if fill.at > latest else fill for fill in stake.fills)
-    ended = ((order, order.ended_at) for order in stake.orders)
-    orders = tuple(evolve(order, ended_at=before) if at is not None and at > latest else order for order, at in ended)
-    return evolve(stake, fills=fills, orders=orders)
+    return evolve(stake, fills=fills)
 
 
 def part_of(desk: Desk, stake: exits.Stake, world: World, size: Quantity, seq: int) -> exits.Part:

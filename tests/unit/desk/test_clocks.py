@@ -17,7 +17,6 @@ from phoenix_core.acts.last_look import compared, shown_of
 from phoenix_core.acts.timed import CancelRest, Doubt, Stall
 from phoenix_core.beads import About, Observation, Order, OrderEvent
 from phoenix_core.effects import CarryOut
-from phoenix_core.facts import BrokerStatus
 from phoenix_core.gate.statements import Close
 from phoenix_core.kernel import decide, due
 from phoenix_core.orders import exit_ref
@@ -27,7 +26,7 @@ from phoenix_core.trade.positions import Open
 from phoenix_core.values import CommandId, Moment, Quantity, Role, Side, State, elapsed, instant, is_over
 from tests.showing import shows
 from tests.stage import PAIR, START, Stage
-from tests.unit.desk.walks import WORDS, filled, ref_of, said_of, walked
+from tests.unit.desk.walks import WORDS, filled, ref_of, walked
 
 SECOND = timedelta(seconds=1)
 NOW = Moment(START.astimezone(UTC), 9 * SECOND, "b")
@@ -172,29 +171,6 @@ class TestAheadAndSetRight:
             await desk.tick(2)
             await desk.tick(2)
             assert desk.state(intent) is State.CLOSED
-
-        _ = walked(walk)
-
-    @shows("X4")
-    def test_what_was_lost_is_placed_again(self) -> None:
-        """Its protection ended at an hour to come: a picture of now began after that all the same."""
-
-        async def walk(desk: Stage) -> None:
-            intent = await desk.enter()
-            await desk.tick(60)
-            desk.clock.step_wall(timedelta(hours=5))
-            desk.broker.cut()
-            for role in (Role.STOP, Role.TARGET):
-                working = desk.broker.truth.book[exit_ref(ref_of(desk, intent), role, 1)]
-                desk.broker._end(working, BrokerStatus.CANCELLED, "by hand")
-            _ = desk.engine.recorder.act(Said(CommandId("s"), said_of(desk, working.frame.ref, BrokerStatus.CANCELLED)))
-            stop = exit_ref(ref_of(desk, intent), Role.STOP, 1)
-            _ = desk.engine.recorder.act(Said(CommandId("t"), said_of(desk, stop, BrokerStatus.CANCELLED)))
-            desk.clock.step_wall(timedelta(hours=-5))
-            for _ in range(5):
-                await desk.tick(3)
-            again = desk.desk.orders.find(exit_ref(ref_of(desk, intent), Role.STOP, 2))
-            assert again is not None and desk.state(intent) is State.MANAGED
 
         _ = walked(walk)
 
