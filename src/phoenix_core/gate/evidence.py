@@ -41,7 +41,7 @@ EVIDENCE_LIFE: Final = timedelta(minutes=5)
 # A token from the evidence's last second lives five minutes, its order ninety seconds: 15 minutes are ample.
 RETIRED_AFTER: Final = timedelta(minutes=15)
 HUNDREDTH: Final = Decimal("0.01")
-# What the broker said of the margin holds for so long, and for a size that moved with a rate by no more than this.
+# What the broker said of the margin holds for so long, where the size moved with a rate by a hundredth at most.
 WEIGHED_FOR: Final = timedelta(seconds=30)
 
 

@@ -150,7 +150,7 @@ def placing_refusal(stake: Stake, snapshot: Snapshot | None, session: int, basel
 
 
 def was_ended_unasked(stake: Stake) -> bool:
-    """Whether the broker ended a stop or target that nothing executed and that we never asked to end."""
+    """Whether the broker cancelled a stop or target that we never asked to end."""
     ended = (order for order in stake.orders if order.role in PAIR and order.end is End.CANCELLED)
     return any(order.cancel_requested is None for order in ended)
 
