@@ -44,6 +44,7 @@ class Settings:
     restart_zone: str = "America/New_York"
     instruments: str = ""  # what is watched and may be proposed; empty: EURUSD in LIVE, the generator's pairs in PAPER
     allow_live: bool = False
+    ask_margin: bool = True  # before each screen, by an order's frame that asks and orders nothing (what-if)
     operator_key: str = ""  # the key that signs, or its `.pub` where an agent holds it; empty: the home's own
     outside_checkpoint: str = (
         ""  # a file on another disk or host: checkpoints are written there, and held against the log

@@ -341,6 +341,7 @@ def _ibkr_of(session: Session) -> Broker:
         lambda number: account_of(number, key),
         session.clock,
         instruments_of(settings),
+        settings.ask_margin,
     )
 
 

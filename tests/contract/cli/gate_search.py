@@ -49,6 +49,7 @@ SETTINGS: Final[dict[str, tuple[object, ...]]] = {
     "restart_zone": ("America/New_York", "UTC", "Nowhere/At_All"),
     "instruments": ("", "EURUSD", "EURUSD,GBPUSD", "*"),
     "allow_live": (False, True),
+    "ask_margin": (True, False),
     "operator_key": ("", "/dev/null", "{home}/keys/log", "{home}/keys/nobody", "{home}/keys/operator"),
     "outside_checkpoint": ("", "{home}/note", "/dev/full", "{home}"),
 }

@@ -196,6 +196,19 @@ def test_the_engine_of_a_home_is_what_its_variables_say(tmp_path: Path, monkeypa
             assert isinstance(engine.broker, broker)
 
 
+@pytest.mark.parametrize("asks", [True, False])
+def test_whether_the_margin_is_asked_about_is_the_operators_to_say(tmp_path: Path, asks: bool) -> None:
+    """A what-if is an order's frame that nobody signed: `ask_margin = false` keeps it from leaving."""
+    seat = Seat(tmp_path / "desk")
+    assert seat.json("init", "--mode", "paper", "--account", "DU1234567").code == 0
+    config = Home(seat.home).config
+    text = config.read_text("utf-8")
+    assert "ask_margin = true" in text
+    _ = config.write_text(text.replace("ask_margin = true", f"ask_margin = {str(asks).lower()}"), "utf-8")
+    with opened(Home(seat.home)) as session:
+        assert engine_of(session, print).broker.tells_margin is asks
+
+
 @pytest.mark.parametrize("missing", ["TELEGRAM_BOT_TOKEN", "APPRISE_URLS", "PHOENIX_DEADMAN_URL"])
 @shows("S33-GRD-06")
 def test_live_asks_for_each_way_to_reach_somebody(seat: Seat, missing: str, monkeypatch: pytest.MonkeyPatch) -> None:

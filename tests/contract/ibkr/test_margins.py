@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from phoenix_adapters.brokers.ibkr.broker import IbkrBroker
 from phoenix_adapters.engine.margins import PATIENCE
 from phoenix_cli.wiring.round_trip import approve, drop_signal
 from phoenix_cli.wiring.signing import Screen, screen_of
@@ -58,6 +59,19 @@ async def test_the_broker_says_it_and_the_human_signs_it(tmp_path: Path) -> None
         assert len(desk.placed()) == len(set(desk.placed())) == 3 and desk.held() == desk.at_broker() == 166_666
         assert min(int(one["orderId"]) for one in desk.scene.sent("placeOrder")) > int(asked["orderId"])
         assert not alarms(desk) and not desk.stage.desk.drifts.open
+
+
+async def test_nobody_asks_where_the_operator_does_not_want_it(tmp_path: Path) -> None:
+    """Off, the screen is there at once, says so, and no frame of an order leaves but the signed ones."""
+    async with at_work(tmp_path) as desk:
+        broker = desk.stage.engine.broker
+        assert isinstance(broker, IbkrBroker)
+        broker.tells_margin = False
+        intent = await shown(desk)
+        assert UNKNOWN in text(desk, intent) and not desk.scene.asked()
+        approve(desk.stage, intent)
+        await desk.reaches(State.MANAGED)
+        assert not desk.scene.asked() and len(desk.placed()) == 3
 
 
 @pytest.mark.parametrize(

@@ -368,6 +368,9 @@ def build(
     account_of: Callable[[str], Account],
     clock: Clock,
     symbols: Sequence[str],
+    tells_margin: bool = True,
 ) -> IbkrBroker:
     """The broker of a desk, as the wiring asks for it."""
-    return IbkrBroker(host, port, client_id, account_number, account_of, clock, tuple(symbols))
+    return IbkrBroker(
+        host, port, client_id, account_number, account_of, clock, tuple(symbols), tells_margin=tells_margin
+    )
