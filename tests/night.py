@@ -27,6 +27,7 @@ REPOSITORY: Final = Path(__file__).resolve().parent.parent
 NIGHTS: Final = REPOSITORY / ".night"
 HOURS: Final = 1.5
 SEEDS_A_ROUND: Final = 10
+WAYS_A_ROUND: Final = 2_000
 TICKS: Final = 300
 FUZZ_ROUND_S: Final = 30
 MODEL_ROUND_S: Final = 140
@@ -203,7 +204,8 @@ def learn_pairs(figures: Figures, said: str) -> None:
 
 
 def next_worlds(figures: Figures) -> Round | None:
-    """The abstract model, on from where it stopped, each walk up to ten million worlds; other rules begin anew."""
+    """The abstract model, on from where it stopped, each walk up to ten million worlds; other rules begin anew. What is
+    bought in one round is sold in the next."""
     from tests.chaos.model.explore import rules_hash
 
     rules = rules_hash().hex()
@@ -211,7 +213,8 @@ def next_worlds(figures: Figures) -> Round | None:
         figures["rules"], figures["worlds"] = rules, 0
     if count(figures, "worlds") >= WORLDS_MAX:
         return None
-    return Round(python("tests.chaos.model.night", SECONDS), {}, seconds=MODEL_ROUND_S)
+    side = {"PHOENIX_MODEL_SIGN": "-1" if count(figures, "rounds") % 2 else "1"}
+    return Round(python("tests.chaos.model.night", SECONDS), {}, side, seconds=MODEL_ROUND_S)
 
 
 def learn_worlds(figures: Figures, said: str) -> None:
@@ -222,6 +225,22 @@ def learn_worlds(figures: Figures, said: str) -> None:
         figures["worlds"] = min(worlds if waiting else WORLDS_MAX for worlds, _, waiting, _ in walks)
         figures["steps"] = sum(steps for _, steps, _, _ in walks)
         figures["questions"] = sum(questions for *_, questions in walks)
+
+
+def next_ways(figures: Figures) -> Round:
+    """Longer ways of the seventh walk that no run has drawn; each run draws those from 0 on."""
+    first = 1_000 + count(figures, "ways")
+    words = python("tests.chaos.model.ways", f"{first}..{first + WAYS_A_ROUND - 1}")
+    return Round(words, {"ways": WAYS_A_ROUND})
+
+
+def learn_ways(figures: Figures, said: str) -> None:
+    """A way that breaks a promise is named by its seed."""
+    for line in said.splitlines():
+        if line.startswith("way "):
+            red = figures.setdefault("red", [])
+            assert isinstance(red, list)
+            red.append(line)
 
 
 def boxes() -> tuple[Box, ...]:
@@ -236,6 +255,7 @@ def boxes() -> tuple[Box, ...]:
         Box("properties", 15, next_properties),
         Box("kills", 5, next_kills),
         Box("model", 5, next_worlds, learn_worlds),
+        Box("ways", 5, next_ways, learn_ways),
         *(fuzzing(parser.name) for parser in PARSERS),
     )
 

@@ -12,6 +12,7 @@ from attrs import evolve
 
 from tests import night
 from tests.chaos.crashes import night as crashes
+from tests.chaos.model import ways
 from tests.night import Box, Figures, Report, Round, boxes, count, learn_inputs, learn_scores, learn_seeds, play
 
 
@@ -159,6 +160,27 @@ def test_the_model_is_walked_until_its_ten_millionth_world() -> None:
     figures["rules"] = "those of another day"
     assert night.next_worlds(figures) is not None and figures["worlds"] == 0
     assert night.next_seeds({"seeds": 30}).words[-2:] == ("31..40", "300")
+
+
+def test_what_is_bought_in_one_round_of_the_model_is_sold_in_the_next() -> None:
+    """The production desk answers every question on both sides of the market."""
+    sides = []
+    for rounds in range(3):
+        asked = night.next_worlds({"rounds": rounds})
+        assert asked is not None
+        sides.append(asked.environment["PHOENIX_MODEL_SIGN"])
+    assert sides == ["1", "-1", "1"]
+
+
+def test_ways_are_drawn_on_from_where_they_stopped(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each is a new one, and none that every run draws; one that breaks a promise is named."""
+    asked = night.next_ways({"ways": 4_000})
+    assert asked.words[-1] == "5000..6999" and asked.figures == {"ways": 2_000}
+    figures: Figures = {}
+    night.learn_ways(figures, "way 5774: X1: turn > calm\n2000 ways, 1 broken\n")
+    assert figures == {"red": ["way 5774: X1: turn > calm"]}
+    assert ways.main(["1000..1003"]) == 0
+    assert capsys.readouterr().out == "4 ways, 0 broken\n"
 
 
 def test_every_box_has_a_first_round() -> None:

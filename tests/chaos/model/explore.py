@@ -514,7 +514,8 @@ class Exploration:
     frontier: deque[bytes] = Factory(deque)
     openings: tuple[Opening, ...] = OPENINGS
     asked: dict[Question, None] = Factory(dict)  # what the desk was asked, and as what
-    compared: int = 0  # how many of these questions the production desk has answered alike
+    # How many of these questions the production desk has answered alike, by the side of the market.
+    compared: dict[int, int] = Factory(dict)
     steps: int = 0
     looked_at: int = 0
     broken: str = ""

@@ -20,6 +20,7 @@ from tests.chaos.model.explore import (
     report,
     resumed,
 )
+from tests.chaos.model.played import SIGN
 from tests.showing import REPOSITORY
 
 KEPT: Final = REPOSITORY / ".night" / "model.walk"
@@ -57,12 +58,12 @@ def _goes_on(path: Path, openings: tuple[Opening, ...], seconds: float) -> bool:
         walk.keep(path)  # a night that is cut short while it compares goes on from here, and compares then
     if walk.broken:
         said.append(f"BROKEN: {walk.broken}; its last step: {walk.story[-1]}")
-    elif walk.compared < len(walk.asked):
+    elif walk.compared.get(SIGN, 0) < len(walk.asked):
         for bystander in BYSTANDERS:
             found = compare(walk.asked, bystander)
             said += [f"DIFFERS: {difference}" for difference in found.differ]
-        walk.compared = len(walk.asked)
-        said.append(f"compared {walk.compared} questions beside each of {len(BYSTANDERS)} bystanders")
+        walk.compared[SIGN] = len(walk.asked)
+        said.append(f"compared {len(walk.asked)} questions beside each of {len(BYSTANDERS)} bystanders")
     well = not any(line.startswith(("BROKEN", "DIFFERS")) for line in said)
     if well:
         walk.keep(path)  # with what was compared; what differs is compared again by the next night, and told again
