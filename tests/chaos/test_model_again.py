@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import pytest
 
-from phoenix_core.acts import after, carry, due, last_look, timed
+from phoenix_core.acts import adoption, after, due, last_look, timed
 from phoenix_core.acts import exits as leaving
 from phoenix_core.trade import exits, order_book, protection
 from tests.chaos.model import rules
@@ -146,7 +146,7 @@ BROKEN_DESKS: Final[dict[str, Broken]] = {
     "recorded where it could not leave": (
         leaving._restore, " if no is None else denied(no)", "", ("restore",)),
     "placed by a human beside what works": (
-        carry.protect_refusal, "if stake.exits:", "if False:", ("carry_protect",)),
+        adoption.protect_refusal, "if stake.exits:", "if False:", ("carry_protect",)),
     "a signature for ever": (exits.x2_refusal, "is_over(signed, now, SIGNED_FOR)", "False", ("look_again",)),
     "not held against what the broker holds": (exits._x4, "if rest <= allowed:", "if True:", ("look_again",)),
     "the last look does not see the link": (

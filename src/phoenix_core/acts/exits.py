@@ -13,7 +13,7 @@ from typing import Any, Final
 from attrs import frozen
 from returns.pipeline import is_successful
 
-from phoenix_core.acts import carry
+from phoenix_core.acts import adoption, carry
 from phoenix_core.acts.after import cancel_request
 from phoenix_core.acts.last_look import beside, part_of, placeable, restorable, shown_of, signed_moment
 from phoenix_core.acts.signatures import command_refusal
@@ -251,7 +251,7 @@ def _protect(desk: Desk, said: says.Protect, signed: carry.Signed, world: World)
         return denied(position)
     stake = exits.stake_of(position, desk.orders, desk.fills)
     entry = exits.entry_line(stake)
-    if (no := carry.protect_refusal(said, position, stake, world)) is not None:
+    if (no := adoption.protect_refusal(said, position, stake, world)) is not None:
         return denied(no)
     if entry is None:
         return denied(refusal(Reason.UNKNOWN_POSITION, detail="its orders are not known"))
@@ -379,7 +379,7 @@ def leaves_on_time(desk: Desk, position: Open, now: Moment) -> bool:
 _CARRIERS: Final[Mapping[type, Callable[[Desk, Any, carry.Signed, World], Ruling]]] = {
     says.Close: _close,
     says.Protect: _protect,
-    says.Adopt: carry.adopt,
+    says.Adopt: adoption.adopt,
     says.ResolveStalled: carry.resolve_stalled,
     says.ResolveDrift: carry.resolve_drift,
     says.CancelOrphans: carry.cancel_orphans,

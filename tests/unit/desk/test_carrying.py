@@ -10,8 +10,9 @@ from attrs import evolve as changed
 from returns.pipeline import is_successful
 
 from phoenix_adapters.brokers.mock.chaos import Silence
+from phoenix_core.acts.adoption import protect_refusal
 from phoenix_core.acts.broker_said import Said
-from phoenix_core.acts.carry import held_position, protect_refusal
+from phoenix_core.acts.carry import held_position
 from phoenix_core.acts.operate import RaiseKill
 from phoenix_core.beads import (
     Alert,

@@ -13,7 +13,8 @@ from returns.pipeline import is_successful
 from phoenix_adapters.brokers.mock.broker import MockBroker
 from phoenix_adapters.brokers.mock.chaos import Silence
 from phoenix_cli.wiring.bunny.stage import soft_pen
-from phoenix_core.acts.carry import ABSENT_FOR, protect_refusal
+from phoenix_core.acts.adoption import protect_refusal
+from phoenix_core.acts.carry import ABSENT_FOR
 from phoenix_core.acts.exits import Carry
 from phoenix_core.acts.operate import RaiseKill, ReleaseLease
 from phoenix_core.beads import (
