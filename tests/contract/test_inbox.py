@@ -10,7 +10,7 @@ from typing import Final
 
 import pytest
 
-from phoenix_adapters.codec import DOCUMENT_MAX, read_document
+from phoenix_adapters.codec import DOCUMENT_MAX, digest_of, read_document
 from phoenix_adapters.seams.files import NAME_BYTES_MAX, PER_ROUND_MAX, FileSeam
 from phoenix_core.values import BadInput
 from tests.contract.cli.operator import Seat, until
@@ -42,9 +42,9 @@ def test_what_was_not_taken_is_the_newest_answer_too(seam: FileSeam) -> None:
     answer = seam.responses / "response.md"
     seam.respond("one", "an older answer\n")
     _ = (seam.incoming / "[a](b) `c`.yaml").write_bytes(b"x")
-    seam.archive("[a](b) `c`.yaml", "d" * 64, True, "SIGNAL_MALFORMED (document: <script>)")
+    seam.archive("[a](b) `c`.yaml", digest_of(b"x"), True, "SIGNAL_MALFORMED (document: <script>)")
     assert answer.read_text("utf-8") == (
-        "# Not taken\n\n- file: dddddddddddddddd-?a??b???c?.yaml\n- reason: SIGNAL_MALFORMED\n\n## Next\n\n"
+        f"# Not taken\n\n- file: {digest_of(b'x')[:16]}-?a??b???c?.yaml\n- reason: SIGNAL_MALFORMED\n\n## Next\n\n"
         "It lies in `intents/quarantine/` with the whole reason beside it."
         " Mend it, and write it anew as another intent.\n"
     )
@@ -53,7 +53,7 @@ def test_what_was_not_taken_is_the_newest_answer_too(seam: FileSeam) -> None:
     assert seam.take() == ()
     assert "- file: refused-link.yaml\n- reason: cannot be opened as a plain file" in answer.read_text("utf-8")
     seam.respond("two", "a newer answer\n")
-    seam.archive("two.yaml", "d" * 64, False, "")
+    seam.archive("two.yaml", digest_of(b"y"), False, "")
     assert answer.read_text("utf-8") == "a newer answer\n"
 
 
@@ -169,7 +169,7 @@ class TestNames:
         for quarantined in (False, True):
             _ = (seam.incoming / name).write_bytes(b"honest")
             assert [taken[0] for taken in seam.take()] == [name]
-            seam.archive(name, "d" * 64, quarantined, "why")
+            seam.archive(name, digest_of(b"honest"), quarantined, "why")
         assert os.listdir(seam.incoming) == []
         assert len(os.listdir(seam.archive_to)) == 1
         assert len(reasons(seam)) == 1
@@ -179,8 +179,62 @@ class TestNames:
         """What the system calls a name has no slash in it: an entry that looks like a path is one file."""
         _ = (seam.incoming / "a..\\..\\x.yaml").write_bytes(b"honest")
         ((name, _, _),) = seam.take()
-        seam.archive(name, "d" * 64, quarantined=False, reason="")
-        assert os.listdir(seam.archive_to) == [f"{'d' * 16}-{name}"]
+        seam.archive(name, digest_of(b"honest"), quarantined=False, reason="")
+        assert os.listdir(seam.archive_to) == [f"{digest_of(b'honest')[:16]}-{name}"]
+
+
+class TestOneNameForAll:
+    """A program that writes every intent under one name, as soon as it has one."""
+
+    @pytest.mark.parametrize("quarantined", [False, True])
+    @shows("I20")
+    def test_the_next_one_is_not_put_away_unread(self, seam: FileSeam, quarantined: bool) -> None:
+        """Renamed over the first while that was decided on: nothing of it is archived as the first, or overwrites what
+        was, and it is taken in the next round."""
+        for _ in range(2):
+            _ = (seam.incoming / "intent.yaml").write_bytes(b"first")
+            assert [data for _, data, _ in seam.take()] == [b"first"]
+            renamed(seam.incoming / "intent.yaml", b"second")
+            seam.archive("intent.yaml", digest_of(b"first"), quarantined, "why")
+            assert [data for _, data, _ in seam.take()] == [b"second"]
+            seam.archive("intent.yaml", digest_of(b"second"), quarantined, "why")
+            assert os.listdir(seam.incoming) == []
+        folder = seam.quarantine_to if quarantined else seam.archive_to
+        assert {file.read_bytes() for file in folder.iterdir() if file.suffix != ".reason"} == {b"second"}
+
+    @shows("I20")
+    def test_what_an_earlier_run_moved_takes_no_other_with_it(self, seam: FileSeam) -> None:
+        """It died before it could say so: the archive that is owed still is repeated after the next one came."""
+        _ = (seam.incoming / "intent.yaml").write_bytes(b"first")
+        seam.archive("intent.yaml", digest_of(b"first"), quarantined=False, reason="")
+        _ = (seam.incoming / "intent.yaml").write_bytes(b"second")
+        seam.archive("intent.yaml", digest_of(b"first"), quarantined=False, reason="")
+        assert [data for _, data, _ in seam.take()] == [b"second"]
+        assert [file.read_bytes() for file in seam.archive_to.iterdir()] == [b"first"]
+
+    @shows("I20")
+    def test_a_rename_in_the_very_instant(self, seam: FileSeam, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Between the look and the move: what was moved is another, and comes back under a name of its own."""
+        _ = (seam.incoming / "intent.yaml").write_bytes(b"first")
+        assert [data for _, data, _ in seam.take()] == [b"first"]
+        move, late = os.replace, [b"second"]
+
+        def replace(place: Path, target: Path) -> None:
+            if late:
+                renamed(place, late.pop(), move)
+            move(place, target)
+
+        monkeypatch.setattr(os, "replace", replace)
+        seam.archive("intent.yaml", digest_of(b"first"), quarantined=False, reason="")
+        assert [data for _, data, _ in seam.take()] == [b"second"]
+        assert os.listdir(seam.archive_to) == []
+
+
+def renamed(place: Path, data: bytes, move: Callable[[Path, Path], None] = os.replace) -> None:
+    """Written elsewhere and renamed, as a proposer is told to."""
+    beside = place.with_name(".elsewhere")
+    _ = beside.write_bytes(data)
+    move(beside, place)
 
 
 class TestCrowds:
@@ -239,7 +293,7 @@ class TestCrowds:
         while not over.is_set():
             for name, data, _ in seam.take():
                 assert data == b"honest"
-                seam.archive(name, "d" * 64, quarantined=False, reason="")
+                seam.archive(name, digest_of(data), quarantined=False, reason="")
         thread.join(10)
         assert all(SECRET not in file.read_bytes() for file in seam.archive_to.iterdir() if not file.is_symlink())
 

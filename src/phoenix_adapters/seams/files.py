@@ -15,7 +15,7 @@ from typing import Final
 
 from attrs import Factory, define
 
-from phoenix_adapters.codec import DOCUMENT_MAX
+from phoenix_adapters.codec import DOCUMENT_MAX, digest_of
 
 SUFFIXES: Final = (".yaml", ".yml", ".json")
 # A flood of files must not keep the engine from its broker: so many a round, in order of their names.
@@ -84,15 +84,17 @@ class FileSeam:
             os.close(descriptor)
 
     def archive(self, name: str, digest: str, quarantined: bool, reason: str) -> None:
-        """Move an input where its outcome belongs; harmless to repeat."""
+        """Move an input where its outcome belongs; harmless to repeat. What lies under its name by then and says
+        something else is another input, which nobody has read yet: it is taken in a later round."""
         self._open.discard(name)
-        folder = self.quarantine_to if quarantined else self.archive_to
+        place, folder = self.incoming / name, self.quarantine_to if quarantined else self.archive_to
         target = folder / f"{digest[:16]}-{name}"
-        try:
-            os.replace(self.incoming / name, target)
-        except FileNotFoundError:
-            return  # an earlier run moved it before it could say so
-        if quarantined:
+        if not _says(place, digest):
+            return  # an earlier run moved it before it could say so, or the next one was renamed over it
+        os.replace(place, target)
+        if not _says(target, digest):  # renamed over it in this very instant
+            os.replace(target, self.incoming / f"{digest[:16]}-{name}")
+        elif quarantined:
             write_whole(target.with_name(target.name + ".reason"), reason + "\n")
             self._say_not_taken(target.name, reason.partition(" ")[0])
 
@@ -120,6 +122,18 @@ class FileSeam:
         """Write the answer document of an intent; harmless to repeat."""
         write_whole(self.responses / f"{intent_id}.md", document)
         write_whole(self.responses / "response.md", document)
+
+
+def _says(path: Path, digest: str) -> bool:
+    """Whether these bytes lie there, in a plain file."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        return stat.S_ISREG(os.fstat(descriptor).st_mode) and digest_of(os.read(descriptor, DOCUMENT_MAX + 1)) == digest
+    finally:
+        os.close(descriptor)
 
 
 def _shown(name: str) -> str:
