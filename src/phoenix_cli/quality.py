@@ -41,7 +41,8 @@ from phoenix_core.beads import (
 )
 from phoenix_core.values import Role, Severity
 from phoenix_core.watch.alerts import FALSE_ALARM, Code
-from phoenix_core.watch.health import MISS_AFTER
+from phoenix_core.watch.health import AWAY_AS_DECLARED, MISS_AFTER
+from phoenix_core.watch.session import DECLARED, OVERDUE
 
 NEAR: Final = timedelta(minutes=1)
 UPTIME_MIN: Final = 0.99
@@ -237,6 +238,16 @@ def incidents(beads: Sequence[Bead]) -> Iterator[Incident]:
                 yield Incident(bead.seq, bead.ts, what, codes)
 
 
+def _is_sick(said: Heartbeat) -> bool:
+    """A beat that complains of more than of a link that is away as declared."""
+    return said.status is Beat.DEGRADED and {*said.details.values()} != {AWAY_AS_DECLARED}
+
+
+def _is_a_loss(said: IbkrSession) -> bool:
+    """A link that went, but for a restart that was declared, which is one only once it takes longer."""
+    return said.detail == OVERDUE or (said.event is SessionEvent.DISCONNECT and said.detail != DECLARED)
+
+
 def is_no_loss(bead: Bead, after: Bead) -> bool:
     """A link that was found again in the very bead after its loss was never down: an engine that starts says both."""
     one, other = bead.body, after.body
@@ -247,13 +258,13 @@ def is_no_loss(bead: Bead, after: Bead) -> bool:
 _TELLING: Final[tuple[tuple[str, Callable[[object], bool], frozenset[Code]], ...]] = (
     (
         "the link was lost",
-        lambda b: isinstance(b, IbkrSession) and b.event is SessionEvent.DISCONNECT,
+        lambda b: isinstance(b, IbkrSession) and _is_a_loss(b),
         frozenset({Code.LINK_LOST}),
     ),
     ("the link escalated", lambda b: isinstance(b, IbkrSession) and b.escalated, frozenset({Code.LINK_ESCALATED})),
     ("drift", lambda b: isinstance(b, ReconciliationDrift), _DRIFTS),
     ("a beat is missing", lambda b: isinstance(b, Heartbeat) and b.status is Beat.MISSED, _SILENT),
-    ("a beat was not sound", lambda b: isinstance(b, Heartbeat) and b.status is Beat.DEGRADED, _SICK | _DRIFTS),
+    ("a beat was not sound", lambda b: isinstance(b, Heartbeat) and _is_sick(b), _SICK | _DRIFTS),
     (
         "a position STALLED",
         lambda b: isinstance(b, Position) and b.event is PositionEvent.STALLED,

@@ -13,13 +13,12 @@ from typing import Any, Final
 from attrs import frozen
 
 from phoenix_core.acts.after import after_drop, after_execution, after_order, stalled
+from phoenix_core.acts.link_said import link_said
 from phoenix_core.acts.reconcile import reconciled
 from phoenix_core.beads import (
     About,
-    Alert,
     Body,
     Draft,
-    IbkrSession,
     Observation,
     Order,
     OrderEvent,
@@ -39,7 +38,6 @@ from phoenix_core.facts import (
     ExecutionSaid,
     Fact,
     FrameSaid,
-    LinkEvent,
     LinkSaid,
     OrderSaid,
     Snapshot,
@@ -52,12 +50,10 @@ from phoenix_core.trade.order_life import Known
 from phoenix_core.trade.order_words import contradicts, error_news, kept_words, news
 from phoenix_core.trade.positions import Open, changed
 from phoenix_core.trade.transitions import SENT
-from phoenix_core.values import Account, CommandId, Facts, Role, State, plain
-from phoenix_core.watch.alerts import may_raise, resolved
+from phoenix_core.values import CommandId, Facts, Role, State, plain
 from phoenix_core.watch.codes import Code, alert, drift_alert
 from phoenix_core.watch.drift import Divergence, drift_bead, fact_after_end, is_news, two_perm_ids, unresolved
 from phoenix_core.watch.observations import is_late_known, seen
-from phoenix_core.watch.session import link_beads
 from phoenix_core.world import World
 
 
@@ -306,73 +302,11 @@ def _cancel(desk: Desk, command: Said, said: CancelSaid, world: World) -> Ruling
     return granted(said.ref, Draft(body, tuple(Settles(*key, Settlement.DONE) for key in keys)))
 
 
-# --- the link ---------------------------------------------------------------------------------------------------------
+# --- the link and the whole picture -----------------------------------------------------------------------------------
 
 
 def _link(desk: Desk, command: Said, said: LinkSaid, world: World) -> Ruling:
-    genesis = desk.genesis
-    if said.event is LinkEvent.SYNCHRONISED:
-        return granted("link", seen(About.LINK, "session", event="SYNCHRONISED", session=str(said.session)))
-    account = next(
-        (a for a in said.accounts if a.tag == genesis.account), Account(genesis.account, genesis.account_mask)
-    )
-    bodies: Beads = list(link_beads(desk.sessions, said, genesis.mode, account, genesis.port))
-    escalated = any(isinstance(bead, IbkrSession) and bead.escalated for bead in bodies)
-    bodies.extend(_link_alerts(desk, command, said, world))
-    if escalated and may_raise(desk.alerts, Code.LINK_ESCALATED, "link", world.now.wall):
-        bodies.append(alert(Code.LINK_ESCALATED, "link", command.command_id))
-    if said.event in (LinkEvent.LOST, LinkEvent.DEGRADED):
-        for position in desk.positions.in_state(State.SUBMITTED):
-            entry = desk.orders.find(position.order_ref or "")
-            if entry is not None and not entry.acknowledged and entry.end is None:
-                bodies.extend(stalled(position, "OUTCOME_UNKNOWN", command.command_id))
-    return granted("link", *bodies)
-
-
-_LINK_CODES: Final = {
-    LinkEvent.LOST: Code.LINK_LOST,
-    LinkEvent.DEGRADED: Code.LINK_LOST,
-    LinkEvent.CLIENT_ID_TAKEN: Code.CLIENT_ID_TAKEN,
-    LinkEvent.ANSWERS: Code.LINK_ANSWERS,
-}
-_LINK_OVER: Final = (Code.LINK_LOST, Code.LINK_ESCALATED, Code.LINK_ANSWERS)
-
-
-def _link_alerts(desk: Desk, command: Said, said: LinkSaid, world: World) -> Beads:
-    now, key = world.now.wall, command.command_id
-    waits = desk.sessions.awaits_a_human or said.event is not LinkEvent.ANSWERS
-    code = _LINK_CODES.get(said.event)
-    if code is not None and waits and may_raise(desk.alerts, code, "link", now):
-        return [alert(code, "link", key)]
-    if said.event in (LinkEvent.CONNECTED, LinkEvent.RESTORED):
-        over: Beads = [resolved(desk.alerts, code, "link", "broker") for code in _LINK_OVER]
-        back = alert(Code.LINK_RESTORED, "link", key) if any(b is not None for b in over) else None
-        return [*over, back, _gateway_restarted(desk, said, key, world), _elsewhere(desk, said, key)]
-    return []
-
-
-def _elsewhere(desk: Desk, said: LinkSaid, key: str) -> Alert | None:
-    """A session of another account than the desk's: the guards let nothing out, and a human hears why, before anybody
-    asks for anything."""
-    ours = not said.accounts or any(one.tag == desk.genesis.account for one in said.accounts)
-    if ours or said.event is not LinkEvent.CONNECTED:
-        return None
-    return alert(Code.GUARD_VIOLATION, "account", key, reason=Reason.ACCOUNT_MISMATCH.value)
-
-
-def _gateway_restarted(desk: Desk, said: LinkSaid, key: str, world: World) -> Alert | None:
-    """A gateway that comes back in another version, or issues ids again that orders in this log carried, whichever run
-    of ours placed them, is another process than the one that was lost. In its declared window that is no news."""
-    if said.event is not LinkEvent.CONNECTED or world.link.in_restart_window:
-        return None
-    before = desk.sessions.gateway_version
-    other = bool(before and said.gateway_version) and before != said.gateway_version
-    again = 0 < said.first_id <= max((order.order_id for order in desk.orders.known()), default=0)
-    if not (other or again) or not may_raise(desk.alerts, Code.GATEWAY_RESTARTED, "link", world.now.wall):
-        return None
-    ids = "issued again" if again else "go on"
-    versions = {"before": before, "now": said.gateway_version} if other else {}
-    return alert(Code.GATEWAY_RESTARTED, "link", key, ids=ids, **versions)
+    return link_said(desk, said, world, command.command_id)
 
 
 def _snapshot(desk: Desk, command: Said, said: Snapshot, world: World) -> Ruling:

@@ -17,7 +17,7 @@ from phoenix_core.values import CommandId, State, elapsed
 from phoenix_core.watch.alerts import follow_ups, may_raise, overdue, resolved
 from phoenix_core.watch.codes import ISSUE_CODES, Code, alert, beat_code
 from phoenix_core.watch.drift import unanswered
-from phoenix_core.watch.health import Earned, Signs, diagnose, heartbeat, missed_beat
+from phoenix_core.watch.health import AWAY_AS_DECLARED, Earned, Signs, diagnose, heartbeat, missed_beat
 from phoenix_core.watch.market_hours import MarketStatus, market_status
 from phoenix_core.world import World
 
@@ -45,6 +45,7 @@ Command = Beat | Miss
 DATA_WITHIN: Final = timedelta(seconds=15)
 # A line that says nothing for so long, in an open market, is dead whatever the socket says.
 QUOTE_WITHIN: Final = timedelta(minutes=1)
+_EXPOSED: Final = (State.SUBMITTED, State.STALLED, State.FILLED, State.MANAGED)
 _ENDED_BY_A_BEAT: Final = (Code.PROCESS_DEAD, Code.BEAT_MISSED, Code.BEATS_MISSED)
 
 
@@ -54,11 +55,19 @@ def _beat(desk: Desk, command: Beat, world: World) -> Ruling:
     if beat is None:
         return denied(refusal(Reason.NOTHING_TO_DO, detail="not earned: " + ", ".join(command.earned.missing)))
     over = [resolved(desk.alerts, code, "desk", "beat") for code in _ENDED_BY_A_BEAT]
-    reasons = " ".join(c.issue.value for c in found.complaints)
+    reasons = " ".join(c.issue.value for c in found.complaints if c.detail != AWAY_AS_DECLARED)
     degraded = _sick(desk, command, world, reasons)
     details = {c.issue: c.detail for c in found.complaints}
     special = (_told_of(desk, command, world, code, details.get(issue, "")) for issue, code in ISSUE_CODES.items())
     return granted("beat", beat, *degraded, *special, _clocks_apart(desk, command, world), *over)
+
+
+def is_declared(desk: Desk, world: World) -> bool:
+    """Whether a link that is away now is away as the desk's settings say it would be, and nobody has to hear of it: in
+    the restart window, where nothing is held or works at the broker, and no loss of before was told."""
+    told = not may_raise(desk.alerts, Code.LINK_LOST, "link", world.now.wall)
+    exposed = desk.orders.open or any(desk.positions.in_state(state) for state in _EXPOSED)
+    return world.link.in_restart_window and not exposed and not told
 
 
 def _sick(desk: Desk, command: Beat, world: World, reasons: str) -> tuple[Alert | None, ...]:
@@ -116,6 +125,7 @@ def signs_of(desk: Desk, world: World, notifier_responds: bool) -> Signs:
     seen = desk.observations
     return Signs(
         ibkr_connected=world.link.up,
+        away_as_declared=is_declared(desk, world),
         data_arriving=bool(world.quotes) or not _wants_data(desk, world),
         notifier_responds=notifier_responds,
         orders_pending=len(pending),

@@ -26,6 +26,8 @@ ORDERS_STALE: Final = timedelta(minutes=5)
 FILLS_STALE: Final = timedelta(minutes=10)
 RECONCILIATION_STALE: Final = timedelta(minutes=10)
 STALLED_TOO_LONG: Final = timedelta(minutes=5)
+# What a beat says of a link that is away as declared, and where that is all, nobody is told.
+AWAY_AS_DECLARED: Final = "the link to the broker is down, as declared"
 
 
 class Issue(Named):
@@ -55,6 +57,7 @@ class Signs:
 
     process_alive: bool = True
     ibkr_connected: bool = True
+    away_as_declared: bool = False  # the gateway restarts at its hour, and nobody has to hear of it
     store_commits: bool = True
     data_arriving: bool = True
     notifier_responds: bool = True
@@ -190,7 +193,8 @@ def _process_complaints(signs: Signs) -> Iterator[Complaint]:
     if not signs.process_alive:
         yield Complaint(Issue.PROCESS_DEAD, Severity.CRITICAL, "the engine's process is gone")
     if not signs.ibkr_connected:
-        yield Complaint(Issue.DISCONNECTED, Severity.CRITICAL, "the link to the broker is down")
+        words = AWAY_AS_DECLARED if signs.away_as_declared else "the link to the broker is down"
+        yield Complaint(Issue.DISCONNECTED, Severity.CRITICAL, words)
     if not signs.store_commits:
         yield Complaint(Issue.STORE_SILENT, Severity.CRITICAL, "the log takes no beads")
     if not signs.data_arriving:

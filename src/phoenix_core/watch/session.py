@@ -24,6 +24,10 @@ WAITING_BUDGET: Final = sum(BACKOFF, timedelta())  # the documents' 65 s; what c
 PROBE_EVERY: Final = timedelta(seconds=30)
 WINDOW_PROBE_EVERY: Final = timedelta(seconds=5)  # a gateway that restarts as declared is back within minutes
 ESCALATION: Final = "Connection rotting - run RB-001"
+# What the bead of a loss says where nobody was told: the gateway restarts as declared, and nothing is exposed. And what
+# the bead of the attempt says with which people hear of it, because the gateway stayed away for longer.
+DECLARED: Final = "as declared"
+OVERDUE: Final = "longer than declared"
 
 
 class ReconnectState(Named):
@@ -127,13 +131,14 @@ def next_step(
     probed_at: datetime | None = None,
 ) -> NextStep:
     """What the link asks for. `window_ends` is set inside the declared restart window: what is tried there counts
-    nothing, and the attempts begin when it ends."""
+    nothing, and the attempts begin when it ends; so does the escalation of a broker that stays away."""
     if sessions.state is ReconnectState.CONNECTED:
         return NextStep(Step.NOTHING, now)
     if sessions.state is ReconnectState.ESCALATED:
         return _since(Step.LISTEN, probed_at, now, PROBE_EVERY)
     if sessions.degraded and sessions.lost_at is not None:
-        return _when(Step.ESCALATE, sessions.lost_at, now, WAITING_BUDGET, 0)
+        stayed = _when(Step.ESCALATE, sessions.lost_at, now, WAITING_BUDGET, 0)
+        return stayed if window_ends is None else NextStep(Step.WAIT, max(stayed.at, window_ends))
     if window_ends is not None:
         return _since(Step.PROBE, probed_at, now, WINDOW_PROBE_EVERY)
     assert sessions.attempts < ATTEMPTS_MAX, "the third failure escalates in its own bead"

@@ -28,6 +28,8 @@ from phoenix_core.beads import (
 )
 from phoenix_core.values import Mode
 from phoenix_core.watch.codes import Code, alert
+from phoenix_core.watch.health import AWAY_AS_DECLARED
+from phoenix_core.watch.session import DECLARED, OVERDUE
 from tests.showing import shows
 from tests.stage import stage
 
@@ -89,6 +91,17 @@ class TestAlerts:
         """Recall falls, and the incident is named."""
         found = measured(log((0, LOST)), 10)
         assert (found.recall, [one.what for one in found.untold]) == (0.0, ["the link was lost"])
+
+    def test_a_restart_as_declared_is_a_loss_once_it_takes_longer(self) -> None:
+        """Nobody is told of one that comes back in its window, and of its beats; of one that does not, everybody."""
+        quiet, late = evolve(LOST, detail=DECLARED), evolve(FOUND, outcome="FAILED", detail=OVERDUE)
+        beat = evolve(BEAT, status=Beat.DEGRADED, details={"ibkr_connected": AWAY_AS_DECLARED})
+        sick = evolve(beat, details={**beat.details, "data_arriving": "no data arrives"})
+        assert measured(log((0, quiet), (30, beat), (60, FOUND)), 90).recall is None
+        assert measured(log((0, quiet), (30, sick), (60, FOUND)), 90).recall == 0.0
+        told = measured(log((0, quiet), (300, late), (300, alert(Code.LINK_LOST, "link", "k"))), 310)
+        assert (told.precision, told.recall) == (1.0, 1.0)
+        assert measured(log((0, quiet), (300, late)), 310).recall == 0.0
 
     def test_a_condition_that_stood_open_tells_what_follows(self) -> None:
         """Beats go on missing for minutes under one alert; once it is over, the next one needs another."""

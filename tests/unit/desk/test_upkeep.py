@@ -44,6 +44,7 @@ from phoenix_core.beads import (
     Order,
     OrderEvent,
     Policy,
+    SessionEvent,
     Settlement,
     Settles,
     Shadow,
@@ -62,7 +63,9 @@ from phoenix_core.trade.positions import Open
 from phoenix_core.values import Account, CommandId, Money, OrderRef, Quantity, Regime, Role, Severity, Side, State
 from phoenix_core.watch.alerts import Message, OpenAlert
 from phoenix_core.watch.codes import Code
-from phoenix_core.watch.health import Earned, Signs
+from phoenix_core.watch.health import AWAY_AS_DECLARED, Earned, Signs
+from phoenix_core.watch.market_hours import RestartWindow
+from phoenix_core.watch.session import DECLARED, OVERDUE
 from phoenix_core.world import World
 from tests.showing import shows
 from tests.stage import PAIR, Stage, first, stage
@@ -526,6 +529,92 @@ class TestLink:
             _ = desk.act(ProveChannel(KEY, "console")).unwrap()
             _ = desk.engine.recorder.catch_up()
             assert list(desk.desk.alerts.proven) == ["console"]
+
+        _ = walked(walk)
+
+
+class TestDeclaredRestart:
+    """A gateway restarts itself every night. In its declared window that is no incident, where nothing is exposed; one
+    that takes longer is, and so is any other loss."""
+
+    @staticmethod
+    def told(desk: Stage) -> list[str]:
+        """What people heard of the link and of the desk's health, in order."""
+        about = {Code.LINK_LOST, Code.LINK_RESTORED, Code.LINK_ESCALATED, Code.HEALTH_DEGRADED}
+        about |= {Code.HEALTH_DEGRADED_LONG, Code.GATEWAY_RESTARTED}
+        return [a.code for a in desk.bodies(Alert) if a.event is AlertEvent.RAISED and Code(a.code) in about]
+
+    @staticmethod
+    async def away(desk: Stage, seconds: float, hour: int = 14) -> None:
+        """The gateway restarts at two minutes past an hour, and nobody gets in for so long."""
+        desk.engine.link.restart_window = RestartWindow(timedelta(hours=hour, minutes=2))
+        await desk.watch(130, 10)
+        desk.broker.refuse_connects(1_000)
+        desk.broker.cut()
+        await desk.watch(seconds, 2)
+        desk.broker.refuse_connects(0)
+
+    @shows("F46", "F48", "S33-MON-11")
+    def test_nobody_is_told_of_one_that_comes_back(self) -> None:
+        """Four minutes away: the log says that it went and came, and every beat that the link is down; nobody hears of
+        it, also not of the desk's health."""
+
+        async def walk(desk: Stage) -> None:
+            await self.away(desk, 240)
+            assert not desk.engine.link.up
+            await desk.watch(20, 2)
+            assert desk.engine.link.up and self.told(desk) == []
+            gone = [b.detail for b in desk.bodies(IbkrSession) if b.event is SessionEvent.DISCONNECT]
+            assert gone == [DECLARED]
+            said = [b.details for b in desk.bodies(Heartbeat) if b.health_state is Health.CRITICAL]
+            assert len(said) > 3 and said[0] == {"ibkr_connected": AWAY_AS_DECLARED}
+            await desk.watch(60, 10)
+            assert desk.state(await desk.enter()) is State.MANAGED
+
+        _ = walked(walk)
+
+    @shows("F46", "S33-MON-11")
+    def test_one_that_takes_longer_is_told_as_the_window_ends(self) -> None:
+        """CRITICAL with the first attempt that counts, once, and escalated with the third."""
+
+        async def walk(desk: Stage) -> None:
+            await self.away(desk, 280)
+            assert self.told(desk) == []
+            desk.broker.refuse_connects(1_000)
+            await desk.watch(40, 2)
+            assert self.told(desk).count("LINK_LOST") == 1 and "HEALTH_DEGRADED" in self.told(desk)
+            await desk.watch(60, 2)
+            assert self.told(desk).count("LINK_LOST") == self.told(desk).count("LINK_ESCALATED") == 1
+            marks = [b.detail for b in desk.bodies(IbkrSession) if b.event is SessionEvent.RECONNECT]
+            assert marks[0] == OVERDUE and OVERDUE not in marks[1:]
+
+        _ = walked(walk)
+
+    @shows("S33-MON-11")
+    @pytest.mark.parametrize("exposed", [True, False])
+    def test_any_other_loss_is_told_at_once(self, exposed: bool) -> None:
+        """In the window with a position held; and with nothing held, at another hour."""
+
+        async def walk(desk: Stage) -> None:
+            if exposed:
+                assert desk.state(await desk.enter()) is State.MANAGED
+            await self.away(desk, 4, hour=14 if exposed else 3)
+            assert self.told(desk) == ["LINK_LOST"]
+            assert DECLARED not in [b.detail for b in desk.bodies(IbkrSession)]
+
+        _ = walked(walk)
+
+    def test_a_loss_that_was_told_goes_on_into_the_window(self) -> None:
+        """Lost a minute before it, told, and still away in it: neither that nor the desk's health is taken back."""
+
+        async def walk(desk: Stage) -> None:
+            desk.engine.link.restart_window = RestartWindow(timedelta(hours=14, minutes=2))
+            await desk.watch(50, 10)
+            desk.broker.refuse_connects(1_000)
+            desk.broker.cut()
+            await desk.watch(100, 2)
+            assert self.told(desk) == ["LINK_LOST", "HEALTH_DEGRADED"]
+            assert "HEALTH_DEGRADED|desk" in desk.desk.alerts.by_subject
 
         _ = walked(walk)
 

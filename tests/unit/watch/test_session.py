@@ -260,6 +260,15 @@ class TestRestartWindow:
         assert self.step(299) is Step.PROBE
         assert self.step(300) is Step.ATTEMPT
 
+    def test_a_broker_that_is_away_escalates_when_the_window_ends(self) -> None:
+        """The socket stands, and the broker behind it is away: waited for until the window ends, and for its budget."""
+        desk = Desk().connected()
+        desk.say(LinkEvent.DEGRADED, 0)
+        for seconds, ends, due in ((70, 300, 300), (70, 90, 90), (10, 20, 65)):
+            step = next_step(desk.sessions, at(seconds), window_ends=at(ends))
+            assert (step.step, step.at) == (Step.WAIT, at(due))
+        assert next_step(desk.sessions, at(300)).step is Step.ESCALATE
+
     @pytest.mark.parametrize(("since", "expected"), [(29, Step.WAIT), (30, Step.LISTEN)])
     def test_after_escalation_a_probe_every_half_minute(self, since: int, expected: Step) -> None:
         """Passively: nothing is attempted whatever the port says."""
