@@ -178,6 +178,7 @@ class Held:
     quantity: Decimal
     average: Price | None = None
     account: str = ""
+    virtual: bool = False  # of a currency pair: no book, whether or not anybody trades in it here
 
 
 @frozen

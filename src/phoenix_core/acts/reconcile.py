@@ -107,7 +107,8 @@ class EndedOrders:
 def book_of(desk: Desk, snapshot: Snapshot, world: World) -> Book:
     """What Phoenix believes, as plain values."""
     rows = {ref: _row(order) for ref, order in desk.orders.open.items()}
-    cash = tuple(symbol for symbol, card in world.instruments.items() if card.sec_type is SecType.CASH)
+    traded = (symbol for symbol, card in world.instruments.items() if card.sec_type is SecType.CASH)
+    cash = frozenset((*traded, *(held.symbol for held in snapshot.positions if held.virtual)))
     return Book(
         account=desk.genesis.account,
         session=desk.sessions.session,

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from phoenix_adapters.beads.memory import MemoryStore
 from phoenix_adapters.gateway import GatewayServer, Setup
 from phoenix_adapters.gateway.instruments import BY_NAME
+from phoenix_cli.wiring.bunny.live import live_stage
 from phoenix_cli.wiring.founding import found
 from phoenix_cli.wiring.round_trip import drop_signal
 from phoenix_cli.wiring.simulator import WallOf
@@ -117,6 +119,21 @@ async def test_what_others_hold_in_the_account_is_known_from_the_first_bead_on(
         (drift,) = desk.bodies(ReconciliationDrift)
         assert (drift.cause, drift.severity, drift.subject) == ("foreign_holding", Severity.WARNING, "AAPL")
         assert not desk.stage.desk.kill_flags.standing
+
+
+async def test_what_a_conversion_leaves_in_a_pair_that_nobody_watches_is_no_disagreement() -> None:
+    """The broker converts a dividend and leaves twelve units of a pair's virtual position, in which this desk never
+    trades: up to 1,000 that is explained, as in a pair that it does trade. More is a drift, after two pictures."""
+    async with live_stage(MemoryStore(), 1, symbols=("EURUSD",)) as desk:
+        desk.server.act("transfer", symbol="AUDUSD", quantity=12, price="0.65")
+        await desk.watch(610, 10)
+        assert not desk.bodies(ReconciliationDrift) and not desk.desk.kill_flags.standing
+        desk.server.act("transfer", symbol="AUDUSD", quantity=2_000, price="0.65")
+        await desk.watch(610, 10)
+        assert await desk.until(lambda: bool(desk.bodies(ReconciliationDrift)))
+        (drift,) = desk.bodies(ReconciliationDrift)
+        assert (drift.cause, drift.severity, drift.subject) == ("count", Severity.CRITICAL, "AUDUSD")
+        assert drift.broker_state == {"quantity": "2012"}
 
 
 @shows("F52", "I15", "I16")

@@ -262,6 +262,7 @@ class Translator:
             quantity,
             None if average is None else Price(average),
             self.accounts.tag(record["account"]),
+            record["secType"] == SecType.CASH.value,
         )
 
     def _echo(self, record: Record) -> Line | None:
