@@ -126,6 +126,7 @@ def _manual_modify(gateway: Gateway, given: Given) -> None:
         order.quantity = _amount(given, "quantity") or order.quantity
         order.limit = _amount(given, "limit") or order.limit
         order.stop = _amount(given, "stop") or order.stop
+        order.kind = given.get("type", order.kind)
         gateway.venue.tell(order)
 
 
@@ -202,7 +203,7 @@ ACTS: Final[Mapping[str, Act]] = {
     ),
     "manual_cancel": Act("somebody at TWS cancels orders", _manual_cancel, (), _FOUND_BY),
     "manual_modify": Act(
-        "somebody at TWS changes orders", _manual_modify, (), (*_FOUND_BY, "quantity", "limit", "stop")
+        "somebody at TWS changes orders", _manual_modify, (), (*_FOUND_BY, "quantity", "type", "limit", "stop")
     ),
     "manual_close": Act("somebody at TWS closes a position", _manual_close, ("symbol",), ("account",)),
     "deposit": Act("cash comes or goes", _deposit, ("currency", "amount"), ("account",)),

@@ -107,11 +107,11 @@ def _rejected(known: Known, body: Order, key: str) -> Alert:
 def _on_other_terms(desk: Desk, known: Known, after: Known, key: str) -> Alert | None:
     """The broker has an order on terms that nobody asked for, or has it as it was asked for again: a human is told."""
     before, now = altered(known), altered(after)
-    if now is None:
+    if not now:
         return resolved(desk.alerts, Code.ORDER_ALTERED, known.ref, "broker")
-    if before is not None and terms_of(before) == terms_of(now):
+    if before == now:
         return None
-    return alert(Code.ORDER_ALTERED, known.ref, key, asked=terms_of(after.line), stands=terms_of(now))
+    return alert(Code.ORDER_ALTERED, known.ref, key, asked=terms_of(after.line), stands=now)
 
 
 def _with(desk: Desk, position: Open, world: World, *bodies: Order) -> Stake:

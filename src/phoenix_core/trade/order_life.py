@@ -18,6 +18,10 @@ from phoenix_core.orders import Frame, Line, order_hash
 from phoenix_core.records import evolve
 from phoenix_core.values import ARITHMETIC, NO_QUANTITY, Moment, Named, Quantity, Role, instant, plain
 
+# The reason of a word on an order whose terms this desk never uses, and what people read of it.
+OTHER_TERMS: Final = "OTHER_TERMS"
+STRANGE: Final = "on terms that this desk never uses"
+
 
 class Standing(Named):
     """Where an order stands."""
@@ -65,6 +69,7 @@ class Known:
     filled_at: datetime | None = None  # when a word last said more
     echo: Line | None = None
     echo_group: str = ""
+    strange: bool = False  # its terms are none that this desk ever uses: somebody made another kind of order of it
     cancel_requested: Moment | None = None  # when its end was asked for last
     cancel_sent_at: datetime | None = None
     cancel_refused: bool = False
@@ -215,9 +220,10 @@ def applied(known: Known, body: Order, at: datetime) -> Known:
         filled=known.filled if body.filled is None else max(known.filled, body.filled),
         filled_at=at if body.filled is not None and body.filled > known.filled else known.filled_at,
         echo=body.echo or known.echo,
+        strange=body.echo is None and (known.strange or body.reason == OTHER_TERMS),
         echo_group=known.echo_group if body.echo is None else body.echo_group or "",
         code=body.code or known.code,
-        reason=body.reason or known.reason,
+        reason=known.reason if body.reason == OTHER_TERMS else body.reason or known.reason,
         message=body.message or known.message,
         **_marks(known, perm_ids, body, at),
     )
@@ -295,13 +301,13 @@ def _same_terms(echo: Line, line: Line) -> bool:
     return (echo.quantity, echo.limit, echo.trigger) == (line.quantity, line.limit, line.trigger)
 
 
-def altered(known: Known) -> Line | None:
-    """The terms on which the broker has an order, where nobody ever asked for them: somebody moved its price by hand,
-    or a preset did. Its quantity is a matter of its executions, and of drift."""
-    echo = known.echo
-    if echo is None or known.end is not None or terms_of(echo) == terms_of(known.line):
-        return None
-    return echo
+def altered(known: Known) -> str:
+    """The terms on which the broker has an order, in words, where nobody ever asked for them: somebody moved its price
+    by hand, or made a trailing stop of it, or a preset did. Its quantity is a matter of executions, and of drift."""
+    if known.end is not None:
+        return ""
+    stands = STRANGE if known.strange else "" if known.echo is None else terms_of(known.echo)
+    return "" if stands == terms_of(known.line) else stands
 
 
 def terms_of(line: Line) -> str:

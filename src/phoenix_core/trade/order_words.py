@@ -12,7 +12,7 @@ from typing import Final
 from phoenix_core.beads import Order, OrderEvent
 from phoenix_core.facts import BrokerStatus, ErrorSaid, OrderSaid
 from phoenix_core.records import evolve
-from phoenix_core.trade.order_life import End, Known, Standing, is_later_word
+from phoenix_core.trade.order_life import OTHER_TERMS, End, Known, Standing, is_later_word
 from phoenix_core.values import text_hash
 
 # The codes that end an order which was never acknowledged. Every other code is an observation: several of them are
@@ -82,6 +82,11 @@ def _one_of_two(known: Known, said: OrderSaid, end: End) -> tuple[Order, ...]:
     return (_body(known, evolve(said, echo=None, group=""), OrderEvent.CHANGED, end),)
 
 
+def is_strange(said: OrderSaid) -> bool:
+    """Whether a word tells what an order is, and that is nothing this desk ever uses: a trailing stop, another life."""
+    return said.echo is None and said.instrument is not None and said.status.is_working
+
+
 def _event_of(known: Known, said: OrderSaid) -> OrderEvent | None:
     acknowledges = said.status.is_working and said.perm_id != 0
     if said.status is BrokerStatus.INACTIVE and not said.held:
@@ -92,9 +97,8 @@ def _event_of(known: Known, said: OrderSaid) -> OrderEvent | None:
         return OrderEvent.ACKNOWLEDGED
     if said.perm_id and known.perm_ids and said.perm_id not in known.perm_ids:
         return OrderEvent.CHANGED
-    differs = said.echo is not None and (
-        (said.echo, said.group) != (known.echo, known.echo_group) or is_later_word(known, said.session)
-    )
+    other = (said.echo, said.group) != (known.echo, known.echo_group) or is_later_word(known, said.session)
+    differs = other or known.strange if said.echo is not None else is_strange(said) and not known.strange
     return OrderEvent.CHANGED if acknowledges and (differs or said.filled > known.filled) else None
 
 
@@ -165,7 +169,7 @@ def _body(known: Known, said: OrderSaid, event: OrderEvent, end: End | None = No
         remaining=said.remaining,
         echo=said.echo,
         echo_group=said.group or None,
-        reason=_pointer(said.reason) or None,
+        reason=OTHER_TERMS if is_strange(said) else _pointer(said.reason) or None,
         message=said.message,
         session=said.session,
     )

@@ -84,6 +84,8 @@ def protection_of(stake: Stake, now: Moment) -> Protection:
     doubtful = (Standing.UNKNOWN, Standing.INACTIVE)
     if any(order.standing in doubtful or is_unanswered(order, now) for order in orders):
         return Protection.UNKNOWN
+    if any(order.strange for order in orders):
+        return Protection.NONE
     if any(not order.answered or order.echo is None for order in orders):
         return Protection.PENDING
     if not all(_is_mandate(order) for order in orders) or len({order.echo_group for order in orders}) > 1:

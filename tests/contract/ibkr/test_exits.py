@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from phoenix_core.beads import KillFlag, Observation, Order, OrderEvent, ReconciliationDrift
+from phoenix_core.beads import Alert, KillFlag, Observation, Order, OrderEvent, ReconciliationDrift
 from phoenix_core.effects import Reconcile
 from phoenix_core.gate.statements import Adopt, CancelOrphans, Close
 from phoenix_core.kernel import bead_of
+from phoenix_core.trade.order_life import STRANGE
 from phoenix_core.trade.protection import Protection, protection_of
 from phoenix_core.values import Price, Quantity, Role, Side, State, text_hash
 from phoenix_core.watch.codes import Code
@@ -46,6 +47,31 @@ async def managed(desk: Desk) -> None:
     """Enter, and wait until the protection stands."""
     _ = await desk.enter()
     await desk.reaches(State.MANAGED)
+
+
+@pytest.mark.parametrize("later", [False, True])
+async def test_a_stop_that_somebody_made_another_order_of_protects_nothing(later: bool, tmp_path: Path) -> None:
+    """At TWS a human makes a stop-limit of the stop, which a gap may pass over: this desk never uses one, and nobody
+    signed for it. CRITICAL, also where nobody was connected then; and over once it is a stop again, at its price."""
+    async with at_work(tmp_path) as desk:
+        await managed(desk)
+        (stop,) = (order for order in desk.working() if order.kind == "STP")
+        name, open_ones = stop.sent["orderRef"], desk.stage.desk.alerts.by_subject
+        if later:
+            desk.scene.cut()
+            await desk.until(lambda: not desk.stage.engine.link.up)
+        desk.scene.server.act("manual_modify", order_ref=name, type="STP LMT", limit="1.01")
+        if later:
+            desk.scene.clock.leap(5)
+            await desk.until(desk.is_fresh, RECONNECTED_S)
+        await desk.until(lambda: desk.alerted(Code.ORDER_ALTERED, Code.PROTECTION_LOST))
+        assert protection(desk) is Protection.NONE
+        (said,) = [a.text for a in desk.bodies(Alert) if a.code == Code.ORDER_ALTERED.value]
+        assert said.endswith(f"GTC, stands {STRANGE})")
+        desk.scene.server.act("manual_modify", order_ref=name, type="STP")
+        await desk.until(lambda: protection(desk) is Protection.FULL)
+        await desk.until(lambda: not any(code in one for one in open_ones for code in ("LOST|", "ALTERED")))
+        assert desk.stands(State.MANAGED) and len(desk.placed()) == 3
 
 
 @shows("F66", "X1")

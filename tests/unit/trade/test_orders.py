@@ -16,7 +16,19 @@ from phoenix_core.facts import BrokerStatus, OrderSaid
 from phoenix_core.orders import exit_ref, group_of, order_hash
 from phoenix_core.records import of_json, to_json
 from phoenix_core.trade.order_book import QUIET_KEPT, TOUCHED_FOR, Orders
-from phoenix_core.trade.order_life import End, Known, Over, Standing, altered, applied, is_later_word, over, terms_of
+from phoenix_core.trade.order_life import (
+    OTHER_TERMS,
+    STRANGE,
+    End,
+    Known,
+    Over,
+    Standing,
+    altered,
+    applied,
+    is_later_word,
+    over,
+    terms_of,
+)
 from phoenix_core.trade.order_words import (
     ENDING_CODES,
     HOLDING_CODES,
@@ -28,6 +40,7 @@ from phoenix_core.trade.order_words import (
     contradicts,
     end_said,
     error_news,
+    is_strange,
     kept_words,
     news,
 )
@@ -545,8 +558,8 @@ def test_an_order_that_stands_on_other_terms_than_were_asked_for() -> None:
     known, or has ended, is not altered."""
     stop = exit_lines()[0]
     known = after(submitted().order(STOP_REF), order_said(STOP_REF, echo=stop))
-    assert altered(submitted().order(STOP_REF)) is altered(known) is None
-    assert altered(evolve(known, echo=evolve(stop, quantity=quantity(3)))) is None
+    assert altered(submitted().order(STOP_REF)) == altered(known) == ""
+    assert altered(evolve(known, echo=evolve(stop, quantity=quantity(3)))) == ""
     moved = [
         evolve(stop, trigger=price("1.01")),
         evolve(stop, side=stop.side.other),
@@ -554,8 +567,31 @@ def test_an_order_that_stands_on_other_terms_than_were_asked_for() -> None:
         evolve(stop, order_type=OrderType.LIMIT),
         evolve(stop, limit=price("1.01")),
     ]
-    assert [altered(evolve(known, echo=echo)) for echo in moved] == moved
-    assert altered(evolve(known, echo=moved[0], end=End.CANCELLED)) is None
+    assert [altered(evolve(known, echo=echo)) for echo in moved] == [terms_of(echo) for echo in moved]
+    assert altered(evolve(known, echo=moved[0], end=End.CANCELLED)) == ""
+    assert altered(evolve(known, strange=True)) == STRANGE
+
+
+def test_an_order_of_a_kind_that_this_desk_never_uses_is_told_once() -> None:
+    """Somebody makes a trailing stop of a stop: the word that names it has no terms that could be read. One bead says
+    so, and none for the same word again, for a status, which names nothing, or for one that is over. What it was before
+    is known still, and no reason of its end; the same terms as before are news."""
+    stop = exit_lines()[0]
+    known = after(submitted().order(STOP_REF), order_said(STOP_REF, echo=stop, group="g"))
+    trails = evolve(order_said(STOP_REF), symbol=stop.symbol)
+    (said,) = news(known, trails)
+    assert (said.event, said.reason, said.echo) == (OrderEvent.CHANGED, OTHER_TERMS, None)
+    strange = after(known, trails)
+    assert strange.strange and (strange.echo, strange.reason) == (stop, known.reason)
+    for quiet in (trails, order_said(STOP_REF)):
+        assert news(strange, quiet) == () and not is_strange(order_said(STOP_REF))
+    assert not any(is_strange(evolve(trails, status=end)) for end in (BrokerStatus.FILLED, BrokerStatus.CANCELLED))
+    filled = after(strange, order_said(STOP_REF, filled=1))
+    assert filled.strange and filled.filled == 1
+    again = after(strange, order_said(STOP_REF, echo=stop, group="g"))
+    assert not again.strange and again.echo == stop
+    first = after(submitted().order(STOP_REF), trails)
+    assert first.strange and first.standing is Standing.WORKING
 
 
 def test_what_a_bead_does_not_say_stays() -> None:
