@@ -90,6 +90,45 @@ def test_memory_and_sqlite_are_twins() -> None:
     run_state_machine_as_test(Twins, settings=settings(max_examples=40, stateful_step_count=12))
 
 
+def refused(use: Callable[[], object]) -> str:
+    """How the log refuses something; nothing where it does not."""
+    try:
+        _ = use()
+    except StoreFault as fault:
+        return fault.kind.value
+    return "-"
+
+
+def test_a_handle_that_was_opened_before_a_fork_takes_nothing_in_the_child(path: str) -> None:
+    """A bot opens the log and hands its ideas to workers that are forked. None of the handle's locks is the child's:
+    once the parent has closed, what the child appends would be acknowledged and lost. It hears so, and a handle of its
+    own serves it."""
+    store = SqliteStore(path)
+    head = grow(store, 1)
+    closed, answer = os.pipe(), os.pipe()
+    if (child := os.fork()) == 0:  # nothing of the test's own runs in it
+        try:
+            _ = os.read(closed[0], 1)
+            uses = (
+                store.head,
+                lambda: store.append(head, sealed(head, 9)),
+                store.make_room,
+                lambda: store.backup("no"),
+            )
+            said = [refused(use) for use in uses]
+            with SqliteStore(path, make=False) as own:
+                _ = os.write(answer[1], f"{' '.join(said)} {grow(own, 2).size}".encode())
+        finally:
+            os._exit(0)
+    store.close()
+    os.close(answer[1])
+    _ = os.write(closed[1], b"x")
+    assert os.read(answer[0], 1000) == b"CLOSED CLOSED CLOSED CLOSED 2"
+    _ = os.waitpid(child, 0)
+    with SqliteStore(path, make=False) as found:
+        assert found.head().size == 2
+
+
 class TestOpening:
     """A log is opened durable, or not at all."""
 
