@@ -18,6 +18,7 @@ LENGTH_BYTES: Final = 4
 FRAME_BYTES_MAX: Final = 16 * 1024 * 1024
 
 INTEGER_DIGITS_MAX: Final = 20  # a 64-bit integer and its sign
+DIGITS_MAX: Final = 38  # more than any figure has, and as many as whoever writes it down may keep
 UNSET_DOUBLE: Final = "1.7976931348623157E308"
 UNSET_INTEGER: Final = "2147483647"
 # Where a quantity is decimal it may be that of another type: the vendor's own reader takes all of these for "unset".
@@ -54,7 +55,13 @@ def number(written: str) -> Decimal | None:
         raise WireError(f"{written[:40]!r} is not a number") from error
     if not value.is_finite():
         raise WireError(f"{written[:40]!r} is not a finite number")
-    return None if value > _UNSET_FROM else value
+    if not value:
+        return Decimal(0)
+    if value.copy_abs() > _UNSET_FROM:
+        return None
+    if abs(value.adjusted()) > DIGITS_MAX or len(format(value, "f").rstrip("0")) > DIGITS_MAX:
+        raise WireError(f"{written[:40]!r} has more digits than any figure")
+    return value
 
 
 def whole(written: str) -> int | None:

@@ -113,9 +113,17 @@ def test_unset_is_none_and_never_a_number(unset: str) -> None:
     assert number(unset) is None
 
 
-@pytest.mark.parametrize("wrong", ["nan", "inf", "-Infinity", "x", "1,5"])
+@pytest.mark.parametrize(
+    ("written", "said"), [("0E+99999999", "0"), ("-0E-9", "0"), ("1" * 38, "1" * 38), ("1.5", "1.5")]
+)
+def test_a_number_of_a_few_bytes_costs_no_more_than_these(written: str, said: str) -> None:
+    """Nothing, however far it is moved, is nothing; the longest that is kept is read."""
+    assert str(number(written)) == said
+
+
+@pytest.mark.parametrize("wrong", ["nan", "inf", "-Infinity", "x", "1,5", "1E+39", "-1E+39", "1E-39", "0." + "1" * 39])
 def test_what_is_no_number_is_refused(wrong: str) -> None:
-    """Neither a word nor an infinity passes for a number."""
+    """Neither a word nor an infinity passes for a number, nor one of more digits than a log could keep."""
     with pytest.raises(WireError):
         number(wrong)
 

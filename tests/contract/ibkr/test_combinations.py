@@ -14,7 +14,7 @@ from phoenix_adapters.wire import from_server, to_client
 from phoenix_cli.wiring.bunny.live import LiveStage, live_stage
 from phoenix_cli.wiring.gateway_stage import ACCOUNT
 from phoenix_core.acts.operate import Observe
-from phoenix_core.beads import About, Execution, ExecutionEvent, ReconciliationDrift
+from phoenix_core.beads import About, Alert, Execution, ExecutionEvent, ReconciliationDrift
 from phoenix_core.trade.positions import Open
 from phoenix_core.values import State
 from phoenix_core.watch.drift import Cause
@@ -37,6 +37,27 @@ def executed(desk: LiveStage, kind: str, con_id: int, side: str) -> None:
         avgPrice="1.50",
     )  # fmt: skip
     desk.server.act("frame", fields="|".join(fields))
+
+
+@pytest.mark.parametrize(("size", "price"), [("-20", "190"), ("20", "1E+20"), ("1E+12", "190"), ("1E+40", "1")])
+async def test_an_execution_that_cannot_be_costs_no_engine(size: str, price: str) -> None:
+    """A size without a sense, or more digits than a bead may say: told as a message that may hide a fill. The engine
+    lives, and so does the next one, which is told of it again; what else the broker says is taken in."""
+    async with live_stage(MemoryStore(), 1, symbols=("AAPL",)) as desk:
+        assert await desk.reaches(await desk.enter(**AAPL), State.MANAGED)
+        stop = next(one for one in desk.server.core.venue.book.live.values() if one.kind == "STP")
+        fields = to_client(
+            "execDetails", desk.server.core.setup.server_version, orderId=stop.order_id, permId=stop.perm_id,
+            clientId=stop.client_id, orderRef=stop.sent["orderRef"], conId=265598, symbol="AAPL", secType="STK",
+            currency="USD", exchange="SMART", execId="0002.1.01.01", time="20261118-19:00:05",
+            acctNumber=stop.account.name, side="SLD", shares=size, price=price, cumQty=20, avgPrice="1.50",
+        )  # fmt: skip
+        desk.server.act("frame", fields="|".join(fields))
+        assert await desk.until(lambda: any(one.subject == "code 0" for one in desk.bodies(Alert)))
+        await desk.watch(10, 1)
+        assert desk.engine.link.up and not any(one.family == "0002.1.01" for one in desk.bodies(Execution))
+        desk.server.act("manual_cancel", symbol="AAPL")
+        assert await desk.until(lambda: any(one.code == "PROTECTION_LOST" for one in desk.bodies(Alert)))
 
 
 @shows("F40", "I8")

@@ -343,3 +343,11 @@ def test_a_number_that_begins_another_one_is_masked_whole() -> None:
     for number in ("DU123", "DU123456"):
         _ = made.accounts.of(number)
     assert made.accounts.masked("DU123456 and DU123") == "DU...456 and DU...123"
+
+
+@pytest.mark.parametrize(("written", "known"), [(2**63 - 1, 0), (2**53, 0), (77, 77), (-5, -5)])
+def test_an_id_that_no_bead_may_say_is_none(written: int, known: int) -> None:
+    """TWS's word for an unset long number passes for no permanent id, and stops no engine."""
+    made = translator()
+    row = said(orderId=9, clientId=OURS, permId=written, status="Submitted", filled=0, remaining=5, orderRef=REF)
+    assert made.order_status(row).perm_id == made.open_order(row).perm_id == made.completed_order(row).perm_id == known

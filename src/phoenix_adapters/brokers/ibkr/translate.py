@@ -17,6 +17,7 @@ from attrs import Factory, define, evolve
 from phoenix_adapters.brokers.ibkr.times import USUAL, instant
 from phoenix_adapters.wire import Record, WireError, number, whole
 from phoenix_core.facts import BrokerStatus, CommissionSaid, ErrorSaid, ExecutionSaid, Held, Margin, OrderSaid
+from phoenix_core.gate.cse import PRICE_MAX, QUANTITY_MAX
 from phoenix_core.gate.screen import sanitised
 from phoenix_core.orders import Line, parsed_ref
 from phoenix_core.values import (
@@ -185,7 +186,7 @@ class Translator:
 
     def completed_order(self, record: Record) -> OrderSaid:
         """A completedOrder: no order id, no client; its quantity stands in a field of its own."""
-        perm_id, ref = whole(record["permId"]) or 0, record["orderRef"]
+        perm_id, ref = _id(record["permId"]), record["orderRef"]
         if ref and perm_id:
             self.names.perms[perm_id] = ref
         return OrderSaid(
@@ -210,6 +211,8 @@ class Translator:
         shares, price = number(record["shares"]), number(record["price"])
         if shares is None or price is None or not record["execId"] or record["side"] not in SIDES:
             raise WireError(f"execution {record['execId'][:40]!r} has no quantity, price, side or id")
+        if not 0 <= shares < QUANTITY_MAX or abs(price) >= PRICE_MAX:
+            raise WireError(f"execution {record['execId'][:40]!r} is of a size or price that nothing has")
         # What is told of the day, and not as it happens, may name an id of ours as another program had it this morning.
         lately = order_id if record["reqId"] == LIVE else 0
         ref = ref or self.names.ref_of(client, lately, perm_id)
@@ -363,7 +366,13 @@ def _price(written: str) -> Price | None:
 
 
 def _ids(record: Record) -> tuple[int | None, int, int, str]:
-    order_id = whole(record["orderId"]) or 0
+    order_id = _id(record["orderId"])
     # TWS writes its word for "unset" where an order has no id.
     order_id = 0 if number(record["orderId"]) is None else order_id
-    return whole(record["clientId"]), order_id, whole(record["permId"]) or 0, record.get("orderRef", "")
+    return whole(record["clientId"]), order_id, _id(record["permId"]), record.get("orderRef", "")
+
+
+def _id(written: str) -> int:
+    """An id, or 0 for none: TWS's words for an unset number are not ids, and no id is larger than a bead may say."""
+    found = whole(written) or 0
+    return found if abs(found) < 2**53 else 0
