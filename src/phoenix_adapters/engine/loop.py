@@ -83,6 +83,7 @@ class Engine:
     raise_latch: Callable[[], None] = lambda: None
     checkpoint: Callable[[], str] = lambda: ""  # sign the head and keep the note; why it could not be kept outside
     on_bead: Callable[[Bead], None] = lambda bead: None
+    state_key: bytes = field(default=b"", repr=False)  # a secret: it seals the state beside the log
     turn: Turn = Factory(Turn)
     recorder: Recorder = field(init=False)
     teller: Teller = field(init=False)
@@ -105,7 +106,7 @@ class Engine:
     def __attrs_post_init__(self) -> None:
         """The recorder asks this engine what the world looks like."""
         self.signatures = Signatures(self.store, self.verifier)
-        self.recorder = Recorder(self.store, self.world, on_bead=self._recorded)
+        self.recorder = Recorder(self.store, self.world, on_bead=self._recorded, key=self.state_key)
         self.teller = Teller(self.notifiers, self._told, self.turn, self._is_current, partial(mark_of, self.store))
         self.folders = Folders(self.seam, self._tell, self.recorder)
         self.link = LinkKeeper(

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from attrs import Factory, define
+from attrs import Factory, define, field
 from returns.pipeline import is_successful
 from returns.result import Result, Success
 
+from phoenix_adapters.engine.kept import of_seal, under_seal
 from phoenix_core.acts.operate import TakeLease
 from phoenix_core.beads import Bead, bead_id_of
 from phoenix_core.chain import Fault, StateSnapshot, StoreFault
@@ -36,19 +37,24 @@ class Recorder:
     world: Callable[[Desk], World]
     desk: Desk = Factory(Desk)
     on_bead: Callable[[Bead, bool], None] = lambda bead, mine: None
+    key: bytes = field(default=b"", repr=False)  # of the state beside the log; without it none is kept or believed
     closed: str = ""  # why nothing may be appended to this log: it is not the one that was witnessed
 
     def wake(self) -> int:
-        """Begin from the newest state that the log proves, and fold the rest; answers how many beads that was."""
-        kept = self.store.load_snapshot(SNAPSHOT_SCHEMA)
-        if kept is not None:
-            self.desk = thaw(kept.data, lambda seq: bead_of(next(self.store.read(seq, seq + 1))))
+        """Begin from the newest state that the log proves and this desk kept, and fold the rest; answers how many beads
+        that was."""
+        kept = self.store.load_snapshot(SNAPSHOT_SCHEMA) if self.key else None
+        data = None if kept is None else of_seal(self.key, kept)
+        if data is not None:
+            self.desk = thaw(data, lambda seq: bead_of(next(self.store.read(seq, seq + 1))))
         return self.catch_up()
 
     def keep(self) -> None:
         """Keep the present state beside the log, for the next start."""
-        size = self.desk.head.size
-        self.store.save_snapshot(StateSnapshot(size, self.store.root(size), SNAPSHOT_SCHEMA, freeze(self.desk)))
+        if self.key:
+            size = self.desk.head.size
+            state = StateSnapshot(size, self.store.root(size), SNAPSHOT_SCHEMA, freeze(self.desk))
+            self.store.save_snapshot(under_seal(self.key, state))
 
     def catch_up(self) -> int:
         """Fold what others wrote since; answers how many beads that was."""

@@ -21,7 +21,7 @@ from phoenix_adapters.engine.loop import Engine
 from phoenix_adapters.engine.recorder import Recorder
 from phoenix_adapters.engine.turn import Turn
 from phoenix_adapters.engine.watching import Watchdog
-from phoenix_adapters.keys import SshVerifier, load_log_key, load_secret
+from phoenix_adapters.keys import KeyTrouble, SshVerifier, load_log_key, load_secret
 from phoenix_adapters.seams.files import FileSeam, write_whole
 from phoenix_cli.home import Home, Settings, instruments_of, load_settings, mode_of, order_types_of, restart_window_of
 from phoenix_cli.output import at_work, tell
@@ -163,7 +163,7 @@ def opened(home: Home) -> Iterator[Session]:
     store = SqliteStore(home.log)
     try:
         mine = run_of(settings)
-        recorder = Recorder(store, lambda desk: World(clock.now(), mine, latch=latch()))
+        recorder = Recorder(store, lambda desk: World(clock.now(), mine, latch=latch()), key=_state_key(home))
         with at_work("reading the log"):
             _wake(recorder)
         if not recorder.desk.head.size:
@@ -173,6 +173,14 @@ def opened(home: Home) -> Iterator[Session]:
         yield Session(home, settings, clock, store, recorder)
     finally:
         store.close()
+
+
+def _state_key(home: Home) -> bytes:
+    """What seals the state beside the log; where it cannot be read, none is believed, and the log is folded anew."""
+    try:
+        return load_secret(home.desk_key, DESK_KEY_BYTES)
+    except KeyTrouble:
+        return b""
 
 
 def outside_of(home: Home, settings: Settings, origin: str) -> OutsideNote:
@@ -213,6 +221,7 @@ def engine_of(session: Session, say: Callable[[str], None]) -> Engine:
         restart_window=restart_window_of(settings),
         reconcile_every=timedelta(seconds=settings.reconcile_interval_sec),
         checkpoint=lambda: outside.put(store),
+        state_key=session.recorder.key,
         turn=turn_of(home),
     )
 

@@ -21,6 +21,9 @@ from attrs import Factory, define, field
 
 from phoenix_adapters.beads.sqlite import SqliteStore
 from phoenix_adapters.engine.recorder import Recorder
+from phoenix_adapters.keys import load_secret
+from phoenix_cli.home import Home
+from phoenix_cli.wiring.opening import DESK_KEY_BYTES
 from phoenix_core.desk import Desk, freeze
 from phoenix_core.values import State
 from phoenix_core.watch.codes import Code
@@ -185,7 +188,8 @@ def judged(day: Day, record: Path) -> None:
     assert told and told <= kept, f"lost fills: {told - kept}"
 
     with SqliteStore(day.seat.home / "beads.db") as log:
-        fresh, kept_beside = (Recorder(log, lambda desk: World(None, None)) for _ in range(2))  # type: ignore[arg-type]  # they only fold
+        key = load_secret(Home(day.seat.home).desk_key, DESK_KEY_BYTES)
+        fresh, kept_beside = (Recorder(log, lambda desk: World(None, None), key=key) for _ in range(2))  # type: ignore[arg-type]  # they only fold
         _, _ = fresh.catch_up(), kept_beside.wake()
     assert freeze(kept_beside.desk) == freeze(fresh.desk), "the state is not what the log says"
     assert_known_or_stalled(fresh.desk, set(placed))

@@ -59,6 +59,7 @@ C = TypeVar("C", bound=Clock)
 # A Wednesday, 14:00 in New York.
 START: Final = datetime.fromisoformat("2026-11-18T14:00:00-05:00")
 ACCOUNT: Final = Account("a" * 64, "MOCK")
+SECRET: Final = b"\x07" * 32  # of no desk that anybody has
 PAIR: Final = "EURUSD"
 PAIRS: Final = (PAIR, "GBPUSD")
 
@@ -137,7 +138,8 @@ class Floor(ABC, Generic[C]):
 
     def other(self) -> Recorder:
         """Another process's recorder over the same log."""
-        return Recorder(self.store, lambda desk: World(self.clock.now(), evolve(self.engine.run, epoch=None)))
+        run = evolve(self.engine.run, epoch=None)
+        return Recorder(self.store, lambda desk: World(self.clock.now(), run), key=self.engine.state_key)
 
     def present(self, token: str, intent: str) -> Result[Accepted, Refusal]:
         """Present a token to the very process that may send: the rightful engine, with all that it sees."""
@@ -307,7 +309,14 @@ def stage(
         tick = CARDS[symbol].tick
         broker.set_quote(symbol, Price(Decimal(mid) - tick), Price(Decimal(mid) + tick))
     engine = Engine(
-        store, broker, clock, Run(run=run, mode=Mode.MOCK, version="test"), SshVerifier(), notifiers, latch=latch
+        store,
+        broker,
+        clock,
+        Run(run=run, mode=Mode.MOCK, version="test"),
+        SshVerifier(),
+        notifiers,
+        latch=latch,
+        state_key=SECRET,
     )
     made = Stage(clock, store, broker, engine, pen)
     if store.head().size == 0:
@@ -317,9 +326,8 @@ def stage(
 
 def restarted(before: Stage, run: str) -> Stage:
     """The same log and broker under a new engine process, whose memory is empty."""
-    engine = Engine(
-        before.store, before.broker, before.clock, evolve(before.engine.run, run=run, epoch=None), SshVerifier()
-    )
+    after = evolve(before.engine.run, run=run, epoch=None)
+    engine = Engine(before.store, before.broker, before.clock, after, SshVerifier(), state_key=SECRET)
     return Stage(before.clock, before.store, before.broker, engine, before.pen, before.count + 1000)
 
 

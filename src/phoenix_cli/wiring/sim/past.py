@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Final, cast
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from phoenix_adapters.engine.kept import under_seal
 from phoenix_adapters.engine.recorder import Recorder
 from phoenix_adapters.keys import LogKey
 from phoenix_cli.wiring.outside import OutsideNote
 from phoenix_cli.wiring.signing import Screen, root_text, screen_of, signed, statement_of
 from phoenix_cli.wiring.sim.mishaps import FailingFile, FailingStore, Mishap, SharedLog
-from phoenix_cli.wiring.sim.world import Simulation, engine_of
+from phoenix_cli.wiring.sim.world import SECRET, Simulation, engine_of
 from phoenix_core.acts.approve import Sign
 from phoenix_core.beads import Lease, Verdict
 from phoenix_core.chain import StateSnapshot, StoreFault
@@ -97,7 +98,7 @@ async def only_watched(sim: Simulation, backup: FailingStore, note: OutsideNote,
 def left_by_another_build(sim: Simulation, data: bytes = b"\x00 a state in another layout") -> None:
     """The build before kept its state beside the log, in its own layout; this build's own was never kept."""
     size = sim.store.head().size
-    sim.store.save_snapshot(StateSnapshot(size, sim.store.root(size), OTHER_LAYOUT, data))
+    sim.store.save_snapshot(under_seal(SECRET, StateSnapshot(size, sim.store.root(size), OTHER_LAYOUT, data)))
     assert sim.store.load_snapshot(OTHER_LAYOUT) is not None and sim.store.load_snapshot(SNAPSHOT_SCHEMA) is None
 
 
