@@ -15,6 +15,7 @@ import apsw
 import pytest
 from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
+from returns.pipeline import is_successful
 
 from phoenix_adapters.beads import ballast
 from phoenix_adapters.beads.export import export
@@ -23,7 +24,7 @@ from phoenix_adapters.beads.memory import MemoryStore
 from phoenix_adapters.beads.sqlite import SqliteStore
 from phoenix_core.chain import EMPTY, Fault, StateSnapshot, StoreFault
 from phoenix_core.checkpoint import Standing
-from phoenix_core.values import BadInput
+from phoenix_core.values import BadInput, text_hash
 from tests.contract.beads import test_memory
 from tests.contract.beads.suite import ORIGIN, SIGNER, BeadStoreContract, Opener, Twins, bead_id, grow, sealed
 from tests.showing import REPOSITORY, shows
@@ -205,6 +206,18 @@ class TestOpening:
 
 class TestByHand:
     """What somebody with a database tool can do, and what is noticed."""
+
+    @shows("I6")
+    def test_words_in_the_place_of_others_are_nobodys(self, path: str) -> None:
+        """The note of a bot, or the screen as it stood when somebody signed: nobody is shown other words for them."""
+        name = text_hash("what was said")
+        with SqliteStore(path) as store:
+            assert is_successful(store.append(EMPTY, sealed(EMPTY, 1), {name: "what was said"}))
+            assert store.text(name) == "what was said"
+        disarmed(path, "UPDATE texts SET text = 'what was never said'")
+        with SqliteStore(path) as store, pytest.raises(StoreFault, match="another one than was said") as failed:
+            _ = store.text(name)
+        assert failed.value.kind is Fault.CORRUPT
 
     @pytest.mark.parametrize(
         "sql",
