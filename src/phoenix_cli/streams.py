@@ -2,13 +2,15 @@
 
 A stream that the caller closed is there all the same and leads nowhere, so that no file of ours takes its number. An
 answer that could not be written down is told apart from a file that could not: the act it answers was done. And what
-ends a process ends it by way of everything that it has to put away.
+ends a process ends it by way of everything that it has to put away. A process that lives waits for no reader of its
+words: what the terminal or the pipe does not take now is not said.
 """
 
 from __future__ import annotations
 
 import io
 import os
+import select
 import signal
 import sys
 from collections.abc import Callable
@@ -17,11 +19,13 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
+    from pathlib import Path
     from types import FrameType
 
     from _typeshed import ReadableBuffer
 
 STDOUT: Final = 1
+STDERR: Final = 2
 AGAIN_S: Final = 0.01  # long enough to leave the place that takes no exception
 
 
@@ -48,6 +52,52 @@ class Told(io.FileIO):
         except OSError as error:
             left = isinstance(error, BrokenPipeError)
             raise Unheard("" if left else error.strerror or str(error)) from error
+
+
+class Unread(OSError):
+    """Words that a reader who stands still did not take: nothing is as long-winded as a terminal that Ctrl-S holds."""
+
+
+class Passing(io.FileIO):
+    """Standard error of a process that must not stand still, whoever reads it or does not."""
+
+    def __init__(self) -> None:
+        """The stream as it stands."""
+        super().__init__(STDERR, "w", closefd=False)
+        self._takes = select.poll()
+        self._takes.register(STDERR, select.POLLOUT)
+
+    def write(self, data: ReadableBuffer, /) -> int:
+        """Write all of it now; raises `Unread` where that would take a reader."""
+        left = memoryview(data).cast("B")
+        while left:
+            # So much goes into whatever takes anything at all.
+            piece = left[: select.PIPE_BUF]
+            wrote = super().write(piece) if self._takes.poll(0) else None
+            if not wrote:
+                raise Unread("nobody reads on")
+            left = left[wrote:]
+        return len(memoryview(data).cast("B"))
+
+
+def wait_for_no_reader() -> None:
+    """From now on standard error takes words at once or not at all; an error says which. For a process that lives: one
+    whose log is paged, or whose terminal stands still, would stand still with an order open."""
+    try:
+        ours = sys.stderr.fileno() == STDERR
+    except (OSError, ValueError, AttributeError):
+        return  # of a process that keeps its words for itself
+    if ours:
+        _ = sys.stderr.flush()
+        sys.stderr = io.TextIOWrapper(Passing(), sys.stderr.encoding, "backslashreplace", write_through=True)
+
+
+def shipped(file: Path) -> io.FileIO:
+    """A file at the end of which each line is written at once or not at all. A pipe stands open whoever reads it, so
+    that nobody waits for its reader, and a reader that went away may come back."""
+    way = os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+    way |= os.O_RDWR if file.is_fifo() else os.O_WRONLY
+    return io.FileIO(os.open(file, way, 0o666), "a")
 
 
 def stand() -> None:

@@ -17,11 +17,11 @@ import click
 from phoenix_cli.commands.desk import home_of
 from phoenix_cli.commands.safety import raise_in_log, raise_latch
 from phoenix_cli.output import BUG, INTEGRITY, UNREACHABLE, USAGE, emit, fail, refuse, tell
-from phoenix_cli.streams import on_stop
+from phoenix_cli.streams import on_stop, shipped, wait_for_no_reader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from typing import IO
+    from io import FileIO
 
     from phoenix_adapters.engine.loop import Engine
     from phoenix_cli.home import Home
@@ -58,6 +58,7 @@ def run_command(ctx: click.Context, once: bool, log: Path | None) -> None:
     from phoenix_cli.wiring.startup import clock_trouble, start_problems
     from phoenix_core.chain import verify_chain
 
+    wait_for_no_reader()
     with opened(home_of(ctx)) as session:
         if not is_successful(verify_chain(record.data for record in session.store.read(0))):
             fail(ctx, INTEGRITY, "the log does not verify: nothing is appended or sent; open runbook RB-004")
@@ -79,7 +80,7 @@ def run_command(ctx: click.Context, once: bool, log: Path | None) -> None:
             _ = session.store.make_room()
             engine = engine_of(session, lambda text: click.echo(text, err=True))
             if log is not None:
-                engine.on_bead = line_writer(ctx.with_resource(log.open("a", encoding="utf-8", buffering=1)))
+                engine.on_bead = line_writer(ctx.with_resource(shipped(log)))
             try:
                 problem = asyncio.run(_live(engine, once))
             except Exception as error:  # noqa: BLE001 - whatever broke, it is a promise of ours, and no entry may follow it
@@ -145,9 +146,10 @@ def broker_report(seen: Snapshot | None) -> list[str]:
     return held + works or ["broker: holds nothing, works nothing"]
 
 
-def line_writer(file: IO[str]) -> Callable[[Bead], None]:
+def line_writer(file: FileIO) -> Callable[[Bead], None]:
     """What writes each bead as one JSON line for a log shipper: what happened to whom, on the desk's own clock. A disk
-    that takes no lines stops the lines and nothing else; the audit record is the log of beads."""
+    that takes no lines, or a shipper that reads none, stops the lines and nothing else; the audit record is the log of
+    beads."""
     from phoenix_core.values import utc_text
 
     def write(bead: Bead) -> None:
@@ -158,7 +160,7 @@ def line_writer(file: IO[str]) -> Callable[[Bead], None]:
             if value is not None:
                 told[name] = str(value)
         with suppress(OSError):
-            _ = file.write(json.dumps(told) + "\n")
+            _ = file.write(json.dumps(told).encode() + b"\n")
 
     return write
 

@@ -10,7 +10,7 @@ import click
 
 from phoenix_cli.commands.desk import home_of
 from phoenix_cli.output import emit, tell
-from phoenix_cli.streams import on_stop
+from phoenix_cli.streams import on_stop, wait_for_no_reader
 
 if TYPE_CHECKING:
     from phoenix_adapters.engine.watching import Seen, Watchdog
@@ -38,6 +38,7 @@ def watchdog_command(ctx: click.Context, once: bool, every: float) -> None:
     def say(text: str) -> None:
         click.echo(text, err=True)
 
+    wait_for_no_reader()
     try:
         session = ctx.with_resource(opened(home_of(ctx)))
     except StoreFault as fault:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
-from typing import IO, Any, cast
+from typing import Any
 
 import apsw
 import pytest
@@ -15,7 +17,7 @@ from phoenix_adapters.brokers.mock.working import Truth
 from phoenix_adapters.engine.loop import Engine
 from phoenix_cli.commands import engine as engine_command
 from phoenix_cli.commands.approval import whole_intent
-from phoenix_cli.commands.engine import line_writer
+from phoenix_cli.streams import shipped
 from phoenix_cli.wiring.mock_memory import MockMemory
 from phoenix_cli.wiring.startup import clock_trouble
 from phoenix_core.values import Account, utc_text
@@ -95,19 +97,21 @@ def test_what_is_held_gets_its_protection_before_the_engine_says_goodbye(monkeyp
     assert (released, made.desk.tenure.released) == ([False], True)
 
 
-def test_a_disk_that_takes_no_lines_stops_the_lines_and_nothing_else() -> None:
-    """What is shipped to a log of logs is a courtesy; the audit record is the log of beads."""
+def unread(folder: Path) -> Path:
+    """A pipe that nobody reads, full to the brim."""
+    pipe = folder / "shipper"
+    os.mkfifo(pipe)
+    with shipped(pipe) as end:
+        while end.write(b"x" * 512):
+            pass
+    return pipe
 
-    class Full:
-        """A file on a full disk."""
 
-        def write(self, text: str) -> int:
-            """No room."""
-            raise OSError(28, "No space left on device")
-
-    made = stage()
-    for bead in made.beads():
-        line_writer(cast("IO[str]", Full()))(bead)
+@pytest.mark.parametrize("takes", [lambda _: Path("/dev/full"), unread], ids=["a full disk", "a pipe without a reader"])
+def test_what_takes_no_lines_stops_the_lines_and_nothing_else(seat: Seat, takes: Callable[[Path], Path]) -> None:
+    """What is shipped to a log of logs is a courtesy; the audit record is the log of beads, and the run ends well."""
+    ran = seat.run("run", "--once", "--log", str(takes(seat.home.parent)))
+    assert (ran.code, "error" in ran.err) == (0, False), ran
 
 
 @shows("I2")
