@@ -31,6 +31,7 @@ _KINDS: Final = (
     (apsw.CursorClosedError, Fault.CLOSED),
     (apsw.Error, Fault.IO),
 )
+Files = tuple[tuple[int, int] | None, ...]
 _FRIENDS: Final = ("-wal", "-shm", "-journal")
 # The thousand frames after which SQLite begins the write-ahead log anew, and a margin for the commit that crosses it.
 _WAL_BYTES: Final = 1100 * (4096 + 24)
@@ -80,6 +81,44 @@ def _of_the_disk(path: str, fault: StoreFault) -> StoreFault:
     if fault.kind is Fault.IO and disk.f_bavail * disk.f_frsize < _ROOM_BESIDE:
         return StoreFault(Fault.FULL, f"the disk of {path} is full ({fault.detail})")
     return fault
+
+
+class Place:
+    """Where a log lies, and which files a handle has open there."""
+
+    __slots__ = ("_files", "_meant", "_path")
+
+    def __init__(self, path: str) -> None:
+        """Before it is opened: of the log itself it is what its name leads to now."""
+        self._path, self._files = os.path.abspath(path), Files()
+        self._meant = self._lying()[:1] if os.path.exists(path) else Files()
+
+    def opened(self) -> None:
+        """From now on each of its files is the one that lies there."""
+        self._files = (*self._meant, *self._lying()[len(self._meant) :])
+
+    def left(self) -> None:
+        """Nothing is open there any more."""
+        self._files = ()
+
+    def check(self) -> None:
+        """What is written to files that nobody else can find reaches nobody, and is gone when the handle closes."""
+        if all(None in (one, now) or one == now for one, now in zip(self._files, self._lying(), strict=False)):
+            return
+        raise StoreFault(Fault.CORRUPT, "its files were replaced or taken away while this process had them open")
+
+    def _lying(self) -> Files:
+        """The log itself, and what all its users share; None where nobody can say."""
+        found: list[tuple[int, int] | None] = []
+        for friend in ("", *_FRIENDS[:2]):
+            try:
+                there = os.stat(self._path + friend)
+                found.append((there.st_dev, there.st_ino))
+            except (FileNotFoundError, NotADirectoryError):
+                found.append((0, 0))
+            except OSError:
+                found.append(None)  # a folder that lost its rights takes no file away
+        return tuple(found)
 
 
 def private(path: str) -> None:

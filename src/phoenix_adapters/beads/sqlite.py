@@ -21,7 +21,7 @@ from returns.result import Failure, Result, Success
 
 from phoenix_adapters.beads import ballast, lease
 from phoenix_adapters.beads.columns import exactly, frontier_of, key_bytes
-from phoenix_adapters.beads.files import copy_whole, fault_of, grow_wal, lay_out, open_connection
+from phoenix_adapters.beads.files import Place, copy_whole, fault_of, grow_wal, lay_out, open_connection
 from phoenix_adapters.beads.transaction import Hold, Transaction
 from phoenix_core.chain import (
     EMPTY,
@@ -82,6 +82,7 @@ class SqliteStore:
         self._tip_read: tuple[Head, Frontier] = EMPTY, EMPTY_FRONTIER
         # Frontiers that this handle met since it was opened: a root of lately need not begin at the first leaf.
         self._ends: deque[Frontier] = deque(maxlen=_ENDS_KEPT)
+        self._place = Place(self.path)
         self._db = self._opened(patience_s, ballast_bytes > 0)
         # All that is written goes through one cursor: the connection would make a new one for each statement.
         self._pen = self._db.cursor()
@@ -89,6 +90,7 @@ class SqliteStore:
             lay_out(self._db)
             self._check_end()
             self._ends.clear()
+            self._place.opened()
         except apsw.Error as error:
             self._db.close()
             raise fault_of(error) from error
@@ -197,6 +199,7 @@ class SqliteStore:
     ) -> Result[Head, Conflict]:
         """All the beads or none, durably, if the log still ends at `expected` and holds none of their ids."""
         after = assert_follows(expected, beads)
+        self._place.check()
         present, frontier = self._tip_read if self._tip_read[0] == expected else self._tip()
         if present != expected:
             return Failure(Conflict(expected, present))
@@ -324,6 +327,7 @@ class SqliteStore:
         return fault_of(error)
 
     def _tip(self) -> tuple[Head, Frontier]:
+        self._place.check()
         rows = self._rows("SELECT size, leaf, peaks FROM frontier")
         if len(rows) != 1:
             raise StoreFault(Fault.CORRUPT, "the log does not say where it ends")
@@ -384,6 +388,7 @@ class SqliteStore:
 
     def close(self) -> None:
         """Let go of the file; harmless to repeat. What was acknowledged is durable: nothing met here takes it back."""
+        self._place.left()
         with suppress(apsw.Error):
             self._db.close()
 

@@ -109,8 +109,12 @@ class Watchdog:
         return Seen(engine, missed, len(desk.alerts.unsent), failed)
 
     def _is_current(self) -> bool:
-        """Whether nobody wrote since the last look: what another process told is not told again."""
-        return self.recorder.store.head() == self.recorder.desk.head
+        """Whether nobody wrote since the last look: what another process told is not told again. What a log that cannot
+        be read would say keeps nobody from speaking."""
+        try:
+            return self.recorder.store.head() == self.recorder.desk.head
+        except StoreFault:
+            return True
 
     def _told(self, message: Message, channel: str) -> bool:
         """Record a delivery; where the log takes nothing it stays in the outbox until it does."""

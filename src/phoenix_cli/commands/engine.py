@@ -76,6 +76,7 @@ def run_command(ctx: click.Context, once: bool, log: Path | None) -> None:
         if lease is None:
             refuse(ctx, ("ENGINE_RUNS_ALREADY",), "another engine holds the lease of this desk")
         with lease:
+            listen_for_knocks()
             _ = session.home.pid.write_text(f"{os.getpid()}\n", encoding="ascii")
             _ = session.store.make_room()
             engine = engine_of(session, lambda text: click.echo(text, err=True))
@@ -89,11 +90,26 @@ def run_command(ctx: click.Context, once: bool, log: Path | None) -> None:
                 session.home.pid.unlink(missing_ok=True)
         if problem:
             fail(ctx, USAGE, f"this desk does not start: {problem}")
+        if is_replaced(engine):
+            where = f"bead {engine.recorder.desk.tenure.epoch}"
+            refuse(ctx, ("ENGINE_RUNS_ALREADY",), f"another engine took this desk over ({where}): this one ended")
         if not engine.recorder.desk.tenure.released:
             _fail_unwritten(ctx, session.store)
         emit(
             ctx, {"beads": session.store.head().size, "stopped": True}, f"stopped at {session.store.head().size} beads"
         )
+
+
+def listen_for_knocks() -> None:
+    """`halt` knocks at whoever has the number of an engine; the latch that it raised is read at every last look anyway.
+    From before that number can be read until the process ends: a knock that nobody listens for ends a process."""
+    _ = signal.signal(signal.SIGUSR1, lambda number, frame: None)
+    signal.siginterrupt(signal.SIGUSR1, False)
+
+
+def is_replaced(engine: Engine) -> bool:
+    """Whether another run took the desk over from this one, which can neither append nor send any more."""
+    return engine.recorder.desk.tenure.epoch != engine.run.epoch
 
 
 def _fail_stop(ctx: click.Context, home: Home, error: Exception) -> NoReturn:
@@ -172,8 +188,6 @@ async def _live(engine: Engine, once: bool) -> str:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     on_stop(loop, stop.set)
-    # `halt` knocks on the door; the latch that it raised is read at every last look anyway.
-    loop.add_signal_handler(signal.SIGUSR1, lambda: None)
     started = await engine.start()
     _ = started.unwrap()
     for _round in range(4):
@@ -191,12 +205,15 @@ async def _live(engine: Engine, once: bool) -> str:
     gc.freeze()
     if once:
         await _quieten(engine)
-    while not once and not stop.is_set():
+    while not once and not stop.is_set() and not is_replaced(engine):
         await engine.step()
         try:
             _ = await asyncio.wait_for(stop.wait(), LOOP_EVERY_S)
         except TimeoutError:
             continue
+    if is_replaced(engine):
+        await engine.broker.disconnect()  # the session is for the other one to have
+        return ""
     await _finish_protection(engine)
     engine.stop("SIGTERM" if not once else "once")
     await engine.broker.disconnect()

@@ -1,5 +1,6 @@
 """What commands need of adapters by name, in one list: everything else of them stays behind the ports."""
 
+from phoenix_adapters.beads.lease import holder
 from phoenix_adapters.beads.sqlite import SqliteStore
 from phoenix_adapters.codec import DOCUMENT_MAX, read_document
 from phoenix_adapters.engine.inputs import proposal_of
@@ -14,6 +15,7 @@ __all__ = [
     "SqliteStore",
     "SshVerifier",
     "StoreFault",
+    "holder",
     "load_public",
     "proposal_of",
     "read_document",

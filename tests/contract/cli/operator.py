@@ -83,6 +83,10 @@ class Process:
         self._process.send_signal(signal.SIGSTOP)
         _ = os.waitid(os.P_PID, self._process.pid, os.WSTOPPED)
 
+    def ends(self) -> int:
+        """Wait until it ends by itself; its exit code."""
+        return self._process.wait(PATIENCE_S)
+
     def stop(self) -> int:
         """Stop it as an operator does; its exit code. Harmless where it is gone."""
         if self._process.poll() is None:

@@ -18,6 +18,7 @@ from typing import Final
 import pytest
 from attrs import Factory, define
 
+from phoenix_adapters.beads.lease import Lease, take
 from phoenix_adapters.beads.sqlite import SqliteStore
 from phoenix_cli.commands import safety
 from phoenix_cli.commands.safety import raise_latch
@@ -214,12 +215,55 @@ class TestTheLatch:
         monkeypatch.setattr(safety, "raise_in_log", lambda *words: False)
         (seat.home / "run" / "engine.pid").write_text(f"{os.getpid()}\n", encoding="ascii")
         try:
-            said = seat.json("halt")
+            with held_by_an_engine(seat):
+                said = seat.json("halt")
         finally:
             signal.signal(signal.SIGUSR1, before)
         assert (said.code, knocked) == (3, [signal.SIGUSR1])
         assert (said.document["halted"], said.document["held"]["signal"]) == (False, True)
         assert "nothing held" in said.document["error"]
+
+
+def held_by_an_engine(seat: Seat) -> Lease:
+    """The lease of a desk, as its engine holds it."""
+    lease = take(str(seat.home / "beads.db.lease"), "an engine's")
+    assert lease is not None
+    return lease
+
+
+class TestTheKnock:
+    """It wakes the engine that holds the lease, whatever that is about to do, and is for nobody else."""
+
+    def test_nobody_knocks_at_a_stranger(self, tmp_path: Path) -> None:
+        """A killed engine left its number, which is somebody else's now: a knock would end that process."""
+        seat = founded(tmp_path)
+        with subprocess.Popen(["sleep", "60"]) as stranger:
+            (seat.home / "run" / "engine.pid").write_text(f"{stranger.pid}\n", encoding="ascii")
+            said = seat.json("halt")
+            stranger.terminate()
+            assert stranger.wait(PATIENCE_S) == -signal.SIGTERM, "whoever ended it, it was not the halt"
+        assert said.document["held"] == ALL_HELD | {"signal": False}
+
+    def test_an_engine_listens_before_its_number_can_be_read(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Halted while it starts: it goes on starting, and sees the latch."""
+        seat, heard = founded(tmp_path), list[object]()
+        before = signal.signal(signal.SIGUSR1, signal.SIG_DFL)
+
+        def looks(store: SqliteStore) -> bool:
+            """Between the number and the loop."""
+            assert int((seat.home / "run" / "engine.pid").read_text("ascii")) == os.getpid()
+            heard.append(signal.getsignal(signal.SIGUSR1))
+            return False
+
+        monkeypatch.setattr(SqliteStore, "make_room", looks)
+        try:
+            assert seat.json("run", "--once").code == 0
+            heard.append(signal.getsignal(signal.SIGUSR1))
+        finally:
+            signal.signal(signal.SIGUSR1, before)
+        assert len(heard) == 2 and signal.SIG_DFL not in heard
 
 
 # --- the last look ----------------------------------------------------------------------------------------------------

@@ -1,0 +1,98 @@
+"""Files that are replaced, or taken away, under a desk at work: who goes on writing to what nobody else can find."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from phoenix_adapters.beads.sqlite import SqliteStore
+from phoenix_core.chain import Fault, StoreFault
+from tests.contract.beads.suite import grow, sealed
+from tests.contract.cli.operator import Process, founded, until
+from tests.showing import shows
+
+
+def moved(file: Path) -> None:
+    """Somebody gave it another name."""
+    file.rename(file.with_name("elsewhere"))
+
+
+def copied_over(file: Path) -> None:
+    """A copy of the same bytes in its place, as `cp` and `mv`, or a sync of two machines, leave it."""
+    shutil.copy(file, file.with_name("copy"))
+    os.replace(file.with_name("copy"), file)
+
+
+@shows("F65", "I5")
+@pytest.mark.parametrize("friend", ["", "-wal", "-shm"])
+@pytest.mark.parametrize("how", [Path.unlink, moved, copied_over], ids=["removed", "moved", "replaced"])
+def test_nothing_is_acknowledged_into_files_that_nobody_finds(
+    tmp_path: Path, friend: str, how: Callable[[Path], object]
+) -> None:
+    """The log, its write-ahead file, what its users share: whichever of them is another one now, no handle that has
+    the old ones open says where the log ends, holds it, or takes a bead."""
+    with SqliteStore(tmp_path / "beads.db") as store, SqliteStore(tmp_path / "beads.db") as other:
+        before = grow(store, 2)
+        how(tmp_path / f"beads.db{friend}")
+        asks: list[Callable[[SqliteStore], object]] = [
+            lambda handle: handle.head(),
+            lambda handle: handle.hold().__enter__(),
+            lambda handle: handle.append(before, sealed(before, 3)),
+            lambda handle: handle.append_blind(lambda head: sealed(head, 4)),
+        ]
+        for handle in (store, other):
+            for ask in asks:
+                with pytest.raises(StoreFault, match="replaced or taken away") as caught:
+                    ask(handle)
+                assert caught.value.kind is Fault.CORRUPT
+
+
+def test_a_folder_that_lost_its_rights_takes_no_log_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody can say what lies there: what is open goes on."""
+
+    def denied(path: str) -> os.stat_result:
+        raise PermissionError(13, "Permission denied", path)
+
+    with SqliteStore(tmp_path / "beads.db") as store:
+        monkeypatch.setattr(os, "stat", denied)
+        _ = grow(store, 1)
+        assert store.head().size == 1
+
+
+@shows("I5", "I18", "F65")
+def test_a_log_that_is_replaced_under_an_engine_stops_its_entries(tmp_path: Path) -> None:
+    """A backup was copied over it by hand. What people sign lands in another file from now on: the engine says so,
+    halts the desk, and ends as what does not verify; the next one goes on from what lies there."""
+    seat = founded(tmp_path)
+    with seat.engine() as engine:
+        assert seat.json("beads", "backup", str(tmp_path / "backup.db")).code == 0
+        os.replace(tmp_path / "backup.db", seat.home / "beads.db")
+        until(lambda: "replaced or taken away" in engine.said())
+        assert "CRITICAL The log takes no beads" in engine.said()
+        assert seat.json("status").document["halted"] is True
+        assert engine.stop() == 4
+    with seat.engine():
+        assert seat.json("kill", "clear", "--scope", "desk", "--reason", "the right log is back").code == 0
+        intent = seat.proposes("EURUSD")
+        assert seat.json("approve", intent, "--quantity", seat.quantity_of(intent), "--yes").code == 0
+
+
+@shows("I21", "F65")
+def test_an_engine_whose_desk_was_taken_over_ends_and_says_so(tmp_path: Path) -> None:
+    """Somebody removed the lease's file and started another: the first can send nothing any more, and would only keep
+    the broker's session from the one that can."""
+    seat = founded(tmp_path)
+    with seat.engine() as first:
+        (seat.home / "beads.db.lease").unlink()
+        second = Process(seat.words("run"), seat.environment, tmp_path / "second", "yours:")
+        try:
+            until(lambda: "another engine took this desk over" in first.said())
+            assert first.ends() == 1
+            intent = seat.proposes("EURUSD")
+            assert seat.json("approve", intent, "--quantity", seat.quantity_of(intent), "--yes").code == 0
+        finally:
+            assert second.stop() == 0
