@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from returns.result import Result
 
     from phoenix_cli.wiring.opening import Session
+    from phoenix_core.beads import Bead
     from phoenix_core.gate.statements import Says
     from phoenix_core.refusals import Refusal
     from phoenix_core.rulings import Accepted
@@ -109,8 +110,9 @@ def _answer(session: Session, decided: int) -> Answer | None:
     _ = session.recorder.catch_up()
     asked = session.desk.approvals.recent[decided]
     about, closing = asked.subject, asked.type == Close.type
-    for record in session.store.read(decided + 1):
-        bead = bead_of(record)
+    beads = [bead_of(record) for record in session.store.read(decided + 1)]
+    ahead = _closes_ahead(session, decided, beads) if closing else set()
+    for bead in beads:
         body = bead.body
         answer = next((s for s in bead.settles if (s.seq, s.index) == (decided, 0)), None)
         facts = dict(getattr(body, "facts", {}))
@@ -120,11 +122,22 @@ def _answer(session: Session, decided: int) -> Answer | None:
             reasons = tuple(facts.get("reasons", "REFUSED").split())
             return Answer(decided, facts, reasons, facts.get("detail", ""), REFUSED)
         # A close whose protection has to end, or to shrink, first is answered when the engine asks for that.
-        if closing and isinstance(body, Order) and body.position_id == about:
+        if closing and not ahead and isinstance(body, Order) and body.position_id == about:
             ends = body.event is OrderEvent.CANCEL_REQUESTED and body.reason == "close"
             if (ends and body.role is not None and body.role.is_exit) or any(f.revision > 1 for f in body.frames):
                 return Answer(decided)
+        ahead -= {settled.seq for settled in bead.settles}
     return None
+
+
+def _closes_ahead(session: Session, decided: int, beads: list[Bead]) -> set[int]:
+    """The closes of the same position that somebody signed before, and that were not answered yet when this one was
+    signed: what is asked of its protection meanwhile is asked for them."""
+    recent = session.desk.approvals.recent
+    asked = recent[decided]
+    same = {n for n, one in recent.items() if n < decided and (one.type, one.subject) == (asked.type, asked.subject)}
+    later = {settled.seq for bead in beads for settled in bead.settles}
+    return {n for n in same if n in later or (n, 0) in session.desk.owed}
 
 
 def taken_back(session: Session, decided: int) -> str:

@@ -11,7 +11,7 @@ from phoenix_cli.output import REFUSED, UNREACHABLE
 
 if TYPE_CHECKING:
     from phoenix_cli.wiring.opening import Session
-    from phoenix_core.beads import Bead
+    from phoenix_core.beads import Bead, Order
 
 # Protection has 3 s to end before a close may go; what the broker then says comes within a moment.
 SEEN_WITHIN_S: Final = 5.0
@@ -36,22 +36,26 @@ class Became:
         return REFUSED if self.reasons else UNREACHABLE
 
 
-def became(session: Session, position_id: str, since: int, *, closing: bool) -> Became:
-    """Read on in the log from a place until it says what became of the exits of a position."""
+def became(session: Session, position_id: str, since: int, decided: int | None = None) -> Became:
+    """Read on in the log from a place until it says what became of the exits of a position: of its protection, or of
+    the close that was signed in the bead `decided`."""
     from phoenix_core.kernel import bead_of
     from phoenix_core.trade.positions import Open
 
-    began, looked = time.monotonic(), since
+    began, looked, closing = time.monotonic(), since, decided is not None
+    refs: set[str] = set()
     sent_at: float | None = None
     while True:
         _ = session.recorder.catch_up()
         for record in session.store.read(looked):
-            looked = record.seq + 1
-            said = _said(bead_of(record), position_id, closing)
+            bead, looked = bead_of(record), record.seq + 1
+            said = _said(bead, position_id) if decided is None else _said_of(bead, decided, refs)
             if said == ():
                 sent_at = sent_at or time.monotonic()
             elif said is not None:
-                return Became("NOT_SENT", _state(session, position_id), said, "what is held is held still")
+                held = isinstance(session.desk.positions.find(position_id), Open)
+                detail = "what is held is held still" if held else "nothing is held any more: another exit was faster"
+                return Became("NOT_SENT", _state(session, position_id), said, detail)
         now, position = time.monotonic(), session.desk.positions.find(position_id)
         if closing and not isinstance(position, Open):
             return Became("CLOSED", _state(session, position_id))
@@ -62,20 +66,40 @@ def became(session: Session, position_id: str, since: int, *, closing: bool) -> 
         _ = session.store.wait(looked, 0.1)
 
 
-def _said(bead: Bead, position_id: str, closing: bool) -> tuple[str, ...] | None:
-    """Reasons why a frame did not leave, none where it did; None where the bead is about something else: a new size of
-    its protection is no close."""
-    from phoenix_core.beads import Alert, AlertEvent, Order, OrderEvent
+def _said_of(bead: Bead, decided: int, refs: set[str]) -> tuple[str, ...] | None:
+    """Reasons why the close of a decision did not leave, none where it did; None where it says neither:
+    a new size of its protection, or somebody else's close. `refs` are its orders, which grow as they are recorded."""
+    from phoenix_core.beads import Order, OrderEvent, Settlement
+
+    body = bead.body
+    if isinstance(body, Order):
+        if body.event is OrderEvent.RECORDED and body.mandate == f"decision:{decided}":
+            refs.add(body.ref)
+        if body.ref in refs:
+            return _left(body)
+    if any((s.seq, s.outcome) == (decided, Settlement.FAILED) for s in bead.settles):
+        return tuple(dict(getattr(body, "facts", {})).get("reasons", "CLOSE_NOT_SENT").split())
+    return None
+
+
+def _left(order: Order) -> tuple[str, ...] | None:
+    """Of one order: none where its frame left, reasons where it did not; None where the bead says neither."""
+    from phoenix_core.beads import OrderEvent
+
+    if order.event is OrderEvent.DROPPED:
+        return tuple(order.reason.split()) if order.reason else ("DROPPED",)
+    return () if order.event is OrderEvent.SENT else None
+
+
+def _said(bead: Bead, position_id: str) -> tuple[str, ...] | None:
+    """The same of the protection of a position, whoever asked for it."""
+    from phoenix_core.beads import Alert, AlertEvent, Order
     from phoenix_core.values import Role
     from phoenix_core.watch.codes import Code
 
     body = bead.body
-    roles = (Role.CLOSE,) if closing else (Role.STOP, Role.TARGET)
-    if isinstance(body, Order) and body.position_id == position_id and body.role in roles:
-        if body.event is OrderEvent.SENT:
-            return ()
-        if body.event is OrderEvent.DROPPED:
-            return tuple(body.reason.split()) if body.reason else ("DROPPED",)
+    if isinstance(body, Order) and body.position_id == position_id and body.role in (Role.STOP, Role.TARGET):
+        return _left(body)
     if isinstance(body, Alert) and body.event is AlertEvent.RAISED and body.code == Code.CLOSE_NOT_SENT.value:
         return ("CLOSE_NOT_SENT",) if body.subject == position_id else None
     return None

@@ -199,7 +199,7 @@ def _close(ctx: click.Context, session: Session, position: Open, says: Close, re
     answer = ask_engine(ctx, session, says, {text_hash(reason): reason})
     if answer.code:
         return Became("UNKNOWN" if answer.open else "NOT_SENT", position.state.value, answer.reasons, answer.detail)
-    return became(session, position.position_id, since, closing=True)
+    return became(session, position.position_id, since, answer.decided)
 
 
 def _close_words(position: Open, told: Became) -> str:
@@ -239,7 +239,7 @@ def protect_command(ctx: click.Context, name: str, stop: str | None, target: str
         prices = [Price(number(p, n)) if p is not None else None for p, n in ((stop, "--stop"), (target, "--target"))]
         since = session.desk.head.size
         _ = wait_for_engine(ctx, session, Protect(position, prices[0], prices[1]))
-        told = became(session, position, since, closing=False)
+        told = became(session, position, since)
         if told.code:
             refuse(ctx, told.reasons or ("OUTCOME_UNKNOWN",), told.detail, told.code)
         emit(ctx, {"position": position, "outcome": told.outcome}, f"{told.outcome}: protection of {position}")

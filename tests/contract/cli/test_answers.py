@@ -17,9 +17,11 @@ from attrs import frozen
 from phoenix_adapters.brokers.mock.chaos import Fill, Partial, Reject, Silence
 from phoenix_adapters.engine.recorder import Recorder
 from phoenix_cli.commands import acting, approval
+from phoenix_cli.commands import became as became_command
 from phoenix_cli.commands.acting import _answer, taken_back
 from phoenix_cli.commands.alerts import _text_of
 from phoenix_cli.commands.approval import _decide, _watch
+from phoenix_cli.commands.became import became
 from phoenix_cli.commands.past import heard
 from phoenix_cli.commands.positions import _what_ends_an_entry
 from phoenix_cli.wiring import founding
@@ -32,7 +34,7 @@ from phoenix_core.rulings import granted
 from phoenix_core.trade.exits import exit_mandate, stake_of
 from phoenix_core.trade.positions import Open
 from phoenix_core.trade.protection import sized
-from phoenix_core.values import CommandId, Quantity, Regime, State, plain, text_hash, utc_of, utc_text
+from phoenix_core.values import CommandId, Quantity, Regime, Role, State, plain, text_hash, utc_of, utc_text
 from phoenix_core.watch.observations import LastQuote
 from tests.contract.cli.operator import Seat, founded, until
 from tests.contract.cli.test_silent_engine import asleep
@@ -90,6 +92,35 @@ def test_a_new_size_of_its_protection_answers_a_close_alone(says: type[Close] | 
         assert (_answer(session_of(desk), decided) is not None) is (says is Close)
 
     _ = walked(walk)
+
+
+@shows("X1", "I2")
+@pytest.mark.parametrize("second", ["60000", ""], ids=lambda size: f"60000-{size or 'all'}")
+def test_of_two_closes_each_hears_of_its_own(second: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A part is signed, and a moment later another one, or all: protection makes room for the first, the second is
+    refused, and is not told that it was sent because the first one was."""
+    monkeypatch.setattr(became_command, "FILLED_WITHIN_S", -1.0)
+    decisions: list[int] = []
+
+    async def walk(desk: Stage) -> None:
+        desk.broker.groups_hold = False
+        position = desk.position(await desk.enter())
+        assert isinstance(position, Open)
+        for size in ("60000", second):
+            _ = desk.sign(Close(position.position_id, WORDS, Quantity(Decimal(size)) if size else None)).unwrap()
+            _ = desk.engine.recorder.catch_up()
+            decisions.append(max(desk.desk.approvals.recent))
+        await desk.tick()
+
+    made = walked(walk)
+    first, later = (_answer(session_of(made), seq) for seq in decisions)
+    assert first is not None and later is not None
+    assert (first.code, later.code, later.reasons) == (0, 1, ("CLOSE_ALREADY_WORKING",))
+    (position,) = made.desk.positions.open.values()
+    told = [became(session_of(made), position.position_id, decisions[0], seq) for seq in decisions]
+    assert [(one.outcome, one.code) for one in told] == [("SENT", 0), ("NOT_SENT", 1)]
+    assert (told[1].reasons, told[1].detail) == (later.reasons, "what is held is held still")
+    assert sum(o.event is OrderEvent.SENT and o.role is Role.CLOSE for o in made.bodies(Order)) == 1
 
 
 @shows("I2")
