@@ -1388,7 +1388,7 @@ def _decided_with(desk: Desk, bead: Bead, append: Append) -> Iterator[Record]:
 
 def take_policy(desk: Desk, bead: Bead, append: Append) -> None:
     """A policy: the first one comes with the desk, every other is signed."""
-    if desk.policy or append[0].seq > 0:
+    if desk.policy or append[0].seq > 0 or "signed" in bead.body:  # no key can have signed before it was enrolled
         judge("POLICY_UNSIGNED", desk, bead, append)
     desk.policy = bead.body
     desk.count("policies")
@@ -1455,12 +1455,11 @@ def _judge_frame(desk: Desk, bead: Bead, statement: Record) -> None:
 
 def found_as_kept(signed: Record, signature: Signature) -> bool:
     """Key, assurance, flags and counter of the bead are those of the signature."""
-    hard = signature.key.type == HARDWARE
-    found: Record = {
+    found: Record = {  # a software signature has neither flag
         "key": signature.key.fingerprint,
         "assurance": signature.key.assurance,
-        "presence": hard and bool(signature.flags & PRESENT),
-        "verification": hard and bool(signature.flags & VERIFIED),
+        "presence": bool(signature.flags & PRESENT),
+        "verification": bool(signature.flags & VERIFIED),
         "counter": signature.counter,
     }
     return found.items() <= signed.items()
@@ -1947,7 +1946,7 @@ def take_position(desk: Desk, bead: Bead, append: Append) -> None:
             desk.entry_refs[bead.says("intent_id")] = bead.says("order_ref")
             desk.opened[bead.says("intent_id")] = (bead.body["side"], bead.body["pair"])
     else:
-        judge("POSITION_UNKNOWN", desk, position)
+        judge("POSITION_UNKNOWN", desk, bead)
         judge("POSITION_FROM", desk, bead)
         judge("POSITION_MOVE", desk, bead)
     if event == "Approved":
@@ -1956,14 +1955,17 @@ def take_position(desk: Desk, bead: Bead, append: Append) -> None:
         judge("SUBMITTED_WITHOUT_TOKEN", bead, append)
     if event == "Filled":
         judge("FILLED_WITHOUT_EXECUTION", desk, bead, append)
-    if event == "Closed":
+    if event is not None and bead.says("state") in OVER:
         judge("CLOSED_HELD", desk.stake(position))
     judge("RESOLVED_UNSIGNED", desk, bead)
     desk.positions[position] = bead.says("state")
 
 
+OVER: Final = frozenset({"CLOSED", "CANCELLED", "REJECTED"})
+
+
 def holds_nothing(stake: Stake) -> bool:
-    """What is closed is not held: who calls it closed too early has nobody look at it any more."""
+    """What is over is not held: who calls it over too early has nobody look at it any more."""
     return stake.held() <= 0
 
 
@@ -1992,8 +1994,8 @@ def _proof(bead: Bead) -> int:
 
 
 def _place(name: Json) -> int:
-    """The number of a bead, as beads name it; -1 for anything else."""
-    return int(name) if isinstance(name, str) and re.fullmatch(r"[0-9]{1,15}", name) else -1
+    """The number of a bead in its one spelling; -1 for anything else: in a second one it could be used twice."""
+    return int(name) if isinstance(name, str) and re.fullmatch(r"0|[1-9][0-9]{0,14}", name) else -1
 
 
 def is_resolved_by_signature(desk: Desk, bead: Bead) -> bool:
@@ -2008,9 +2010,9 @@ def is_resolved_by_signature(desk: Desk, bead: Bead) -> bool:
     return statement.get("type") == "resolve-stalled" and statement.get("position") in names
 
 
-def is_position(desk: Desk, position: str) -> bool:
-    """Only what was born can change."""
-    return position in desk.positions
+def is_position(desk: Desk, bead: Bead) -> bool:
+    """Only what was born can change, and of the intent that it was born of: no token moves another's position."""
+    return desk.intent_of.get(bead.says("position_id")) == bead.says("intent_id")
 
 
 def comes_from_its_state(desk: Desk, bead: Bead) -> bool:
@@ -2101,7 +2103,7 @@ def _stating(desk: Desk, bead: Bead) -> Record:
         about = {
             "adopt": ref == desk.prints.get(place) and desk.mandates.get(ref) == intent,
             "resolve-stalled": statement.get("position") in (position, intent),
-            "drift-resolve": statement.get("as") == "PHOENIX_CORRECTED",
+            "drift-resolve": statement.get("as") == "PHOENIX_CORRECTED" and statement.get("execution") == name,
         }
         same_amounts = all(statement.get(amount) == bead.body.get(amount) for amount in ("quantity", "price"))
         if about.get(str(statement.get("type"))) and same_amounts:
@@ -2194,7 +2196,7 @@ def is_no_larger(desk: Desk, bead: Bead, frames: list[Record]) -> bool:
     Beside its entry it has at most the entry's size; one that hangs on an entry may keep that while the entry may fill;
     a signed close for a quantity may have that, for a human may know better than the book; any other has what is held.
     """
-    stake = desk.stake(bead.says("position_id"))
+    stake, signed = desk.stake(bead.says("position_id")), _signed_size(desk, bead, frames)
     most = [_quantity(frame) for frame in frames if _role(frame) == "ENTRY"]
     for frame in frames:
         if _role(frame) == "ENTRY":
@@ -2202,7 +2204,6 @@ def is_no_larger(desk: Desk, bead: Bead, frames: list[Record]) -> bool:
         bounds = most or [stake.held() + stake.executed(text_of(frame, "ref"))]
         if text_of(frame, "ref") in stake.natives and not stake.entry_ended:
             bounds = [*bounds, stake.ordered]
-        signed = _signed_size(desk, bead) if _role(frame) == "CLOSE" else None
         if _quantity(frame) > (max(bounds) if signed is None else signed):
             return False
     return True
@@ -2212,7 +2213,7 @@ def are_not_too_many(desk: Desk, bead: Bead, frames: list[Record]) -> bool:
     """All that work together, one of each group, take out no more than is there, and than may still come in beside
     them. A new revision is judged by its own size, a signed close by the quantity that was signed."""
     stake = desk.stake(bead.says("position_id"))
-    if all(text_of(frame, "ref") in stake.exits for frame in frames) or _signed_size(desk, bead) is not None:
+    if all(text_of(frame, "ref") in stake.exits for frame in frames) or _signed_size(desk, bead, frames) is not None:
         return True
     exits = _with_exits(stake, bead, frames)
     hangs = any(ref in stake.natives for ref in exits)
@@ -2220,8 +2221,11 @@ def are_not_too_many(desk: Desk, bead: Bead, frames: list[Record]) -> bool:
     return stake.working(exits) <= max(allowed, stake.working(stake.exits))
 
 
-def _signed_size(desk: Desk, bead: Bead) -> Fraction | None:
-    """The quantity of the signed close that a bead names as its mandate; None where it names none, or no quantity."""
+def _signed_size(desk: Desk, bead: Bead, frames: list[Record]) -> Fraction | None:
+    """The quantity of the signed close that a bead names as its mandate; None where it names none, or no quantity, and
+    where more than the close alone is recorded."""
+    if any(_role(frame) != "CLOSE" for frame in frames):
+        return None
     kind, _, name = str(bead.body.get("mandate")).partition(":")
     statement = desk.statements.get(_place(name), {}) if kind == "decision" else {}
     return quantity(statement.get("quantity")) if statement.get("type") == "close" else None
@@ -2576,7 +2580,7 @@ CHECKS: Final[dict[str, Check]] = {
     "PROMOTION_UNSIGNED": (promotion_is_signed, "no signed decision right before it names exactly this promotion"),
     # positions and orders
     "POSITION_BIRTH": (is_born_well, "born twice, or of nothing"),
-    "POSITION_UNKNOWN": (is_position, "a position that was never born"),
+    "POSITION_UNKNOWN": (is_position, "a position that was never born, or of another intent"),
     "POSITION_FROM": (comes_from_its_state, "it did not stand where the bead says"),
     "POSITION_MOVE": (moves_by_the_table, "no position moves like this"),
     "APPROVED_WITHOUT_TOKEN": (has_its_token, "approved without a token in the same append"),
@@ -2585,7 +2589,7 @@ CHECKS: Final[dict[str, Check]] = {
     "EXECUTION_SHAPE": (execution_fits, "an execution of a position without its order's role, its side or its size"),
     "STATED_UNSIGNED": (truthy, "an execution in a human's name that no human signed for"),
     "STATED_TWICE": (is_new, "a second execution for one signature"),
-    "CLOSED_HELD": (holds_nothing, "closed while some of it is held"),
+    "CLOSED_HELD": (holds_nothing, "called over while some of it is held"),
     "RESOLVED_UNSIGNED": (is_resolved_by_signature, "a stalled position ended as no human signed that it did"),
     "FRAMES_SHAPE": (frames_fit, "no frame, one of less than nothing, one role twice, or one that is not recorded"),
     "FRAME_HASH": (frames_hash_their_lines, "a frame is not the one that was hashed"),

@@ -89,6 +89,18 @@ def closed(quantity: str, signed: str | None, group: int = 1) -> Step:
     return tell
 
 
+def pair_of_a_close(story: Story) -> None:
+    """A human signs a close of one unit, and in its name a second pair is recorded: of the whole position."""
+    position, entry = named("position four"), story.facts["ref four"]
+    says: Record = {"position": position, "reason": "sha256:" + "0" * 64, "quantity": "1"}
+    statement = story.statement("close four", "close", says, 60)
+    story.append("close four", story.decision("close four", story.boss, statement, position))
+    frames: list[Json] = [frame(f"{entry}.S2", line("STOP")), frame(f"{entry}.T2", line("TARGET"))]
+    order: Record = {"event": "RECORDED", "position_id": position, "ref": f"{entry}.S2", "group": f"{entry}.G2"}
+    order |= {"frames": frames, "mandate": f"decision:{story.places['close four']}"}
+    story.append("pair of a close", ("ORDER", order))
+
+
 FILLED: Final = (traded("1000"), over())
 PART: Final = (traded("400"), over())
 BARE: Final = (*PART, over(".S1"), over(".T1"))
@@ -189,6 +201,7 @@ BESIDE: Final[list[tuple[str, str, Callable[[], Story]]]] = [
     ("a close in the group of a pair that is too large for now", "TRUE",
      after(*FILLED, traded("600", "4001.02", event="CORRECTION"), closed("600", None))),
     ("a measured close in another group", "TRUE", after(*FILLED, closed("1000", "1000", 2))),
+    ("a pair in the name of a measured close", "EXITS_TOO_MANY", after(*FILLED, pair_of_a_close)),
     ("a group of its own beside what may fill", "TRUE",
      after(traded("400"), over(".S1"), exits("600", 1, roles="T", revision=2), exits("400", roles="S"))),
     ("a group of its own beside more than may fill", "EXITS_TOO_MANY",

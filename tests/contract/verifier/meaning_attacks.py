@@ -37,6 +37,7 @@ from tests.keyring import Pen, forged, hardware_pen, software_pen
 
 ORDER: Final = 2**252 + 27742317777372353535851937790883648493
 EVE: Final = software_pen("eve")
+ANNA: Final = software_pen("anna")
 EVE_KEY: Final[Record] = {"public": EVE.public.line, "name": "eve", "assurance": "software"}
 
 
@@ -448,7 +449,8 @@ def attributed_to_four(
         told: Record = {"event": "STATED", "quantity": quantity, "price": price}
         proof: Record = {"type": "OPERATOR_DECISION", "id": str(story.places["attribute"])}
         moved = story.position("four", "FILLED", None, "FILLED", proof=proof)
-        story.append("attributed", story.execution("four", exec_id, **told), moved)
+        booked = exec_id.format(story.places["attribute"])
+        story.append("attributed", story.execution("four", booked, **told), moved)
 
     return tell
 
@@ -650,6 +652,8 @@ def promotes(signed: Record, change: Edit = lambda drafts: drafts) -> Callable[[
 
 
 ENROLLED_EVE: Final[Record] = {"event": "ENROLLED", "key": EVE.key, "public": EVE.public.line, "name": "eve"}
+OF_NOBODY: Final[Record] = {"statement": "{}", "signature": "", "key": EVE.key, "assurance": "hardware"}
+OF_NOBODY.update({"presence": True, "verification": True, "counter": 1})
 OTHER_TERMS: Final[Record] = {"quantity": "1001", "side": "SELL", "order_type": "LIMIT", "tif": "GTC", "con_id": 1}
 OTHER_TERMS.update(
     {"symbol": "GBPUSD", "account": "hmac:00", "exchange": "X", "outside_hours": True, "currency": "JPY"}
@@ -735,6 +739,49 @@ def plus_order(letters: str) -> Edit:
     return changed
 
 
+def spelt_otherwise(drafts: list[Draft]) -> list[Draft]:
+    """A second order, in the name of the same command; the command's place has a zero before it."""
+    mandate = str(drafts[0][1]["mandate"]).replace(":", ":0")
+    once, again = plus_order(".C2")(drafts)
+    return [once, (again[0], again[1] | {"mandate": mandate})]
+
+
+def withdrawn_and_sent(story: Story) -> None:
+    """What a human approved is withdrawn before it leaves. Who owns the host sends it all the same, and has another
+    position that was approved move in its place."""
+    for name in ("five", "six"):
+        story.intent(name)
+        story.approve(name, story.boss)
+    story.append("withdraw", story.position("five", "CANCELLED", "Withdrawn", "APPROVED"))
+    story.edits = {"submit five": body("POSITION", position_id=named("position six"))}
+    story.submit("five")
+
+
+def ended_with_all_of_it(event: str, state: str) -> Callable[[Story], None]:
+    """The entry was executed, and its position is called one that came to nothing: nobody protects or closes it."""
+
+    def tell(story: Story) -> None:
+        story.append("executed", story.execution("four"))
+        story.append("nothing", story.position("four", state, event, "SUBMITTED"))
+
+    return tell
+
+
+def revoked_by_an_enrolment(story: Story) -> None:
+    """A human signs the same enrolment once more, and the books make a revocation of it."""
+    fields: Record = {"public": story.boss.public.line, "name": "boss", "assurance": "software"}
+    statement = story.statement("boss again", "operator-enrol", {"key": story.boss.key, **fields})
+    recorded = story.decision("boss again", story.boss, statement, story.boss.key)
+    story.append("boss again", recorded, story.operator(story.boss, "boss", "REVOKED", signed=recorded[1]["signed"]))
+
+
+def rules_of_a_resume(story: Story) -> None:
+    """A human signs that the link is good, and the books set a policy by it."""
+    recorded = story.decision("resume", story.boss, story.statement("resume", "resume", {}), "link")
+    rules = whole("POLICY", {"drift_bps_max": 900})
+    story.append("resume", recorded, ("POLICY", rules | {"signed": recorded[1]["signed"]}))
+
+
 def ended_by_anothers_end(story: Story) -> None:
     """A stalled position is ended by the signature on the end of another one."""
     other = named("position three")
@@ -792,6 +839,17 @@ ROWS: Final[list[tuple[str, str, Callable[[], Story]]]] = [
      day(edits={"genesis": drop("POLICY"), "lease": plus(("POLICY", {"drift_bps_max": 900, "four_eyes": False}))})),
     ("two policies at birth", "POLICY_UNSIGNED", edit("genesis", twice("POLICY", drift_bps_max=900))),
     ("another policy than was signed", "POLICY_UNSIGNED", edit("policy", body("POLICY", drift_bps_max=900))),
+    ("a policy that comes right behind genesis", "POLICY_UNSIGNED",
+     day(edits={"genesis": lambda drafts: drafts[:1], "lease": before(("POLICY", {}))})),
+    ("a first policy by the signature of nobody", "POLICY_UNSIGNED",
+     day("LIVE", edits={"genesis": body("POLICY", signed=OF_NOBODY), "rules": beat_instead})),
+    ("a policy by the signature on something else", "POLICY_UNSIGNED", after(rules_of_a_resume)),
+    ("a key revoked by a second enrolment", "OPERATOR_UNVOUCHED", after(revoked_by_an_enrolment)),
+    ("another key revoked than was signed", "OPERATOR_UNVOUCHED",
+     edit("revoke", body("OPERATOR", key=ANNA.key, public=ANNA.public.line, assurance="software"))),
+    ("a public key with more to say than was signed", "OPERATOR_UNVOUCHED",
+     edit("enrol", body("OPERATOR", public=hardware_pen("hana").public.line + " eve"))),
+    ("a key of another make than was signed", "OPERATOR_UNVOUCHED", say("enrol", assurance="software")),
     # signatures
     ("armor of another make", "SIG_ARMOR", sign("approve one", armor(lambda text: text.replace("SSH", "PGP")))),
     ("armor with a line more", "SIG_ARMOR", sign("approve one", armor(lambda text: text + "\n"))),
@@ -1039,6 +1097,7 @@ ROWS: Final[list[tuple[str, str, Callable[[], Story]]]] = [
      adoption(proof={"type": "OPERATOR_DECISION", "id": "4"})),
     ("a position that never was", "POSITION_UNKNOWN",
      edit("more one", body("POSITION", position_id=named("position x")))),
+    ("an approval that was withdrawn, sent as another position's", "POSITION_UNKNOWN", after(withdrawn_and_sent)),
     ("a position from elsewhere", "POSITION_FROM", edit("protect one", body("POSITION", **{"from": "SUBMITTED"}))),
     ("a filled position cancelled", "POSITION_MOVE",
      edit("protect one", body("POSITION", event="Cancelled", state="CANCELLED"))),
@@ -1059,6 +1118,8 @@ ROWS: Final[list[tuple[str, str, Callable[[], Story]]]] = [
     ("an execution stated by the end of another stall", "STATED_UNSIGNED", after(stated_filled("five", of="four"))),
     ("another execution than was attributed", "STATED_UNSIGNED",
      after(part_of_four, attributed_to_four(exec_id="lost.2.01"))),
+    ("an attribution booked under another name", "STATED_UNSIGNED",
+     after(part_of_four, attributed_to_four(exec_id="stated.{}.01"))),
     ("more than was attributed", "STATED_UNSIGNED", after(part_of_four, attributed_to_four("301"))),
     ("at another price than was attributed", "STATED_UNSIGNED", after(part_of_four, attributed_to_four(price="1.086"))),
     ("filled by an execution of nobody's, for a position that is called None", "FILLED_WITHOUT_EXECUTION",
@@ -1067,6 +1128,9 @@ ROWS: Final[list[tuple[str, str, Callable[[], Story]]]] = [
     ("two executions for one adoption", "STATED_TWICE", after(adopted, adopted_more)),
     ("a position closed with all of it held", "CLOSED_HELD", edit("closed", drop("EXECUTION"))),
     ("a position closed with a part of it held", "CLOSED_HELD", edit("closed", body("EXECUTION", quantity="999"))),
+    *[(f"a position called {event.lower()} with all of it held", "CLOSED_HELD",
+       after(ended_with_all_of_it(event, state)))
+      for event, state in (("Cancelled", "CANCELLED"), ("Withheld", "CANCELLED"), ("Rejected", "REJECTED"))],
     ("filled by another position's execution", "FILLED_WITHOUT_EXECUTION",
      edit("fill one", body("EXECUTION", position_id=named("position two")))),
     ("more adopted than was signed", "STATED_UNSIGNED", otherwise("adopted", adopted, quantity="1000000")),
@@ -1134,6 +1198,8 @@ ROWS: Final[list[tuple[str, str, Callable[[], Story]]]] = [
     ("an exit under the reference of its entry", "ORDER_OTHER_REF", edit("exit", entry_changed)),
     ("a second order for one signed close", "MANDATE_USED",
      edit("exit", plus_order(".C2"))),
+    ("a second order for one signed close, whose place is spelt in another way", "MANDATE_MISSING",
+     edit("exit", spelt_otherwise)),
     ("an exit of an old command", "MANDATE_OLD", day(waits={"exit": 60})),
     ("a frame sent without being recorded", "SENT_UNRECORDED",
      edit("sent one", body("ORDER", ref="P1" + "A" * 26))),

@@ -241,6 +241,12 @@ def without_a_pin(story: Story) -> None:
     story.approve("seven", pen)
 
 
+def settling_rules(story: Story) -> None:
+    """A policy whose bead says which obligation it settles: that is no part of what was signed."""
+    story.edits = {"rules again": body("POLICY", settles=[{"seq": len(story.beads), "index": 0, "outcome": "done"}])}
+    story.policy("rules again", 25)
+
+
 def read_as_filled(story: Story) -> None:
     """A stalled position that a human reads as filled, with a signature."""
     stated_filled("four", of="four")(story)
@@ -249,7 +255,7 @@ def read_as_filled(story: Story) -> None:
 OTHER_DAYS = [
     *(adopted, resolved, read_as_filled, stalled, killed_elsewhere, withdrawn),
     *(lifted_by_rules, drift_ended, drift_proven, drift_known, promotes({})),
-    *(protected_again, refused, resumed, without_a_pin, attributed),
+    *(protected_again, refused, resumed, without_a_pin, attributed, settling_rules),
 ]
 
 
@@ -315,7 +321,6 @@ BEHIND_IT: Final[dict[str, set[str]]] = {
     "NUMBER_RANGE": {"NOT_CANONICAL"},
     "ORDER_WITHOUT_TOKEN": {"ORDER_TWICE"},
     "OTHER_MODE": {"STATEMENT_OTHER_MODE"},
-    "POSITION_UNKNOWN": {"STUMBLED"},
     "SIG_APPLICATION": {"SIGNATURE_WRONG"},
     "SIG_HASH": {"SIGNATURE_WRONG"},
     "SIG_INNER_TYPE": {"SIG_TRAILING", "SIG_TRUNCATED"},
