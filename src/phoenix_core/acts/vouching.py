@@ -133,7 +133,7 @@ def _is_signed(desk: Desk, world: World, row: int, place: int, exactly: Callable
 
 def _policies(desk: Desk, world: World) -> Iterator[Row]:
     seq, policy = desk.policies.seq, desk.policies.policy
-    if policy is None or seq == FOUNDED_WITH:
+    if policy is None or (seq == FOUNDED_WITH and policy.signed is None):  # nobody can have signed what comes first
         return
     if not _is_signed(desk, world, seq, seq - 1, partial(_sets, policy)):
         yield Row(seq, "policy", "`phoenix policy set`", Reason.POLICY_MISSING)

@@ -75,7 +75,7 @@ class LiveBroker(MockBroker):
         return 4001
 
 
-def live_stage() -> Stage:
+def live_stage(policy: Policy = POLICY) -> Stage:
     """A LIVE desk on its own log: a hardware key, limits to sign, nothing earned."""
     clock, store, pen = manual_clock(START), MemoryStore(), hardware_pen("operator")
     broker = LiveBroker(clock, OWNER, CARDS, Random(1))
@@ -86,7 +86,7 @@ def live_stage() -> Stage:
     made = Stage(clock, store, broker, engine, pen)
     genesis = Genesis("phoenix.test/live", Mode.LIVE, OWNER.tag, OWNER.mask, 4001, "k", "log-key", "USD")
     operator = Operator(OperatorEvent.ENROLLED, pen.key, pen.public.line, "operator", "hardware")
-    _ = made.act(Initialise(CommandId("init"), genesis, operator, POLICY)).unwrap()
+    _ = made.act(Initialise(CommandId("init"), genesis, operator, policy)).unwrap()
     return made
 
 

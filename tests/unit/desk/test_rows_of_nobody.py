@@ -292,6 +292,32 @@ class TestPolicies:
 
         _ = walked(walk, stage(log, policy=TIGHT))
 
+    @shows("I2")
+    def test_no_desk_is_founded_with_a_signature(self) -> None:
+        """Nobody is enrolled before the founder: what claims to be signed there is of nobody, and opens nothing."""
+        signed = decided(stage(), SetPolicy(policy_hash(LOOSE))).signed
+
+        async def walk(desk: Stage) -> None:
+            intent = await desk.propose()
+            shown = desk.desk.evidence.latest(intent)
+            assert shown is not None and f"RED {Reason.POLICY_MISSING.value}" in shown.evidence.flags
+            assert not await is_sent(desk) and told_of(desk) == ["policy"]
+            set_policy(desk, LOOSE)
+            assert await is_sent(desk), "a signature mends it"
+
+        _ = walked(walk, stage(policy=evolve(LOOSE, signed=signed)))
+
+    @shows("I2")
+    def test_no_real_money_is_entered_by_what_a_desk_is_founded_with(self) -> None:
+        """Where it says so itself, too."""
+
+        async def walk(desk: Stage) -> None:
+            await desk.tick()
+            assert told_of(desk) == ["policy"]
+
+        signed = decided(stage(), SetPolicy(policy_hash(POLICY))).signed
+        _ = walked(walk, live_stage(evolve(POLICY, signed=signed)))
+
     def test_a_start_checks_what_still_matters_and_no_more(
         self, log: SqliteStore, monkeypatch: pytest.MonkeyPatch
     ) -> None:
