@@ -1717,10 +1717,9 @@ def lift_is_due(desk: Desk, bead: Bead, append: Append, flag: Flag) -> bool:
     """A pause comes down after its time and a refresh; the flag of a drift with its drift, or by a signature where a
     human knows the drift."""
     if flag.type == "TEMPORARY":
-        name = flag.scope.partition(":")[2] or "*"
-        refreshed = max(desk.anchors.get(name, -1), desk.anchors.get("*", -1))
-        until = None if flag.until is None else instant(flag.until)
-        return refreshed > flag.seq and (flag.until is None or known(until) <= known(instant(bead.ts)))
+        until, names = instant(flag.until), (flag.scope.partition(":")[2], "*")
+        refreshed = any(desk.anchors.get(name, flag.seq) > flag.seq for name in names)
+        return refreshed and (until is None or until <= known(instant(bead.ts)))
     drift = desk.drifts.get(str(flag.drift))
     return drift is None or (drift.answer == "ACKNOWLEDGED" and lift_is_signed(desk, bead, append))
 
@@ -1760,10 +1759,9 @@ def answer_is_signed(desk: Desk, bead: Bead) -> bool:
 
 def _carried_out(desk: Desk, bead: Bead, since: int) -> Iterator[Record]:
     """The signed statements that a bead says it settles, and that stand behind a place."""
-    settles = bead.body.get("settles")
-    for each in settles if isinstance(settles, list) else ():
-        seq = each.get("seq") if isinstance(each, dict) else None
-        if isinstance(seq, int) and seq > since and seq in desk.statements:
+    for each in list_of(bead.body, "settles"):
+        seq = whole_of(each, "seq")
+        if seq > since and seq in desk.statements:
             yield desk.statements[seq]
 
 
@@ -1954,7 +1952,7 @@ def take_position(desk: Desk, bead: Bead, append: Append) -> None:
     if event == "Submitted":
         judge("SUBMITTED_WITHOUT_TOKEN", bead, append)
     if event == "Filled":
-        judge("FILLED_WITHOUT_EXECUTION", desk, bead, append)
+        judge("FILLED_WITHOUT_EXECUTION", position, desk.executed)
     if event is not None and bead.says("state") in OVER:
         judge("CLOSED_HELD", desk.stake(position))
     judge("RESOLVED_UNSIGNED", desk, bead)
@@ -2044,11 +2042,9 @@ def _has_token(bead: Bead, append: Append, event: str) -> bool:
     )
 
 
-def was_executed(desk: Desk, bead: Bead, append: Append) -> bool:
-    """Something was executed, or stated by a human from the broker's statement."""
-    position = bead.says("position_id")
-    here = (other.body for other in append if other.kind == "EXECUTION" and other.body["event"] in FILLING)
-    return position in desk.executed or any(body.get("position_id") == position for body in here)
+def was_executed(position: str, executed: set[str]) -> bool:
+    """Something was executed before, or stated by a human from the broker's statement."""
+    return position in executed
 
 
 def take_execution(desk: Desk, bead: Bead, append: Append) -> None:

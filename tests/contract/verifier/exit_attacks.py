@@ -176,6 +176,11 @@ SIZES: Final[list[tuple[str, str, str, Callable[[str], Callable[[], Story]]]]] =
      lambda q: stated_and_traded(q, traded("300", "4005.01", role="CLOSE", side="SELL"))),
     ("what was stated, and bought under another one", "1200", "1201",
      lambda q: stated_and_traded(q, traded("200", "4005.01", ref=""))),
+    ("what was stated, heard in part, and corrected then", "900", "901",
+     lambda q: after(stated_filled("four", of="four"), traded("600"), traded("500", "4001.02", event="CORRECTION"),
+                     over(), exits(q, 1, revision=2))),
+    ("what was stated, and stated once more of another execution", "1300", "1301",
+     lambda q: stated_and_traded(q, attributed_to_four())),
     ("what was attributed, and bought under the same one", "900", "901",
      lambda q: after(part_of_four, attributed_to_four(), traded("200", "4005.01"), over(), exits(q, 1, revision=2))),
 ]  # fmt: skip

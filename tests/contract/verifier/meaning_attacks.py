@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Callable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from attrs import frozen
@@ -775,6 +775,42 @@ def revoked_by_an_enrolment(story: Story) -> None:
     story.append("boss again", recorded, story.operator(story.boss, "boss", "REVOKED", signed=recorded[1]["signed"]))
 
 
+def two_tokens_for_one(story: Story) -> None:
+    """Two approvals are spent in one append, and one of them on nothing."""
+    for name in ("five", "six"):
+        story.intent(name)
+        story.approve(name, story.boss)
+    story.edits = {"submit five": plus(story.token("six", "USED"))}
+    story.submit("five")
+
+
+def later(step: str, **spans: timedelta) -> Callable[[], Story]:
+    """Instants of a statement, so long after it was signed."""
+
+    def changed(said: Record) -> None:
+        signed = datetime.fromisoformat(str(said["at"]))
+        said.update({name: utc(signed + span) for name, span in spans.items()})
+
+    return day(says={step: changed})
+
+
+def aged(by_ms: int) -> Callable[[], Story]:
+    """A price that is said to be so much older than it was."""
+
+    def changed(said: Record) -> None:
+        live = said["live"]
+        assert isinstance(live, dict) and isinstance(live["age_ms"], int)
+        said["live"] = live | {"age_ms": live["age_ms"] + by_ms}
+
+    return day(says={"approve four": changed})
+
+
+def born_again(story: Story) -> None:
+    """The position of one intent is born once more, of another one."""
+    story.edits = {"signal five": body("POSITION", position_id=named("position four"))}
+    story.intent("five")
+
+
 def rules_of_a_resume(story: Story) -> None:
     """A human signs that the link is good, and the books set a policy by it."""
     recorded = story.decision("resume", story.boss, story.statement("resume", "resume", {}), "link")
@@ -922,6 +958,11 @@ ROWS: Final[list[tuple[str, str, Callable[[], Story]]]] = [
     ("a statement that ends at no instant", "STATEMENT_MALFORMED", say("close", exp="at noon")),
     ("an approval without a limit for the drift", "STATEMENT_MALFORMED", say("approve four", drift_bps_max=None)),
     ("a nonce that is none", "STATEMENT_MALFORMED", say("close", session="x")),
+    ("a statement that says nothing under a name more", "STATEMENT_MALFORMED", say("close", all=None)),
+    ("a statement without a name that it may leave empty", "STATEMENT_MALFORMED",
+     day(says={"close": lambda said: said.__delitem__("quantity")})),
+    ("a statement whose version is no number", "UNKNOWN_STATEMENT", say("close", v=True)),
+    ("a statement that ends as it begins", "STATEMENT_MALFORMED", later("close", exp=timedelta(0))),
     ("a statement that ends before it begins", "STATEMENT_MALFORMED", say("close", exp=utc(NOON))),
     ("an approval without a screen", "STATEMENT_MALFORMED", say("approve four", render=None)),
     ("a verdict of maybe", "STATEMENT_MALFORMED",
@@ -939,6 +980,10 @@ ROWS: Final[list[tuple[str, str, Callable[[], Story]]]] = [
     ("recorded when it was over", "STATEMENT_EXPIRED", day(waits={"close": 100})),
     ("signed for tomorrow", "STATEMENT_PRESIGNED",
      say("approve four", at=utc(NOON.replace(day=19)), exp=utc(NOON.replace(day=19, minute=3)))),
+    ("a close signed for a microsecond too long", "STATEMENT_PRESIGNED",
+     later("close", exp=timedelta(seconds=60, microseconds=1))),
+    ("an approval signed for a microsecond too long", "STATEMENT_PRESIGNED",
+     later("approve four", exp=timedelta(seconds=300, microseconds=1))),
     ("signed for a day", "STATEMENT_PRESIGNED", say("approve four", exp=utc(NOON.replace(day=19)))),
     ("a close signed for five minutes", "STATEMENT_PRESIGNED", say("close", exp=utc(NOON.replace(minute=3)))),
     ("a reject used as an approve", "DECISION_OTHERWISE", edit("reject", body("DECISION", verdict="approve"))),
@@ -983,6 +1028,11 @@ ROWS: Final[list[tuple[str, str, Callable[[], Story]]]] = [
      say("approve four", live={"bid": "1.08", "ask": "1.0851", "age_ms": 2000})),
     ("a price of another age", "STATEMENT_OTHER_QUOTE",
      say("approve four", live={"bid": "1.085", "ask": "1.0851", "age_ms": 90_000})),
+    ("a price that is older than it was", "STATEMENT_OTHER_QUOTE", aged(1001)),
+    ("a price that is younger than it was", "STATEMENT_OTHER_QUOTE", aged(-1001)),
+    ("a price of the next instant", "STATEMENT_OTHER_QUOTE",
+     say("approve four", live={"bid": "1.085", "ask": "1.0851", "age_ms": -1})),
+    ("a price that is no quote", "STATEMENT_OTHER_QUOTE", edit("quote four", body("OBSERVATION", about="LINK"))),
     ("a price of another instrument", "STATEMENT_OTHER_QUOTE",
      edit("quote four", body("OBSERVATION", subject="GBPUSD"))),
     ("real money under rules that nobody signed", "POLICY_OF_NOBODY", unsigned_rules),
@@ -1035,6 +1085,7 @@ ROWS: Final[list[tuple[str, str, Callable[[], Story]]]] = [
     ("a token used too late", "TOKEN_TOO_OLD", day(waits={"submit one": 299})),
     ("a token used before it was there", "TOKEN_TOO_OLD", day(waits={"submit one": -10})),
     ("a token spent without an order", "TOKEN_SPENT_FOR_NOTHING", edit("submit one", drop("ORDER"))),
+    ("two tokens spent on one order", "TOKEN_SPENT_FOR_NOTHING", after(two_tokens_for_one)),
     ("a token spent without a submit", "TOKEN_SPENT_FOR_NOTHING", edit("submit one", drop("POSITION"))),
     *[(f"a token used under a kill of {scope}", "KILL_FLAG_ACTIVE",
        edit("submit one", before(("KILL_FLAG", FLAG | {"scope": scope}))))
@@ -1067,6 +1118,8 @@ ROWS: Final[list[tuple[str, str, Callable[[], Story]]]] = [
      after(drifted, answered("acknowledged"), row_answers("BROKER_CORRECTED", True))),
     ("a corrected drift that a row knows", "DRIFT_ANSWERED_UNSIGNED",
      after(drifted, answered("broker-corrected"), row_answers("ACKNOWLEDGED", False))),
+    ("a corrected drift that a row corrects again", "DRIFT_ANSWERED_UNSIGNED",
+     after(drifted, answered("broker-corrected"), row_answers("BROKER_CORRECTED", False))),
     ("a drift that is not open", "DRIFT_ANSWERED_UNSIGNED", after(answered("acknowledged"))),
     ("a drift that another bead opened", "DRIFT_ANSWERED_UNSIGNED",
      after(drifted, answered("acknowledged", opened="drift 1"))),
@@ -1093,6 +1146,8 @@ ROWS: Final[list[tuple[str, str, Callable[[], Story]]]] = [
     ("an adoption of another instrument", "POSITION_BIRTH", adoption(pair="GBPUSD")),
     ("an adoption of the other side", "POSITION_BIRTH", adoption(side="SELL")),
     ("an adoption under another reference", "POSITION_BIRTH", adoption(order_ref="P1" + "A" * 26)),
+    ("a position born again, of another intent", "POSITION_BIRTH", after(born_again)),
+    ("an adoption that a rule proves", "POSITION_BIRTH", adoption(proof={"type": "RULE"})),
     ("an adoption by another kind of command", "POSITION_BIRTH",
      adoption(proof={"type": "OPERATOR_DECISION", "id": "4"})),
     ("a position that never was", "POSITION_UNKNOWN",
