@@ -32,6 +32,7 @@ _KINDS: Final = (
     (apsw.Error, Fault.IO),
 )
 Files = tuple[tuple[int, int] | None, ...]
+_NEVER: Final = (0, 0, 0)  # of no folder: all is looked at the next time
 _FRIENDS: Final = ("-wal", "-shm", "-journal")
 # The thousand frames after which SQLite begins the write-ahead log anew, and a margin for the commit that crosses it.
 _WAL_BYTES: Final = 1100 * (4096 + 24)
@@ -84,13 +85,18 @@ def _of_the_disk(path: str, fault: StoreFault) -> StoreFault:
 
 
 class Place:
-    """Where a log lies, and which files a handle has open there."""
+    """Where a log lies, and which files a handle has open there.
 
-    __slots__ = ("_files", "_meant", "_path")
+    It is asked before every bead, so that it asks one question: whether anything was made, removed or renamed in the
+    folder since all was last seen to be in place. Nobody can set the time of such a change back.
+    """
+
+    __slots__ = ("_calm", "_files", "_folder", "_meant", "_path")
 
     def __init__(self, path: str) -> None:
         """Before it is opened: of the log itself it is what its name leads to now."""
         self._path, self._files = os.path.abspath(path), Files()
+        self._folder, self._calm = os.path.dirname(self._path), _NEVER
         self._meant = self._lying()[:1] if os.path.exists(path) else Files()
 
     def opened(self) -> None:
@@ -99,13 +105,21 @@ class Place:
 
     def left(self) -> None:
         """Nothing is open there any more."""
-        self._files = ()
+        self._files, self._calm = (), _NEVER
 
     def check(self) -> None:
         """What is written to files that nobody else can find reaches nobody, and is gone when the handle closes."""
-        if all(None in (one, now) or one == now for one, now in zip(self._files, self._lying(), strict=False)):
+        try:
+            there = os.stat(self._folder)
+            folder = (there.st_dev, there.st_ino, there.st_ctime_ns)
+        except OSError:
+            folder = _NEVER
+        if folder == self._calm and folder is not _NEVER:
             return
-        raise StoreFault(Fault.CORRUPT, "its files were replaced or taken away while this process had them open")
+        if not all(None in (one, now) or one == now for one, now in zip(self._files, self._lying(), strict=False)):
+            raise StoreFault(Fault.CORRUPT, "its files were replaced or taken away while this process had them open")
+        # A log that is a link to another folder's is looked at each time.
+        self._calm = folder if _is_past(folder[2]) and not os.path.islink(self._path) else _NEVER
 
     def _lying(self) -> Files:
         """The log itself, and what all its users share; None where nobody can say."""
@@ -119,6 +133,12 @@ class Place:
             except OSError:
                 found.append(None)  # a folder that lost its rights takes no file away
         return tuple(found)
+
+
+def _is_past(changed_ns: int) -> bool:
+    """Whether a change of now would have another time: clocks of file systems tick some hundred times a second, or once
+    in two where they count whole ones."""
+    return time.time_ns() - changed_ns >= (2_500_000_000 if changed_ns % 1_000_000 == 0 else 100_000_000)
 
 
 def private(path: str) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -61,6 +63,77 @@ def test_a_folder_that_lost_its_rights_takes_no_log_away(tmp_path: Path, monkeyp
         monkeypatch.setattr(os, "stat", denied)
         _ = grow(store, 1)
         assert store.head().size == 1
+
+
+class Looks:
+    """How often somebody looked at a file, while the clock is ahead of the last change by so many seconds."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Count from now on."""
+        self.at: list[str] = []
+        self.ahead_s = 3600
+        self._stat, self._now = os.stat, time.time_ns
+        monkeypatch.setattr(os, "stat", self._looked)
+        monkeypatch.setattr(time, "time_ns", lambda: self._now() + self.ahead_s * 10**9)
+
+    def _looked(self, path: str, **how: Any) -> os.stat_result:
+        self.at.append(path)
+        return self._stat(path, **how)
+
+    def of(self, look: Callable[[], object]) -> int:
+        """How many one look took."""
+        self.at.clear()
+        _ = look()
+        return len(self.at)
+
+
+def test_a_look_at_files_that_nobody_touched_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At their folder; at all of them again once anything was made beside them, and until its time is surely over."""
+    with SqliteStore(tmp_path / "beads.db") as store:
+        looks = Looks(monkeypatch)
+        assert [looks.of(store.head) for _ in range(3)] == [4, 1, 1]
+        (tmp_path / "HALT").touch()
+        assert [looks.of(store.head) for _ in range(3)] == [4, 1, 1]
+        os.utime(tmp_path)
+        looks.ahead_s = -3600
+        assert [looks.of(store.head) for _ in range(3)] == [4, 4, 4]
+
+
+def synced(home: Path) -> None:
+    """As a sync leaves it: another file under the old name, and the folder's time as it was."""
+    was = home.stat()
+    copied_over(home / "beads.db")
+    os.utime(home, ns=(was.st_atime_ns, was.st_mtime_ns))
+
+
+def moved_aside(home: Path) -> None:
+    """A copy of the whole folder in its place, times and all."""
+    _ = home.rename(home.with_name("aside"))
+    _ = shutil.copytree(home.with_name("aside"), home)
+
+
+def behind_the_link(home: Path) -> None:
+    """The log is a link; what it leads to is replaced in a folder of its own."""
+    copied_over((home / "beads.db").resolve())
+
+
+@shows("F65", "I5")
+@pytest.mark.parametrize("how", [synced, moved_aside, behind_the_link], ids=lambda how: how.__name__)
+def test_nothing_that_keeps_its_looks_passes(
+    tmp_path: Path, how: Callable[[Path], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long nothing was touched before, and whatever looks as it looked before."""
+    home, apart = tmp_path / "home", tmp_path / "apart"
+    home.mkdir()
+    apart.mkdir()
+    if how is behind_the_link:
+        (home / "beads.db").symlink_to(apart / "beads.db")
+    with SqliteStore(home / "beads.db") as store:
+        _ = Looks(monkeypatch)
+        assert [store.head().size for _ in range(3)] == [0, 0, 0]
+        how(home)
+        with pytest.raises(StoreFault, match="replaced or taken away"):
+            _ = store.head()
 
 
 @shows("I5", "I18", "F65")
