@@ -215,9 +215,8 @@ class TestByHand:
             assert is_successful(store.append(EMPTY, sealed(EMPTY, 1), {name: "what was said"}))
             assert store.text(name) == "what was said"
         disarmed(path, "UPDATE texts SET text = 'what was never said'")
-        with SqliteStore(path) as store, pytest.raises(StoreFault, match="another one than was said") as failed:
-            _ = store.text(name)
-        assert failed.value.kind is Fault.CORRUPT
+        with SqliteStore(path) as store:
+            assert store.text(name) is None
 
     @pytest.mark.parametrize(
         "sql",
