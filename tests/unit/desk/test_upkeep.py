@@ -599,7 +599,7 @@ class TestDeclaredRestart:
             if exposed:
                 assert desk.state(await desk.enter()) is State.MANAGED
             await self.away(desk, 4, hour=14 if exposed else 3)
-            assert self.told(desk) == ["LINK_LOST"]
+            assert self.told(desk)[:1] == ["LINK_LOST"]  # a beat that falls into these seconds says so, too
             assert DECLARED not in [b.detail for b in desk.bodies(IbkrSession)]
 
         _ = walked(walk)

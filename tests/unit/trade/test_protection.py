@@ -98,6 +98,22 @@ def test_an_acknowledgement_without_terms_is_no_echo() -> None:
 
 
 @pytest.mark.parametrize("role", [STOP_REF, TARGET_REF])
+@pytest.mark.parametrize("acknowledged", [True, False])
+def test_an_order_of_another_kind_is_no_protection(role: str, acknowledged: bool) -> None:
+    """Somebody made a stop-limit of one that stood as asked for, or a preset did at once: it is no protection until
+    it is an order again that this desk knows."""
+    log = filled()
+    for ref in (STOP_REF, TARGET_REF):
+        if acknowledged or ref != role:
+            echoed(log, ref)
+    strange = evolve(order_said(role), symbol=log.order(role).line.symbol)
+    log.append(*news(log.order(role), strange))
+    assert protection(log) is P.NONE
+    echoed(log, role)
+    assert protection(log) is P.FULL
+
+
+@pytest.mark.parametrize("role", [STOP_REF, TARGET_REF])
 @pytest.mark.parametrize(
     "terms",
     [
