@@ -91,12 +91,13 @@ class Place:
     folder since all was last seen to be in place. Nobody can set the time of such a change back.
     """
 
-    __slots__ = ("_calm", "_files", "_folder", "_meant", "_path")
+    __slots__ = ("_calm", "_files", "_folder", "_meant", "_path", "_process")
 
     def __init__(self, path: str) -> None:
         """Before it is opened: of the log itself it is what its name leads to now."""
         self._path, self._files = os.path.abspath(path), Files()
         self._folder, self._calm = os.path.dirname(self._path), _NEVER
+        self._process = os.getpid()
         self._meant = self._lying()[:1] if os.path.exists(path) else Files()
 
     def opened(self) -> None:
@@ -107,8 +108,15 @@ class Place:
         """Nothing is open there any more."""
         self._files, self._calm = (), _NEVER
 
+    def ours(self) -> None:
+        """What was opened before a fork keeps none of its locks in the child: an append there would be acknowledged,
+        and be in no file that anybody else reads."""
+        if self._process != os.getpid():
+            raise StoreFault(Fault.CLOSED, f"opened by process {self._process} before a fork: open the log here anew")
+
     def check(self) -> None:
         """What is written to files that nobody else can find reaches nobody, and is gone when the handle closes."""
+        self.ours()
         try:
             there = os.stat(self._folder)
             folder = (there.st_dev, there.st_ino, there.st_ctime_ns)

@@ -76,7 +76,6 @@ class SqliteStore:
         if not make and not os.path.exists(self.path):
             raise BadInput("path", self.path, "no log is there; name the beads.db of a desk that `phoenix init` made")
         self._vfs = vfs
-        self._process = os.getpid()
         # The last row of the frontier, and what it said: asked many times between two appends.
         self._tip_row: tuple[object, ...] = ()
         self._tip_read: tuple[Head, Frontier] = EMPTY, EMPTY_FRONTIER
@@ -308,14 +307,8 @@ class SqliteStore:
 
     def _transaction(self, begin: str = "BEGIN IMMEDIATE", values: tuple[apsw.SQLiteValue, ...] = ()) -> Transaction:
         """The log for a while, locked against other writers unless `begin` says otherwise."""
-        self._assert_own()
+        self._place.ours()
         return Transaction(self._pen, self._fault, begin, values)
-
-    def _assert_own(self) -> None:
-        """What was opened before a fork keeps none of its locks in the child: an append there would be acknowledged,
-        and be in no file that anybody else reads."""
-        if self._process != os.getpid():
-            raise StoreFault(Fault.CLOSED, f"opened by process {self._process} before a fork: open the log here anew")
 
     def _fault(self, error: apsw.Error) -> StoreFault:
         """What happened, in the words of the port; a full disk loses its ballast there and then."""
@@ -357,7 +350,7 @@ class SqliteStore:
                 raise StoreFault(Fault.CORRUPT, f"the frontier ends at {head.size}, the beads do not")
 
     def _rows(self, sql: str, values: tuple[apsw.SQLiteValue, ...] = ()) -> Sequence[tuple[object, ...]]:
-        self._assert_own()
+        self._place.ours()
         try:
             return self._db.execute(sql, values).fetchall()
         except apsw.Error as error:
@@ -375,7 +368,7 @@ class SqliteStore:
 
     def backup(self, target: str | os.PathLike[str]) -> Head:
         """A whole copy of the log as it stands, while others go on writing; the target appears whole or not at all."""
-        self._assert_own()
+        self._place.ours()
         return copy_whole(self._db, os.fspath(target), self._vfs, lambda path: SqliteStore.peek(path, self._vfs))
 
     @classmethod
