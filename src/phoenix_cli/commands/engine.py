@@ -234,10 +234,9 @@ async def _quieten(engine: Engine) -> None:
 
 
 async def _finish_protection(engine: Engine) -> None:
-    from phoenix_core.values import State
-
+    """What is held gets its protection, or the close for which that was asked to end, before nobody looks after it."""
     waited = 0.0
-    while engine.recorder.desk.positions.in_state(State.FILLED) and waited < OWED_WITHIN_S:
+    while naked(engine) and waited < OWED_WITHIN_S:
         await engine.step()
         await asyncio.sleep(LOOP_EVERY_S)
         waited += LOOP_EVERY_S
@@ -299,8 +298,16 @@ def _so_many(count: int, what: str) -> str:
 
 
 def naked(engine: Engine) -> list[str]:
-    """What is left without protection when the engine stops."""
+    """What is left without protection when the engine stops: none stands yet, or it was asked to end."""
+    from phoenix_core.trade.exits import stake_of
+    from phoenix_core.trade.protection import protection_of
     from phoenix_core.values import State
 
-    left = engine.recorder.desk.positions.in_state(State.FILLED)
-    return [f"NAKED: {p.pair} {p.held} held without confirmed protection ({p.position_id})" for p in left]
+    desk, now, found = engine.recorder.desk, engine.clock.now(), list[str]()
+    for position in (*desk.positions.in_state(State.FILLED), *desk.positions.in_state(State.MANAGED)):
+        stake = stake_of(position, desk.orders, desk.fills)
+        ends = any(order.cancel_requested is not None and not order.cancel_refused for order in stake.pair)
+        if position.state is State.FILLED or (position.held > 0 and (ends or not protection_of(stake, now).covers)):
+            what = f"{position.pair} {position.held} held without confirmed protection"
+            found.append(f"NAKED: {what} ({position.position_id})")
+    return found

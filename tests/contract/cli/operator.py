@@ -83,9 +83,17 @@ class Process:
         self._process.send_signal(signal.SIGSTOP)
         _ = os.waitid(os.P_PID, self._process.pid, os.WSTOPPED)
 
-    def ends(self) -> int:
-        """Wait until it ends by itself; its exit code."""
-        return self._process.wait(PATIENCE_S)
+    def goes_on(self) -> None:
+        """Let it go on where it stood."""
+        self._process.send_signal(signal.SIGCONT)
+
+    def terminate(self) -> None:
+        """Tell it to stop, and do not wait."""
+        self._process.send_signal(signal.SIGTERM)
+
+    def ends(self, within_s: float = PATIENCE_S) -> int:
+        """Wait until it ends; its exit code."""
+        return self._process.wait(within_s)
 
     def stop(self) -> int:
         """Stop it as an operator does; its exit code. Harmless where it is gone."""
