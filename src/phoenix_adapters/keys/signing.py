@@ -22,6 +22,8 @@ from phoenix_adapters.keys.trouble import KeyTrouble, Trouble
 
 # A person finds the key, reads the screen again, touches it, types a PIN.
 TOUCH_S = 60.0
+# What a program that asks takes to put a terminal in order.
+ENDS_WITHIN_S = 1.0
 
 
 class Signs(Protocol):
@@ -75,13 +77,29 @@ class ThroughKeygen:
             raise KeyTrouble(Trouble.KEYGEN_MISSING, "ssh-keygen", "install the OpenSSH client")
         command = [program, "-Y", "sign", "-q", "-f", str(self.path), "-n", namespace]
         try:
-            done = subprocess.run(command, input=statement, capture_output=True, timeout=self.timeout_s, check=False)
+            done = _asked(command, statement, self.timeout_s)
         except subprocess.TimeoutExpired as error:
             raise KeyTrouble(Trouble.KEYGEN_FAILED, str(self.path), "touch the key while it blinks") from error
         if done.returncode != 0:
             said = done.stderr.decode("ascii", "replace").strip()[-200:]
             raise KeyTrouble(Trouble.KEYGEN_FAILED, f"{self.path} ({said})", "sign a test file with ssh-keygen by hand")
         return _confirmed(done.stdout.decode("ascii", "replace"), self.public, statement, namespace)
+
+
+def _asked(command: list[str], statement: bytes, timeout_s: float) -> subprocess.CompletedProcess[bytes]:
+    """Run a program that may ask on the terminal: whatever ends the wait, it is asked to end before it is killed, or
+    the terminal would be left without its echo."""
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe) as process:
+        try:
+            out, said = process.communicate(statement, timeout_s)
+        except BaseException:  # whatever it was, a signal too
+            process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                _ = process.wait(ENDS_WITHIN_S)
+            process.kill()
+            raise
+        return subprocess.CompletedProcess(command, process.returncode, out, said)
 
 
 @frozen

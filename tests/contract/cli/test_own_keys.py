@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import pty
 import shutil
+import signal
 import subprocess
+import termios
 from pathlib import Path
 
 import pytest
 
 from phoenix_adapters.keys import create, load_public
 from tests.contract.agents import fido_answers, pretended_agent, running_agent
-from tests.contract.cli.operator import Ran, Seat, until
+from tests.contract.cli.operator import PATIENCE_S, Ran, Seat, founded, until
 from tests.keyring import TOUCHED, Pen, hardware_pen
 from tests.showing import shows
 
@@ -167,3 +170,32 @@ def test_a_log_key_that_is_gone(tmp_path: Path, words: tuple[str, ...]) -> None:
         assert "KEY_MISSING" in ran.err
     else:
         assert ran.code == 0, ran
+
+
+def has_echo(terminal: int) -> bool:
+    """Whether what is typed there can be seen."""
+    return bool(termios.tcgetattr(terminal)[3] & termios.ECHO)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT], ids=lambda number: number.name)
+def test_a_terminal_that_was_asked_for_a_passphrase_gets_its_echo_back(tmp_path: Path, number: signal.Signals) -> None:
+    """Told to end while ssh-keygen waits for it: nothing is signed, and what is typed is seen again."""
+    seat = founded(tmp_path)
+    assert seat.json("kill", "raise", "--scope", "instrument:EURUSD").code == 0
+    key = str(seat.home / "keys" / "operator")
+    _ = subprocess.run(
+        ["ssh-keygen", "-p", "-q", "-f", key, "-P", "", "-N", "a secret"], check=True, capture_output=True
+    )
+    master, slave = pty.openpty()
+    line = ["setsid", "--ctty", *seat.words("kill", "clear", "--scope", "instrument:EURUSD", "--reason", "why")]
+    with subprocess.Popen(line, env=seat.environment, stdin=slave, stdout=slave, stderr=slave) as process:
+        shown = b""
+        while b"assphrase" not in shown:
+            shown += os.read(master, 4096)
+        until(lambda: not has_echo(slave))
+        process.send_signal(number)
+        assert process.wait(PATIENCE_S) == (1 if number is signal.SIGINT else -number)
+    assert has_echo(slave)
+    assert seat.json("kill", "list").document["flags"]
+    os.close(master)
+    os.close(slave)
