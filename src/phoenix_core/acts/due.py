@@ -28,6 +28,7 @@ from phoenix_core.acts.timed import (
     Prove,
     RaiseByRule,
     Remind,
+    Repeat,
     Stall,
     TellKill,
     Withdraw,
@@ -36,7 +37,6 @@ from phoenix_core.acts.timed import (
     is_told_wrong,
     is_untold,
 )
-from phoenix_core.acts.vital import Repeat, repeats
 from phoenix_core.acts.vouching import grounds_for
 from phoenix_core.beads import (
     KillKind,
@@ -65,6 +65,7 @@ from phoenix_core.values import (
     elapsed,
     is_over,
 )
+from phoenix_core.watch.alerts import follow_ups
 from phoenix_core.watch.drift import critical, kill_scope, proven
 from phoenix_core.watch.market_hours import fx_day
 from phoenix_core.watch.observations import proof_of_absence
@@ -75,7 +76,7 @@ QUOTES_EVERY: Final = timedelta(seconds=5)
 # What is held is worth what the last quote says: people look at it all day, and at its age. As often as a beat.
 WORTH_EVERY: Final = timedelta(seconds=30)
 
-Due = Command | Repeat | Assemble | Announce | LookAgain | Submit | Carry | Resize | Restore | LeaveOnTime | ClearAway
+Due = Command | Assemble | Announce | LookAgain | Submit | Carry | Resize | Restore | LeaveOnTime | ClearAway
 
 
 def due(desk: Desk, now: Moment) -> tuple[Due, ...]:
@@ -240,7 +241,7 @@ def _quote_is_old(desk: Desk, symbol: str, now: Moment, every: timedelta) -> boo
 
 
 def _due_to_watch(desk: Desk, now: Moment) -> Iterator[Due]:
-    if repeats(desk, now.wall):
+    if follow_ups(desk.alerts, now.wall):
         yield Repeat(_id("repeat", str(desk.head.size)))
     proof = proof_of_absence(desk.observations)
     if proof is not None and proven(desk.drifts, proof[0], proof[1]):

@@ -38,7 +38,7 @@ from phoenix_core.trade.order_life import Known, Standing
 from phoenix_core.trade.positions import changed
 from phoenix_core.trade.protection import Protection, is_unanswered, protection_of
 from phoenix_core.values import WALL_BACK_MAX, CommandId, Moment, Role, State, derived_id
-from phoenix_core.watch.alerts import drift_answered, may_raise, resolved
+from phoenix_core.watch.alerts import drift_answered, follow_ups, may_raise, resolved
 from phoenix_core.watch.codes import Code, alert
 from phoenix_core.watch.drift import proven
 from phoenix_core.watch.observations import proof_of_absence, quote_seen
@@ -153,6 +153,13 @@ class Prove:
 
 
 @frozen
+class Repeat:
+    """Say an open alert again, or louder."""
+
+    command_id: CommandId
+
+
+@frozen
 class ObserveQuotes:
     """Keep the quotes that waiting intents will cite."""
 
@@ -173,6 +180,7 @@ Command = (
     | TellKill
     | LiftByRule
     | Prove
+    | Repeat
     | ObserveQuotes
 )
 
@@ -356,6 +364,11 @@ def _prove(desk: Desk, command: Prove, world: World) -> Ruling:
     return granted("drift", *answers, *told) if answers else denied(refusal(Reason.NOTHING_TO_DO))
 
 
+def _repeat(desk: Desk, command: Repeat, world: World) -> Ruling:
+    said = follow_ups(desk.alerts, world.now.wall)
+    return granted("alerts", *said) if said else denied(refusal(Reason.NOTHING_TO_DO))
+
+
 def _observe_quotes(desk: Desk, command: ObserveQuotes, world: World) -> Ruling:
     fresh = (world.quotes.get(symbol) for symbol in command.symbols)
     kept = [quote_seen(q) for q in fresh if q is not None and _is_newer(desk, q.symbol, world)]
@@ -382,5 +395,6 @@ HANDLERS: Final[Mapping[type, Callable[[Desk, Any, World], Ruling]]] = {
     TellKill: _tell_kill,
     LiftByRule: _lift_by_rule,
     Prove: _prove,
+    Repeat: _repeat,
     ObserveQuotes: _observe_quotes,
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final
 
 from attrs import frozen
@@ -13,13 +13,12 @@ from phoenix_core.desk import Desk
 from phoenix_core.gate.guards import SKEW_MAX
 from phoenix_core.refusals import Reason, refusal
 from phoenix_core.rulings import Ruling, denied, granted
-from phoenix_core.trade.exits import entry_line, stake_of
-from phoenix_core.values import CommandId, SecType, State, elapsed
+from phoenix_core.values import CommandId, State, elapsed
 from phoenix_core.watch.alerts import follow_ups, may_raise, overdue, resolved
 from phoenix_core.watch.codes import ISSUE_CODES, Code, alert, beat_code
 from phoenix_core.watch.drift import unanswered
 from phoenix_core.watch.health import AWAY_AS_DECLARED, Earned, Signs, diagnose, heartbeat, missed_beat
-from phoenix_core.watch.market_hours import MarketStatus, market_status, stocks_rest
+from phoenix_core.watch.market_hours import MarketStatus, market_status
 from phoenix_core.world import World
 
 
@@ -40,14 +39,7 @@ class Miss:
     process_alive: bool
 
 
-@frozen
-class Repeat:
-    """Say an open alert again, or louder."""
-
-    command_id: CommandId
-
-
-Command = Beat | Miss | Repeat
+Command = Beat | Miss
 
 # What a new session takes at most until the first quotes are there; a beat before that knows nothing of them.
 DATA_WITHIN: Final = timedelta(seconds=15)
@@ -105,25 +97,6 @@ def _clocks_apart(desk: Desk, command: Beat, world: World) -> Alert | None:
     return alert(Code.BROKER_CLOCK_SKEW, "desk", command.command_id, seconds=str(skew // timedelta(seconds=1)))
 
 
-def repeats(desk: Desk, now: datetime) -> tuple[Alert, ...]:
-    """What open alerts ask to be said again, or louder. The exits of a stock work in regular hours alone: in a night
-    that one is bare, nothing changes until the open, and whoever hears it each minute turns the phone off."""
-    return follow_ups(desk.alerts, now, _at_rest(desk) if stocks_rest(now) else ())
-
-
-def _at_rest(desk: Desk) -> frozenset[str]:
-    """The positions in stocks that are said to have lost their protection."""
-    lost = (one.subject for one in desk.alerts.open.values() if one.code is Code.PROTECTION_LOST)
-    held = (position for one in lost if (position := desk.positions.open.get(one)) is not None)
-    lines = ((p.position_id, entry_line(stake_of(p, desk.orders, desk.fills))) for p in held)
-    return frozenset(name for name, line in lines if line is not None and line.sec_type is SecType.STOCK)
-
-
-def _repeat(desk: Desk, command: Repeat, world: World) -> Ruling:
-    said = repeats(desk, world.now.wall)
-    return granted("alerts", *said) if said else denied(refusal(Reason.NOTHING_TO_DO))
-
-
 def _miss(desk: Desk, command: Miss, world: World) -> Ruling:
     if desk.tenure.released:
         return denied(refusal(Reason.NOTHING_TO_DO))
@@ -131,7 +104,7 @@ def _miss(desk: Desk, command: Miss, world: World) -> Ruling:
     told: list[Alert] = []
     if not command.process_alive:
         # Nobody else is there to say again, or louder, what still stands.
-        told.extend(repeats(desk, now))
+        told.extend(follow_ups(desk.alerts, now))
         if may_raise(desk.alerts, Code.PROCESS_DEAD, "desk", now):
             held = str(len(desk.positions.nets))
             told.append(alert(Code.PROCESS_DEAD, "desk", key, held=held, mend="phoenix run"))
@@ -203,8 +176,4 @@ def _is_heard(symbol: str, world: World) -> bool:
     return age is not None and age <= QUOTE_WITHIN
 
 
-HANDLERS: Final[Mapping[type, Callable[[Desk, Any, World], Ruling]]] = {
-    Beat: _beat,
-    Miss: _miss,
-    Repeat: _repeat,
-}
+HANDLERS: Final[Mapping[type, Callable[[Desk, Any, World], Ruling]]] = {Beat: _beat, Miss: _miss}

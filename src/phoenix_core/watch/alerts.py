@@ -179,10 +179,9 @@ def overdue(
     return first, evolve(alert(louder, subject, f"{first.alert}|escalated"), repeats=first.alert, count=2)
 
 
-def follow_ups(alerts: Alerts, now: datetime, at_rest: Container[str] = ()) -> tuple[Alert, ...]:
+def follow_ups(alerts: Alerts, now: datetime) -> tuple[Alert, ...]:
     """For `due`: the repeats and escalations that time asks of the open alerts, as RAISED bodies. An acknowledgement
-    stops both, except for what insists: that is said again until it is resolved. That a position of those `at_rest` has
-    lost its protection is said again once its market opens: until then none could execute."""
+    stops both, except for what insists: that is said again until it is resolved."""
     said: list[Alert] = []
     for one in alerts.open.values():
         row = CODES[one.code]
@@ -190,8 +189,7 @@ def follow_ups(alerts: Alerts, now: datetime, at_rest: Container[str] = ()) -> t
             after, code = row.escalates
             if has_passed(one.raised_at, now, after):
                 said.append(_again(one, code, "escalated"))
-        waits = one.code is Code.PROTECTION_LOST and one.subject in at_rest
-        silenced = waits or (one.acknowledged and not row.insists)
+        silenced = one.acknowledged and not row.insists
         if row.repeats is not None and not silenced and has_passed(one.last_at, now, row.repeats):
             said.append(_again(one, one.code, str(one.count)))
     return tuple(said)

@@ -130,11 +130,6 @@ def market_status(instrument: Instrument, at: datetime, contract_hours: Spans | 
     return MarketStatus.CLOSING_SOON if min(by_table, by_contract) < CLOSING_SOON else MarketStatus.OPEN
 
 
-def stocks_rest(at: datetime) -> bool:
-    """Whether no stock trades in regular hours now, by the table; of a year that it does not know, nobody can tell."""
-    return _stock_rest(at) == _NO_TIME
-
-
 def _fx_rest(at: datetime) -> timedelta:
     """How long the FX market is still open; nothing: it is closed. Its clocks only ever change while it is closed."""
     day, clock = _wall(at)

@@ -30,8 +30,7 @@ from phoenix_core.acts.broker_said import Said
 from phoenix_core.acts.due import due
 from phoenix_core.acts.last_look import signed_exit
 from phoenix_core.acts.reconcile import unheard
-from phoenix_core.acts.timed import ObserveQuotes
-from phoenix_core.acts.vital import Repeat
+from phoenix_core.acts.timed import ObserveQuotes, Repeat
 from phoenix_core.beads import Resolution
 from phoenix_core.effects import CancelOrder, CarryOut, SendOrder
 from phoenix_core.facts import (

@@ -11,10 +11,9 @@ from phoenix_adapters.brokers.mock.chaos import Silence
 from phoenix_core.acts.broker_said import Said
 from phoenix_core.acts.exits import Restore
 from phoenix_core.acts.last_look import restorable
-from phoenix_core.acts.vital import Miss
-from phoenix_core.beads import Alert, AlertEvent, Order, OrderEvent
+from phoenix_core.beads import Alert, Order, OrderEvent
 from phoenix_core.facts import BrokerStatus, ErrorSaid
-from phoenix_core.kernel import decide, due
+from phoenix_core.kernel import due
 from phoenix_core.orders import exit_ref
 from phoenix_core.refusals import Reason
 from phoenix_core.trade.exits import Stake, stake_of
@@ -55,14 +54,6 @@ async def pictured(desk: Stage) -> None:
     await desk.tick(301)
 
 
-LOST = Code.PROTECTION_LOST.value
-
-
-def alarms(desk: Stage) -> list[Alert]:
-    """How often people heard that a position is bare."""
-    return [one for one in desk.bodies(Alert) if one.code == LOST and one.event is AlertEvent.RAISED]
-
-
 class TestNight:
     """What the broker ends by itself while a stock's market is closed waits for the open: a split ends orders first,
     and the account shows the shares later."""
@@ -83,36 +74,6 @@ class TestNight:
                 await desk.tick(13.4 * 3600)  # 9:30 is over
                 await pictured(desk)
             assert placed(desk) == 1 and desk.state(intent) is State.MANAGED
-
-        _ = walked(walk)
-
-    @pytest.mark.parametrize("pair", ["AAPL", PAIR])
-    def test_whoever_holds_a_bare_stock_hears_it_once_and_again_at_the_open(self, pair: str) -> None:
-        """Its exits work in regular hours alone: nothing changes before. Of a pair, which trades, each minute; and of
-        the stock, too, once its market is open. A watchdog whose engine is dead says no more by night than that."""
-
-        async def walk(desk: Stage) -> None:
-            _ = await (desk.enter(**SHARES) if pair == "AAPL" else desk.enter())
-            for _ in range(2):  # what is lost twice stays lost: only a human decides
-                for order in tuple(desk.broker.truth.book.values()):
-                    if not order.ends:
-                        desk.broker._end(order, BrokerStatus.CANCELLED, "by hand")
-                await pictured(desk)
-            assert placed(desk) == 1
-            await desk.tick(6 * 3600)
-            before = len(alarms(desk))
-            assert before > 0
-            await desk.watch(600, 60)
-            assert (len(alarms(desk)) == before) == (pair == "AAPL")
-            world = desk.engine.world()
-            later = changed(world.now, wall=world.now.wall + timedelta(minutes=2))
-            gone = decide(desk.desk, Miss(CommandId("gone"), False), changed(world, now=later))
-            again = [d.body for d in gone.drafts if isinstance(d.body, Alert) and d.body.code == LOST]
-            assert bool(again) == (pair != "AAPL")
-            await desk.tick(13.2 * 3600)  # half past nine is over
-            before = len(alarms(desk))
-            await desk.watch(600, 60)
-            assert len(alarms(desk)) - before >= 9
 
         _ = walked(walk)
 
