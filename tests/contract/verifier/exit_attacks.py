@@ -206,6 +206,8 @@ BESIDE: Final[list[tuple[str, str, Callable[[], Story]]]] = [
     ("a close in the group of a pair that is too large for now", "TRUE",
      after(*FILLED, traded("600", "4001.02", event="CORRECTION"), closed("600", None))),
     ("a measured close in another group", "TRUE", after(*FILLED, closed("1000", "1000", 2))),
+    ("a pair of which one half opens", "EXIT_OPENS",
+     after(*BARE, lambda story: setattr(story, "edits", {"exits ST2 1 400": relined(1, side="BUY")}), exits("400"))),
     ("two groups of half, and one that grows", "EXITS_TOO_MANY",
      after(*FILLED, over(".S1"), over(".T1"), exits("500"), exits("500", 3), exits("1000", 3, revision=2))),
     ("a new exit beside a new revision", "EXITS_TOO_MANY",

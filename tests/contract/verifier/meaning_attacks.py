@@ -746,6 +746,11 @@ def spelt_otherwise(drafts: list[Draft]) -> list[Draft]:
     return [once, (again[0], again[1] | {"mandate": mandate})]
 
 
+def undecided(drafts: list[Draft]) -> list[Draft]:
+    """The order names the place of a command, and calls it by another word."""
+    return body("ORDER", mandate=str(drafts[0][1]["mandate"]).replace("decision", "order"))(drafts)
+
+
 def withdrawn_and_sent(story: Story) -> None:
     """What a human approved is withdrawn before it leaves. Who owns the host sends it all the same, and has another
     position that was approved move in its place."""
@@ -1255,6 +1260,8 @@ ROWS: Final[list[tuple[str, str, Callable[[], Story]]]] = [
      edit("exit", plus_order(".C2"))),
     ("a second order for one signed close, whose place is spelt in another way", "MANDATE_MISSING",
      edit("exit", spelt_otherwise)),
+    ("an exit in the name of a place that nobody calls a decision", "MANDATE_MISSING", edit("exit", undecided)),
+    ("an exit of a command whose minute is over", "MANDATE_OLD", day(waits={"exit": 58})),
     ("an exit of an old command", "MANDATE_OLD", day(waits={"exit": 60})),
     ("a frame sent without being recorded", "SENT_UNRECORDED",
      edit("sent one", body("ORDER", ref="P1" + "A" * 26))),

@@ -109,6 +109,7 @@ AT_THE_EDGE: Final = {
     "an approval signed for five": later("approve four", exp=timedelta(seconds=300)),
     # each step takes a second
     "a signer whose clock is two seconds ahead": later("close", at=timedelta(seconds=3), exp=timedelta(seconds=60)),
+    "an exit in the last instant of its command": day(waits={"exit": 57.999999}),
     "a price a second older than it was": aged(1000),
     "a price a second younger than it was": aged(-1000),
     "a drift of nothing": say("approve four", drift_bps_max=0),
