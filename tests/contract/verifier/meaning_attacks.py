@@ -810,6 +810,12 @@ def aged(by_ms: int) -> Callable[[], Story]:
     return day(says={"approve four": changed})
 
 
+def just_expired(drafts: list[Draft]) -> list[Draft]:
+    """The evidence holds until the instant in which it is approved: each step takes a second."""
+    written = datetime.fromisoformat(str(drafts[0][1]["expires_at"])) - timedelta(seconds=299)
+    return body("EVIDENCE", expires_at=utc(written + timedelta(seconds=1)))(drafts)
+
+
 def born_again(story: Story) -> None:
     """The position of one intent is born once more, of another one."""
     story.edits = {"signal five": body("POSITION", position_id=named("position four"))}
@@ -1017,6 +1023,7 @@ ROWS: Final[list[tuple[str, str, Callable[[], Story]]]] = [
     ("a signature moved to another intent", "STATEMENT_OTHER_EVIDENCE", after(moved_signature)),
     ("signed before the evidence was there", "EVIDENCE_UNSEEN", unseen),
     ("the evidence had expired", "EVIDENCE_EXPIRED", edit("evidence one", body("EVIDENCE", expires_at=utc(NOON)))),
+    ("the evidence expired in this very instant", "EVIDENCE_EXPIRED", edit("evidence four", just_expired)),
     ("a red light on the screen", "EVIDENCE_RED", edit("evidence one", body("EVIDENCE", flags=["RED drift open"]))),
     ("a red light among green ones", "EVIDENCE_RED",
      edit("evidence one", body("EVIDENCE", flags=["INFO link up", "RED drift open", "INFO calm"]))),
@@ -1036,7 +1043,8 @@ ROWS: Final[list[tuple[str, str, Callable[[], Story]]]] = [
     ("a price that is older than it was", "STATEMENT_OTHER_QUOTE", aged(1001)),
     ("a price that is younger than it was", "STATEMENT_OTHER_QUOTE", aged(-1001)),
     ("a price of the next instant", "STATEMENT_OTHER_QUOTE",
-     say("approve four", live={"bid": "1.085", "ask": "1.0851", "age_ms": -1})),
+     day(says={"approve four": lambda said: said.update({"live": {"bid": "1.085", "ask": "1.0851", "age_ms": -1}})},
+         waits={"quote four": -0.9, "evidence four": -0.9})),
     ("a price that is no quote", "STATEMENT_OTHER_QUOTE", edit("quote four", body("OBSERVATION", about="LINK"))),
     ("a price of another instrument", "STATEMENT_OTHER_QUOTE",
      edit("quote four", body("OBSERVATION", subject="GBPUSD"))),

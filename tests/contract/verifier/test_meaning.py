@@ -24,9 +24,11 @@ from tests.contract.verifier.meaning_attacks import (
     aged,
     answered,
     attributed,
+    before,
     body,
     day,
     drifted,
+    edit,
     later,
     paused,
     promotes,
@@ -112,6 +114,9 @@ AT_THE_EDGE: Final = {
     "an exit in the last instant of its command": day(waits={"exit": 57.999999}),
     "a price a second older than it was": aged(1000),
     "a price a second younger than it was": aged(-1000),
+    "a price beside one of no instant": edit(
+        "quote four", before(("OBSERVATION", {"about": "QUOTE", "subject": "EURUSD", "facts": {"bid": "1.085"}}))
+    ),
     "a drift of nothing": say("approve four", drift_bps_max=0),
     "a token spent two seconds before it was there": day(waits={"submit one": -3}),
 }
