@@ -160,7 +160,7 @@ def _owned(desk: Desk, said: says.Adopt, world: World) -> Refusal | None:
 
 def _claim(stake: exits.Stake, side: Side) -> Decimal:
     """What a position holds on a side. What exits took beyond what it held is gone, and nobody's to adopt."""
-    held = times(Decimal(side.sign * stake.position.side.sign), stake.held)
+    held = stake.held if side is stake.position.side else stake.held.copy_negate()
     return max(ZERO, held) if stake.held < 0 else held
 
 
