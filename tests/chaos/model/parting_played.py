@@ -137,7 +137,7 @@ def _exit(p: Played, name: str) -> Exit:
     same = exit_of(p, known, _step(known.cancel_requested))
     if known.end is not None:
         return same
-    same = same._replace(moved=altered(known) is not None)
+    same = same._replace(moved=bool(altered(known)))
     if known.role is Role.CLOSE:
         return same
     return same._replace(at=_step(known.recorded), after=_closes_before(p, known.recorded_seq))
