@@ -151,7 +151,9 @@ class Appends:
     """Appending one bead after the other to a log of our own."""
 
     def __init__(self, folder: str) -> None:
-        self.store = SqliteStore(f"{folder}/phoenix.db", ballast_bytes=0)
+        home = Path(folder) / "home"  # a desk's own folder: nobody else makes and removes files beside its log
+        home.mkdir()
+        self.store = SqliteStore(home / "phoenix.db", ballast_bytes=0)
         begun, self.traded = one_day()
         self.head = self.store.append(self.store.head(), begun).unwrap()
         _ = self.store.make_room()  # as a running engine does when it starts

@@ -156,7 +156,9 @@ class Orders:
     def prepare(self) -> OneOrder:
         """The next desk with its approval."""
         self.made += 1
-        self.ready = one_order(self.folder / f"desk-{self.made}.db")
+        home = self.folder / f"desk-{self.made}"  # a desk's own folder, as every desk has
+        home.mkdir()
+        self.ready = one_order(home / "beads.db")
         return self.ready
 
     def take(self) -> OneOrder:

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable
 from os import rename
+from time import monotonic
 from typing import Final
 
 import apsw
@@ -33,6 +34,7 @@ _KINDS: Final = (
 )
 Files = tuple[tuple[int, int] | None, ...]
 _NEVER: Final = (0, 0, 0)  # of no folder: all is looked at the next time
+_LOOK_EVERY_S: Final = 0.05
 _FRIENDS: Final = ("-wal", "-shm", "-journal")
 # The thousand frames after which SQLite begins the write-ahead log anew, and a margin for the commit that crosses it.
 _WAL_BYTES: Final = 1100 * (4096 + 24)
@@ -87,17 +89,18 @@ def _of_the_disk(path: str, fault: StoreFault) -> StoreFault:
 class Place:
     """Where a log lies, and which files a handle has open there.
 
-    It is asked before every bead, so that it asks one question: whether anything was made, removed or renamed in the
+    It is asked before every bead. So it looks no more than twenty times a second, for what is replaced in the moment
+    after a look is lost all the same; and it asks one question, whether anything was made, removed or renamed in the
     folder since all was last seen to be in place. Nobody can set the time of such a change back.
     """
 
-    __slots__ = ("_calm", "_files", "_folder", "_meant", "_path", "_process")
+    __slots__ = ("_calm", "_files", "_folder", "_looked_s", "_meant", "_path", "_process")
 
     def __init__(self, path: str) -> None:
         """Before it is opened: of the log itself it is what its name leads to now."""
         self._path, self._files = os.path.abspath(path), Files()
         self._folder, self._calm = os.path.dirname(self._path), _NEVER
-        self._process = os.getpid()
+        self._process, self._looked_s = os.getpid(), -_LOOK_EVERY_S
         self._meant = self._lying()[:1] if os.path.exists(path) else Files()
 
     def opened(self) -> None:
@@ -117,15 +120,20 @@ class Place:
     def check(self) -> None:
         """What is written to files that nobody else can find reaches nobody, and is gone when the handle closes."""
         self.ours()
+        now_s = monotonic()
+        if now_s - self._looked_s < _LOOK_EVERY_S:
+            return
         try:
             there = os.stat(self._folder)
             folder = (there.st_dev, there.st_ino, there.st_ctime_ns)
         except OSError:
             folder = _NEVER
         if folder == self._calm and folder is not _NEVER:
+            self._looked_s = now_s
             return
         if not all(None in (one, now) or one == now for one, now in zip(self._files, self._lying(), strict=False)):
             raise StoreFault(Fault.CORRUPT, "its files were replaced or taken away while this process had them open")
+        self._looked_s = now_s
         # A log that is a link to another folder's is looked at each time.
         self._calm = folder if _is_past(folder[2]) and not os.path.islink(self._path) else _NEVER
 

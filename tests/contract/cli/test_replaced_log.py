@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from phoenix_adapters.beads import files
 from phoenix_adapters.beads.sqlite import SqliteStore
 from phoenix_core.chain import Fault, StoreFault
 from tests.contract.beads.suite import grow, sealed
@@ -27,6 +28,19 @@ def copied_over(file: Path) -> None:
     """A copy of the same bytes in its place, as `cp` and `mv`, or a sync of two machines, leave it."""
     shutil.copy(file, file.with_name("copy"))
     os.replace(file.with_name("copy"), file)
+
+
+@pytest.fixture(autouse=True)
+def at_every_act(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Between two acts of ours a second goes by, or as much as a test says."""
+    clock = [0.0, 1.0]
+
+    def tells() -> float:
+        clock[0] += clock[1]
+        return clock[0]
+
+    monkeypatch.setattr(files, "monotonic", tells)
+    return lambda seconds: clock.__setitem__(1, seconds)
 
 
 @shows("F65", "I5")
@@ -63,6 +77,22 @@ def test_a_folder_that_lost_its_rights_takes_no_log_away(tmp_path: Path, monkeyp
         monkeypatch.setattr(os, "stat", denied)
         _ = grow(store, 1)
         assert store.head().size == 1
+
+
+def test_what_was_looked_at_a_moment_ago_is_looked_at_a_moment_later(
+    tmp_path: Path, at_every_act: Callable[[float], None]
+) -> None:
+    """Twenty times a second and no more: the second look within a moment asks nothing, the next one sees it."""
+    at_every_act(0.02)
+    with SqliteStore(tmp_path / "beads.db") as store:
+        for _ in range(3):  # whenever it was looked at while it was opened, it was looked at in one of these
+            assert store.head().size == 0
+        at_every_act(0.0)
+        (tmp_path / "beads.db-wal").rename(tmp_path / "elsewhere")
+        _ = store.head()
+        at_every_act(0.05)
+        with pytest.raises(StoreFault, match="replaced or taken away"):
+            _ = store.head()
 
 
 class Looks:
