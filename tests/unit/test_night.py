@@ -183,6 +183,21 @@ def test_ways_are_drawn_on_from_where_they_stopped(capsys: pytest.CaptureFixture
     assert capsys.readouterr().out == "4 ways, 0 broken\n"
 
 
+def test_a_way_that_breaks_a_promise_or_the_desk_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By its seed, and the others are drawn all the same."""
+
+    def drawn(seed: int, begins: object) -> tuple[str, tuple[str, ...]]:
+        assert seed != 2, "it has ended and is never touched again"
+        return ("X1", ("turn", "calm")) if seed == 4 else ("", ())
+
+    monkeypatch.setattr(ways, "drawn", drawn)
+    assert ways.main(["1..5"]) == 1
+    said = "way 2: the desk broke: it has ended and is never touched again: \nway 4: X1: turn > calm\n"
+    assert capsys.readouterr().out == f"{said}5 ways, 2 broken\n"
+
+
 def test_every_box_has_a_first_round() -> None:
     """Each knows what to do on a first night; their minutes are those that the plan of the house gives them."""
     found = {box.name: box for box in boxes()}
